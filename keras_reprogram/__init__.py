@@ -1,0 +1,25 @@
+"""Model reprogramming for Keras 3.
+
+A sample goes through `inputs/`, the frozen source and `labels/`; only the two
+ends learn.
+"""
+
+from keras_reprogram import inputs
+from keras_reprogram import labels
+from keras_reprogram import models
+from keras_reprogram import sources
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.labels import LabelMapper
+from keras_reprogram.models import ReprogrammedModel
+from keras_reprogram.version import __version__
+
+__all__ = [
+    "InputReprogrammer",
+    "LabelMapper",
+    "ReprogrammedModel",
+    "__version__",
+    "inputs",
+    "labels",
+    "models",
+    "sources",
+]

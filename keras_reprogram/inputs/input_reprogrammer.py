@@ -1,0 +1,290 @@
+"""From a target sample to what the source expects."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs import placement as placements
+from keras_reprogram.inputs import programs
+from keras_reprogram.inputs.axes import DATA_FORMATS
+from keras_reprogram.inputs.axes import Axes
+from keras_reprogram.inputs.axes import Shape
+from keras_reprogram.inputs.placement import Placement
+from keras_reprogram.inputs.programs import Program
+
+PIXELS = 255.0
+
+
+@serializable
+class InputReprogrammer(keras.layers.Layer):
+    """Places a sample on the source's canvas and adds a learned program.
+
+    With `x` mapped from `value_range` to `[0, 1]`, the layer computes
+
+    ```
+    x' = place(x) + M * squash(theta)
+    ```
+
+    and returns `x'` in the source's own scaling. The sample may have any
+    rank: an image, a spectrogram, a series with channels, a waveform. One
+    grey channel is repeated for a source of several channels.
+
+    Example:
+
+    ```python
+    digits = np.random.randint(0, 256, size=(2, 28, 28, 1), dtype="uint8")
+    reprogrammer = keras_reprogram.InputReprogrammer(
+        target_shape=(28, 28, 1), source_shape=(96, 96, 3)
+    )
+    reprogrammer(digits).shape  # (2, 96, 96, 3)
+    ```
+
+    Args:
+        target_shape: Shape of a sample without the batch axis. Left out, the
+            layer takes images of any size, grey or in colour.
+        source_shape: Shape of the source's input without the batch axis.
+            Left out, `ReprogrammedModel` takes it from the source.
+        placement: `"resize"`, `"pad"`, `"tile"`, or a
+            `keras_reprogram.inputs.Placement`.
+        program: A `keras_reprogram.inputs.Program`; the name of a region,
+            for a universal program there; or `None` for no program.
+        value_range: Lowest and highest value of a sample: `(0, 255)`,
+            `(0, 1)`. `None` takes the values as they are, as for series and
+            waveforms.
+        scale: The source's scaling of a sample in `value_range`, as in
+            `keras.layers.Rescaling`: a number, or one for each channel.
+            Left out, `ReprogrammedModel` takes it from a KerasHub source;
+            other sources receive samples in `value_range`.
+        offset: Added after `scale`, likewise.
+        normalize_first: Whether the sample is scaled for the source before
+            the program is added, instead of after it. `theta` is then in the
+            source's units, and the canvas around the data is zero there.
+        clip: Whether the sum is clipped to the valid range.
+        data_format: `"channels_last"`, `"channels_first"`, or
+            `"no_channels"`. Samples of one axis have no channels. Defaults
+            to `keras.config.image_data_format()`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: Samples of shape `(batch, *target_shape)`, of any integer or
+            floating point dtype.
+
+    Returns:
+        A tensor of shape `(batch, *source_shape)` in the compute dtype.
+
+    Raises:
+        ValueError: If a shape, a range or an identifier is not valid, or the
+            sample does not fit on the canvas.
+
+    References:
+        - [Adversarial Reprogramming](https://arxiv.org/abs/1806.11146)
+        - [Model Reprogramming, a survey](https://arxiv.org/abs/2202.10629)
+    """
+
+    def __init__(
+        self,
+        target_shape: Sequence[int] | None = None,
+        source_shape: Sequence[int] | None = None,
+        placement: str | Placement = "resize",
+        program: str | Program | None = "everywhere",
+        value_range: Sequence[float] | None = (0, 255),
+        scale: float | Sequence[float] | None = None,
+        offset: float | Sequence[float] | None = None,
+        normalize_first: bool = False,
+        clip: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.target_shape = check_shape("target_shape", target_shape)
+        self.source_shape = check_shape("source_shape", source_shape)
+        self.placement = placements.get(placement)
+        self.program = programs.get(program)
+        self.value_range = check_value_range(value_range)
+        self.scale = scale
+        self.offset = offset
+        self.normalize_first = normalize_first
+        self.clip = clip
+        self.data_format = data_format or keras.config.image_data_format()
+        if self.data_format not in DATA_FORMATS:
+            raise ValueError(
+                f"`data_format` must be one of {DATA_FORMATS}. Received: "
+                f"data_format={data_format!r}"
+            )
+        if clip and value_range is None:
+            raise ValueError(
+                "`clip=True` needs a `value_range` to clip to. Received: "
+                "value_range=None"
+            )
+
+    def complete(
+        self,
+        source_shape: Shape,
+        pixel_scale: float | Sequence[float] | None = None,
+        pixel_offset: float | Sequence[float] = 0.0,
+    ) -> None:
+        """Fills in what was left out with what is known of the source.
+
+        Args:
+            source_shape: Shape of the source's input without the batch axis;
+                `None` where the source takes any size.
+            pixel_scale: The source's scale of pixels from 0 to 255, if known.
+            pixel_offset: The source's offset after it.
+
+        Raises:
+            ValueError: If the source does not take samples of the layer's
+                `source_shape`, or the shape remains unknown.
+        """
+        known = self.source_shape or source_shape
+        if len(known) != len(source_shape) or any(
+            size is not None and size != wanted
+            for size, wanted in zip(source_shape, known)
+        ):
+            raise ValueError(
+                "`source_shape` must be a shape that the source takes: "
+                f"{source_shape}. Received: source_shape={self.source_shape}"
+            )
+        if None in known:
+            raise ValueError(
+                "The source takes inputs of any size: pass `source_shape` to "
+                f"the `InputReprogrammer`. Received: source shape={known}"
+            )
+        self.source_shape = tuple(known)
+        axes = Axes(len(known), self.data_format)
+        if self.target_shape is None:
+            self.target_shape = (None,) * len(known)
+        check_channels(self.target_shape, self.source_shape, axes)
+        given = self.scale is not None or self.offset is not None
+        if given or self.value_range is None or pixel_scale is None:
+            return
+        low, high = self.value_range
+        scale = np.multiply(pixel_scale, PIXELS / (high - low))
+        self.scale = scale.tolist()
+        self.offset = np.subtract(pixel_offset, scale * low).tolist()
+
+    def build(self, input_shape: Shape) -> None:
+        if self.source_shape is None:
+            raise ValueError(
+                "An `InputReprogrammer` used by itself needs a "
+                "`source_shape`. Received: source_shape=None"
+            )
+        self.axes = Axes(len(self.source_shape), self.data_format)
+        sample_shape = tuple(input_shape[1:])
+        check_channels(sample_shape, self.source_shape, self.axes)
+        if None in sample_shape and len(self.axes.spatial) != 2:
+            raise ValueError(
+                "Only images may be of any size: pass `target_shape`. "
+                f"Received: samples of shape {sample_shape}"
+            )
+        occupied = self.placement.occupied(
+            sample_shape, self.source_shape, self.axes
+        )
+        if self.program is not None:
+            self.program.build_on(self.source_shape, self.axes, occupied)
+        low, high = self.value_range or (0.0, 1.0)
+        scale = np.asarray(1.0 if self.scale is None else self.scale)
+        offset = np.asarray(0.0 if self.offset is None else self.offset)
+        # `x' in [0, 1]` to the source's units, in one step.
+        self.gain = self.axes.along_channels(scale * (high - low))
+        self.bias = self.axes.along_channels(scale * low + offset)
+
+    def call(self, inputs: Any) -> Any:
+        canvas = ops.cast(inputs, self.compute_dtype)
+        if self.value_range is not None:
+            low, high = self.value_range
+            canvas = (canvas - low) / (high - low)
+        if self.normalize_first:
+            canvas = self.normalize(canvas)
+        canvas = self.placement.place(canvas, self.source_shape, self.axes)
+        if self.program is not None:
+            canvas = ops.add(canvas, self.program(canvas))
+        if self.clip:
+            canvas = self.clip_to_valid_range(canvas)
+        if not self.normalize_first:
+            canvas = self.normalize(canvas)
+        return ops.broadcast_to(
+            canvas, (ops.shape(canvas)[0], *self.source_shape)
+        )
+
+    def normalize(self, values: Any) -> Any:
+        gain = ops.cast(self.gain, self.compute_dtype)
+        bias = ops.cast(self.bias, self.compute_dtype)
+        return ops.add(ops.multiply(values, gain), bias)
+
+    def clip_to_valid_range(self, canvas: Any) -> Any:
+        if not self.normalize_first:
+            return ops.clip(canvas, 0.0, 1.0)
+        bounds = np.stack([self.bias, self.gain + self.bias])
+        low, high = bounds.min(axis=0), bounds.max(axis=0)
+        return ops.minimum(
+            ops.maximum(canvas, ops.cast(low, self.compute_dtype)),
+            ops.cast(high, self.compute_dtype),
+        )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], *self.source_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "target_shape": self.target_shape,
+            "source_shape": self.source_shape,
+            "placement": keras.saving.serialize_keras_object(self.placement),
+            "program": keras.saving.serialize_keras_object(self.program),
+            "value_range": self.value_range,
+            "scale": self.scale,
+            "offset": self.offset,
+            "normalize_first": self.normalize_first,
+            "clip": self.clip,
+            "data_format": self.data_format,
+        }
+
+
+def check_shape(name: str, shape: Sequence[int] | None) -> Shape | None:
+    if shape is None:
+        return None
+    if not isinstance(shape, (tuple, list)) or not all(
+        size is None
+        or (isinstance(size, int) and not isinstance(size, bool) and size > 0)
+        for size in shape
+    ):
+        raise ValueError(
+            f"`{name}` must be a tuple of positive integers, without the "
+            f"batch axis. Received: {name}={shape!r}"
+        )
+    return tuple(shape)
+
+
+def check_value_range(
+    value_range: Sequence[float] | None,
+) -> tuple[float, float] | None:
+    if value_range is None:
+        return None
+    if len(value_range) != 2 or not value_range[0] < value_range[1]:
+        raise ValueError(
+            "`value_range` must be the lowest and the highest value of a "
+            f"sample, or `None`. Received: value_range={value_range!r}"
+        )
+    return (float(value_range[0]), float(value_range[1]))
+
+
+def check_channels(
+    sample_shape: Shape, source_shape: Shape, axes: Axes
+) -> None:
+    if len(sample_shape) != len(source_shape):
+        raise ValueError(
+            "Samples must have as many axes as the source's input; give a "
+            "grey image a channel axis. Received: samples of shape "
+            f"{sample_shape}, source_shape={source_shape}"
+        )
+    channels = axes.channels(sample_shape)
+    if channels not in (None, 1, axes.channels(source_shape)):
+        raise ValueError(
+            "Samples must have one channel, or as many as the source's "
+            f"input. Received: samples of shape {sample_shape}, "
+            f"source_shape={source_shape}, data_format={axes.data_format!r}"
+        )

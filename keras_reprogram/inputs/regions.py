@@ -1,0 +1,146 @@
+"""Which part of the canvas a program may change."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from keras_reprogram.configurable import Configurable
+from keras_reprogram.configurable import positive_integers
+from keras_reprogram.configurable import serializable
+
+
+class Region(Configurable):
+    """Base class: a mask over the canvas's spatial axes."""
+
+    def mask(self, occupied: np.ndarray) -> np.ndarray:
+        """Returns where the program is free.
+
+        Args:
+            occupied: Boolean array over the spatial axes, true where the
+                placement put data.
+
+        Returns:
+            A boolean array of the same shape.
+        """
+        raise NotImplementedError
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class Everywhere(Region):
+    """The whole canvas, the data included."""
+
+    def mask(self, occupied: np.ndarray) -> np.ndarray:
+        return np.ones_like(occupied)
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class Outside(Region):
+    """The canvas without the data, as in Elsayed et al. and ILM-VP.
+
+    References:
+        - [Adversarial Reprogramming](https://arxiv.org/abs/1806.11146)
+        - [ILM-VP](https://arxiv.org/abs/2211.11635)
+    """
+
+    def mask(self, occupied: np.ndarray) -> np.ndarray:
+        if occupied.all():
+            raise ValueError(
+                "The region outside the data is empty: the placement fills "
+                'the canvas. Use `region="everywhere"`, or `Pad` with a '
+                "smaller `inner_size`. Received: a canvas of "
+                f"{occupied.shape} full of data"
+            )
+        return ~occupied
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class Frame(Region):
+    """A frame along the canvas's edges, over the data or not.
+
+    Args:
+        width: Width of the frame in pixels or steps.
+
+    References:
+        - [Visual Prompting](https://arxiv.org/abs/2203.17274)
+    """
+
+    width: int = 30
+
+    def __post_init__(self) -> None:
+        positive_integers("width", self.width)
+
+    def mask(self, occupied: np.ndarray) -> np.ndarray:
+        mask = np.ones_like(occupied)
+        if 2 * self.width < min(occupied.shape):
+            inside = slice(self.width, -self.width)
+            mask[(inside,) * occupied.ndim] = False
+            return mask
+        raise ValueError(
+            "A frame must be narrower than half the canvas. Received: "
+            f"width={self.width}, canvas={occupied.shape}"
+        )
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class Patch(Region):
+    """A box at a fixed place.
+
+    Args:
+        size: Size of the box, an integer or one for each spatial axis.
+        offset: First index along each spatial axis. Defaults to the first
+            corner.
+
+    References:
+        - [Visual Prompting](https://arxiv.org/abs/2203.17274)
+    """
+
+    size: int | tuple[int, ...] = 30
+    offset: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        positive_integers("size", self.size)
+
+    def mask(self, occupied: np.ndarray) -> np.ndarray:
+        sizes = positive_integers("size", self.size, occupied.ndim)
+        starts = self.offset or (0,) * occupied.ndim
+        if len(starts) != occupied.ndim or any(
+            start < 0 or start + size > room
+            for start, size, room in zip(starts, sizes, occupied.shape)
+        ):
+            raise ValueError(
+                f"The patch must lie on the canvas of {occupied.shape}. "
+                f"Received: size={self.size}, offset={self.offset}"
+            )
+        mask = np.zeros_like(occupied)
+        box = tuple(
+            slice(start, start + size) for start, size in zip(starts, sizes)
+        )
+        mask[box] = True
+        return mask
+
+
+REGIONS = {
+    "everywhere": Everywhere,
+    "outside": Outside,
+    "frame": Frame,
+    "patch": Patch,
+}
+
+
+def get(identifier: str | dict | Region) -> Region:
+    """Returns a region from its name, its config or itself."""
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, str) and identifier in REGIONS:
+        return REGIONS[identifier]()
+    if isinstance(identifier, Region):
+        return identifier
+    raise ValueError(
+        f"`region` must be one of {sorted(REGIONS)} or a "
+        f"`keras_reprogram.inputs.Region`. Received: {identifier!r}"
+    )

@@ -1,0 +1,31 @@
+"""From the source's outputs to the target's."""
+
+from keras_reprogram.labels import mappings
+from keras_reprogram.labels.label_mapper import LabelMapper
+from keras_reprogram.labels.logistic_regression import logistic_regression
+from keras_reprogram.labels.methods import BayesianMapping
+from keras_reprogram.labels.methods import BayesianPlusMapping
+from keras_reprogram.labels.methods import FixedMapping
+from keras_reprogram.labels.methods import FrequencyMapping
+from keras_reprogram.labels.methods import IdentityMapping
+from keras_reprogram.labels.methods import IterativeMapping
+from keras_reprogram.labels.methods import LinearMapping
+from keras_reprogram.labels.methods import Mapping
+from keras_reprogram.labels.methods import RandomMapping
+from keras_reprogram.labels.methods import StatisticsMapping
+
+__all__ = [
+    "BayesianMapping",
+    "BayesianPlusMapping",
+    "FixedMapping",
+    "FrequencyMapping",
+    "IdentityMapping",
+    "IterativeMapping",
+    "LabelMapper",
+    "LinearMapping",
+    "Mapping",
+    "RandomMapping",
+    "StatisticsMapping",
+    "logistic_regression",
+    "mappings",
+]

@@ -1,0 +1,276 @@
+"""From the source's outputs to the target's."""
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import positive_integers
+from keras_reprogram.configurable import serializable
+from keras_reprogram.labels import methods
+from keras_reprogram.labels.methods import Mapping
+
+SMALLEST_PROBABILITY = 1e-12
+
+
+@serializable
+class LabelMapper(keras.layers.Layer):
+    """Maps source classes to target classes by one matrix.
+
+    ```
+    outputs = source_outputs @ matrix         # [N, S] @ [S, T]
+    ```
+
+    Random, frequent, iterative, Bayesian, many-to-one and hand-written maps
+    differ only in how the matrix is found. `"linear"` trains it, with a bias.
+
+    | `mapping` | the matrix |
+    |---|---|
+    | `"identity"` | target class `t` is source class `t` |
+    | `"random"` | drawn once |
+    | `"frequency"` | most frequent predictions, before training (FLM) |
+    | `"iterative"` | the same, solved again after every epoch (ILM) |
+    | `"bayesian"`, `"bayesian_plus"` | by Bayes' rule (BLM, BLM+) |
+    | `"linear"` | trained, from a logistic regression |
+    | a matrix, or lists of source classes | as written |
+
+    Example:
+
+    ```python
+    mapper = keras_reprogram.LabelMapper(
+        num_classes=3, mapping="identity", sources_per_target=2
+    )
+    mapper(np.array([[0.05, 0.1, 0.15, 0.2, 0.25, 0.25]]))
+    # [[0.075, 0.175, 0.25]]
+    ```
+
+    Args:
+        num_classes: Number of target classes, `T`.
+        mapping: A name from the table, a `keras_reprogram.labels.Mapping`, a
+            matrix `[S, T]`, or a list of source classes for every target.
+        sources_per_target: Source classes of a target class in the identity,
+            random, frequency and iterative maps. The target's output is
+            their mean.
+        from_logits: Whether the source returns logits, not probabilities.
+            Left out, `ReprogrammedModel` takes it from the source, and a
+            mapper used by itself expects logits. A linear map acts on the
+            logarithm of probabilities; so do statistics of them.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: The source's outputs, of shape `(batch, S)`.
+
+    Returns:
+        A tensor of shape `(batch, T)`: logits where the source returns
+        logits, and probabilities up to a factor where it returns those.
+
+    Raises:
+        ValueError: If the mapping does not fit the numbers of classes.
+
+    References:
+        - [Bayesian-guided label mapping](https://arxiv.org/abs/2410.24018)
+        - [ILM-VP](https://arxiv.org/abs/2211.11635)
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        mapping: Any = "linear",
+        sources_per_target: int = 1,
+        from_logits: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        (self.num_classes,) = positive_integers("num_classes", num_classes, 1)
+        self.mapping: Mapping = methods.get(mapping)
+        (self.sources_per_target,) = positive_integers(
+            "sources_per_target", sources_per_target, 1
+        )
+        self.from_logits = from_logits
+        self.step_logits = None
+
+    @property
+    def gathers(self) -> bool:
+        """Whether training steps gather statistics."""
+        return self.mapping.update_every is not None
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if len(input_shape) != 2 or input_shape[-1] is None:
+            raise ValueError(
+                "A label map needs a source with one axis of classes: outputs "
+                f"of shape (batch, classes). Received: {tuple(input_shape)}"
+            )
+        self.num_sources = input_shape[-1]
+        shape = (self.num_sources, self.num_classes)
+        matrix, bias = np.zeros(shape), np.zeros(self.num_classes)
+        if not self.mapping.needs_data:
+            matrix, bias = self.mapping.solve(
+                None, *shape, self.sources_per_target
+            )
+        elif isinstance(self.mapping, methods.StatisticsMapping):
+            # Solving from nothing shows now whether the numbers fit.
+            self.mapping.matrix(matrix, self.sources_per_target)
+        self.matrix = self.add_weight(
+            name="matrix",
+            shape=shape,
+            initializer=constant(matrix),
+            trainable=self.mapping.trainable,
+        )
+        self.bias = None
+        if self.mapping.trainable:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.num_classes,),
+                initializer=constant(bias),
+            )
+        self.is_solved = self.add_weight(
+            name="is_solved",
+            shape=(),
+            dtype="int32",
+            initializer=constant(int(not self.mapping.needs_data)),
+            trainable=False,
+        )
+        self.statistics = None
+        if self.gathers:
+            self.statistics = self.add_weight(
+                name="statistics",
+                shape=shape,
+                dtype="float32",
+                initializer="zeros",
+                trainable=False,
+            )
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if training and self.gathers:
+            # The labels of a step arrive after its outputs, in its loss.
+            self.step_logits = ops.stop_gradient(self.to_logits(inputs))
+        if not self.mapping.trainable:
+            return ops.matmul(inputs, self.matrix)
+        return ops.add(
+            ops.matmul(self.to_logits(inputs), self.matrix), self.bias
+        )
+
+    def to_logits(self, outputs: Any) -> Any:
+        if self.from_logits is False:
+            return ops.log(ops.maximum(outputs, SMALLEST_PROBABILITY))
+        return outputs
+
+    def gather(self, labels: Any) -> None:
+        """Adds the training step's samples to the statistics, on the device.
+
+        Args:
+            labels: Integer tensor `[N]` or `[N, 1]`, of the samples with
+                which the layer was last called in training. A label outside
+                `[0, num_classes)` is not counted.
+        """
+        logits, self.step_logits = self.step_logits, None
+        labels = ops.cast(ops.reshape(labels, (-1, 1)), "int32")
+        sources, weights = self.mapping.contribution(logits, self.num_classes)
+        valid = ops.logical_and(labels >= 0, labels < self.num_classes)
+        weights = ops.where(valid, weights, ops.zeros_like(weights))
+        cells = ops.cast(sources, "int32") * self.num_classes + labels
+        cells = ops.where(valid, cells, ops.zeros_like(cells))
+        sums = ops.segment_sum(
+            ops.reshape(weights, (-1,)),
+            ops.reshape(cells, (-1,)),
+            num_segments=self.num_sources * self.num_classes,
+        )
+        self.statistics.assign_add(ops.reshape(sums, self.statistics.shape))
+
+    def update(self) -> None:
+        """Solves the matrix from the gathered statistics and resets them.
+
+        Raises:
+            ValueError: If no statistics were gathered.
+        """
+        statistics = ops.convert_to_numpy(self.statistics)
+        if not statistics.any():
+            raise ValueError(
+                "The label map cannot be solved: the training steps gathered "
+                "no statistics. Are the labels integers from 0 to "
+                f"{self.num_classes - 1}? Received: statistics of 0 samples"
+            )
+        matrix = self.mapping.matrix(statistics, self.sources_per_target)
+        self.assign(matrix)
+        self.statistics.assign(np.zeros_like(statistics))
+
+    def adapt(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Finds the map from a pass over data.
+
+        Args:
+            batches: Pairs of the source's outputs `[N, S]` on reprogrammed
+                samples and their labels `[N]`.
+
+        Raises:
+            ValueError: If there is no batch, an output is not finite, or a
+                label is not an integer in `[0, num_classes)`.
+        """
+        batches = ((self.logits_of(outputs), y) for outputs, y in batches)
+        first = next(batches, None)
+        if first is None:
+            raise ValueError(
+                "A label map is found from at least one batch of data. "
+                "Received: no batches"
+            )
+        matrix, bias = self.mapping.solve(
+            itertools.chain([first], batches),
+            self.num_sources,
+            self.num_classes,
+            self.sources_per_target,
+        )
+        self.assign(matrix, bias)
+
+    def logits_of(self, outputs: np.ndarray) -> np.ndarray:
+        if self.from_logits is False:
+            return np.log(np.maximum(outputs, SMALLEST_PROBABILITY))
+        return outputs
+
+    def assign(
+        self, matrix: np.ndarray, bias: np.ndarray | None = None
+    ) -> None:
+        self.matrix.assign(matrix.astype("float32"))
+        if self.bias is not None:
+            self.bias.assign(bias.astype("float32"))
+        self.is_solved.assign(1)
+
+    @property
+    def solved(self) -> bool:
+        """Whether the map has seen the data that it needs."""
+        return bool(ops.convert_to_numpy(self.is_solved))
+
+    def check_solved(self) -> None:
+        """Raises a `ValueError` if the map needs data and has seen none."""
+        if not self.solved:
+            raise ValueError(
+                f"The label map `{type(self.mapping).__name__}` is found from "
+                "data and has seen none: call `adapt` on the model with "
+                "training data, or `fit`, which does so by itself. Received: "
+                "a label map without statistics"
+            )
+
+    @property
+    def learned_variables(self) -> list[keras.Variable]:
+        """What prediction needs, without the statistics of training."""
+        return [self.matrix] if self.bias is None else [self.matrix, self.bias]
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        return (input_shape[0], self.num_classes)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "mapping": keras.saving.serialize_keras_object(self.mapping),
+            "sources_per_target": self.sources_per_target,
+            "from_logits": self.from_logits,
+        }
+
+
+def constant(value: Any) -> Any:
+    """An initializer that returns this value."""
+    return lambda shape, dtype: ops.convert_to_tensor(value, dtype=dtype)

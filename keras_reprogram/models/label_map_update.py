@@ -1,0 +1,46 @@
+"""When a label map is solved again during training."""
+
+import keras
+
+
+class LabelMapUpdate(keras.callbacks.Callback):
+    """Solves the label map from the statistics that training gathers.
+
+    `ReprogrammedModel.fit` adds this callback for a mapping that is updated,
+    before all others: validation, metrics and checkpoints of an epoch see the
+    map that was solved at its end.
+
+    Args:
+        every: Number of epochs or steps between two solutions.
+        unit: `"epoch"` or `"step"`.
+    """
+
+    def __init__(self, every: int, unit: str) -> None:
+        super().__init__()
+        self.every = every
+        self.unit = unit
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.epoch = epoch
+        self.last_step = -1
+        self.is_due = self.unit == "epoch" and (epoch + 1) % self.every == 0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        # With several steps an execution, `batch` goes up by several.
+        previous, self.last_step = self.last_step + 1, batch
+        if (
+            self.unit == "step"
+            and (batch + 1) // self.every > previous // self.every
+        ):
+            self.model.label_mapper.update()
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.update_once()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.update_once()
+
+    def update_once(self) -> None:
+        if self.is_due:
+            self.is_due = False
+            self.model.label_mapper.update()

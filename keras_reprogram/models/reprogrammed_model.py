@@ -1,0 +1,393 @@
+"""A frozen source between the two ends that learn."""
+
+import functools
+import os
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.labels import LabelMapper
+from keras_reprogram.models import batches
+from keras_reprogram.models import checks
+from keras_reprogram.models import program_file
+from keras_reprogram.models.label_map_update import LabelMapUpdate
+from keras_reprogram.sources import FrozenSource
+from keras_reprogram.sources import inspect_source
+
+DEFAULT_BATCH_SIZE = 32
+STEPS_OF_ADAPTATION_IN_FIT = 100
+
+
+@serializable
+class ReprogrammedModel(keras.Model):
+    """Repurposes a frozen pretrained model for another task.
+
+    ```
+    sample -> InputReprogrammer -> frozen source -> LabelMapper -> prediction
+    ```
+
+    Only the program and, where it is linear, the label map are trained. It
+    is a functional `keras.Model`: compile it, `fit` it, save it as any other.
+
+    Example:
+
+    ```python
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
+    source = keras.Model(inputs, outputs)  # stands for a pretrained model
+
+    model = keras_reprogram.ReprogrammedModel(
+        source=source,
+        input_reprogrammer=keras_reprogram.InputReprogrammer(
+            target_shape=(4, 4, 1)
+        ),
+        label_mapper=keras_reprogram.LabelMapper(num_classes=2),
+    )
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    images = np.random.randint(0, 256, size=(16, 4, 4, 1), dtype="uint8")
+    labels = np.random.randint(0, 2, size=16)
+    model.fit(images, labels, epochs=2, verbose=0)
+    model.predict(images, verbose=0).shape  # (16, 2)
+    ```
+
+    Args:
+        source: The pretrained model: a KerasHub classifier or any
+            `keras.Model` with one input and an output `(batch, classes)`. It
+            is frozen, also for other uses of the same object.
+        input_reprogrammer: An `InputReprogrammer`. What it leaves out, its
+            source shape and the source's scaling, is taken from the source.
+        label_mapper: A `LabelMapper`. Defaults to a trained linear map with
+            as many target classes as the source has classes.
+        **kwargs: Keyword arguments of `keras.Model`.
+
+    Raises:
+        ValueError: If the source has no axis of classes, or an end does not
+            fit the source.
+
+    References:
+        - [Model Reprogramming, a survey](https://arxiv.org/abs/2202.10629)
+    """
+
+    def __init__(
+        self,
+        source: keras.Model,
+        input_reprogrammer: InputReprogrammer | None = None,
+        label_mapper: LabelMapper | None = None,
+        **kwargs: Any,
+    ) -> None:
+        specification = inspect_source(source)
+        input_reprogrammer = input_reprogrammer or InputReprogrammer()
+        label_mapper = label_mapper or LabelMapper(specification.num_classes)
+        input_reprogrammer.complete(
+            specification.input_shape,
+            specification.pixel_scale,
+            specification.pixel_offset,
+        )
+        if label_mapper.from_logits is None:
+            label_mapper.from_logits = specification.from_logits
+        frozen_source = FrozenSource(source, name="frozen_source")
+
+        # === Functional Model ===
+        inputs = keras.Input(input_reprogrammer.target_shape, name="samples")
+        source_outputs = frozen_source(input_reprogrammer(inputs))
+        outputs = label_mapper(source_outputs)
+        super().__init__(inputs, outputs, **kwargs)
+
+        # === Config ===
+        self.frozen_source = frozen_source
+        self.input_reprogrammer = input_reprogrammer
+        self.label_mapper = label_mapper
+
+    @property
+    def source(self) -> keras.Model:
+        """The pretrained model."""
+        return self.frozen_source.source
+
+    @functools.cached_property
+    def source_model(self) -> keras.Model:
+        """From samples to the source's raw outputs, sharing all weights."""
+        return keras.Model(
+            self.input, self.frozen_source(self.input_reprogrammer.output)
+        )
+
+    def source_logits(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        verbose: str | int = 0,
+    ) -> np.ndarray:
+        """Returns the source's raw outputs on reprogrammed samples.
+
+        Args:
+            x: Samples, as for `predict`.
+            batch_size: As for `predict`.
+            steps: As for `predict`.
+            verbose: As for `predict`; silent by default.
+
+        Returns:
+            A NumPy array `[samples, source classes]`: logits, or
+            probabilities where the source returns those.
+        """
+        checks.check_samples(x, self.input_reprogrammer.target_shape)
+        return self.source_model.predict(
+            x, batch_size=batch_size, steps=steps, verbose=verbose
+        )
+
+    def adapt(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        verbose: str | int = "auto",
+    ) -> None:
+        """Finds the label map from one pass over data, before training.
+
+        Counts every sample once, whatever its weight. A map that needs no
+        data is left as it is.
+
+        Args:
+            x: Samples, or a data set of batches `(x, y)`, as for `fit`.
+            y: Integer labels, where `x` is an array.
+            batch_size: Samples of a batch, where `x` is an array. Defaults
+                to 32.
+            steps: Number of batches to look at. Defaults to all of them.
+            verbose: 0 for silence, 1 or `"auto"` for a progress bar.
+
+        Raises:
+            ValueError: If there are no labels, or they or the samples are
+                not valid.
+        """
+        if not self.label_mapper.mapping.needs_data:
+            return
+        self.check_data(x, y)
+        size = batch_size or DEFAULT_BATCH_SIZE
+        total = batches.number_of_batches(x, size)
+        if steps is not None:
+            total = steps if total is None else min(total, steps)
+        progress = keras.utils.Progbar(
+            total, verbose=1 if verbose == "auto" else verbose
+        )
+        self.label_mapper.adapt(
+            self.labelled_source_outputs(x, y, size, steps, progress)
+        )
+
+    def labelled_source_outputs(self, x, y, batch_size, steps, progress):
+        """Yields the source's outputs and the labels, batch by batch."""
+        shape = self.input_reprogrammer.target_shape
+        num_classes = self.label_mapper.num_classes
+        full = 0
+        done = 0
+        for samples, labels in batches.iterate(x, y, batch_size, steps):
+            if labels is None:
+                raise ValueError(
+                    "A label map is found from labelled data: pass `y`, or "
+                    "batches (x, y). Received: samples without labels"
+                )
+            checks.check_samples(samples, shape)
+            if not self.expects_sparse_labels and labels.ndim == 2:
+                labels = checks.one_hot_to_sparse(labels, num_classes)
+            checks.check_sparse_shape(labels.shape)
+            # A smaller last batch would be compiled anew: fill it up.
+            size = len(samples)
+            full = max(full, size)
+            filled = np.resize(np.arange(size), full)
+            outputs = self.source_model.predict_on_batch(samples[filled])
+            done += 1
+            progress.update(done)
+            yield np.asarray(outputs[:size]), labels.reshape(-1)
+        progress.update(done, finalize=True)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains the program, as `keras.Model.fit` does.
+
+        A label map that needs data and has seen none is first found by
+        `adapt`, from at most 100 batches.
+        """
+        self.check_data(x, y)
+        validation_data = kwargs.get("validation_data")
+        if isinstance(validation_data, (tuple, list)):
+            self.check_data(*validation_data[:2])
+        mapping = self.label_mapper.mapping
+        if not self.label_mapper.solved and epochs > 0:
+            training_part = slice(None)
+            if validation_split and validation_data is None:
+                training_part = slice(int(len(x) * (1 - validation_split)))
+            self.adapt_for_fit(
+                x[training_part] if batches.is_array(x) else x,
+                y[training_part] if batches.is_array(y) else y,
+                batch_size,
+                verbose,
+            )
+        if mapping.update_every is not None:
+            update = LabelMapUpdate(mapping.update_every, mapping.update_unit)
+            callbacks = first_of_all(update, callbacks)
+        return super().fit(
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            **kwargs,
+        )
+
+    def adapt_for_fit(self, x, y, batch_size, verbose) -> None:
+        if not batches.is_reiterable(x):
+            raise ValueError(
+                "The label map is found from data before training, which "
+                "would use up a generator: call `adapt` with data first. "
+                f"Received: x of type {type(x).__name__}"
+            )
+        steps = STEPS_OF_ADAPTATION_IN_FIT
+        # `verbose=2` is one line an epoch: no bar.
+        verbose = 0 if verbose == 2 else verbose
+        self.adapt(x, y, batch_size, steps=steps, verbose=verbose)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
+        self.check_data(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        self.check_data(x)
+        return super().predict(x, *args, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        if y is not None and self.expects_sparse_labels:
+            checks.check_sparse_shape(tuple(y.shape))
+        if training and self.label_mapper.gathers:
+            self.label_mapper.gather(y)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    @property
+    def expects_sparse_labels(self) -> bool:
+        """Whether a label is one integer, for the loss or the statistics."""
+        loss = getattr(self, "loss", None)
+        return (
+            self.label_mapper.gathers
+            or isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+            or loss == "sparse_categorical_crossentropy"
+            or loss is keras.losses.sparse_categorical_crossentropy
+        )
+
+    def check_data(self, x: Any, y: Any = None) -> None:
+        checks.check_samples(x, self.input_reprogrammer.target_shape)
+        checks.check_targets(
+            y, self.label_mapper.num_classes, self.expects_sparse_labels
+        )
+
+    def make_train_function(self, force: bool = False) -> Any:
+        self.label_mapper.check_solved()
+        self.frozen_source.freeze()
+        return super().make_train_function(force)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        self.label_mapper.check_solved()
+        return super().make_test_function(force)
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        self.label_mapper.check_solved()
+        return super().make_predict_function(force)
+
+    @property
+    def program_variables(self) -> list[keras.Variable]:
+        """The variables that a program file holds."""
+        return [
+            *self.input_reprogrammer.weights,
+            *self.label_mapper.learned_variables,
+        ]
+
+    def save_program(self, filepath: str | os.PathLike) -> None:
+        """Writes what was learned, without the source, to one file.
+
+        The file holds the two ends' configuration, their variables and a
+        fingerprint of the source. A file of that name is replaced whole.
+
+        Args:
+            filepath: Path of the file, for instance `"digits.program"`.
+        """
+        self.label_mapper.check_solved()
+        program_file.save(self, filepath)
+
+    @classmethod
+    def load_program(
+        cls,
+        filepath: str | os.PathLike,
+        source: keras.Model,
+        check_source: bool = True,
+    ) -> "ReprogrammedModel":
+        """Puts a program in front of a source again.
+
+        Args:
+            filepath: A file that `save_program` wrote, on any backend.
+            source: The source on which the program was trained.
+            check_source: Whether to raise if the source is another one.
+
+        Returns:
+            A `ReprogrammedModel`, to be compiled if it is trained further.
+
+        Raises:
+            ValueError: If the file is not a valid program, or the source is
+                not the one that it was trained on.
+        """
+        return program_file.load(cls, filepath, source, check_source)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "source": keras.saving.serialize_keras_object(self.source),
+            "input_reprogrammer": keras.saving.serialize_keras_object(
+                self.input_reprogrammer
+            ),
+            "label_mapper": keras.saving.serialize_keras_object(
+                self.label_mapper
+            ),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict | None = None
+    ) -> "ReprogrammedModel":
+        parts = {
+            key: keras.saving.deserialize_keras_object(
+                config[key], custom_objects=custom_objects
+            )
+            for key in ("source", "input_reprogrammer", "label_mapper")
+        }
+        return cls(**parts, name=config.get("name"))
+
+
+def first_of_all(callback: keras.callbacks.Callback, others: Any) -> Any:
+    """Puts a callback before others: one, a list, or a `CallbackList`."""
+    if isinstance(others, keras.callbacks.CallbackList):
+        callback.set_model(others.model)
+        callback.set_params(others.params)
+        others.callbacks.insert(0, callback)
+        return others
+    if isinstance(others, keras.callbacks.Callback):
+        others = [others]
+    return [callback, *(others or [])]

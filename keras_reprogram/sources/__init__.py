@@ -1,0 +1,17 @@
+"""What the library must know of a source."""
+
+from keras_reprogram.sources.fingerprint import differences
+from keras_reprogram.sources.fingerprint import fingerprint
+from keras_reprogram.sources.frozen_source import FrozenSource
+from keras_reprogram.sources.inspection import SourceSpecification
+from keras_reprogram.sources.inspection import inspect_source
+from keras_reprogram.sources.packaged import efficientnet_lite0_preset
+
+__all__ = [
+    "FrozenSource",
+    "SourceSpecification",
+    "differences",
+    "efficientnet_lite0_preset",
+    "fingerprint",
+    "inspect_source",
+]

@@ -1,0 +1,111 @@
+"""What a pretrained model expects and what it returns."""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+PROBABILITY_ACTIVATIONS = ("softmax", "sigmoid")
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceSpecification:
+    """What the library must know of a source.
+
+    Attributes:
+        input_shape: Shape of a sample, `None` where any size is taken.
+        num_classes: Number of source classes.
+        from_logits: Whether the output is logits, not probabilities.
+        pixel_scale: Scale of pixels from 0 to 255, if the source names one.
+        pixel_offset: Offset after it.
+    """
+
+    input_shape: tuple[int | None, ...]
+    num_classes: int
+    from_logits: bool
+    pixel_scale: Any = None
+    pixel_offset: Any = 0.0
+
+
+def inspect_source(source: keras.Model) -> SourceSpecification:
+    """Reads a source's input, scaling and output from the model itself.
+
+    A KerasHub classifier knows its image size and scaling by its
+    preprocessor; any other model is taken by its shapes.
+
+    Args:
+        source: A built `keras.Model` with one input and an output of shape
+            `(batch, classes)`.
+
+    Returns:
+        A `SourceSpecification`.
+
+    Raises:
+        ValueError: If the model is not built, has several inputs or outputs,
+            or no axis of classes.
+    """
+    if not isinstance(source, keras.Model):
+        raise ValueError(
+            "`source` must be a `keras.Model`. Received: source of type "
+            f"{type(source).__name__}"
+        )
+    input_shape = single_shape(source, "input")
+    output_shape = single_shape(source, "output")
+    if len(output_shape) != 2 or output_shape[-1] is None:
+        raise ValueError(
+            "`source` must return one axis of classes, of shape (batch, "
+            "classes); give a backbone a head or a pooling. Received: a "
+            f"source with output shape {output_shape}"
+        )
+    converter = getattr(
+        getattr(source, "preprocessor", None), "image_converter", None
+    )
+    shape = tuple(input_shape[1:])
+    image_size = getattr(converter, "image_size", None)
+    if image_size is not None and len(shape) == 3:
+        first = channels_first(source)
+        preferred = (None, *image_size) if first else (*image_size, None)
+        shape = tuple(
+            wanted if size is None else size
+            for size, wanted in zip(shape, preferred)
+        )
+    return SourceSpecification(
+        input_shape=shape,
+        num_classes=output_shape[-1],
+        from_logits=final_activation(source) not in PROBABILITY_ACTIVATIONS,
+        pixel_scale=None if converter is None else converter.scale or 1.0,
+        pixel_offset=getattr(converter, "offset", None) or 0.0,
+    )
+
+
+def single_shape(source: keras.Model, end: str) -> tuple[int | None, ...]:
+    tensors = getattr(source, f"{end}s", None)
+    if tensors is None or not source.built:
+        raise ValueError(
+            "`source` must be a functional or sequential model with known "
+            "shapes; wrap a subclassed model as `keras.Model(inputs, "
+            f"model(inputs))`. Received: {type(source).__name__} without "
+            f"{end}s"
+        )
+    if len(tensors) != 1:
+        raise ValueError(
+            f"`source` must have one {end}. Received: a source with "
+            f"{len(tensors)} {end}s"
+        )
+    return tuple(tensors[0].shape)
+
+
+def channels_first(source: keras.Model) -> bool:
+    backbone = getattr(source, "backbone", None)
+    return getattr(backbone, "data_format", None) == "channels_first"
+
+
+def final_activation(source: keras.Model) -> str | None:
+    """Name of the activation that makes the output, where one is known."""
+    layer = source
+    while isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
+        layer = layer.outputs[0]._keras_history.operation
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    activation = getattr(layer, "activation", None)
+    return getattr(activation, "__name__", None)
