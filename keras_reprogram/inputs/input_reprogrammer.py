@@ -123,15 +123,18 @@ class InputReprogrammer(keras.layers.Layer):
 
     def complete(
         self,
-        source_shape: Shape,
+        accepted_shape: Shape,
+        preferred_shape: Shape,
         pixel_scale: float | Sequence[float] | None = None,
         pixel_offset: float | Sequence[float] = 0.0,
     ) -> None:
         """Fills in what was left out with what is known of the source.
 
         Args:
-            source_shape: Shape of the source's input without the batch axis;
-                `None` where the source takes any size.
+            accepted_shape: Shape of the source's input without the batch
+                axis; `None` where the source takes any size.
+            preferred_shape: The shape that the source was trained on, as far
+                as it is known.
             pixel_scale: The source's scale of pixels from 0 to 255, if known.
             pixel_offset: The source's offset after it.
 
@@ -139,14 +142,14 @@ class InputReprogrammer(keras.layers.Layer):
             ValueError: If the source does not take samples of the layer's
                 `source_shape`, or the shape remains unknown.
         """
-        known = self.source_shape or source_shape
-        if len(known) != len(source_shape) or any(
-            size is not None and size != wanted
-            for size, wanted in zip(source_shape, known)
+        known = self.source_shape or preferred_shape
+        if len(known) != len(accepted_shape) or any(
+            size not in (None, wanted)
+            for size, wanted in zip(accepted_shape, known)
         ):
             raise ValueError(
                 "`source_shape` must be a shape that the source takes: "
-                f"{source_shape}. Received: source_shape={self.source_shape}"
+                f"{accepted_shape}. Received: source_shape={self.source_shape}"
             )
         if None in known:
             raise ValueError(
@@ -200,8 +203,11 @@ class InputReprogrammer(keras.layers.Layer):
         if self.normalize_first:
             canvas = self.normalize(canvas)
         canvas = self.placement.place(canvas, self.source_shape, self.axes)
+        # Resizing, and a program of a wider dtype, may widen the canvas.
+        canvas = ops.cast(canvas, self.compute_dtype)
         if self.program is not None:
-            canvas = ops.add(canvas, self.program(canvas))
+            program = ops.cast(self.program(canvas), self.compute_dtype)
+            canvas = ops.add(canvas, program)
         if self.clip:
             canvas = self.clip_to_valid_range(canvas)
         if not self.normalize_first:

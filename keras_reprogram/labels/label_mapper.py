@@ -186,7 +186,7 @@ class LabelMapper(keras.layers.Layer):
         Raises:
             ValueError: If no statistics were gathered.
         """
-        statistics = ops.convert_to_numpy(self.statistics)
+        statistics = ops.convert_to_numpy(self.statistics.value)
         if not statistics.any():
             raise ValueError(
                 "The label map cannot be solved: the training steps gathered "
@@ -239,7 +239,7 @@ class LabelMapper(keras.layers.Layer):
     @property
     def solved(self) -> bool:
         """Whether the map has seen the data that it needs."""
-        return bool(ops.convert_to_numpy(self.is_solved))
+        return bool(ops.convert_to_numpy(self.is_solved.value))
 
     def check_solved(self) -> None:
         """Raises a `ValueError` if the map needs data and has seen none."""

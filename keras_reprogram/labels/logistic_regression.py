@@ -2,7 +2,7 @@
 
 import numpy as np
 
-MAXIMUM_ITERATIONS = 500
+MAXIMUM_ITERATIONS = 1000
 TOLERANCE = 1e-4
 
 

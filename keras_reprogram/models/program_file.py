@@ -51,7 +51,10 @@ SYMPTOMS = (
 def save(model: Any, filepath: str | os.PathLike) -> None:
     """Writes a model's program whole, or leaves the old file as it was."""
     filepath = pathlib.Path(filepath)
-    variables = [ops.convert_to_numpy(v) for v in model.program_variables]
+    variables = [
+        ops.convert_to_numpy(variable.value)
+        for variable in model.program_variables
+    ]
     header = {
         "format": FORMAT,
         "version": VERSION,

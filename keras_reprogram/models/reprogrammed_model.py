@@ -84,7 +84,8 @@ class ReprogrammedModel(keras.Model):
         input_reprogrammer = input_reprogrammer or InputReprogrammer()
         label_mapper = label_mapper or LabelMapper(specification.num_classes)
         input_reprogrammer.complete(
-            specification.input_shape,
+            specification.accepted_shape,
+            specification.preferred_shape,
             specification.pixel_scale,
             specification.pixel_offset,
         )

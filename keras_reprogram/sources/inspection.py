@@ -13,14 +13,17 @@ class SourceSpecification:
     """What the library must know of a source.
 
     Attributes:
-        input_shape: Shape of a sample, `None` where any size is taken.
+        accepted_shape: Shape of a sample, `None` where any size is taken.
+        preferred_shape: The same with the size that the source was trained
+            on, where it names one.
         num_classes: Number of source classes.
         from_logits: Whether the output is logits, not probabilities.
         pixel_scale: Scale of pixels from 0 to 255, if the source names one.
         pixel_offset: Offset after it.
     """
 
-    input_shape: tuple[int | None, ...]
+    accepted_shape: tuple[int | None, ...]
+    preferred_shape: tuple[int | None, ...]
     num_classes: int
     from_logits: bool
     pixel_scale: Any = None
@@ -60,17 +63,18 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
     converter = getattr(
         getattr(source, "preprocessor", None), "image_converter", None
     )
-    shape = tuple(input_shape[1:])
+    accepted_shape = preferred_shape = tuple(input_shape[1:])
     image_size = getattr(converter, "image_size", None)
-    if image_size is not None and len(shape) == 3:
+    if image_size is not None and len(accepted_shape) == 3:
         first = channels_first(source)
-        preferred = (None, *image_size) if first else (*image_size, None)
-        shape = tuple(
+        sizes = (None, *image_size) if first else (*image_size, None)
+        preferred_shape = tuple(
             wanted if size is None else size
-            for size, wanted in zip(shape, preferred)
+            for size, wanted in zip(accepted_shape, sizes)
         )
     return SourceSpecification(
-        input_shape=shape,
+        accepted_shape=accepted_shape,
+        preferred_shape=preferred_shape,
         num_classes=output_shape[-1],
         from_logits=final_activation(source) not in PROBABILITY_ACTIVATIONS,
         pixel_scale=None if converter is None else converter.scale or 1.0,

@@ -1,0 +1,51 @@
+"""Tiny sources and data shared by the tests."""
+
+import importlib.util
+
+# PyTorch before TensorFlow: the other order can crash a process.
+if importlib.util.find_spec("torch"):
+    import torch  # noqa: F401
+
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def source() -> keras.Model:
+    """A classifier of 8x8 colour images, with what must stay frozen in it."""
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(4, 3, strides=2)(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Dropout(0.5)(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(6)(x))
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    generator = np.random.default_rng(0)
+    return generator.integers(0, 256, size=(24, 4, 4, 1), dtype="uint8")
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    return np.arange(24) % 3
+
+
+@pytest.fixture
+def golden_logits() -> np.ndarray:
+    """`Z[i, j] = 3 sin(1.7 i + 2.3 j + 0.5 i j)`, 12 samples, 6 sources."""
+    i, j = np.meshgrid(np.arange(12), np.arange(6), indexing="ij")
+    return (3 * np.sin(1.7 * i + 2.3 * j + 0.5 * i * j)).astype("float32")
+
+
+@pytest.fixture
+def golden_labels() -> np.ndarray:
+    return np.arange(12) % 3

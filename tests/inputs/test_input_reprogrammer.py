@@ -1,0 +1,240 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram import InputReprogrammer
+from keras_reprogram.inputs import Frame
+from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import Tile
+from keras_reprogram.inputs import UniversalProgram
+
+RANDOM = keras.initializers.RandomNormal(stddev=1.0, seed=0)
+
+
+def outputs(layer, samples):
+    return ops.convert_to_numpy(layer(samples))
+
+
+def test_formula_of_ilm_vp():
+    """pad(x) + sigmoid(theta) outside the data, then the normalisation."""
+    mean, std = np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.3, 0.25])
+    layer = InputReprogrammer(
+        target_shape=(5, 5, 3),
+        source_shape=(8, 8, 3),
+        placement="pad",
+        program=UniversalProgram("outside", "sigmoid", RANDOM),
+        scale=(1 / 255 / std).tolist(),
+        offset=(-mean / std).tolist(),
+    )
+    samples = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3), "uint8")
+    result = outputs(layer, samples)
+    theta = ops.convert_to_numpy(layer.program.theta.value)
+    mask = np.ones((8, 8, 3), bool)
+    mask[2:7, 2:7] = False
+    program = np.zeros((8, 8, 3))
+    program[mask] = 1 / (1 + np.exp(-theta))
+    padded = np.pad(samples / 255.0, [(0, 0), (2, 1), (2, 1), (0, 0)])
+    expected = (padded + program - mean) / std
+    np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+def test_formula_of_elsayed():
+    """Scaled to [-1, 1] first, then padded, then tanh(theta)."""
+    layer = InputReprogrammer(
+        target_shape=(4, 4, 1),
+        source_shape=(8, 8, 3),
+        placement="pad",
+        program=UniversalProgram("outside", "tanh", RANDOM),
+        scale=2 / 255,
+        offset=-1.0,
+        normalize_first=True,
+    )
+    samples = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 1), "uint8")
+    result = outputs(layer, samples)
+    pattern = layer.program.pattern()
+    np.testing.assert_allclose(
+        result[:, 2:6, 2:6],
+        np.repeat(samples / 127.5 - 1, 3, axis=-1),
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(result[0, :2], pattern[:2], atol=1e-6)
+
+
+@pytest.mark.parametrize("normalize_first", [True, False])
+def test_clip_keeps_the_valid_range(normalize_first):
+    layer = InputReprogrammer(
+        target_shape=(4, 4, 3),
+        source_shape=(8, 8, 3),
+        program=UniversalProgram(
+            "everywhere", None, keras.initializers.RandomNormal(stddev=9.0)
+        ),
+        scale=[-2.0, 1.0, 3.0],
+        offset=[1.0, 0.0, -1.0],
+        value_range=(0, 1),
+        normalize_first=normalize_first,
+        clip=True,
+    )
+    samples = np.random.default_rng(0).random((2, 4, 4, 3), "float32")
+    result = outputs(layer, samples)
+    low, high = np.array([-1.0, 0.0, -1.0]), np.array([1.0, 1.0, 2.0])
+    np.testing.assert_allclose(result.min(axis=(0, 1, 2)), low, atol=1e-6)
+    np.testing.assert_allclose(result.max(axis=(0, 1, 2)), high, atol=1e-6)
+
+
+def test_value_ranges_and_dtypes_give_the_same_canvas():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 1), "uint8")
+    options = dict(
+        target_shape=(4, 4, 1), source_shape=(8, 8, 3), program=None
+    )
+    whole = InputReprogrammer(**options)
+    unit = InputReprogrammer(value_range=(0, 1), **options)
+    for layer in (whole, unit):
+        layer.complete((None, None, 3), (8, 8, 3), 1 / 127.5, -1.0)
+    expected = outputs(whole, pixels)
+    for samples in (pixels.astype("float32"), pixels.astype("int64")):
+        np.testing.assert_allclose(outputs(whole, samples), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        outputs(unit, pixels.astype("float32") / 255), expected, atol=1e-5
+    )
+    assert expected.min() >= -1.001 and expected.max() <= 1.001
+
+
+def test_grey_is_repeated_over_the_channels():
+    layer = InputReprogrammer((4, 4, 1), (8, 8, 3), program=None)
+    result = outputs(layer, np.ones((2, 4, 4, 1)) * 7)
+    assert result.shape == (2, 8, 8, 3)
+    np.testing.assert_allclose(result, 7.0, rtol=1e-5)
+
+
+def test_images_of_any_size_and_colour():
+    layer = InputReprogrammer(source_shape=(8, 8, 3))
+    inputs = keras.Input((None, None, None))
+    model = keras.Model(inputs, layer(inputs))
+    assert model.output_shape == (None, 8, 8, 3)
+    for shape in ((2, 5, 7, 1), (3, 6, 4, 3)):
+        result = model.predict(np.ones(shape, "float32"), verbose=0)
+        np.testing.assert_allclose(result, 1.0, rtol=1e-5)
+
+
+def test_channels_first_equals_channels_last():
+    samples = np.random.default_rng(0).random((2, 5, 4, 3), "float32")
+    frame = UniversalProgram(Frame(2))
+    last = InputReprogrammer(
+        (5, 4, 3),
+        (8, 9, 3),
+        "pad",
+        frame,
+        scale=[1.0, 2.0, 3.0],
+        offset=[0.1, 0.2, 0.3],
+    )
+    first = InputReprogrammer(
+        (3, 5, 4),
+        (3, 8, 9),
+        "pad",
+        UniversalProgram(Frame(2)),
+        scale=[1.0, 2.0, 3.0],
+        offset=[0.1, 0.2, 0.3],
+        data_format="channels_first",
+    )
+    expected = outputs(last, samples)
+    result = outputs(first, np.moveaxis(samples, -1, 1))
+    np.testing.assert_allclose(np.moveaxis(result, 1, -1), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "shape, source_shape, placement",
+    [
+        ((50,), (160,), Tile(3)),
+        ((50, 2), (160, 2), Pad()),
+        ((5, 6, 7, 1), (9, 9, 9, 1), Pad(inner_size=8)),
+        ((12, 20, 1), (32, 40, 1), "resize"),
+    ],
+)
+def test_any_rank(shape, source_shape, placement):
+    layer = InputReprogrammer(
+        shape, source_shape, placement, value_range=None
+    )
+    samples = np.random.default_rng(0).normal(size=(2, *shape))
+    result = outputs(layer, samples.astype("float32"))
+    assert result.shape == (2, *source_shape)
+    assert np.isfinite(result).all()
+
+
+def test_no_value_range_takes_values_as_they_are():
+    layer = InputReprogrammer((5,), (8,), "pad", value_range=None)
+    series = np.array([[-3.0, 2.0, 0.5, 9.0, -1.0]], "float32")
+    np.testing.assert_allclose(
+        outputs(layer, series), [[0, 0, -3.0, 2.0, 0.5, 9.0, -1.0, 0]]
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "mixed_bfloat16"])
+def test_dtype_policies(dtype):
+    layer = InputReprogrammer((4, 4, 1), (8, 8, 3), dtype=dtype)
+    result = layer(np.ones((2, 4, 4, 1), "uint8"))
+    assert keras.backend.standardize_dtype(result.dtype) == layer.compute_dtype
+
+
+def test_config_round_trip():
+    layer = InputReprogrammer(
+        (4, 4, 1),
+        (8, 8, 3),
+        Pad(inner_size=6, offset=(0, 1)),
+        UniversalProgram(Frame(2), "sigmoid"),
+        value_range=(0, 1),
+        scale=[1.0, 2.0, 3.0],
+        offset=0.5,
+        normalize_first=True,
+        clip=True,
+    )
+    copy = InputReprogrammer.from_config(layer.get_config())
+    assert copy.placement == layer.placement
+    assert copy.get_config() == layer.get_config()
+    samples = np.ones((2, 4, 4, 1), "float32")
+    np.testing.assert_allclose(
+        outputs(copy, samples), outputs(layer, samples), rtol=1e-6
+    )
+
+
+def test_a_layer_is_used_in_a_functional_model_and_trained():
+    inputs = keras.Input((4, 4, 1))
+    layer = InputReprogrammer((4, 4, 1), (8, 8, 3), value_range=(0, 1))
+    outputs_ = keras.layers.GlobalAveragePooling2D()(layer(inputs))
+    model = keras.Model(inputs, outputs_)
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    history = model.fit(
+        np.zeros((8, 4, 4, 1)), np.full((8, 3), 0.4), epochs=20, verbose=0
+    )
+    assert history.history["loss"][-1] < 0.1 * history.history["loss"][0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: InputReprogrammer(target_shape=28),
+        lambda: InputReprogrammer(target_shape=(28, -28, 1)),
+        lambda: InputReprogrammer(source_shape=(28, 2.5, 1)),
+        lambda: InputReprogrammer(placement="centre"),
+        lambda: InputReprogrammer(program=3),
+        lambda: InputReprogrammer(value_range=(1, 0)),
+        lambda: InputReprogrammer(value_range=(0, 1, 2)),
+        lambda: InputReprogrammer(value_range=None, clip=True),
+        lambda: InputReprogrammer(data_format="channels"),
+        lambda: InputReprogrammer()(np.ones((2, 4, 4, 1))),
+        lambda: InputReprogrammer(source_shape=(8, 8, 3))(np.ones((2, 4, 4))),
+        lambda: InputReprogrammer(source_shape=(8, 8, 3))(
+            np.ones((2, 4, 4, 2))
+        ),
+        lambda: InputReprogrammer(source_shape=(8, 8, 3)).complete(
+            (9, 9, 3), (9, 9, 3)
+        ),
+        lambda: InputReprogrammer().complete((None, None, 3), (None, None, 3)),
+        lambda: InputReprogrammer(target_shape=(28, 28)).complete(
+            (8, 8, 3), (8, 8, 3)
+        ),
+    ],
+)
+def test_bad_input_is_a_value_error(make):
+    with pytest.raises(ValueError, match="Received: "):
+        make()

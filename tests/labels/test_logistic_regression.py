@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from keras_reprogram.labels import logistic_regression
+
+
+@pytest.mark.parametrize("samples, features", [(200, 30), (40, 80)])
+@pytest.mark.parametrize("regularization", [1.0, 10.0])
+def test_agrees_with_scikit_learn(samples, features, regularization):
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(2.0, 3.0, size=(samples, features))
+    truth = generator.normal(size=(features, 4))
+    labels = (inputs @ truth + generator.gumbel(size=(samples, 4))).argmax(1)
+    weights, bias = logistic_regression(inputs, labels, 4, regularization)
+    reference = LogisticRegression(
+        C=1 / regularization, max_iter=10_000, tol=1e-9
+    ).fit(inputs, labels)
+    scores = inputs @ weights + bias
+    expected = inputs @ reference.coef_.T + reference.intercept_
+    scores -= scores.mean(axis=1, keepdims=True)
+    expected -= expected.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(scores, expected, atol=0.02)
+
+
+def test_an_absent_class_is_never_predicted():
+    generator = np.random.default_rng(0)
+    inputs, labels = generator.normal(size=(50, 5)), np.arange(50) % 2
+    weights, bias = logistic_regression(inputs, labels, 3)
+    assert weights.shape == (5, 3) and np.isfinite(weights).all()
+    assert (inputs @ weights + bias).argmax(axis=1).max() <= 1
+
+
+def test_regularization_must_be_positive():
+    with pytest.raises(ValueError, match="Received: regularization=0"):
+        logistic_regression(np.eye(2), np.arange(2), 2, regularization=0)

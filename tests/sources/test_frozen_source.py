@@ -1,0 +1,132 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram.sources import FrozenSource
+from keras_reprogram.sources import differences
+from keras_reprogram.sources import fingerprint
+from keras_reprogram.sources import inspect_source
+
+
+def trained_around(source):
+    """A model that trains a layer before the frozen source."""
+    inputs = keras.Input((8, 8, 3))
+    frozen = FrozenSource(source)
+    outputs = frozen(keras.layers.Conv2D(3, 1)(inputs))
+    return keras.Model(inputs, outputs), frozen
+
+
+def test_nothing_in_the_source_is_trained(source):
+    model, frozen = trained_around(source)
+    before = source.get_weights()
+    for attempt in range(3):
+        if attempt == 1:
+            model.trainable = True
+        if attempt == 2:
+            frozen.trainable = True
+        assert len(model.trainable_weights) == 2
+        model.compile("sgd", "mse")
+        model.fit(np.ones((8, 8, 8, 3)), np.ones((8, 6)), verbose=0)
+    for old, new in zip(before, source.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_dropout_is_off_while_the_outer_model_trains(source):
+    model, _ = trained_around(source)
+    inputs = np.random.default_rng(0).random((2, 8, 8, 3), "float32")
+    first, second = (
+        ops.convert_to_numpy(model(inputs, training=True)) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_inspection_reads_shapes_and_output(source):
+    specification = inspect_source(source)
+    assert specification.accepted_shape == (8, 8, 3)
+    assert specification.num_classes == 6
+    assert specification.from_logits
+    assert specification.pixel_scale is None
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        lambda x: keras.layers.Dense(6, activation="softmax")(x),
+        lambda x: keras.layers.Softmax()(keras.layers.Dense(6)(x)),
+        lambda x: keras.layers.Activation("softmax")(keras.layers.Dense(6)(x)),
+        lambda x: keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(6, activation="softmax")]
+        )(x),
+    ],
+)
+def test_a_final_softmax_means_probabilities(head):
+    inputs = keras.Input((4,))
+    assert not inspect_source(keras.Model(inputs, head(inputs))).from_logits
+
+
+def test_a_keras_hub_classifier_knows_its_size_and_scaling():
+    keras_hub = pytest.importorskip("keras_hub")
+    backbone = keras_hub.models.ResNetBackbone(
+        input_conv_filters=[4],
+        input_conv_kernel_sizes=[3],
+        stackwise_num_filters=[64],
+        stackwise_num_blocks=[1],
+        stackwise_num_strides=[1],
+        block_type="basic_block",
+    )
+    classifier = keras_hub.models.ImageClassifier(
+        backbone=backbone,
+        num_classes=5,
+        preprocessor=keras_hub.models.ImageClassifierPreprocessor(
+            keras_hub.layers.ImageConverter(
+                image_size=(32, 40), scale=[0.1, 0.2, 0.3], offset=[1, 2, 3]
+            )
+        ),
+    )
+    specification = inspect_source(classifier)
+    assert specification.accepted_shape == (None, None, 3)
+    assert specification.preferred_shape == (32, 40, 3)
+    assert specification.num_classes == 5
+    assert list(specification.pixel_scale) == [0.1, 0.2, 0.3]
+    assert list(specification.pixel_offset) == [1, 2, 3]
+
+
+def two_ended():
+    inputs = [keras.Input((4,)), keras.Input((4,))]
+    return keras.Model(inputs, keras.layers.Add()(inputs))
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: "resnet", "keras.Model"),
+        (lambda: keras.Sequential([keras.layers.Dense(3)]), "known shapes"),
+        (two_ended, "one input"),
+        (
+            lambda: keras.Sequential(
+                [keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)]
+            ),
+            "axis of classes",
+        ),
+    ],
+)
+def test_a_source_without_one_axis_of_classes_is_a_value_error(make, message):
+    with pytest.raises(ValueError, match=message) as error:
+        inspect_source(make())
+    assert "Received: " in str(error.value)
+
+
+def test_fingerprint_says_what_differs(source):
+    expected = fingerprint(source)
+    assert differences(source, expected) == []
+    clone = keras.models.clone_model(source)
+    clone.set_weights(source.get_weights())
+    assert differences(clone, expected) == []
+    weights = source.get_weights()
+    weights[0] = weights[0] + 1e-3
+    clone.set_weights(weights)
+    (sentence,) = differences(clone, expected)
+    assert "1 of 8 weights" in sentence and "kernel" in sentence
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(6)])
+    assert any("input shape" in text for text in differences(other, expected))
