@@ -105,8 +105,8 @@ class InputReprogrammer(keras.layers.Layer):
         self.placement = placements.get(placement)
         self.program = programs.get(program)
         self.value_range = check_value_range(value_range)
-        self.scale = scale
-        self.offset = offset
+        self.scale = check_scaling("scale", scale)
+        self.offset = check_scaling("offset", offset)
         self.normalize_first = normalize_first
         self.clip = clip
         self.data_format = data_format or keras.config.image_data_format()
@@ -188,6 +188,9 @@ class InputReprogrammer(keras.layers.Layer):
         )
         if self.program is not None:
             self.program.build_on(self.source_shape, self.axes, occupied)
+        channels = self.axes.channels(self.source_shape)
+        check_scaling("scale", self.scale, channels)
+        check_scaling("offset", self.offset, channels)
         low, high = self.value_range or (0.0, 1.0)
         scale = np.asarray(1.0 if self.scale is None else self.scale)
         offset = np.asarray(0.0 if self.offset is None else self.offset)
@@ -276,6 +279,28 @@ def check_value_range(
             f"sample, or `None`. Received: value_range={value_range!r}"
         )
     return (float(value_range[0]), float(value_range[1]))
+
+
+def check_scaling(
+    name: str,
+    values: float | Sequence[float] | None,
+    channels: int | None = None,
+) -> float | list[float] | None:
+    """Returns a scale or an offset as a number or a list of them."""
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if (
+        array.dtype.kind not in "iuf"
+        or array.ndim > 1
+        or not np.isfinite(array).all()
+        or (array.ndim and channels not in (None, array.size))
+    ):
+        raise ValueError(
+            f"`{name}` must be a finite number, or one for each channel of "
+            f"the source's input. Received: {name}={values!r}"
+        )
+    return array.astype(float).tolist()
 
 
 def check_channels(

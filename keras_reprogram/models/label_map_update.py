@@ -20,17 +20,22 @@ class LabelMapUpdate(keras.callbacks.Callback):
         self.every = every
         self.unit = unit
 
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.steps = 0
+        self.is_due = False
+
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.epoch = epoch
-        self.last_step = -1
+        self.last_batch = -1
         self.is_due = self.unit == "epoch" and (epoch + 1) % self.every == 0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         # With several steps an execution, `batch` goes up by several.
-        previous, self.last_step = self.last_step + 1, batch
+        before = self.steps
+        self.steps += batch - self.last_batch
+        self.last_batch = batch
         if (
             self.unit == "step"
-            and (batch + 1) // self.every > previous // self.every
+            and self.steps // self.every > before // self.every
         ):
             self.model.label_mapper.update()
 

@@ -10,6 +10,7 @@ import os
 import pathlib
 import tempfile
 import zipfile
+import zlib
 from typing import Any
 
 import keras
@@ -45,6 +46,7 @@ SYMPTOMS = (
     TypeError,
     ValueError,
     zipfile.BadZipFile,
+    zlib.error,
 )
 
 

@@ -57,6 +57,11 @@ class FrozenSource(keras.layers.Layer):
         if hasattr(self, "source"):
             self.freeze()
 
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        # A compiled source has metrics of its own task.
+        return []
+
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.built = True
 

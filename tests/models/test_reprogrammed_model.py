@@ -1,0 +1,549 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.labels import IterativeMapping
+from keras_reprogram.labels import mappings
+
+BACKEND = keras.config.backend()
+MAPPINGS = [
+    "identity",
+    "random",
+    "frequency",
+    "iterative",
+    "bayesian",
+    "bayesian_plus",
+    "linear",
+]
+
+
+def reprogrammed(source, mapping="linear", compiled=True, **kwargs):
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer((4, 4, 1), placement="pad", **kwargs),
+        LabelMapper(3, mapping),
+    )
+    if compiled:
+        model.compile(
+            keras.optimizers.Adam(0.05),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+    return model
+
+
+def matrix_of(model):
+    return ops.convert_to_numpy(model.label_mapper.matrix.value)
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_training_changes_the_ends_alone(source, images, labels, mapping):
+    model = reprogrammed(source, mapping)
+    before = source.get_weights()
+    theta = ops.convert_to_numpy(model.input_reprogrammer.program.theta.value)
+    history = model.fit(
+        images,
+        labels,
+        epochs=3,
+        batch_size=8,
+        verbose=0,
+        validation_data=(images, labels),
+    ).history
+    for old, new in zip(before, source.get_weights()):
+        np.testing.assert_array_equal(old, new)
+    trained = ops.convert_to_numpy(
+        model.input_reprogrammer.program.theta.value
+    )
+    assert (trained != theta).any()
+    assert len(model.trainable_weights) == (3 if mapping == "linear" else 1)
+    assert np.isfinite(history["loss"] + history["val_loss"]).all()
+    assert model.predict(images, verbose=0).shape == (24, 3)
+
+
+def test_training_lowers_the_loss(source, images, labels):
+    model = reprogrammed(source, "random")
+    losses = model.fit(images, labels, epochs=15, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_the_ends_and_source_compose_to_the_prediction(source, images):
+    model = reprogrammed(source, "random")
+    canvas = model.input_reprogrammer(images)
+    outputs = ops.convert_to_numpy(source(canvas, training=False))
+    logits = model.source_logits(images)
+    np.testing.assert_allclose(logits, outputs, atol=1e-5)
+    np.testing.assert_allclose(
+        model.predict(images, verbose=0), logits @ matrix_of(model), atol=1e-5
+    )
+
+
+def test_defaults_take_images_of_any_size(source):
+    model = ReprogrammedModel(source, InputReprogrammer(), LabelMapper(3))
+    model.adapt(np.ones((4, 5, 5, 3)), np.arange(4) % 3, verbose=0)
+    assert model.predict(np.ones((2, 9, 7, 1)), verbose=0).shape == (2, 3)
+    bare = ReprogrammedModel(source)
+    assert bare.output_shape == (None, 6)
+
+
+def test_iterative_map_counts_every_sample_once_an_epoch(
+    source, images, labels
+):
+    """With a program that does not learn, a step's logits are known."""
+    model = reprogrammed(source, "iterative")
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    seen = []
+    statistics = model.label_mapper.statistics
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            mapper = self.model.label_mapper
+            seen.append(ops.convert_to_numpy(mapper.statistics.value))
+
+    model.fit(
+        images, labels, epochs=2, batch_size=7, verbose=0, callbacks=[Watch()]
+    )
+    expected = mappings.count_statistics(model.source_logits(images), labels, 3)
+    np.testing.assert_array_equal(seen[3], expected)
+    np.testing.assert_array_equal(seen[7], expected)
+    np.testing.assert_allclose(
+        matrix_of(model), mappings.frequency_mapping(expected)
+    )
+    assert not ops.convert_to_numpy(statistics.value).any()
+
+
+@pytest.mark.parametrize(
+    "every, unit, solutions", [(1, "epoch", 4), (3, "epoch", 1), (2, "step", 6), (5, "step", 2)]
+)
+def test_maps_are_solved_when_asked(
+    source, images, labels, every, unit, solutions, monkeypatch
+):
+    model = reprogrammed(source, IterativeMapping(every, unit))
+    calls = []
+    update = LabelMapper.update
+    monkeypatch.setattr(
+        LabelMapper, "update", lambda self: (calls.append(1), update(self))
+    )
+    model.fit(
+        images,
+        labels,
+        epochs=4,
+        batch_size=8,
+        verbose=0,
+        validation_data=(images, labels),
+    )
+    assert len(calls) == solutions
+
+
+def test_validation_sees_the_map_of_the_epochs_end(source, images, labels):
+    model = reprogrammed(source, "iterative")
+    history = model.fit(
+        images, labels, verbose=0, validation_data=(images, labels)
+    ).history
+    loss, accuracy = model.evaluate(images, labels, verbose=0)
+    np.testing.assert_allclose(history["val_loss"][-1], loss, rtol=1e-5)
+    np.testing.assert_allclose(history["val_accuracy"][-1], accuracy)
+
+
+def test_adapt_solves_the_map_before_training(source, images, labels):
+    model = reprogrammed(source, "frequency")
+    with pytest.raises(ValueError, match="call `adapt`"):
+        model.predict(images, verbose=0)
+    model.adapt(images, labels, batch_size=7, verbose=0)
+    expected = mappings.count_statistics(model.source_logits(images), labels, 3)
+    np.testing.assert_allclose(
+        matrix_of(model), mappings.frequency_mapping(expected)
+    )
+
+
+def test_fit_adapts_only_a_map_that_has_seen_no_data(source, images, labels):
+    model = reprogrammed(source, "frequency")
+    model.fit(images, labels, verbose=0)
+    first = matrix_of(model)
+    model.fit(images[::-1], (labels + 1) % 3, verbose=0)
+    np.testing.assert_array_equal(matrix_of(model), first)
+
+
+def test_fit_does_not_adapt_to_its_validation_split(
+    source, images, labels, monkeypatch
+):
+    model = reprogrammed(source)
+    sizes = []
+    adapt = ReprogrammedModel.adapt
+    monkeypatch.setattr(
+        ReprogrammedModel,
+        "adapt",
+        lambda self, x, *rest, **kwargs: (
+            sizes.append(len(x)),
+            adapt(self, x, *rest, **kwargs),
+        ),
+    )
+    model.fit(images, labels, validation_split=0.25, verbose=0)
+    assert sizes == [18]
+
+
+def test_adapt_shows_a_progress_bar(source, images, labels, capsys):
+    model = reprogrammed(source)
+    model.adapt(images, labels, batch_size=8)
+    assert "3/3" in capsys.readouterr().out
+    model.adapt(images, labels, batch_size=8, verbose=0)
+    assert not capsys.readouterr().out
+
+
+class Sequence(keras.utils.PyDataset):
+    def __init__(self, images, labels):
+        super().__init__()
+        self.data = images, labels
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        rows = slice(8 * index, 8 * index + 8)
+        return tuple(array[rows] for array in self.data)
+
+
+def tensorflow_dataset(images, labels):
+    tensorflow = pytest.importorskip("tensorflow")
+    dataset = tensorflow.data.Dataset.from_tensor_slices((images, labels))
+    return dataset.batch(8)
+
+
+def torch_loader(images, labels):
+    torch = pytest.importorskip("torch")
+    dataset = torch.utils.data.TensorDataset(
+        torch.from_numpy(images), torch.from_numpy(labels)
+    )
+    return torch.utils.data.DataLoader(dataset, batch_size=8)
+
+
+@pytest.mark.parametrize("make", [Sequence, tensorflow_dataset, torch_loader])
+@pytest.mark.parametrize("mapping", ["iterative", "linear"])
+def test_data_of_every_kind_gives_the_same_map(
+    source, images, labels, make, mapping
+):
+    model, reference = (
+        reprogrammed(source, mapping, compiled=True) for _ in range(2)
+    )
+    data = make(images, labels)
+    for one in (model, reference):
+        one.compile(
+            keras.optimizers.SGD(0.0),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+    model.fit(data, epochs=2, verbose=0)
+    reference.fit(images, labels, epochs=2, verbose=0)
+    np.testing.assert_allclose(
+        matrix_of(model), matrix_of(reference), rtol=1e-4, atol=1e-5
+    )
+    assert np.isfinite(model.evaluate(data, verbose=0)).all()
+    assert model.predict(data, verbose=0).shape == (24, 3)
+    assert model.source_logits(data).shape == (24, 6)
+
+
+def test_a_generator_needs_adapt_first(source, images, labels):
+    def batches():
+        while True:
+            yield images[:8], labels[:8]
+
+    model = reprogrammed(source)
+    with pytest.raises(ValueError, match="call `adapt`"):
+        model.fit(batches(), steps_per_epoch=2, verbose=0)
+    model.adapt(images, labels, verbose=0)
+    model.fit(batches(), steps_per_epoch=2, verbose=0)
+
+
+def test_endless_data_are_bounded(source, images, labels):
+    tensorflow = pytest.importorskip("tensorflow")
+    dataset = tensorflow.data.Dataset.from_tensor_slices((images, labels))
+    model = reprogrammed(source)
+    model.fit(dataset.repeat().batch(8), steps_per_epoch=2, verbose=0)
+
+
+def test_keras_features_work_together(source, images, labels, tmp_path):
+    model = reprogrammed(source, "iterative")
+    checkpoint = tmp_path / "best.weights.h5"
+    model.fit(
+        images,
+        labels,
+        epochs=3,
+        batch_size=8,
+        verbose=0,
+        class_weight={0: 1.0, 1: 2.0, 2: 0.5},
+        validation_data=(images, labels, np.ones(24)),
+        callbacks=[
+            keras.callbacks.ModelCheckpoint(
+                checkpoint,
+                monitor="val_loss",
+                save_best_only=True,
+                save_weights_only=True,
+            ),
+            keras.callbacks.EarlyStopping(patience=5),
+        ],
+    )
+    model.fit(images, labels, sample_weight=np.ones(24), verbose=0)
+    model.load_weights(checkpoint)
+    model.train_on_batch(images, labels)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras has it on the others")
+def test_several_steps_an_execution(source, images, labels):
+    model = reprogrammed(source, IterativeMapping(3, "step"))
+    model.compile(
+        "adam",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        steps_per_execution=2,
+    )
+    model.fit(images, labels, batch_size=4, epochs=2, verbose=0)
+
+
+def test_backup_and_restore_continue_with_the_same_map(
+    source, images, labels, tmp_path
+):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    def backup():
+        return keras.callbacks.BackupAndRestore(tmp_path / "backup")
+
+    model = reprogrammed(source, "iterative")
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(
+            images, labels, epochs=4, verbose=0, callbacks=[backup(), Stop()]
+        )
+    restored = reprogrammed(source, "iterative")
+    maps = []
+
+    class First(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            maps.append((epoch, matrix_of(self.model)))
+
+    restored.fit(
+        images, labels, epochs=4, verbose=0, callbacks=[backup(), First()]
+    )
+    assert [epoch for epoch, _ in maps] == [2, 3]
+    np.testing.assert_array_equal(maps[0][1], matrix_of(model))
+
+
+@pytest.mark.parametrize("mapping", ["linear", "iterative", "random"])
+def test_keras_file_round_trip(source, images, labels, mapping, tmp_path):
+    model = reprogrammed(source, mapping)
+    model.fit(images, labels, verbose=0)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    np.testing.assert_allclose(
+        loaded.predict(images, verbose=0),
+        model.predict(images, verbose=0),
+        atol=1e-6,
+    )
+    count = len(model.trainable_weights)
+    assert len(loaded.trainable_weights) == count
+    before = loaded.source.get_weights()
+    loaded.fit(images, labels, epochs=2, verbose=0)
+    for old, new in zip(before, loaded.source.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("mapping", ["linear", "random"])
+def test_a_clone_is_frozen_as_well(source, images, labels, mapping):
+    model = reprogrammed(source, mapping)
+    model.adapt(images, labels, verbose=0)
+    clone = keras.models.clone_model(model)
+    assert len(clone.trainable_weights) == len(model.trainable_weights)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_allclose(
+        clone.predict(images, verbose=0),
+        model.predict(images, verbose=0),
+        atol=1e-6,
+    )
+    frozen = clone.get_layer("frozen_source").source
+    before = frozen.get_weights()
+    clone.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    clone.fit(images, labels, verbose=0)
+    for old, new in zip(before, frozen.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_copy_from_the_config_is_a_reprogrammed_model(source):
+    model = reprogrammed(source, "iterative")
+    copy = ReprogrammedModel.from_config(model.get_config())
+    assert copy.get_config() == model.get_config()
+    assert len(copy.trainable_weights) == 1
+
+
+def test_unfreezing_the_model_leaves_the_source_frozen(
+    source, images, labels
+):
+    model = reprogrammed(source)
+    model.trainable = True
+    source.trainable = True
+    before = source.get_weights()
+    model.fit(images, labels, epochs=2, verbose=0)
+    for old, new in zip(before, source.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_summary_counts_what_is_trained(source):
+    lines = []
+    reprogrammed(source).summary(print_fn=lambda line, **_: lines.append(line))
+    text = "\n".join(lines)
+    assert "Trainable params: 213" in text  # 8*8*3 values, 6*3 and a bias of 3
+
+
+def test_a_compiled_source_keeps_its_metrics_to_itself(source, images, labels):
+    source.compile("adam", "mse", metrics=["mae"])
+    source.fit(np.ones((2, 8, 8, 3)), np.ones((2, 6)), verbose=0)
+    model = reprogrammed(source, "random")
+    assert set(model.evaluate(images, labels, verbose=0, return_dict=True)) == {
+        "loss",
+        "accuracy",
+    }
+
+
+def test_a_bfloat16_source_with_a_float32_program(images, labels):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, dtype="bfloat16")(inputs)
+    x = keras.layers.GlobalAveragePooling2D(dtype="bfloat16")(x)
+    source = keras.Model(inputs, keras.layers.Dense(6, dtype="bfloat16")(x))
+    model = reprogrammed(source, "iterative")
+    model.fit(images, labels, epochs=2, verbose=0)
+    assert model.input_reprogrammer.program.theta.dtype == "float32"
+    assert np.isfinite(model.predict(images, verbose=0)).all()
+
+
+def test_a_source_of_probabilities(images, labels):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    source = keras.Model(inputs, keras.layers.Dense(6, "softmax")(x))
+    for mapping in ("linear", "bayesian_plus", "iterative"):
+        model = reprogrammed(source, mapping, compiled=False)
+        assert model.label_mapper.from_logits is False
+        model.compile(
+            "adam",
+            keras.losses.SparseCategoricalCrossentropy(
+                from_logits=mapping == "linear"
+            ),
+        )
+        losses = model.fit(images, labels, epochs=2, verbose=0).history["loss"]
+        assert np.isfinite(losses).all()
+
+
+def test_one_hot_labels_with_a_categorical_loss(source, images, labels):
+    model = reprogrammed(source)
+    model.compile(
+        "adam", keras.losses.CategoricalCrossentropy(from_logits=True)
+    )
+    model.fit(images, np.eye(3)[labels], epochs=2, verbose=0)
+
+
+def test_a_series_source(labels):
+    inputs = keras.Input((40,))
+    source = keras.Model(inputs, keras.layers.Dense(6)(inputs))
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer(
+            (10,),
+            placement="tile",
+            program=UniversalProgram("everywhere", squash=None),
+            value_range=None,
+        ),
+        LabelMapper(3, "identity", sources_per_target=2),
+    )
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    series = np.random.default_rng(0).normal(size=(24, 10))
+    model.fit(series, labels, verbose=0)
+
+
+NAN = np.full((24, 4, 4, 1), np.nan)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m, x, y: m.fit(x[..., 0, 0], y), "target_shape"),
+        (lambda m, x, y: m.fit(np.ones((24, 5, 4, 1)), y), "target_shape"),
+        (lambda m, x, y: m.fit(NAN, y), "finite"),
+        (lambda m, x, y: m.predict(NAN), "finite"),
+        (lambda m, x, y: m.evaluate(NAN, y), "finite"),
+        (lambda m, x, y: m.adapt(NAN, y), "finite"),
+        (lambda m, x, y: m.source_logits(NAN), "finite"),
+        (lambda m, x, y: m.fit(x, y + 1), "from 0 to 2"),
+        (lambda m, x, y: m.fit(x, y - 1), "from 0 to 2"),
+        (lambda m, x, y: m.fit(x, y + 0.5), "integers"),
+        (lambda m, x, y: m.fit(x, np.eye(3)[y]), "one integer label"),
+        (lambda m, x, y: m.adapt(x, np.eye(3)[y]), "one integer label"),
+        (lambda m, x, y: m.adapt(x), "without labels"),
+        (lambda m, x, y: m.adapt(x[:0], y[:0]), "no batches"),
+        (lambda m, x, y: m.fit(x.astype(str), y), "numbers"),
+        (
+            lambda m, x, y: m.fit(x, y, validation_data=(x, y + 3)),
+            "from 0 to 2",
+        ),
+        (
+            lambda m, x, y: m.fit(Sequence(x, np.eye(3)[y]), verbose=0),
+            "one integer label",
+        ),
+        (
+            lambda m, x, y: m.adapt(Sequence(x, y + 1), verbose=0),
+            "from 0 to 2",
+        ),
+    ],
+)
+@pytest.mark.parametrize("mapping", ["linear", "iterative"])
+def test_bad_data_is_a_value_error(
+    source, images, labels, call, message, mapping
+):
+    model = reprogrammed(source, mapping)
+    with pytest.raises(ValueError, match=message) as error:
+        call(model, images, labels)
+    assert "Received: " in str(error.value)
+
+
+def test_one_hot_batches_of_a_fixed_map_are_a_value_error(
+    source, images, labels
+):
+    model = reprogrammed(source, "random")
+    with pytest.raises(ValueError, match="one integer label"):
+        model.fit(Sequence(images, np.eye(3)[labels]), verbose=0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda s: ReprogrammedModel(
+            s, InputReprogrammer((9, 9, 1), placement="pad")
+        ),
+        lambda s: ReprogrammedModel(
+            s, InputReprogrammer((4, 4, 1), placement=Pad(inner_size=9))
+        ),
+        lambda s: ReprogrammedModel(
+            s, InputReprogrammer((4, 4, 1), (9, 9, 3))
+        ),
+        lambda s: ReprogrammedModel(s, InputReprogrammer((4, 4))),
+        lambda s: ReprogrammedModel(
+            s, label_mapper=LabelMapper(7, "iterative")
+        ),
+        lambda s: ReprogrammedModel(
+            s, label_mapper=LabelMapper(3, np.ones((3, 6)))
+        ),
+        lambda s: ReprogrammedModel(None),
+    ],
+)
+def test_ends_that_do_not_fit_the_source_are_a_value_error(source, make):
+    with pytest.raises(ValueError, match="Received: "):
+        make(source)
