@@ -221,6 +221,7 @@ class ReprogrammedModel(keras.Model):
         A label map that needs data and has seen none is first found by
         `adapt`, from at most 100 batches.
         """
+        self.frozen_source.freeze()
         self.check_data(x, y)
         validation_data = kwargs.get("validation_data")
         if isinstance(validation_data, (tuple, list)):

@@ -84,9 +84,7 @@ def test_clip_keeps_the_valid_range(normalize_first):
 
 def test_value_ranges_and_dtypes_give_the_same_canvas():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 1), "uint8")
-    options = dict(
-        target_shape=(4, 4, 1), source_shape=(8, 8, 3), program=None
-    )
+    options = dict(target_shape=(4, 4, 1), source_shape=(8, 8, 3), program=None)
     whole = InputReprogrammer(**options)
     unit = InputReprogrammer(value_range=(0, 1), **options)
     for layer in (whole, unit):
@@ -152,9 +150,7 @@ def test_channels_first_equals_channels_last():
     ],
 )
 def test_any_rank(shape, source_shape, placement):
-    layer = InputReprogrammer(
-        shape, source_shape, placement, value_range=None
-    )
+    layer = InputReprogrammer(shape, source_shape, placement, value_range=None)
     samples = np.random.default_rng(0).normal(size=(2, *shape))
     result = outputs(layer, samples.astype("float32"))
     assert result.shape == (2, *source_shape)

@@ -111,9 +111,7 @@ def test_copies_start_where_voice2series_puts_them(length, copies, starts):
     canvas = place(Tile(copies), series, (16000,))[0]
     assert np.flatnonzero(canvas == 1.0).tolist() == starts
     for start in starts:
-        np.testing.assert_array_equal(
-            canvas[start : start + length], series[0]
-        )
+        np.testing.assert_array_equal(canvas[start : start + length], series[0])
     mask = occupied(Tile(copies), (length,), (16000,))
     np.testing.assert_array_equal(canvas != 0, mask)
 

@@ -82,7 +82,10 @@ def test_bad_regions_are_a_value_error(make):
 
 def test_config_round_trip():
     program = UniversalProgram(
-        Frame(3), squash="sigmoid", initializer="random_normal", regularizer="l2"
+        Frame(3),
+        squash="sigmoid",
+        initializer="random_normal",
+        regularizer="l2",
     )
     copy = UniversalProgram.from_config(program.get_config())
     assert copy.region == Frame(3)

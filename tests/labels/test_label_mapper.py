@@ -88,9 +88,7 @@ def test_invalid_labels_are_not_counted(golden_logits):
     mapper(golden_logits, training=True)
     mapper.gather(ops.convert_to_tensor(labels[:, None]))
     valid = (labels >= 0) & (labels < 3)
-    expected = mappings.count_statistics(
-        golden_logits[valid], labels[valid], 3
-    )
+    expected = mappings.count_statistics(golden_logits[valid], labels[valid], 3)
     gathered = ops.convert_to_numpy(mapper.statistics)
     np.testing.assert_array_equal(gathered, expected)
 
@@ -109,9 +107,7 @@ def test_inference_gathers_nothing(golden_logits):
 
 
 def test_many_to_one_averages_probabilities_as_voice2series():
-    mapper = LabelMapper(
-        3, "identity", sources_per_target=2, from_logits=False
-    )
+    mapper = LabelMapper(3, "identity", sources_per_target=2, from_logits=False)
     probabilities = np.array([[0.05, 0.1, 0.15, 0.2, 0.25, 0.25]], "float32")
     np.testing.assert_allclose(
         mapped(mapper, probabilities), [[0.075, 0.175, 0.25]], rtol=1e-6

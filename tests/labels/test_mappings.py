@@ -7,7 +7,14 @@ from hypothesis.extra import numpy as arrays
 
 from keras_reprogram.labels import mappings
 
-GOLDEN_COUNTS = [[1, 1, 0], [1, 0, 1], [1, 0, 0], [0, 2, 0], [1, 0, 0], [0, 1, 3]]
+GOLDEN_COUNTS = [
+    [1, 1, 0],
+    [1, 0, 1],
+    [1, 0, 0],
+    [0, 2, 0],
+    [1, 0, 0],
+    [0, 1, 3],
+]
 
 statistics = arrays.arrays(
     "int64",

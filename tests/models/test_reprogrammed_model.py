@@ -57,9 +57,7 @@ def test_training_changes_the_ends_alone(source, images, labels, mapping):
     ).history
     for old, new in zip(before, source.get_weights()):
         np.testing.assert_array_equal(old, new)
-    trained = ops.convert_to_numpy(
-        model.input_reprogrammer.program.theta.value
-    )
+    trained = ops.convert_to_numpy(model.input_reprogrammer.program.theta.value)
     assert (trained != theta).any()
     assert len(model.trainable_weights) == (3 if mapping == "linear" else 1)
     assert np.isfinite(history["loss"] + history["val_loss"]).all()
@@ -121,7 +119,8 @@ def test_iterative_map_counts_every_sample_once_an_epoch(
 
 
 @pytest.mark.parametrize(
-    "every, unit, solutions", [(1, "epoch", 4), (3, "epoch", 1), (2, "step", 6), (5, "step", 2)]
+    "every, unit, solutions",
+    [(1, "epoch", 4), (3, "epoch", 1), (2, "step", 6), (5, "step", 2)],
 )
 def test_maps_are_solved_when_asked(
     source, images, labels, every, unit, solutions, monkeypatch
@@ -384,9 +383,7 @@ def test_a_copy_from_the_config_is_a_reprogrammed_model(source):
     assert len(copy.trainable_weights) == 1
 
 
-def test_unfreezing_the_model_leaves_the_source_frozen(
-    source, images, labels
-):
+def test_unfreezing_the_model_leaves_the_source_frozen(source, images, labels):
     model = reprogrammed(source)
     model.trainable = True
     source.trainable = True
@@ -531,9 +528,7 @@ def test_one_hot_batches_of_a_fixed_map_are_a_value_error(
         lambda s: ReprogrammedModel(
             s, InputReprogrammer((4, 4, 1), placement=Pad(inner_size=9))
         ),
-        lambda s: ReprogrammedModel(
-            s, InputReprogrammer((4, 4, 1), (9, 9, 3))
-        ),
+        lambda s: ReprogrammedModel(s, InputReprogrammer((4, 4, 1), (9, 9, 3))),
         lambda s: ReprogrammedModel(s, InputReprogrammer((4, 4))),
         lambda s: ReprogrammedModel(
             s, label_mapper=LabelMapper(7, "iterative")

@@ -68,7 +68,7 @@ def test_a_final_softmax_means_probabilities(head):
 def test_a_keras_hub_classifier_knows_its_size_and_scaling():
     keras_hub = pytest.importorskip("keras_hub")
     backbone = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[4],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[3],
         stackwise_num_filters=[64],
         stackwise_num_blocks=[1],

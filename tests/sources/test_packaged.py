@@ -37,10 +37,10 @@ def test_the_preset_is_a_working_classifier(tmp_path):
     model = keras_reprogram.ReprogrammedModel(
         classifier,
         keras_reprogram.InputReprogrammer(
-            target_shape=(28, 28, 1), source_shape=(64, 64, 3)
+            target_shape=(28, 28, 1), source_shape=(32, 32, 3)
         ),
         keras_reprogram.LabelMapper(10, "random"),
     )
     images = np.zeros((2, 28, 28, 1), "uint8")
     assert model.source_logits(images).shape == (2, 1000)
-    assert model.input_reprogrammer.program.count_params() == 64 * 64 * 3
+    assert model.input_reprogrammer.program.count_params() == 32 * 32 * 3
