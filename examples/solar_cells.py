@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--canvas", type=int, default=96)
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--scratch-epochs", type=int, default=15)
+    parser.add_argument("--scratch-epochs", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     options = parser.parse_args()
     if options.quick:

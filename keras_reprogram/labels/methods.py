@@ -294,14 +294,15 @@ class LinearMapping(Mapping):
     Args:
         start: Where training starts: `"logistic_regression"`, solved on the
             source's logits, or any other mapping or its name.
-        regularization: L2 penalty of the logistic regression.
+        regularization: L2 penalty of the logistic regression. A strong one
+            leaves the program something to learn.
 
     References:
         - [AutoVP](https://arxiv.org/abs/2310.08381)
     """
 
     start: Any = "logistic_regression"
-    regularization: float = 1.0
+    regularization: float = 0.1
     trainable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

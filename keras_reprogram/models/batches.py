@@ -1,5 +1,6 @@
 """Data of any kind that `fit` takes, as batches of NumPy arrays."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,11 +16,7 @@ def is_array(data: Any) -> bool:
 
 def is_reiterable(data: Any) -> bool:
     """Whether a pass over the data leaves it whole for the next one."""
-    return (
-        is_array(data)
-        or isinstance(data, keras.utils.PyDataset)
-        or iter(data) is not data
-    )
+    return not isinstance(data, Iterator)
 
 
 def number_of_batches(x: Any, batch_size: int) -> int | None:
@@ -67,7 +64,9 @@ def iterate(
         return
     batches = x
     if isinstance(x, keras.utils.PyDataset):
-        batches = (x[index] for index in range(number_of_batches(x, 0)))
+        length = number_of_batches(x, batch_size)
+        indices = itertools.count() if length is None else range(length)
+        batches = (x[index] for index in indices)
     for step, batch in enumerate(batches):
         if step == steps:
             return

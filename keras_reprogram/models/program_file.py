@@ -8,7 +8,7 @@ only the classes below, and arrays are read without pickle.
 import json
 import os
 import pathlib
-import tempfile
+import secrets
 import zipfile
 import zlib
 from typing import Any
@@ -70,11 +70,9 @@ def save(model: Any, filepath: str | os.PathLike) -> None:
         ],
         "source": fingerprint(model.source),
     }
-    descriptor, partial = tempfile.mkstemp(
-        dir=filepath.parent, prefix=f".{filepath.name}."
-    )
+    partial = filepath.with_name(f".{filepath.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with open(partial, "xb") as stream:
             with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(HEADER, json.dumps(header))
                 for index, value in enumerate(variables):
@@ -88,7 +86,7 @@ def save(model: Any, filepath: str | os.PathLike) -> None:
             os.fsync(stream.fileno())
         os.replace(partial, filepath)
     except BaseException:
-        os.unlink(partial)
+        partial.unlink(missing_ok=True)
         raise
 
 

@@ -282,6 +282,11 @@ class ReprogrammedModel(keras.Model):
         if y is not None and self.expects_sparse_labels:
             checks.check_sparse_shape(tuple(y.shape))
         if training and self.label_mapper.gathers:
+            if y is None:
+                raise ValueError(
+                    "This label map is solved from the labels of training: "
+                    "pass `y`. Received: y=None"
+                )
             self.label_mapper.gather(y)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 

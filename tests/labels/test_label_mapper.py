@@ -117,7 +117,7 @@ def test_many_to_one_averages_probabilities_as_voice2series():
 def test_linear_map_starts_from_logistic_regression(
     golden_logits, golden_labels
 ):
-    mapper = LabelMapper(3, LinearMapping(regularization=0.01))
+    mapper = LabelMapper(3, LinearMapping(regularization=1e-3))
     mapper.build((None, 6))
     mapper.adapt([(golden_logits, golden_labels)])
     accuracy = (

@@ -342,3 +342,22 @@ def test_a_failure_while_writing_leaves_the_old_file(
         trained.save_program(program)
     assert program.read_bytes() == content
     assert os.listdir(program.parent) == [program.name]
+
+
+def test_a_kill_while_writing_leaves_the_old_file(tmp_path):
+    path = tmp_path / "task.program"
+    code = f"""{SOURCE_CODE}
+import os
+import keras_reprogram as kr
+model = kr.ReprogrammedModel(
+    source, kr.InputReprogrammer((4, 4, 1)), kr.LabelMapper(3, "random")
+)
+model.save_program({str(path)!r})
+numpy.lib.format.write_array = lambda *_, **__: os.kill(os.getpid(), 9)
+model.save_program({str(path)!r})
+"""
+    result = subprocess.run([sys.executable, "-c", code])
+    assert result.returncode == -9
+    names = {}
+    exec(SOURCE_CODE, names)
+    ReprogrammedModel.load_program(path, names["source"])
