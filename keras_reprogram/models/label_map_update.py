@@ -1,5 +1,7 @@
 """When a label map is solved again during training."""
 
+from typing import Any
+
 import keras
 
 
@@ -49,3 +51,15 @@ class LabelMapUpdate(keras.callbacks.Callback):
         if self.is_due:
             self.is_due = False
             self.model.label_mapper.update()
+
+
+def first_of_all(callback: keras.callbacks.Callback, others: Any) -> Any:
+    """Puts a callback before others: one, a list, or a `CallbackList`."""
+    if isinstance(others, keras.callbacks.CallbackList):
+        callback.set_model(others.model)
+        callback.set_params(others.params)
+        others.callbacks.insert(0, callback)
+        return others
+    if isinstance(others, keras.callbacks.Callback):
+        others = [others]
+    return [callback, *(others or [])]

@@ -13,11 +13,12 @@ from keras_reprogram.labels import LabelMapper
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
 from keras_reprogram.models import program_file
+from keras_reprogram.models.adaptation import labelled_source_outputs
 from keras_reprogram.models.label_map_update import LabelMapUpdate
+from keras_reprogram.models.label_map_update import first_of_all
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
 
-DEFAULT_BATCH_SIZE = 32
 STEPS_OF_ADAPTATION_IN_FIT = 100
 
 
@@ -168,42 +169,9 @@ class ReprogrammedModel(keras.Model):
         if not self.label_mapper.mapping.needs_data:
             return
         self.check_data(x, y)
-        size = batch_size or DEFAULT_BATCH_SIZE
-        total = batches.number_of_batches(x, size)
-        if steps is not None:
-            total = steps if total is None else min(total, steps)
-        progress = keras.utils.Progbar(
-            total, verbose=1 if verbose == "auto" else verbose
-        )
         self.label_mapper.adapt(
-            self.labelled_source_outputs(x, y, size, steps, progress)
+            labelled_source_outputs(self, x, y, batch_size, steps, verbose)
         )
-
-    def labelled_source_outputs(self, x, y, batch_size, steps, progress):
-        """Yields the source's outputs and the labels, batch by batch."""
-        shape = self.input_reprogrammer.target_shape
-        num_classes = self.label_mapper.num_classes
-        full = 0
-        done = 0
-        for samples, labels in batches.iterate(x, y, batch_size, steps):
-            if labels is None:
-                raise ValueError(
-                    "A label map is found from labelled data: pass `y`, or "
-                    "batches (x, y). Received: samples without labels"
-                )
-            checks.check_samples(samples, shape)
-            if not self.expects_sparse_labels and labels.ndim == 2:
-                labels = checks.one_hot_to_sparse(labels, num_classes)
-            checks.check_sparse_shape(labels.shape)
-            # A smaller last batch would be compiled anew: fill it up.
-            size = len(samples)
-            full = max(full, size)
-            filled = np.resize(np.arange(size), full)
-            outputs = self.source_model.predict_on_batch(samples[filled])
-            done += 1
-            progress.update(done)
-            yield np.asarray(outputs[:size]), labels.reshape(-1)
-        progress.update(done, finalize=True)
 
     def fit(
         self,
@@ -386,15 +354,3 @@ class ReprogrammedModel(keras.Model):
             for key in ("source", "input_reprogrammer", "label_mapper")
         }
         return cls(**parts, name=config.get("name"))
-
-
-def first_of_all(callback: keras.callbacks.Callback, others: Any) -> Any:
-    """Puts a callback before others: one, a list, or a `CallbackList`."""
-    if isinstance(others, keras.callbacks.CallbackList):
-        callback.set_model(others.model)
-        callback.set_params(others.params)
-        others.callbacks.insert(0, callback)
-        return others
-    if isinstance(others, keras.callbacks.Callback):
-        others = [others]
-    return [callback, *(others or [])]

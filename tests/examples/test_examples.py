@@ -60,7 +60,7 @@ def test_quickstart_with_data_and_preset_of_ones_own(tmp_path):
         *("--preset", keras_reprogram.sources.efficientnet_lite0_preset()),
         cwd=tmp_path,
     )
-    assert "Epoch 1/1" in output
+    assert "2/2" in output and "loss:" in output  # Keras's progress bars
     check_rows(tmp_path / "results.json", METHODS)
     assert (tmp_path / "quickstart.png").stat().st_size > 10_000
     assert (tmp_path / "digits.program").stat().st_size < 300_000
