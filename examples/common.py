@@ -13,7 +13,7 @@ import numpy as np
 
 import keras_reprogram
 
-LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+Score = Callable[[np.ndarray, np.ndarray], float]
 REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
@@ -42,73 +42,23 @@ def load_classifier(preset: str | None) -> keras_hub.models.ImageClassifier:
     return keras_hub.models.ImageClassifier.from_preset(preset)
 
 
-def optimizer(
-    learning_rate: float, epochs: int, samples: int, batch_size: int
-) -> keras.optimizers.Optimizer:
-    """Adam whose learning rate falls to zero along a cosine."""
-    steps = epochs * -(-samples // batch_size)
-    return keras.optimizers.Adam(
-        keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    )
-
-
-def linear_probe(
+def train_and_score(
+    model: keras.Model,
     train: tuple[np.ndarray, np.ndarray],
     test: tuple[np.ndarray, np.ndarray],
-    num_classes: int,
-    source_outputs: Callable[[np.ndarray], np.ndarray],
-    score: Callable[[np.ndarray, np.ndarray], float],
-) -> dict[str, Any]:
-    """Logistic regression on what the frozen source says of plain samples.
-
-    Its regularization is the best one on a fifth of the training data.
-    """
-    start = time.perf_counter()
-    features, labels = source_outputs(train[0]), train[1]
-    held_out = np.arange(len(labels)) % 5 == 4
-    fit = keras_reprogram.labels.logistic_regression
-
-    def fitted_score(regularization: float) -> float:
-        weights, bias = fit(
-            features[~held_out], labels[~held_out], num_classes, regularization
-        )
-        scores = features[held_out] @ weights + bias
-        return score(labels[held_out], scores.argmax(axis=1))
-
-    best = max(REGULARIZATIONS, key=fitted_score)
-    weights, bias = fit(features, labels, num_classes, best)
-    seconds = time.perf_counter() - start
-    predictions = (source_outputs(test[0]) @ weights + bias).argmax(axis=1)
-    return {
-        "test_accuracy": score(test[1], predictions),
-        "trainable_parameters": weights.size + bias.size,
-        "seconds": seconds,
-    }
-
-
-def from_scratch(
-    classifier: keras_hub.models.ImageClassifier,
-    source_shape: tuple[int, int, int],
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    num_classes: int,
+    score: Score,
     epochs: int,
-    score: Callable[[np.ndarray, np.ndarray], float],
-    batch_size: int = 32,
-    learning_rate: float = 2e-3,
+    batch_size: int,
+    learning_rate: float,
 ) -> dict[str, Any]:
-    """The same network on the same canvas, from random weights."""
-    reprogrammer = keras_reprogram.InputReprogrammer(
-        train[0].shape[1:], source_shape, program=None, scale=2 / 255, offset=-1
-    )
-    backbone = classifier.backbone.from_config(classifier.backbone.get_config())
-    network = keras_hub.models.ImageClassifier(backbone, num_classes)
-    inputs = keras.Input(train[0].shape[1:])
-    model = keras.Model(inputs, network(reprogrammer(inputs)))
+    """Trains a model; its score is the last epoch's."""
     start = time.perf_counter()
+    steps = epochs * -(-len(train[0]) // batch_size)
     model.compile(
-        optimizer(learning_rate, epochs, len(train[0]), batch_size),
-        LOSS,
+        keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        ),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
     model.fit(*train, batch_size=batch_size, epochs=epochs)
@@ -121,6 +71,63 @@ def from_scratch(
         ),
         "seconds": seconds,
     }
+
+
+def linear_probe(
+    classifier: keras_hub.models.ImageClassifier,
+    source_shape: tuple[int, int, int],
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    num_classes: int,
+    score: Score,
+) -> dict[str, Any]:
+    """Logistic regression on what the frozen source says of plain samples.
+
+    Its regularization is the best one on a fifth of the training data.
+    """
+    plain = keras_reprogram.ReprogrammedModel(
+        classifier,
+        keras_reprogram.InputReprogrammer(
+            train[0].shape[1:], source_shape, program=None
+        ),
+    )
+    start = time.perf_counter()
+    features, labels = plain.source_logits(train[0]), train[1]
+    held_out = np.arange(len(labels)) % 5 == 4
+    fit = keras_reprogram.labels.logistic_regression
+
+    def held_out_score(regularization: float) -> float:
+        weights, bias = fit(
+            features[~held_out], labels[~held_out], num_classes, regularization
+        )
+        scores = features[held_out] @ weights + bias
+        return score(labels[held_out], scores.argmax(axis=1))
+
+    best = max(REGULARIZATIONS, key=held_out_score)
+    weights, bias = fit(features, labels, num_classes, best)
+    seconds = time.perf_counter() - start
+    scores = plain.source_logits(test[0]) @ weights + bias
+    return {
+        "test_accuracy": score(test[1], scores.argmax(axis=1)),
+        "trainable_parameters": weights.size + bias.size,
+        "seconds": seconds,
+    }
+
+
+def untrained(
+    classifier: keras_hub.models.ImageClassifier,
+    target_shape: tuple[int, ...],
+    source_shape: tuple[int, int, int],
+    num_classes: int,
+) -> keras.Model:
+    """The same network on the same canvas, with random weights."""
+    reprogrammer = keras_reprogram.InputReprogrammer(
+        target_shape, source_shape, program=None, scale=2 / 255, offset=-1
+    )
+    backbone = classifier.backbone.from_config(classifier.backbone.get_config())
+    network = keras_hub.models.ImageClassifier(backbone, num_classes)
+    inputs = keras.Input(target_shape)
+    return keras.Model(inputs, network(reprogrammer(inputs)))
 
 
 def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:

@@ -8,7 +8,6 @@ network is compared with a linear probe and with training from scratch.
 """
 
 import pathlib
-import time
 
 import common
 import keras
@@ -45,9 +44,19 @@ def main() -> None:
     source_shape = (options.canvas, options.canvas, 3)
     classifier = common.load_classifier(options.preset)
 
+    def trained(model, epochs):
+        return common.train_and_score(
+            model,
+            train,
+            test,
+            common.accuracy,
+            epochs,
+            options.batch_size,
+            options.learning_rate,
+        )
+
     # === Reprogramming ===
     print("\nReprogramming: the program and the label map are trained")
-    start = time.perf_counter()
     model = keras_reprogram.ReprogrammedModel(
         source=classifier,
         input_reprogrammer=keras_reprogram.InputReprogrammer(
@@ -55,56 +64,23 @@ def main() -> None:
         ),
         label_mapper=keras_reprogram.LabelMapper(num_classes),
     )
-    model.compile(
-        common.optimizer(
-            options.learning_rate,
-            options.epochs,
-            len(train[0]),
-            options.batch_size,
-        ),
-        common.LOSS,
-        metrics=["accuracy"],
-    )
-    model.fit(*train, batch_size=options.batch_size, epochs=options.epochs)
-    seconds = time.perf_counter() - start
-    predictions = model.predict(test[0], verbose=0).argmax(axis=1)
-    reprogrammed = {
-        "test_accuracy": common.accuracy(test[1], predictions),
-        "trainable_parameters": sum(
-            int(np.prod(weight.shape)) for weight in model.trainable_weights
-        ),
-        "seconds": seconds,
-    }
+    rows = [{"method": "reprogrammed", **trained(model, options.epochs)}]
 
     # === Baselines ===
     print("\nLinear probe: a logistic regression on the source's logits")
-    plain = keras_reprogram.ReprogrammedModel(
-        classifier,
-        keras_reprogram.InputReprogrammer(
-            target_shape, source_shape, program=None
-        ),
-    )
     probe = common.linear_probe(
-        train, test, num_classes, plain.source_logits, common.accuracy
+        classifier, source_shape, train, test, num_classes, common.accuracy
     )
+    rows.append({"method": "linear probe", **probe})
     print("\nFrom scratch: the same network from random weights")
-    scratch = common.from_scratch(
-        classifier,
-        source_shape,
-        train,
-        test,
-        num_classes,
-        options.scratch_epochs,
-        common.accuracy,
-        options.batch_size,
+    scratch = common.untrained(
+        classifier, target_shape, source_shape, num_classes
+    )
+    rows.append(
+        {"method": "from scratch", **trained(scratch, options.scratch_epochs)}
     )
 
     # === Results ===
-    rows = [
-        {"method": "reprogrammed", **reprogrammed},
-        {"method": "linear probe", **probe},
-        {"method": "from scratch", **scratch},
-    ]
     print(f"\n{'method':14} {'test accuracy':>13} {'trained':>10} {'s':>7}")
     for row in rows:
         print(

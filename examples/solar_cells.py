@@ -8,8 +8,6 @@ balanced accuracy on a fixed test split, at the last epoch, over three seeds.
     python examples/solar_cells.py
 """
 
-import time
-
 import common
 import keras
 import numpy as np
@@ -103,53 +101,36 @@ def compare(classifier, train, test, options) -> dict[str, dict]:
     source_shape = (options.canvas, options.canvas, 3)
     batch_size = min(32, max(8, len(train[0]) // 8))
 
-    # === Reprogramming ===
-    start = time.perf_counter()
-    model = keras_reprogram.ReprogrammedModel(
+    def trained(model, epochs):
+        return common.train_and_score(
+            model,
+            train,
+            test,
+            balanced_accuracy,
+            epochs,
+            batch_size,
+            options.learning_rate,
+        )
+
+    reprogrammed = keras_reprogram.ReprogrammedModel(
         classifier,
         keras_reprogram.InputReprogrammer(target_shape, source_shape),
         keras_reprogram.LabelMapper(NUM_CLASSES),
     )
-    model.compile(
-        common.optimizer(
-            options.learning_rate, options.epochs, len(train[0]), batch_size
-        ),
-        common.LOSS,
-        metrics=["accuracy"],
-    )
-    model.fit(*train, batch_size=batch_size, epochs=options.epochs)
-    seconds = time.perf_counter() - start
-    predictions = model.predict(test[0], verbose=0).argmax(axis=1)
-    reprogrammed = {
-        "test_accuracy": balanced_accuracy(test[1], predictions),
-        "trainable_parameters": sum(
-            int(np.prod(weight.shape)) for weight in model.trainable_weights
-        ),
-        "seconds": seconds,
-    }
-
-    # === Baselines ===
-    plain = keras_reprogram.ReprogrammedModel(
-        classifier,
-        keras_reprogram.InputReprogrammer(
-            target_shape, source_shape, program=None
-        ),
+    scratch = common.untrained(
+        classifier, target_shape, source_shape, NUM_CLASSES
     )
     return {
-        "reprogrammed": reprogrammed,
+        "reprogrammed": trained(reprogrammed, options.epochs),
         "linear probe": common.linear_probe(
-            train, test, NUM_CLASSES, plain.source_logits, balanced_accuracy
-        ),
-        "from scratch": common.from_scratch(
             classifier,
             source_shape,
             train,
             test,
             NUM_CLASSES,
-            options.scratch_epochs,
             balanced_accuracy,
-            batch_size,
         ),
+        "from scratch": trained(scratch, options.scratch_epochs),
     }
 
 
