@@ -264,7 +264,9 @@ def test_endless_data_are_bounded(source, images, labels):
     tensorflow = pytest.importorskip("tensorflow")
     dataset = tensorflow.data.Dataset.from_tensor_slices((images, labels))
     model = reprogrammed(source)
-    model.fit(dataset.repeat().batch(8), steps_per_epoch=2, verbose=0)
+    data = dataset.repeat().batch(8)
+    history = model.fit(data, steps_per_epoch=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all() and model.label_mapper.solved
 
 
 def test_keras_features_work_together(source, images, labels, tmp_path):
@@ -289,8 +291,10 @@ def test_keras_features_work_together(source, images, labels, tmp_path):
         ],
     )
     model.fit(images, labels, sample_weight=np.ones(24), verbose=0)
+    trained = matrix_of(model)
     model.load_weights(checkpoint)
-    model.train_on_batch(images, labels)
+    assert matrix_of(model).shape == trained.shape
+    assert np.isfinite(model.train_on_batch(images, labels)).all()
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras has it on the others")
@@ -301,7 +305,9 @@ def test_several_steps_an_execution(source, images, labels):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         steps_per_execution=2,
     )
-    model.fit(images, labels, batch_size=4, epochs=2, verbose=0)
+    history = model.fit(images, labels, batch_size=4, epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert (matrix_of(model).sum(axis=0) == 1).all()
 
 
 def test_backup_and_restore_continue_with_the_same_map(
@@ -443,7 +449,8 @@ def test_one_hot_labels_with_a_categorical_loss(source, images, labels):
     model.compile(
         "adam", keras.losses.CategoricalCrossentropy(from_logits=True)
     )
-    model.fit(images, np.eye(3)[labels], epochs=2, verbose=0)
+    history = model.fit(images, np.eye(3)[labels], epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
 
 
 def test_a_series_source(labels):
@@ -463,7 +470,9 @@ def test_a_series_source(labels):
         "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
     series = np.random.default_rng(0).normal(size=(24, 10))
-    model.fit(series, labels, verbose=0)
+    history = model.fit(series, labels, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert model.predict(series, verbose=0).shape == (24, 3)
 
 
 NAN = np.full((24, 4, 4, 1), np.nan)
