@@ -1,11 +1,15 @@
 """Small immutable choices that Keras can serialize."""
 
 import dataclasses
+import math
+import numbers
+import operator
 from collections.abc import Callable
 from typing import Any
 from typing import TypeVar
 
 import keras
+import numpy as np
 
 Class = TypeVar("Class", bound=type)
 
@@ -29,6 +33,11 @@ class Configurable:
     def from_config(cls, config: dict[str, Any]) -> "Configurable":
         return cls(**config)
 
+    def settle(self, **fields: Any) -> None:
+        """Sets fields of a frozen dataclass, checked, in `__post_init__`."""
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
 
 def serializable(cls: Class) -> Class:
     """Registers a class under this package's name for Keras saving."""
@@ -42,16 +51,78 @@ def positive_integers(
     name: str, value: Any, length: int | None = None
 ) -> tuple[int, ...]:
     """Checks a size given by the user and returns it as a tuple of ints."""
-    values = value if isinstance(value, (tuple, list)) else (value,)
-    valid = all(
-        isinstance(item, int) and not isinstance(item, bool) and item > 0
-        for item in values
-    )
-    if not valid or not values or (length and len(values) not in (1, length)):
+    items = value if isinstance(value, (tuple, list)) else (value,)
+    values = tuple(item for item in map(integer, items) if item)
+    if (
+        not values
+        or len(values) != len(items)
+        or min(values) < 1
+        or (length and len(values) not in (1, length))
+    ):
         raise ValueError(
-            f"`{name}` must be a positive integer, or one for each of the "
-            f"{length or 'spatial'} axes. Received: {name}={value!r}"
+            f"`{name}` must be a positive integer, or one for each spatial "
+            f"axis. Received: {name}={value!r}"
         )
-    if length and len(values) == 1:
-        values = tuple(values) * length
-    return tuple(values)
+    return values * length if length and len(values) == 1 else values
+
+
+def size(name: str, value: Any) -> int | tuple[int, ...]:
+    """Checks an integer, or one for each spatial axis, and keeps its form."""
+    if isinstance(value, (tuple, list)):
+        return positive_integers(name, value)
+    return positive_integer(name, value)
+
+
+def offset(name: str, value: Any) -> tuple[int, ...] | None:
+    """Checks the first index along each spatial axis, or `None`."""
+    if value is None:
+        return None
+    items = value if isinstance(value, (tuple, list)) else ()
+    values = tuple(map(integer, items))
+    if not values or any(item is None or item < 0 for item in values):
+        raise ValueError(
+            f"`{name}` must hold an integer of at least 0 for each spatial "
+            f"axis. Received: {name}={value!r}"
+        )
+    return values
+
+
+def positive_integer(name: str, value: Any) -> int:
+    """Checks a number given by the user and returns it as an int."""
+    number = integer(value)
+    if number is None or number < 1:
+        raise ValueError(
+            f"`{name}` must be a positive integer. Received: {name}={value!r}"
+        )
+    return number
+
+
+def integer(value: Any) -> int | None:
+    """The value as a Python int, if it is an integer of any kind."""
+    if isinstance(value, (bool, np.bool_)):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def number(name: str, value: Any, low: float, high: float = math.inf) -> float:
+    """Checks that a number is finite and in `[low, high]`."""
+    valid = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not valid or not math.isfinite(value) or not low <= value <= high:
+        wanted = f"from {low} to {high}" if high < math.inf else f"of {low} up"
+        raise ValueError(
+            f"`{name}` must be a finite number {wanted}. Received: "
+            f"{name}={value!r}"
+        )
+    return float(value)
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Checks that a setting is true or false, and nothing alike."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(
+            f"`{name}` must be `True` or `False`. Received: {name}={value!r}"
+        )
+    return bool(value)

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.configurable import boolean
+from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import placement as placements
 from keras_reprogram.inputs import programs
@@ -107,8 +109,8 @@ class InputReprogrammer(keras.layers.Layer):
         self.value_range = check_value_range(value_range)
         self.scale = check_scaling("scale", scale)
         self.offset = check_scaling("offset", offset)
-        self.normalize_first = normalize_first
-        self.clip = clip
+        self.normalize_first = boolean("normalize_first", normalize_first)
+        self.clip = boolean("clip", clip)
         self.data_format = data_format or keras.config.image_data_format()
         if self.data_format not in DATA_FORMATS:
             raise ValueError(
@@ -119,6 +121,14 @@ class InputReprogrammer(keras.layers.Layer):
             raise ValueError(
                 "`clip=True` needs a `value_range` to clip to. Received: "
                 "value_range=None"
+            )
+        self.completed_with: tuple | None = None
+        self.accept_target_shape()
+
+    def accept_target_shape(self) -> None:
+        if self.target_shape is not None:
+            self.input_spec = keras.layers.InputSpec(
+                shape=(None, *self.target_shape)
             )
 
     def complete(
@@ -140,8 +150,19 @@ class InputReprogrammer(keras.layers.Layer):
 
         Raises:
             ValueError: If the source does not take samples of the layer's
-                `source_shape`, or the shape remains unknown.
+                `source_shape`, the shape remains unknown, or the layer was
+                completed for another kind of source.
         """
+        source = repr((accepted_shape, preferred_shape))
+        source += repr(np.asarray((pixel_scale, pixel_offset), object).tolist())
+        if self.completed_with not in (None, source):
+            raise ValueError(
+                "This `InputReprogrammer` was completed for a source of "
+                "another shape or scaling: make a new one for this source. "
+                f"Received: source_shape={self.source_shape}, for a source "
+                f"that takes {accepted_shape}"
+            )
+        self.completed_with = source
         known = self.source_shape or preferred_shape
         if len(known) != len(accepted_shape) or any(
             size not in (None, wanted)
@@ -160,6 +181,7 @@ class InputReprogrammer(keras.layers.Layer):
         axes = Axes(len(known), self.data_format)
         if self.target_shape is None:
             self.target_shape = (None,) * len(known)
+            self.accept_target_shape()
         check_channels(self.target_shape, self.source_shape, axes)
         given = self.scale is not None or self.offset is not None
         if given or self.value_range is None or pixel_scale is None:
@@ -256,16 +278,15 @@ class InputReprogrammer(keras.layers.Layer):
 def check_shape(name: str, shape: Sequence[int] | None) -> Shape | None:
     if shape is None:
         return None
-    if not isinstance(shape, (tuple, list)) or not all(
-        size is None
-        or (isinstance(size, int) and not isinstance(size, bool) and size > 0)
-        for size in shape
+    sizes = shape if isinstance(shape, (tuple, list)) else ()
+    if not sizes or not all(
+        size is None or (integer(size) or 0) > 0 for size in sizes
     ):
         raise ValueError(
             f"`{name}` must be a tuple of positive integers, without the "
             f"batch axis. Received: {name}={shape!r}"
         )
-    return tuple(shape)
+    return tuple(size and integer(size) for size in sizes)
 
 
 def check_value_range(
@@ -273,12 +294,18 @@ def check_value_range(
 ) -> tuple[float, float] | None:
     if value_range is None:
         return None
-    if len(value_range) != 2 or not value_range[0] < value_range[1]:
+    bounds = np.asarray(value_range)
+    if (
+        bounds.dtype.kind not in "iuf"
+        or bounds.shape != (2,)
+        or not np.isfinite(bounds).all()
+        or not bounds[0] < bounds[1]
+    ):
         raise ValueError(
             "`value_range` must be the lowest and the highest value of a "
             f"sample, or `None`. Received: value_range={value_range!r}"
         )
-    return (float(value_range[0]), float(value_range[1]))
+    return (float(bounds[0]), float(bounds[1]))
 
 
 def check_scaling(

@@ -8,8 +8,11 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import Configurable
+from keras_reprogram.configurable import offset
+from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
+from keras_reprogram.configurable import size
 from keras_reprogram.inputs.axes import Axes
 from keras_reprogram.inputs.axes import Shape
 
@@ -109,8 +112,9 @@ class Pad(Placement):
 
     def __post_init__(self) -> None:
         check_interpolation(self.interpolation)
+        self.settle(offset=offset("offset", self.offset))
         if self.inner_size is not None:
-            positive_integers("inner_size", self.inner_size)
+            self.settle(inner_size=size("inner_size", self.inner_size))
 
     def inner_sizes(self, sample_shape: Shape, axes: Axes) -> Shape:
         if self.inner_size is None:
@@ -128,20 +132,19 @@ class Pad(Placement):
                 "`Pad` must know the sample's size: pass `target_shape`, or "
                 f"an `inner_size`. Received: target size={sizes}"
             )
-        if any(size > room for size, room in zip(sizes, canvas)):
+        if any(length > room for length, room in zip(sizes, canvas)):
             raise ValueError(
                 "`Pad` needs a sample no larger than the canvas: pass a "
                 "smaller `inner_size`, or use `Resize`. Received: "
                 f"inner size={sizes}, canvas={canvas}"
             )
-        free = [room - size for size, room in zip(sizes, canvas)]
+        free = [room - length for length, room in zip(sizes, canvas)]
         if self.offset is None:
             starts = [(gap + 1) // 2 for gap in free]
         else:
             starts = list(self.offset)
             if len(starts) != len(free) or not all(
-                isinstance(start, int) and 0 <= start <= gap
-                for start, gap in zip(starts, free)
+                start <= gap for start, gap in zip(starts, free)
             ):
                 raise ValueError(
                     "`offset` must hold one integer for each spatial axis, "
@@ -198,7 +201,7 @@ class Tile(Placement):
 
     def __post_init__(self) -> None:
         if self.copies is not None:
-            positive_integers("copies", self.copies)
+            self.settle(copies=positive_integer("copies", self.copies))
 
     def layout(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
@@ -279,18 +282,18 @@ def resize(samples: Any, sizes: Shape, axes: Axes, interpolation: str) -> Any:
         )
     # Interpolation is separable: one axis at a time, each as an image of one
     # channel whose rows are the axis and whose columns are all that follows.
-    for axis, size in zip(axes.spatial, sizes):
+    for axis, length in zip(axes.spatial, sizes):
         shape = list(samples.shape[1:])
-        if shape[axis] == size:
+        if shape[axis] == length:
             continue
         after = int(np.prod(shape[axis + 1 :]))
         rows = ops.reshape(samples, (-1, shape[axis], after, 1))
         rows = ops.image.resize(
             rows,
-            (size, after),
+            (length, after),
             interpolation=interpolation,
             data_format="channels_last",
         )
-        shape[axis] = size
+        shape[axis] = length
         samples = ops.reshape(rows, (-1, *shape))
     return samples

@@ -6,8 +6,11 @@ import keras
 import numpy as np
 
 from keras_reprogram.configurable import Configurable
+from keras_reprogram.configurable import offset
+from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
+from keras_reprogram.configurable import size
 
 
 class Region(Configurable):
@@ -71,7 +74,7 @@ class Frame(Region):
     width: int = 30
 
     def __post_init__(self) -> None:
-        positive_integers("width", self.width)
+        self.settle(width=positive_integer("width", self.width))
 
     def mask(self, occupied: np.ndarray) -> np.ndarray:
         mask = np.ones_like(occupied)
@@ -103,14 +106,16 @@ class Patch(Region):
     offset: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        positive_integers("size", self.size)
+        self.settle(
+            size=size("size", self.size), offset=offset("offset", self.offset)
+        )
 
     def mask(self, occupied: np.ndarray) -> np.ndarray:
         sizes = positive_integers("size", self.size, occupied.ndim)
         starts = self.offset or (0,) * occupied.ndim
         if len(starts) != occupied.ndim or any(
-            start < 0 or start + size > room
-            for start, size, room in zip(starts, sizes, occupied.shape)
+            start + length > room
+            for start, length, room in zip(starts, sizes, occupied.shape)
         ):
             raise ValueError(
                 f"The patch must lie on the canvas of {occupied.shape}. "
@@ -118,7 +123,7 @@ class Patch(Region):
             )
         mask = np.zeros_like(occupied)
         box = tuple(
-            slice(start, start + size) for start, size in zip(starts, sizes)
+            slice(start, start + length) for start, length in zip(starts, sizes)
         )
         mask[box] = True
         return mask

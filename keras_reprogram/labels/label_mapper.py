@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_reprogram.configurable import positive_integers
+from keras_reprogram.configurable import boolean
+from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.labels import methods
 from keras_reprogram.labels.methods import Mapping
@@ -64,8 +65,9 @@ class LabelMapper(keras.layers.Layer):
         inputs: The source's outputs, of shape `(batch, S)`.
 
     Returns:
-        A tensor of shape `(batch, T)`: logits where the source returns
-        logits, and probabilities up to a factor where it returns those.
+        A tensor of shape `(batch, T)`. A linear map returns logits. The
+        others return logits where the source returns logits, and
+        probabilities up to a factor where it returns those.
 
     Raises:
         ValueError: If the mapping does not fit the numbers of classes.
@@ -84,12 +86,16 @@ class LabelMapper(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        (self.num_classes,) = positive_integers("num_classes", num_classes, 1)
+        self.num_classes = positive_integer("num_classes", num_classes)
         self.mapping: Mapping = methods.get(mapping)
-        (self.sources_per_target,) = positive_integers(
-            "sources_per_target", sources_per_target, 1
+        self.sources_per_target = positive_integer(
+            "sources_per_target", sources_per_target
         )
+        if from_logits is not None:
+            from_logits = boolean("from_logits", from_logits)
         self.from_logits = from_logits
+        # Epochs, or steps, since the map was last solved in `fit`.
+        self.rounds: int | None = None
         self.step_logits = None
 
     @property
@@ -104,6 +110,7 @@ class LabelMapper(keras.layers.Layer):
                 f"of shape (batch, classes). Received: {tuple(input_shape)}"
             )
         self.num_sources = input_shape[-1]
+        self.input_spec = keras.layers.InputSpec(shape=(None, self.num_sources))
         shape = (self.num_sources, self.num_classes)
         matrix, bias = np.zeros(shape), np.zeros(self.num_classes)
         if not self.mapping.needs_data:
@@ -161,6 +168,8 @@ class LabelMapper(keras.layers.Layer):
     def gather(self, labels: Any) -> None:
         """Adds the training step's samples to the statistics, on the device.
 
+        Every sample counts once, whatever its weight in the loss.
+
         Args:
             labels: Integer tensor `[N]` or `[N, 1]`, of the samples with
                 which the layer was last called in training. A label outside
@@ -183,6 +192,8 @@ class LabelMapper(keras.layers.Layer):
     def update(self) -> None:
         """Solves the matrix from the gathered statistics and resets them.
 
+        `fit` calls this; after a loop of `train_on_batch`, call it yourself.
+
         Raises:
             ValueError: If no statistics were gathered.
         """
@@ -195,7 +206,12 @@ class LabelMapper(keras.layers.Layer):
             )
         matrix = self.mapping.matrix(statistics, self.sources_per_target)
         self.assign(matrix)
-        self.statistics.assign(np.zeros_like(statistics))
+        self.forget()
+
+    def forget(self) -> None:
+        """Resets the statistics gathered so far."""
+        if self.statistics is not None:
+            self.statistics.assign(np.zeros(self.statistics.shape))
 
     def adapt(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
         """Finds the map from a pass over data.
@@ -222,6 +238,7 @@ class LabelMapper(keras.layers.Layer):
             self.sources_per_target,
         )
         self.assign(matrix, bias)
+        self.forget()
 
     def logits_of(self, outputs: np.ndarray) -> np.ndarray:
         if self.from_logits is False:

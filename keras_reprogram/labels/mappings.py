@@ -227,6 +227,11 @@ def blocks_to_matrix(
 def check_capacity(
     num_sources: int, num_classes: int, sources_per_target: int
 ) -> None:
+    if sources_per_target < 1:
+        raise ValueError(
+            "`sources_per_target` must be at least 1. Received: "
+            f"sources_per_target={sources_per_target}"
+        )
     if sources_per_target * num_classes > num_sources:
         raise ValueError(
             f"{sources_per_target} source classes for each of {num_classes} "
@@ -256,6 +261,11 @@ def check_samples(
 
 def check_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Returns the labels as integers in `[0, num_classes)`, or raises."""
+    if labels.dtype.kind not in "biuf":
+        raise ValueError(
+            f"`labels` must be integers from 0 to {num_classes - 1}. "
+            f"Received: labels of dtype {labels.dtype}"
+        )
     integers = labels.astype("int64")
     if (
         (integers != labels).any()

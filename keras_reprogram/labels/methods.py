@@ -14,7 +14,9 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import Configurable
-from keras_reprogram.configurable import positive_integers
+from keras_reprogram.configurable import integer
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.labels import mappings
 from keras_reprogram.labels.logistic_regression import logistic_regression
@@ -88,6 +90,15 @@ class RandomMapping(Mapping):
 
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        seed = integer(self.seed)
+        if seed is None or seed < 0:
+            raise ValueError(
+                "`seed` must be an integer of at least 0. Received: "
+                f"seed={self.seed!r}"
+            )
+        self.settle(seed=seed)
+
     def solve(self, batches, num_sources, num_classes, sources_per_target):
         matrix = mappings.random_mapping(
             num_sources, num_classes, sources_per_target, self.seed
@@ -117,18 +128,29 @@ class FixedMapping(Mapping):
             )
         if self.groups is not None and not all(
             isinstance(group, (list, tuple))
-            and all(isinstance(source, int) for source in group)
+            and None not in (sources := [integer(item) for item in group])
+            and len(set(sources)) == len(sources)
             for group in self.groups
         ):
             raise ValueError(
                 "`groups` must hold, for every target class, the list of its "
-                "source classes; a matrix must be a NumPy array. Received: "
-                f"groups={self.groups!r}"
+                "source classes, each of them once; a matrix must be a NumPy "
+                f"array. Received: groups={self.groups!r}"
             )
+        # As nested lists, the fields are the config.
+        if self.groups is not None:
+            groups = [
+                [int(source) for source in group] for group in self.groups
+            ]
+            self.settle(groups=groups)
         if self.matrix is not None:
-            # As nested lists, the field is the config.
-            matrix = np.asarray(self.matrix, "float64").tolist()
-            object.__setattr__(self, "matrix", matrix)
+            matrix = np.asarray(self.matrix)
+            if matrix.dtype.kind not in "biuf":
+                raise ValueError(
+                    "`matrix` must hold numbers. Received: a matrix of dtype "
+                    f"{matrix.dtype}"
+                )
+            self.settle(matrix=matrix.astype("float64").tolist())
 
     def solve(self, batches, num_sources, num_classes, sources_per_target):
         if self.groups is not None:
@@ -202,7 +224,9 @@ class UpdatedMapping(StatisticsMapping):
     update_unit: str = "epoch"
 
     def __post_init__(self) -> None:
-        positive_integers("update_every", self.update_every)
+        self.settle(
+            update_every=positive_integer("update_every", self.update_every)
+        )
         if self.update_unit not in ("epoch", "step"):
             raise ValueError(
                 '`update_unit` must be "epoch" or "step". Received: '
@@ -240,6 +264,10 @@ class BayesianMapping(UpdatedMapping):
 
     smoothing: float = 1.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.settle(smoothing=number("smoothing", self.smoothing, 0.0))
+
     def matrix(
         self, statistics: np.ndarray, sources_per_target: int
     ) -> np.ndarray:
@@ -267,7 +295,7 @@ class BayesianPlusMapping(BayesianMapping):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.top_k is not None:
-            positive_integers("top_k", self.top_k)
+            self.settle(top_k=positive_integer("top_k", self.top_k))
 
     def count(self, num_sources: int, num_classes: int) -> int:
         wanted = self.top_k or int(0.15 * num_classes)
@@ -307,7 +335,10 @@ class LinearMapping(Mapping):
 
     def __post_init__(self) -> None:
         if self.start != "logistic_regression":
-            object.__setattr__(self, "start", get(self.start))
+            self.settle(start=get(self.start))
+        self.settle(
+            regularization=number("regularization", self.regularization, 0.0)
+        )
 
     @property
     def needs_data(self) -> bool:

@@ -14,6 +14,16 @@ def is_array(data: Any) -> bool:
     return hasattr(data, "shape") and hasattr(data, "dtype")
 
 
+def only_item(data: Any) -> Any:
+    """What a list, a tuple or a dictionary of one holds, as Keras takes it."""
+    if isinstance(data, dict) and len(data) == 1:
+        return next(iter(data.values()))
+    if isinstance(data, (list, tuple)) and len(data) == 1:
+        # A list of one batch is a data set of one batch.
+        return data if isinstance(data[0], (list, tuple)) else data[0]
+    return data
+
+
 def is_reiterable(data: Any) -> bool:
     """Whether a pass over the data leaves it whole for the next one."""
     return not isinstance(data, Iterator)
@@ -84,4 +94,7 @@ def to_numpy(data: Any) -> np.ndarray | None:
         return data
     if hasattr(data, "detach"):  # a tensor of PyTorch, perhaps on a device
         data = data.detach().cpu()
-    return np.asarray(data)
+        # NumPy has no bfloat16.
+        data = data.float() if "bfloat16" in str(data.dtype) else data
+    array = np.asarray(data)
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array

@@ -35,6 +35,15 @@ def check_samples(x: Any, target_shape: tuple[int | None, ...]) -> None:
         )
 
 
+def check_lengths(x: Any, y: Any) -> None:
+    """Raises unless there is one label for each sample."""
+    if is_array(x) and is_array(y) and len(x) != len(y):
+        raise ValueError(
+            "`x` and `y` must have as many samples as each other. Received: "
+            f"{len(x)} samples and {len(y)} labels"
+        )
+
+
 def check_targets(y: Any, num_classes: int, sparse: bool) -> None:
     """Raises if an array of labels is not what the loss and map expect.
 

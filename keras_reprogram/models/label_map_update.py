@@ -23,34 +23,43 @@ class LabelMapUpdate(keras.callbacks.Callback):
         self.unit = unit
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self.steps = 0
         self.is_due = False
+        if self.model.label_mapper.rounds == 0:
+            # What is there was gathered in an epoch that was interrupted.
+            self.model.label_mapper.forget()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.last_batch = -1
-        self.is_due = self.unit == "epoch" and (epoch + 1) % self.every == 0
+        mapper = self.model.label_mapper
+        if self.unit == "epoch":
+            if mapper.rounds is None:
+                mapper.rounds = epoch % self.every
+            self.is_due = mapper.rounds + 1 >= self.every
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        # With several steps an execution, `batch` goes up by several.
-        before = self.steps
-        self.steps += batch - self.last_batch
-        self.last_batch = batch
-        if (
-            self.unit == "step"
-            and self.steps // self.every > before // self.every
-        ):
-            self.model.label_mapper.update()
+        if self.unit == "step":
+            mapper = self.model.label_mapper
+            # With several steps an execution, `batch` goes up by several.
+            mapper.rounds = (mapper.rounds or 0) + batch - self.last_batch
+            self.last_batch = batch
+            self.is_due = mapper.rounds >= self.every
+            self.update_once()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         self.update_once()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.update_once()
+        if self.unit == "epoch":
+            self.update_once()
+            self.model.label_mapper.rounds += 1
+            self.model.label_mapper.rounds %= self.every
 
     def update_once(self) -> None:
         if self.is_due:
             self.is_due = False
             self.model.label_mapper.update()
+            if self.unit == "step":
+                self.model.label_mapper.rounds %= self.every
 
 
 def first_of_all(callback: keras.callbacks.Callback, others: Any) -> Any:

@@ -14,6 +14,7 @@ from keras_reprogram.models import batches
 from keras_reprogram.models import checks
 from keras_reprogram.models import program_file
 from keras_reprogram.models.adaptation import labelled_source_outputs
+from keras_reprogram.models.finite_loss import FiniteLoss
 from keras_reprogram.models.label_map_update import LabelMapUpdate
 from keras_reprogram.models.label_map_update import first_of_all
 from keras_reprogram.sources import FrozenSource
@@ -114,7 +115,7 @@ class ReprogrammedModel(keras.Model):
     def source_model(self) -> keras.Model:
         """From samples to the source's raw outputs, sharing all weights."""
         return keras.Model(
-            self.input, self.frozen_source(self.input_reprogrammer.output)
+            self.input, self.frozen_source(self.input_reprogrammer(self.input))
         )
 
     def source_logits(
@@ -136,6 +137,7 @@ class ReprogrammedModel(keras.Model):
             A NumPy array `[samples, source classes]`: logits, or
             probabilities where the source returns those.
         """
+        x = batches.only_item(x)
         checks.check_samples(x, self.input_reprogrammer.target_shape)
         return self.source_model.predict(
             x, batch_size=batch_size, steps=steps, verbose=verbose
@@ -168,7 +170,7 @@ class ReprogrammedModel(keras.Model):
         """
         if not self.label_mapper.mapping.needs_data:
             return
-        self.check_data(x, y)
+        x, y = self.checked(x, y)
         self.label_mapper.adapt(
             labelled_source_outputs(self, x, y, batch_size, steps, verbose)
         )
@@ -187,13 +189,17 @@ class ReprogrammedModel(keras.Model):
         """Trains the program, as `keras.Model.fit` does.
 
         A label map that needs data and has seen none is first found by
-        `adapt`, from at most 100 batches.
+        `adapt`, from at most 100 batches. A map that is updated counts every
+        sample of an epoch once, whatever its weight.
+
+        Raises:
+            ValueError: If samples or labels are not valid, or the loss is
+                not a number at the end of an epoch.
         """
-        self.frozen_source.freeze()
-        self.check_data(x, y)
+        x, y = self.checked(x, y)
         validation_data = kwargs.get("validation_data")
         if isinstance(validation_data, (tuple, list)):
-            self.check_data(*validation_data[:2])
+            self.checked(*validation_data[:2])
         mapping = self.label_mapper.mapping
         if not self.label_mapper.solved and epochs > 0:
             training_part = slice(None)
@@ -205,6 +211,7 @@ class ReprogrammedModel(keras.Model):
                 batch_size,
                 verbose,
             )
+        callbacks = first_of_all(FiniteLoss(), callbacks)
         if mapping.update_every is not None:
             update = LabelMapUpdate(mapping.update_every, mapping.update_unit)
             callbacks = first_of_all(update, callbacks)
@@ -232,12 +239,19 @@ class ReprogrammedModel(keras.Model):
         self.adapt(x, y, batch_size, steps=steps, verbose=verbose)
 
     def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
-        self.check_data(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
+        return super().evaluate(*self.checked(x, y), *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        self.check_data(x)
-        return super().predict(x, *args, **kwargs)
+        return super().predict(self.checked(x)[0], *args, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args, **kwargs) -> Any:
+        return super().train_on_batch(*self.checked(x, y), *args, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, *args, **kwargs) -> Any:
+        return super().test_on_batch(*self.checked(x, y), *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        return super().predict_on_batch(self.checked(x)[0])
 
     def compute_loss(
         self,
@@ -261,7 +275,7 @@ class ReprogrammedModel(keras.Model):
     @property
     def expects_sparse_labels(self) -> bool:
         """Whether a label is one integer, for the loss or the statistics."""
-        loss = getattr(self, "loss", None)
+        loss = batches.only_item(getattr(self, "loss", None))
         return (
             self.label_mapper.gathers
             or isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
@@ -269,15 +283,18 @@ class ReprogrammedModel(keras.Model):
             or loss is keras.losses.sparse_categorical_crossentropy
         )
 
-    def check_data(self, x: Any, y: Any = None) -> None:
+    def checked(self, x: Any, y: Any = None) -> tuple[Any, Any]:
+        """The samples and labels, out of their containers, if valid."""
+        x, y = batches.only_item(x), batches.only_item(y)
         checks.check_samples(x, self.input_reprogrammer.target_shape)
+        checks.check_lengths(x, y)
         checks.check_targets(
             y, self.label_mapper.num_classes, self.expects_sparse_labels
         )
+        return x, y
 
     def make_train_function(self, force: bool = False) -> Any:
         self.label_mapper.check_solved()
-        self.frozen_source.freeze()
         return super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> Any:

@@ -47,6 +47,23 @@ class FrozenSource(keras.layers.Layer):
         for variable in self.source.weights:
             variable.trainable = False
 
+    # Whoever asks an outer model what it trains asks here for the source's
+    # part: someone may have thawed the source in the meantime.
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        self.freeze_again()
+        return super().variables
+
+    @property
+    def weights(self) -> list[keras.Variable]:
+        self.freeze_again()
+        return super().weights
+
+    def freeze_again(self) -> None:
+        if any(variable.trainable for variable in self.source.weights):
+            self.freeze()
+
     @property
     def trainable(self) -> bool:
         return False
@@ -68,7 +85,10 @@ class FrozenSource(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         # Said here and not in a functional graph, where the outer model's
         # `training=True` would take its place.
-        return self.source(inputs, training=False)
+        outputs = self.source(inputs, training=False)
+        # Penalties of the source's own training are not the program's.
+        self.source._clear_losses()
+        return outputs
 
     def get_config(self) -> dict[str, Any]:
         source = keras.saving.serialize_keras_object(self.source)

@@ -106,10 +106,22 @@ def channels_first(source: keras.Model) -> bool:
 
 def final_activation(source: keras.Model) -> str | None:
     """Name of the activation that makes the output, where one is known."""
-    layer = source
-    while isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
-        layer = layer.outputs[0]._keras_history.operation
-    if isinstance(layer, keras.layers.Softmax):
-        return "softmax"
-    activation = getattr(layer, "activation", None)
-    return getattr(activation, "__name__", None)
+    tensor = source.outputs[0]
+    while True:
+        history = tensor._keras_history
+        layer = history.operation
+        if isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
+            tensor = layer.outputs[history.tensor_index]
+        elif passes_on(layer):
+            tensor = layer._inbound_nodes[history.node_index].input_tensors[0]
+        elif hasattr(layer, "activation"):
+            return getattr(layer.activation, "__name__", None)
+        else:  # the layer `Softmax`, or an operation of `keras.ops`
+            return type(layer).__name__.lower()
+
+
+def passes_on(layer: Any) -> bool:
+    """Whether a layer at the end leaves its input as it is."""
+    if isinstance(layer, keras.layers.Activation):
+        return layer.activation is keras.activations.linear
+    return isinstance(layer, (keras.layers.Identity, keras.layers.Dropout))

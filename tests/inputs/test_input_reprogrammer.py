@@ -172,6 +172,13 @@ def test_dtype_policies(dtype):
     assert keras.backend.standardize_dtype(result.dtype) == layer.compute_dtype
 
 
+def test_sizes_may_be_numpy_integers():
+    size = np.int64(8)
+    layer = InputReprogrammer((size, size, 1), [size, size, np.int32(3)])
+    assert layer.get_config()["source_shape"] == (8, 8, 3)
+    assert Pad(size, (np.int64(0), 1)) == Pad(8, (0, 1))
+
+
 def test_config_round_trip():
     layer = InputReprogrammer(
         (4, 4, 1),
@@ -215,6 +222,10 @@ def test_a_layer_is_used_in_a_functional_model_and_trained():
         lambda: InputReprogrammer(program=3),
         lambda: InputReprogrammer(value_range=(1, 0)),
         lambda: InputReprogrammer(value_range=(0, 1, 2)),
+        lambda: InputReprogrammer(value_range=255),
+        lambda: InputReprogrammer(value_range=(0, np.inf)),
+        lambda: InputReprogrammer(normalize_first="false"),
+        lambda: InputReprogrammer(clip=[1]),
         lambda: InputReprogrammer(value_range=None, clip=True),
         lambda: InputReprogrammer(data_format="channels"),
         lambda: InputReprogrammer()(np.ones((2, 4, 4, 1))),
@@ -234,3 +245,9 @@ def test_a_layer_is_used_in_a_functional_model_and_trained():
 def test_bad_input_is_a_value_error(make):
     with pytest.raises(ValueError, match="Received: "):
         make()
+
+
+def test_samples_of_another_shape_are_refused():
+    layer = InputReprogrammer((4, 4, 1), (8, 8, 3))
+    with pytest.raises(ValueError, match="expected shape"):
+        layer(np.ones((2, 5, 4, 1)))

@@ -68,6 +68,9 @@ def test_a_patch_lies_where_it_is_put():
     [
         lambda: Frame(0),
         lambda: Patch(-1),
+        lambda: Patch(2, 1),
+        lambda: Patch(2, (1.5, 1)),
+        lambda: Frame((1, 2)),
         lambda: Frame(4).mask(np.ones((8, 8), bool)),
         lambda: Patch(9).mask(np.ones((8, 8), bool)),
         lambda: Patch(3, offset=(6, 0)).mask(np.ones((8, 8), bool)),

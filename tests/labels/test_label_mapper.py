@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram import LabelMapper
+from keras_reprogram.labels import BayesianMapping
 from keras_reprogram.labels import BayesianPlusMapping
 from keras_reprogram.labels import FrequencyMapping
 from keras_reprogram.labels import IterativeMapping
@@ -204,6 +205,14 @@ def test_config_round_trip(mapping):
         lambda: LabelMapper(3, sources_per_target=0),
         lambda: LabelMapper(3, IterativeMapping(update_every=0)),
         lambda: LabelMapper(3, IterativeMapping(update_unit="year")),
+        lambda: LabelMapper(3, IterativeMapping(update_every=(1, 2))),
+        lambda: LabelMapper(3, from_logits="no"),
+        lambda: LabelMapper(3, BayesianMapping(smoothing=-1)),
+        lambda: LabelMapper(3, LinearMapping(regularization="x")),
+        lambda: LabelMapper(3, LinearMapping(regularization=-1)),
+        lambda: LabelMapper(3, RandomMapping(seed=-1)),
+        lambda: LabelMapper(3, np.array([["a"]])),
+        lambda: LabelMapper(3, [[1, 0, 0]] * 3),
         lambda: LabelMapper(3, np.ones((5, 3))).build((None, 6)),
         lambda: LabelMapper(3, np.full((6, 3), np.nan)).build((None, 6)),
         lambda: LabelMapper(3, [[0.0, 1.0], [1.0, 0.0]]),

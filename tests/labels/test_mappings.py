@@ -181,6 +181,8 @@ def test_large_maps_solve_quickly():
         lambda: mappings.bayesian_mapping(-np.ones((3, 3))),
         lambda: mappings.fixed_mapping([[0], []], 3),
         lambda: mappings.fixed_mapping([[0], [3]], 3),
+        lambda: mappings.random_mapping(10, 3, sources_per_target=0),
+        lambda: mappings.frequency_mapping(np.ones((5, 3)), 0),
     ],
 )
 def test_bad_input_is_a_value_error(call):

@@ -2,11 +2,12 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from tiny import Sequence
+from tiny import reprogrammed
 
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import UniversalProgram
 from keras_reprogram.labels import IterativeMapping
 from keras_reprogram.labels import mappings
@@ -21,21 +22,6 @@ MAPPINGS = [
     "bayesian_plus",
     "linear",
 ]
-
-
-def reprogrammed(source, mapping="linear", compiled=True, **kwargs):
-    model = ReprogrammedModel(
-        source,
-        InputReprogrammer((4, 4, 1), placement="pad", **kwargs),
-        LabelMapper(3, mapping),
-    )
-    if compiled:
-        model.compile(
-            keras.optimizers.Adam(0.05),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-        )
-    return model
 
 
 def matrix_of(model):
@@ -142,6 +128,54 @@ def test_maps_are_solved_when_asked(
     assert len(calls) == solutions
 
 
+def test_epochs_between_solutions_are_counted_over_several_fits(
+    source, images, labels
+):
+    model = reprogrammed(source, IterativeMapping(3))
+    model.adapt(images, labels, verbose=0)
+    seen = []
+    for _ in range(6):
+        model.fit(images, labels, batch_size=8, verbose=0)
+        seen.append(model.label_mapper.statistics.numpy().sum())
+    assert seen == [24, 48, 0, 24, 48, 0]
+
+
+def test_what_an_interrupted_epoch_gathered_is_forgotten(
+    source, images, labels
+):
+    model = reprogrammed(source, "iterative")
+    model.fit(images, labels, batch_size=8, verbose=0)
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.total = ops.sum(self.model.label_mapper.statistics.value)
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(images, labels, verbose=0, callbacks=Interrupt())
+    watch = Watch()
+    model.fit(images, labels, batch_size=8, verbose=0, callbacks=watch)
+    assert int(watch.total) == 24
+
+
+def test_an_input_reprogrammer_can_be_shared(source, images):
+    shared = InputReprogrammer((4, 4, 1))
+    models = [
+        ReprogrammedModel(source, shared, LabelMapper(3, "random"))
+        for _ in range(2)
+    ]
+    first, second = (model.source_logits(images) for model in models)
+    np.testing.assert_array_equal(first, second)
+    inputs = keras.Input((9, 9, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    other = keras.Model(inputs, keras.layers.Dense(6)(pooled))
+    with pytest.raises(ValueError, match="make a new one"):
+        ReprogrammedModel(other, shared)
+
+
 def test_validation_sees_the_map_of_the_epochs_end(source, images, labels):
     model = reprogrammed(source, "iterative")
     history = model.fit(
@@ -195,19 +229,6 @@ def test_adapt_shows_a_progress_bar(source, images, labels, capsys):
     assert "3/3" in capsys.readouterr().out
     model.adapt(images, labels, batch_size=8, verbose=0)
     assert not capsys.readouterr().out
-
-
-class Sequence(keras.utils.PyDataset):
-    def __init__(self, images, labels):
-        super().__init__()
-        self.data = images, labels
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, index):
-        rows = slice(8 * index, 8 * index + 8)
-        return tuple(array[rows] for array in self.data)
 
 
 def tensorflow_dataset(images, labels):
@@ -473,81 +494,3 @@ def test_a_series_source(labels):
     history = model.fit(series, labels, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert model.predict(series, verbose=0).shape == (24, 3)
-
-
-NAN = np.full((24, 4, 4, 1), np.nan)
-
-
-@pytest.mark.parametrize(
-    "call, message",
-    [
-        (lambda m, x, y: m.fit(x[..., 0, 0], y), "target_shape"),
-        (lambda m, x, y: m.fit(np.ones((24, 5, 4, 1)), y), "target_shape"),
-        (lambda m, x, y: m.fit(NAN, y), "finite"),
-        (lambda m, x, y: m.predict(NAN), "finite"),
-        (lambda m, x, y: m.evaluate(NAN, y), "finite"),
-        (lambda m, x, y: m.adapt(NAN, y), "finite"),
-        (lambda m, x, y: m.source_logits(NAN), "finite"),
-        (lambda m, x, y: m.fit(x, y + 1), "from 0 to 2"),
-        (lambda m, x, y: m.fit(x, y - 1), "from 0 to 2"),
-        (lambda m, x, y: m.fit(x, y + 0.5), "integers"),
-        (lambda m, x, y: m.fit(x, np.eye(3)[y]), "one integer label"),
-        (lambda m, x, y: m.adapt(x, np.eye(3)[y]), "one integer label"),
-        (lambda m, x, y: m.adapt(x), "without labels"),
-        (lambda m, x, y: m.adapt(x[:0], y[:0]), "no batches"),
-        (lambda m, x, y: m.fit(x.astype(str), y), "numbers"),
-        (
-            lambda m, x, y: m.fit(x, y, validation_data=(x, y + 3)),
-            "from 0 to 2",
-        ),
-        (
-            lambda m, x, y: m.fit(Sequence(x, np.eye(3)[y]), verbose=0),
-            "one integer label",
-        ),
-        (
-            lambda m, x, y: m.adapt(Sequence(x, y + 1), verbose=0),
-            "from 0 to 2",
-        ),
-    ],
-)
-@pytest.mark.parametrize("mapping", ["linear", "iterative"])
-def test_bad_data_is_a_value_error(
-    source, images, labels, call, message, mapping
-):
-    model = reprogrammed(source, mapping)
-    with pytest.raises(ValueError, match=message) as error:
-        call(model, images, labels)
-    assert "Received: " in str(error.value)
-
-
-def test_one_hot_batches_of_a_fixed_map_are_a_value_error(
-    source, images, labels
-):
-    model = reprogrammed(source, "random")
-    with pytest.raises(ValueError, match="one integer label"):
-        model.fit(Sequence(images, np.eye(3)[labels]), verbose=0)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda s: ReprogrammedModel(
-            s, InputReprogrammer((9, 9, 1), placement="pad")
-        ),
-        lambda s: ReprogrammedModel(
-            s, InputReprogrammer((4, 4, 1), placement=Pad(inner_size=9))
-        ),
-        lambda s: ReprogrammedModel(s, InputReprogrammer((4, 4, 1), (9, 9, 3))),
-        lambda s: ReprogrammedModel(s, InputReprogrammer((4, 4))),
-        lambda s: ReprogrammedModel(
-            s, label_mapper=LabelMapper(7, "iterative")
-        ),
-        lambda s: ReprogrammedModel(
-            s, label_mapper=LabelMapper(3, np.ones((3, 6)))
-        ),
-        lambda s: ReprogrammedModel(None),
-    ],
-)
-def test_ends_that_do_not_fit_the_source_are_a_value_error(source, make):
-    with pytest.raises(ValueError, match="Received: "):
-        make(source)

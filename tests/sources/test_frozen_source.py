@@ -32,6 +32,44 @@ def test_nothing_in_the_source_is_trained(source):
         np.testing.assert_array_equal(old, new)
 
 
+def test_a_source_thawed_behind_the_models_back_stays_frozen(source):
+    model, _ = trained_around(source)
+    model.compile("adam", "mse")
+    before = source.get_weights()
+    x, y = np.ones((8, 8, 8, 3), "float32"), np.ones((8, 6), "float32")
+    model.fit(x, y, verbose=0)
+    source.trainable = True
+    assert len(model.trainable_variables) == 2
+    source.trainable = True
+    assert len(model.trainable_weights) == 2
+    source.trainable = True
+    model.train_on_batch(x, y)
+    source.layers[2].trainable = True
+    model.fit(x, y, verbose=0)
+    for old, new in zip(before, source.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_penalties_of_the_source_do_not_enter_the_loss():
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(
+        3,
+        kernel_regularizer="l2",
+        activity_regularizer=keras.regularizers.L2(100.0),
+    )(inputs)
+    source = keras.Model(inputs, keras.layers.ActivityRegularization(l1=9)(x))
+    outer = keras.Input((4,))
+    model = keras.Model(
+        outer, FrozenSource(source)(keras.layers.Dense(4)(outer))
+    )
+    model.compile("sgd", "mse")
+    samples = np.ones((2, 4), "float32")
+    loss = model.evaluate(samples, np.zeros((2, 3)), verbose=0)
+    np.testing.assert_allclose(
+        loss, (model.predict(samples, verbose=0) ** 2).mean(), rtol=1e-5
+    )
+
+
 def test_dropout_is_off_while_the_outer_model_trains(source):
     model, _ = trained_around(source)
     inputs = np.random.default_rng(0).random((2, 8, 8, 3), "float32")
@@ -58,6 +96,14 @@ def test_inspection_reads_shapes_and_output(source):
         lambda x: keras.Sequential(
             [keras.Input((4,)), keras.layers.Dense(6, activation="softmax")]
         )(x),
+        lambda x: ops.softmax(keras.layers.Dense(6)(x)),
+        lambda x: keras.activations.softmax(keras.layers.Dense(6)(x)),
+        lambda x: keras.layers.Activation("linear", dtype="float32")(
+            keras.layers.Softmax()(keras.layers.Dense(6)(x))
+        ),
+        lambda x: keras.layers.Dropout(0.1)(
+            keras.layers.Dense(6, activation="sigmoid")(x)
+        ),
     ],
 )
 def test_a_final_softmax_means_probabilities(head):

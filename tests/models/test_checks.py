@@ -1,0 +1,130 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from tiny import Sequence
+from tiny import reprogrammed
+
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import Pad
+
+NAN = np.full((24, 4, 4, 1), np.nan)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m, x, y: m.fit(x[..., 0, 0], y), "target_shape"),
+        (lambda m, x, y: m.fit(np.ones((24, 5, 4, 1)), y), "target_shape"),
+        (lambda m, x, y: m.fit(NAN, y), "finite"),
+        (lambda m, x, y: m.predict(NAN), "finite"),
+        (lambda m, x, y: m.evaluate(NAN, y), "finite"),
+        (lambda m, x, y: m.adapt(NAN, y), "finite"),
+        (lambda m, x, y: m.source_logits(NAN), "finite"),
+        (lambda m, x, y: m.fit(x, y + 1), "from 0 to 2"),
+        (lambda m, x, y: m.fit(x, y - 1), "from 0 to 2"),
+        (lambda m, x, y: m.fit(x, y + 0.5), "integers"),
+        (lambda m, x, y: m.fit(x, np.eye(3)[y]), "one integer label"),
+        (lambda m, x, y: m.adapt(x, np.eye(3)[y]), "one integer label"),
+        (lambda m, x, y: m.adapt(x), "without labels"),
+        (lambda m, x, y: m.adapt(x[:0], y[:0]), "no batches"),
+        (lambda m, x, y: m.fit(x.astype(str), y), "numbers"),
+        (lambda m, x, y: m.fit(x, y.astype(str)), "integers"),
+        (lambda m, x, y: m.fit(x, y[:10]), "as many"),
+        (lambda m, x, y: m.adapt(x, y[:10]), "as many"),
+        (lambda m, x, y: m.train_on_batch(NAN, y), "finite"),
+        (lambda m, x, y: m.test_on_batch(x, y + 1), "from 0 to 2"),
+        (lambda m, x, y: m.predict_on_batch(NAN), "finite"),
+        (
+            lambda m, x, y: m.fit(x, y, validation_data=(x, y + 3)),
+            "from 0 to 2",
+        ),
+        (
+            lambda m, x, y: m.fit(Sequence(x, np.eye(3)[y]), verbose=0),
+            "one integer label",
+        ),
+        (
+            lambda m, x, y: m.adapt(Sequence(x, y + 1), verbose=0),
+            "from 0 to 2",
+        ),
+    ],
+)
+@pytest.mark.parametrize("mapping", ["linear", "iterative"])
+def test_bad_data_is_a_value_error(
+    source, images, labels, call, message, mapping
+):
+    model = reprogrammed(source, mapping)
+    with pytest.raises(ValueError, match=message) as error:
+        call(model, images, labels)
+    assert "Received: " in str(error.value)
+
+
+def test_one_hot_batches_of_a_fixed_map_are_a_value_error(
+    source, images, labels
+):
+    model = reprogrammed(source, "random")
+    with pytest.raises(ValueError, match="one integer label"):
+        model.fit(Sequence(images, np.eye(3)[labels]), verbose=0)
+
+
+def test_a_loss_in_a_list_expects_integers_as_well(source, images, labels):
+    model = reprogrammed(source, "random")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", [loss])
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        model.fit(images, labels + 1, verbose=0)
+
+
+@pytest.mark.parametrize("mapping", ["random", "linear"])
+def test_nan_in_a_data_set_ends_training_with_its_epoch(
+    source, labels, mapping
+):
+    model = reprogrammed(source, mapping)
+    model.label_mapper.is_solved.assign(1)
+    with pytest.raises(ValueError, match="not finite"):
+        model.fit(Sequence(NAN, labels), epochs=2, verbose=0)
+
+
+@pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"samples": x}])
+@pytest.mark.parametrize("mapping", ["random", "linear"])
+def test_samples_in_a_container_of_one(source, images, labels, wrap, mapping):
+    model = reprogrammed(source, mapping)
+    model.fit(wrap(images), labels, verbose=0)
+    np.testing.assert_array_equal(
+        model.predict(wrap(images), verbose=0),
+        model.predict(images, verbose=0),
+    )
+
+
+def test_bfloat16_samples(source, images, labels):
+    model = reprogrammed(source, "linear")
+    samples = ops.cast(images, "bfloat16")
+    model.fit(samples, labels, verbose=0)
+    assert model.predict(samples, verbose=0).shape == (24, 3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda s: ReprogrammedModel(
+            s, InputReprogrammer((9, 9, 1), placement="pad")
+        ),
+        lambda s: ReprogrammedModel(
+            s, InputReprogrammer((4, 4, 1), placement=Pad(inner_size=9))
+        ),
+        lambda s: ReprogrammedModel(s, InputReprogrammer((4, 4, 1), (9, 9, 3))),
+        lambda s: ReprogrammedModel(s, InputReprogrammer((4, 4))),
+        lambda s: ReprogrammedModel(
+            s, label_mapper=LabelMapper(7, "iterative")
+        ),
+        lambda s: ReprogrammedModel(
+            s, label_mapper=LabelMapper(3, np.ones((3, 6)))
+        ),
+        lambda s: ReprogrammedModel(None),
+    ],
+)
+def test_ends_that_do_not_fit_the_source_are_a_value_error(source, make):
+    with pytest.raises(ValueError, match="Received: "):
+        make(source)
