@@ -4,9 +4,12 @@ A sample goes through `inputs/`, the frozen source and `labels/`; only the two
 ends learn.
 """
 
+from keras_reprogram import diagnostics
 from keras_reprogram import inputs
 from keras_reprogram import labels
+from keras_reprogram import losses
 from keras_reprogram import models
+from keras_reprogram import optimizers
 from keras_reprogram import sources
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.labels import LabelMapper
@@ -18,8 +21,11 @@ __all__ = [
     "LabelMapper",
     "ReprogrammedModel",
     "__version__",
+    "diagnostics",
     "inputs",
     "labels",
+    "losses",
     "models",
+    "optimizers",
     "sources",
 ]

@@ -1,29 +1,51 @@
 """From a target sample to what the source expects."""
 
+from keras_reprogram.inputs import methods
+from keras_reprogram.inputs.bases import Basis
+from keras_reprogram.inputs.bases import Cosine
+from keras_reprogram.inputs.bases import Grid
+from keras_reprogram.inputs.bases import LowRank
+from keras_reprogram.inputs.coordinator import CoordinatorProgram
+from keras_reprogram.inputs.image_programs import ConvolutionProgram
+from keras_reprogram.inputs.image_programs import SampleMaskedProgram
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
+from keras_reprogram.inputs.mosaic import Mosaic
 from keras_reprogram.inputs.placement import Pad
 from keras_reprogram.inputs.placement import Placement
 from keras_reprogram.inputs.placement import Resize
 from keras_reprogram.inputs.placement import Tile
 from keras_reprogram.inputs.programs import Program
+from keras_reprogram.inputs.programs import RandomPatchProgram
 from keras_reprogram.inputs.programs import UniversalProgram
 from keras_reprogram.inputs.regions import Everywhere
 from keras_reprogram.inputs.regions import Frame
 from keras_reprogram.inputs.regions import Outside
 from keras_reprogram.inputs.regions import Patch
 from keras_reprogram.inputs.regions import Region
+from keras_reprogram.inputs.scaled_pad import ScaledPad
 
 __all__ = [
+    "Basis",
+    "ConvolutionProgram",
+    "CoordinatorProgram",
+    "Cosine",
     "Everywhere",
     "Frame",
+    "Grid",
     "InputReprogrammer",
+    "LowRank",
+    "Mosaic",
     "Outside",
     "Pad",
     "Patch",
     "Placement",
     "Program",
+    "RandomPatchProgram",
     "Region",
     "Resize",
+    "SampleMaskedProgram",
+    "ScaledPad",
     "Tile",
     "UniversalProgram",
+    "methods",
 ]

@@ -1,5 +1,6 @@
 """From a target sample to what the source expects."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -182,7 +183,7 @@ class InputReprogrammer(keras.layers.Layer):
         if self.target_shape is None:
             self.target_shape = (None,) * len(known)
             self.accept_target_shape()
-        check_channels(self.target_shape, self.source_shape, axes)
+        self.placement.check(self.target_shape, self.source_shape, axes)
         given = self.scale is not None or self.offset is not None
         if given or self.value_range is None or pixel_scale is None:
             return
@@ -199,7 +200,7 @@ class InputReprogrammer(keras.layers.Layer):
             )
         self.axes = Axes(len(self.source_shape), self.data_format)
         sample_shape = tuple(input_shape[1:])
-        check_channels(sample_shape, self.source_shape, self.axes)
+        self.placement.check(sample_shape, self.source_shape, self.axes)
         if None in sample_shape and len(self.axes.spatial) != 2:
             raise ValueError(
                 "Only images may be of any size: pass `target_shape`. "
@@ -220,6 +221,12 @@ class InputReprogrammer(keras.layers.Layer):
         self.gain = self.axes.along_channels(scale * (high - low))
         self.bias = self.axes.along_channels(scale * low + offset)
 
+    def get_build_config(self) -> dict[str, Any] | None:
+        # A program that looks at the source is built by the model, with it.
+        if self.program is not None and self.program.looks_at_source:
+            return None
+        return super().get_build_config()
+
     def call(self, inputs: Any) -> Any:
         canvas = ops.cast(inputs, self.compute_dtype)
         if self.value_range is not None:
@@ -230,16 +237,39 @@ class InputReprogrammer(keras.layers.Layer):
         canvas = self.placement.place(canvas, self.source_shape, self.axes)
         # Resizing, and a program of a wider dtype, may widen the canvas.
         canvas = ops.cast(canvas, self.compute_dtype)
+        canvas = self.broadcast(canvas)
         if self.program is not None:
             program = ops.cast(self.program(canvas), self.compute_dtype)
+            program = self.placement.reveal(
+                program, self.source_shape, self.axes
+            )
             canvas = ops.add(canvas, program)
         if self.clip:
             canvas = self.clip_to_valid_range(canvas)
         if not self.normalize_first:
             canvas = self.normalize(canvas)
+        return canvas
+
+    def broadcast(self, canvas: Any) -> Any:
+        """Repeats a grey channel for a source of several channels."""
         return ops.broadcast_to(
             canvas, (ops.shape(canvas)[0], *self.source_shape)
         )
+
+    def connect(self, source: Callable[[Any], Any], num_outputs: int) -> None:
+        """Offers the frozen source to a program that looks at its outputs.
+
+        Args:
+            source: Function from a batch of the source's inputs to outputs.
+            num_outputs: Number of outputs of a sample.
+        """
+
+        def encode(canvas: Any) -> Any:
+            inputs = canvas if self.normalize_first else self.normalize(canvas)
+            return source(inputs)
+
+        if self.program is not None:
+            self.program.connect(encode, num_outputs)
 
     def normalize(self, values: Any) -> Any:
         gain = ops.cast(self.gain, self.compute_dtype)
@@ -328,21 +358,3 @@ def check_scaling(
             f"the source's input. Received: {name}={values!r}"
         )
     return array.astype(float).tolist()
-
-
-def check_channels(
-    sample_shape: Shape, source_shape: Shape, axes: Axes
-) -> None:
-    if len(sample_shape) != len(source_shape):
-        raise ValueError(
-            "Samples must have as many axes as the source's input; give a "
-            "grey image a channel axis. Received: samples of shape "
-            f"{sample_shape}, source_shape={source_shape}"
-        )
-    channels = axes.channels(sample_shape)
-    if channels not in (None, 1, axes.channels(source_shape)):
-        raise ValueError(
-            "Samples must have one channel, or as many as the source's "
-            f"input. Received: samples of shape {sample_shape}, "
-            f"source_shape={source_shape}, data_format={axes.data_format!r}"
-        )

@@ -26,6 +26,25 @@ class Placement(Configurable):
     where they are. Values outside the sample are zero.
     """
 
+    def check(
+        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+    ) -> None:
+        """Raises unless the sample's axes and channels fit the canvas's."""
+        if len(sample_shape) != len(canvas_shape):
+            raise ValueError(
+                "Samples must have as many axes as the source's input; give "
+                "a grey image a channel axis. Received: samples of shape "
+                f"{sample_shape}, source_shape={canvas_shape}"
+            )
+        channels = axes.channels(sample_shape)
+        if channels not in (None, 1, axes.channels(canvas_shape)):
+            raise ValueError(
+                "Samples must have one channel, or as many as the source's "
+                f"input. Received: samples of shape {sample_shape}, "
+                f"source_shape={canvas_shape}, "
+                f"data_format={axes.data_format!r}"
+            )
+
     def occupied(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
     ) -> np.ndarray:
@@ -47,6 +66,10 @@ class Placement(Configurable):
     def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
         """Places a batch of samples; the channels stay what they are."""
         raise NotImplementedError
+
+    def reveal(self, program: Any, canvas_shape: Shape, axes: Axes) -> Any:
+        """What is seen of the program, where the data may move over it."""
+        return program
 
 
 @serializable

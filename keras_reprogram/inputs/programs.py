@@ -1,15 +1,19 @@
 """What is added to the canvas."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import regions
 from keras_reprogram.inputs.axes import Axes
 from keras_reprogram.inputs.axes import Shape
+from keras_reprogram.inputs.bases import Basis
 from keras_reprogram.inputs.regions import Region
 
 
@@ -37,13 +41,28 @@ class Program(keras.layers.Layer):
         """Returns what is added, broadcastable to a batch of canvases."""
         raise NotImplementedError
 
+    @property
+    def looks_at_source(self) -> bool:
+        """Whether the program needs the source, by `connect`, to be built."""
+        return False
+
+    def connect(self, encode: Callable[[Any], Any], num_features: int) -> None:
+        """Offers the frozen source, for programs that look at its outputs.
+
+        Args:
+            encode: Function from a batch of canvases to the source's outputs,
+                without a gradient.
+            num_features: Number of outputs of a sample.
+        """
+
 
 @serializable
 class UniversalProgram(Program):
-    """One learned pattern for all samples: `M * squash(theta)`.
+    """One learned pattern for all samples: `strength * M * squash(theta)`.
 
     `theta` holds one value for each free value of the canvas and none for
     the others: what the mask `M` excludes is neither stored nor computed.
+    With a `basis`, `theta` is shorter: `strength * M * squash(expand(theta))`.
 
     Example:
 
@@ -58,6 +77,10 @@ class UniversalProgram(Program):
         squash=None,
         initializer="random_normal",
     )
+    # 192 numbers for a smooth pattern on any canvas.
+    program = keras_reprogram.inputs.UniversalProgram(
+        basis=keras_reprogram.inputs.Grid(8)
+    )
     ```
 
     Args:
@@ -67,6 +90,10 @@ class UniversalProgram(Program):
             for an unbounded program.
         initializer: Keras initializer of `theta`.
         regularizer: Keras regularizer of `theta`.
+        basis: A `keras_reprogram.inputs.Basis`, for a program of few numbers;
+            `None` for one number a value.
+        strength: Largest value of a squashed program, in units of the
+            sample's range.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:
@@ -82,9 +109,13 @@ class UniversalProgram(Program):
         squash: str | None = "tanh",
         initializer: Any = "zeros",
         regularizer: Any = None,
+        basis: Basis | None = None,
+        strength: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.basis = get_basis(basis)
+        self.strength = number("strength", strength, 0.0)
         self.region = regions.get(region)
         self.squash = keras.activations.get(squash)
         self.initializer = keras.initializers.get(initializer)
@@ -97,22 +128,31 @@ class UniversalProgram(Program):
         if axes.channel is not None:
             mask = np.expand_dims(mask, axes.channel)
         mask = np.broadcast_to(mask, canvas_shape)
-        self.canvas_shape = tuple(canvas_shape)
+        self.canvas_shape, self.axes = tuple(canvas_shape), axes
         # `None` where every value is free: then `theta` is the canvas.
-        self.free = None if mask.all() else np.flatnonzero(mask)[:, None]
+        self.mask = None if mask.all() else mask
+        dimension = int(mask.sum())
+        if self.basis is not None:
+            dimension = self.basis.dimension(canvas_shape, axes)
         self.theta = self.add_weight(
             name="theta",
-            shape=(int(mask.sum()),),
+            shape=(dimension,),
             initializer=self.initializer,
             regularizer=self.regularizer,
         )
         self.built = True
 
     def call(self, canvas: Any = None) -> Any:
-        values = self.squash(ops.cast(self.theta, self.compute_dtype))
-        if self.free is not None:
-            size = (int(np.prod(self.canvas_shape)),)
-            values = ops.scatter(self.free.astype("int32"), values, size)
+        theta = ops.cast(self.theta, self.compute_dtype)
+        if self.basis is not None:
+            theta = self.basis.expand(theta, self.canvas_shape, self.axes)
+        values = ops.multiply(self.squash(theta), self.strength)
+        if self.mask is None:
+            return ops.reshape(values, self.canvas_shape)
+        if self.basis is not None:
+            return ops.multiply(values, ops.cast(self.mask, values.dtype))
+        free = np.flatnonzero(self.mask)[:, None].astype("int32")
+        values = ops.scatter(free, values, (self.mask.size,))
         return ops.reshape(values, self.canvas_shape)
 
     def pattern(self) -> np.ndarray:
@@ -126,7 +166,97 @@ class UniversalProgram(Program):
             "squash": keras.activations.serialize(self.squash),
             "initializer": keras.initializers.serialize(self.initializer),
             "regularizer": keras.regularizers.serialize(self.regularizer),
+            "basis": keras.saving.serialize_keras_object(self.basis),
+            "strength": self.strength,
         }
+
+
+@serializable
+class RandomPatchProgram(Program):
+    """A learned patch at a random place, a new one for every batch.
+
+    While the program is trained, and only then; at inference the patch stands
+    in the middle of the canvas.
+
+    Args:
+        size: Height and width of the patch in pixels.
+        initializer: Keras initializer of the patch.
+        seed: Seed of the places.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - [Visual Prompting](https://arxiv.org/abs/2203.17274)
+    """
+
+    def __init__(
+        self,
+        size: int = 30,
+        initializer: Any = "random_normal",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size = positive_integer("size", size)
+        self.initializer = keras.initializers.get(initializer)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build_on(
+        self, canvas_shape: Shape, axes: Axes, occupied: np.ndarray
+    ) -> None:
+        sizes = (self.size,) * len(axes.spatial)
+        self.free = [
+            room - self.size for room in axes.spatial_shape(canvas_shape)
+        ]
+        if min(self.free) < 0:
+            raise ValueError(
+                "The patch must be no larger than the canvas. Received: "
+                f"size={self.size}, canvas={canvas_shape}"
+            )
+        self.canvas_shape, self.axes = tuple(canvas_shape), axes
+        self.theta = self.add_weight(
+            name="theta",
+            shape=axes.with_spatial(canvas_shape, sizes),
+            initializer=self.initializer,
+        )
+        self.built = True
+
+    def call(self, canvas: Any, training: bool | None = None) -> Any:
+        placed = ops.cast(self.theta, self.compute_dtype)
+        for axis, free in zip(self.axes.spatial, self.free):
+            start = free // 2
+            if training:
+                start = keras.random.randint(
+                    (), 0, free + 1, seed=self.seed_generator
+                )
+            # A product with a matrix of zeros and ones has a gradient on
+            # every backend; writing a slice has not.
+            rows = np.arange(self.size)[:, None] - np.arange(free + self.size)
+            chosen = ops.equal(ops.add(rows, start), 0)
+            placed = ops.moveaxis(placed, axis, -1)
+            placed = ops.matmul(placed, ops.cast(chosen, placed.dtype))
+            placed = ops.moveaxis(placed, -1, axis)
+        return placed
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "initializer": keras.initializers.serialize(self.initializer),
+            "seed": self.seed,
+        }
+
+
+def get_basis(identifier: dict | Basis | None) -> Basis | None:
+    """Returns a basis from its config or itself."""
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if identifier is None or isinstance(identifier, Basis):
+        return identifier
+    raise ValueError(
+        "`basis` must be a `keras_reprogram.inputs.Basis` or `None`. "
+        f"Received: basis={identifier!r}"
+    )
 
 
 def get(identifier: str | dict | Program | None) -> Program | None:

@@ -1,6 +1,7 @@
 """From the source's outputs to the target's."""
 
 from keras_reprogram.labels import mappings
+from keras_reprogram.labels.attributes import AttributeMapping
 from keras_reprogram.labels.label_mapper import LabelMapper
 from keras_reprogram.labels.logistic_regression import logistic_regression
 from keras_reprogram.labels.methods import BayesianMapping
@@ -15,6 +16,7 @@ from keras_reprogram.labels.methods import RandomMapping
 from keras_reprogram.labels.methods import StatisticsMapping
 
 __all__ = [
+    "AttributeMapping",
     "BayesianMapping",
     "BayesianPlusMapping",
     "FixedMapping",

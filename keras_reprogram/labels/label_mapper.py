@@ -59,6 +59,10 @@ class LabelMapper(keras.layers.Layer):
             Left out, `ReprogrammedModel` takes it from the source, and a
             mapper used by itself expects logits. A linear map acts on the
             logarithm of probabilities; so do statistics of them.
+        multi_label: Whether the `T` targets are binary and independent:
+            labels are then 0 or 1 of shape `(batch, T)`, and the loss is
+            `keras_reprogram.losses.KnownBinaryCrossentropy` or Keras's own
+            binary cross-entropy. Statistics count the ones.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -83,6 +87,7 @@ class LabelMapper(keras.layers.Layer):
         mapping: Any = "linear",
         sources_per_target: int = 1,
         from_logits: bool | None = None,
+        multi_label: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -91,6 +96,13 @@ class LabelMapper(keras.layers.Layer):
         self.sources_per_target = positive_integer(
             "sources_per_target", sources_per_target
         )
+        self.multi_label = boolean("multi_label", multi_label)
+        if self.num_classes == 1 and not multi_label:
+            raise ValueError(
+                "One class leaves nothing to decide: use `num_classes=2`, or "
+                "`multi_label=True` for one binary target. Received: "
+                "num_classes=1"
+            )
         if from_logits is not None:
             from_logits = boolean("from_logits", from_logits)
         self.from_logits = from_logits
@@ -155,7 +167,7 @@ class LabelMapper(keras.layers.Layer):
             # The labels of a step arrive after its outputs, in its loss.
             self.step_logits = ops.stop_gradient(self.to_logits(inputs))
         if not self.mapping.trainable:
-            return ops.matmul(inputs, self.matrix)
+            return self.mapping.apply(inputs, self.matrix)
         return ops.add(
             ops.matmul(self.to_logits(inputs), self.matrix), self.bias
         )
@@ -172,12 +184,16 @@ class LabelMapper(keras.layers.Layer):
 
         Args:
             labels: Integer tensor `[N]` or `[N, 1]`, of the samples with
-                which the layer was last called in training. A label outside
-                `[0, num_classes)` is not counted.
+                which the layer was last called in training; `[N, T]` where
+                targets are binary. A label outside `[0, num_classes)` is not
+                counted.
         """
         logits, self.step_logits = self.step_logits, None
-        labels = ops.cast(ops.reshape(labels, (-1, 1)), "int32")
         sources, weights = self.mapping.contribution(logits, self.num_classes)
+        if self.multi_label:
+            self.gather_binary(sources, weights, labels)
+            return
+        labels = ops.cast(ops.reshape(labels, (-1, 1)), "int32")
         valid = ops.logical_and(labels >= 0, labels < self.num_classes)
         weights = ops.where(valid, weights, ops.zeros_like(weights))
         cells = ops.cast(sources, "int32") * self.num_classes + labels
@@ -188,6 +204,18 @@ class LabelMapper(keras.layers.Layer):
             num_segments=self.num_sources * self.num_classes,
         )
         self.statistics.assign_add(ops.reshape(sums, self.statistics.shape))
+
+    def gather_binary(self, sources: Any, weights: Any, labels: Any) -> None:
+        # A comparison with NaN, a label that is not known, is false.
+        ones = ops.cast(ops.equal(labels, 1), "float32")
+        ones = ops.reshape(ones, (-1, 1, self.num_classes))
+        shares = ops.multiply(ops.expand_dims(weights, -1), ones)
+        sums = ops.segment_sum(
+            ops.reshape(shares, (-1, self.num_classes)),
+            ops.reshape(ops.cast(sources, "int32"), (-1,)),
+            num_segments=self.num_sources,
+        )
+        self.statistics.assign_add(sums)
 
     def update(self) -> None:
         """Solves the matrix from the gathered statistics and resets them.
@@ -285,6 +313,7 @@ class LabelMapper(keras.layers.Layer):
             "mapping": keras.saving.serialize_keras_object(self.mapping),
             "sources_per_target": self.sources_per_target,
             "from_logits": self.from_logits,
+            "multi_label": self.multi_label,
         }
 
 

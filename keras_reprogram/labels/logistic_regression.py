@@ -1,4 +1,4 @@
-"""Multinomial logistic regression, where a trained label map starts."""
+"""Logistic regression, where a trained label map starts."""
 
 import numpy as np
 
@@ -13,6 +13,8 @@ def logistic_regression(
     regularization: float = 0.1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fits `softmax(features @ weights + bias)` to the labels.
+
+    Labels of several binary targets are fitted by a sigmoid for each.
 
     Minimises the mean cross-entropy plus `regularization / 2` times the
     squared norm of the weights; the bias is free. The Hessian of the summed
@@ -32,7 +34,9 @@ def logistic_regression(
 
     Args:
         features: Array `[N, S]`.
-        labels: Integer array `[N]` with values in `[0, num_classes)`.
+        labels: Integer array `[N]` with values in `[0, num_classes)`; or,
+            for binary targets, an array `[N, T]` of 0, 1, and NaN where a
+            label is not known.
         num_classes: `T`.
         regularization: Strength of the L2 penalty, greater than 0.
             Scikit-learn's `C` is `1 / (N * regularization)`.
@@ -56,15 +60,21 @@ def logistic_regression(
     inputs = left * singular
     penalty = regularization * len(labels)
     curvature = (singular**2 / 2 + penalty)[:, None]
-    targets = np.eye(num_classes)[labels]
+    multi_label = labels.ndim == 2
+    targets = labels if multi_label else np.eye(num_classes)[labels]
+    known = ~np.isnan(targets)
+    targets = np.where(known, targets, 0.0)
     bias_curvature = len(labels) / 2
 
     def gradient(weights: np.ndarray, bias: np.ndarray) -> tuple:
         scores = inputs @ weights + bias
-        scores -= scores.max(axis=1, keepdims=True)
-        probabilities = np.exp(scores)
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
-        residuals = probabilities - targets
+        if multi_label:
+            probabilities = (1 + np.tanh(scores / 2)) / 2
+        else:
+            scores -= scores.max(axis=1, keepdims=True)
+            probabilities = np.exp(scores)
+            probabilities /= probabilities.sum(axis=1, keepdims=True)
+        residuals = np.where(known, probabilities - targets, 0.0)
         slope = inputs.T @ residuals + penalty * weights
         return slope, residuals.sum(axis=0)
 

@@ -22,14 +22,19 @@ def count_statistics(
 
     Args:
         logits: Array `[N, S]` of the source's logits or probabilities.
-        labels: Integer array `[N]` of target classes.
+        labels: Integer array `[N]` of target classes; or, for binary targets,
+            an array `[N, T]` of 0, 1 and NaN, where a 1 counts.
         num_classes: `T`.
 
     Returns:
-        An integer array `[S, T]` that sums to `N`.
+        An array `[S, T]` that sums to `N`, or to the number of ones.
     """
     logits, labels = check_samples(logits, labels, num_classes)
     sources = logits.shape[1]
+    if labels.ndim == 2:
+        counts = np.zeros((sources, num_classes))
+        np.add.at(counts, logits.argmax(axis=1), np.nan_to_num(labels))
+        return counts
     cells = logits.argmax(axis=1) * num_classes + labels
     counts = np.bincount(cells, minlength=sources * num_classes)
     return counts.reshape(sources, num_classes)
@@ -44,7 +49,7 @@ def top_k_statistics(
 
     Args:
         logits: Array `[N, S]` of the source's logits.
-        labels: Integer array `[N]` of target classes.
+        labels: As for `count_statistics`.
         num_classes: `T`.
         k: Number of source classes that count for a sample, at most `S`.
             `0`, as `int(0.15 * T)` gives for few classes, counts as 1.
@@ -68,10 +73,16 @@ def top_k_statistics(
     )
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
     top = np.argpartition(probabilities, -k, axis=1)[:, -k:]
+    weights = np.take_along_axis(probabilities, top, axis=1)
+    if labels.ndim == 2:
+        sums = np.zeros((sources, num_classes))
+        ones = np.nan_to_num(labels)
+        np.add.at(sums, top, weights[:, :, None] * ones[:, None, :])
+        return sums
     cells = top * num_classes + labels[:, None]
     sums = np.bincount(
         cells.ravel(),
-        weights=np.take_along_axis(probabilities, top, axis=1).ravel(),
+        weights=weights.ravel(),
         minlength=sources * num_classes,
     )
     return sums.reshape(sources, num_classes)
@@ -188,6 +199,60 @@ def bayesian_mapping(
     return matrix / matrix.sum(axis=0)
 
 
+def semantic_mapping(
+    source_embeddings: np.ndarray,
+    target_embeddings: np.ndarray,
+    sources_per_target: int = 1,
+) -> np.ndarray:
+    """Gives every target class the source classes of the most similar names.
+
+    In rounds, each target class in turn takes the source class that is the
+    most similar to it, by the cosine of their embeddings, and not yet taken.
+
+    Example:
+
+    ```python
+    matrix = keras_reprogram.labels.mappings.semantic_mapping(
+        np.eye(4), np.eye(4)[[2, 0]]
+    )
+    matrix.argmax(axis=0)  # [2, 0]
+    mapper = keras_reprogram.LabelMapper(2, mapping=matrix)
+    ```
+
+    Args:
+        source_embeddings: Array `[S, D]`, of the source classes' names.
+        target_embeddings: Array `[T, D]`, of the target classes' names.
+        sources_per_target: Source classes of a target class.
+
+    Returns:
+        A float64 array `[S, T]` whose columns sum to 1.
+
+    References:
+        - [AutoVP](https://arxiv.org/abs/2310.08381)
+    """
+    source, target = (
+        np.asarray(embeddings, "float64")
+        for embeddings in (source_embeddings, target_embeddings)
+    )
+    if source.ndim != 2 or target.shape[1:] != source.shape[1:]:
+        raise ValueError(
+            "Embeddings must have the shapes [S, D] and [T, D]. Received: "
+            f"{source.shape} and {target.shape}"
+        )
+    check_capacity(len(source), len(target), sources_per_target)
+    norms = np.linalg.norm(source, axis=1)[:, None] * np.linalg.norm(
+        target, axis=1
+    )
+    similarity = source @ target.T / np.maximum(norms, 1e-12)
+    matrix = np.zeros(similarity.shape)
+    for _ in range(sources_per_target):
+        for column in range(len(target)):
+            row = similarity[:, column].argmax()
+            matrix[row, column] = 1.0 / sources_per_target
+            similarity[row] = -np.inf
+    return matrix
+
+
 def fixed_mapping(groups: list[list[int]], num_sources: int) -> np.ndarray:
     """Maps hand-written groups of source classes to the target classes.
 
@@ -246,17 +311,36 @@ def check_samples(
     logits: np.ndarray, labels: np.ndarray, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     logits, labels = np.asarray(logits), np.asarray(labels)
-    if logits.ndim != 2 or labels.shape != (len(logits),):
+    shapes = ((len(logits),), (len(logits), num_classes))
+    if logits.ndim != 2 or labels.shape not in shapes:
         raise ValueError(
             "`logits` must have the shape [N, S] and `labels`, one integer a "
-            f"sample, the shape [N]. Received: logits of {logits.shape}, "
-            f"labels of {labels.shape}"
+            "sample, the shape [N], or [N, T] for binary targets. Received: "
+            f"logits of {logits.shape}, labels of {labels.shape}"
         )
     if not np.isfinite(logits).all():
         raise ValueError(
             "`logits` must be finite. Received: logits with NaN or infinity"
         )
+    if labels.ndim == 2:
+        return logits, check_binary_labels(labels)
     return logits, check_labels(labels, num_classes)
+
+
+def check_binary_labels(labels: np.ndarray) -> np.ndarray:
+    """Returns labels of binary targets as floats 0, 1 and NaN, or raises."""
+    if (
+        labels.dtype.kind not in "biuf"
+        or not np.isin(
+            labels[~np.isnan(labels.astype("float64"))], (0, 1)
+        ).all()
+    ):
+        raise ValueError(
+            "Labels of binary targets must be 0, 1, or NaN where a label is "
+            f"not known. Received: labels of dtype {labels.dtype} with other "
+            "values"
+        )
+    return labels.astype("float64")
 
 
 def check_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -62,6 +62,10 @@ class Mapping(Configurable):
         """
         raise NotImplementedError
 
+    def apply(self, outputs: Any, matrix: Any) -> Any:
+        """From the source's outputs `[N, S]` to the target's `[N, T]`."""
+        return ops.matmul(outputs, matrix)
+
 
 @serializable
 @dataclasses.dataclass(frozen=True)

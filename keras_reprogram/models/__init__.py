@@ -2,5 +2,6 @@
 
 from keras_reprogram.models.label_map_update import LabelMapUpdate
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
+from keras_reprogram.models.restore_best import RestoreBest
 
-__all__ = ["LabelMapUpdate", "ReprogrammedModel"]
+__all__ = ["LabelMapUpdate", "ReprogrammedModel", "RestoreBest"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_reprogram.labels.mappings import check_binary_labels
 from keras_reprogram.labels.mappings import check_labels
 from keras_reprogram.models.batches import is_array
 from keras_reprogram.models.batches import to_numpy
@@ -56,6 +57,23 @@ def check_targets(y: Any, num_classes: int, sparse: bool) -> None:
         return
     check_sparse_shape(y.shape)
     check_labels(to_numpy(y).reshape(-1), num_classes)
+
+
+def check_binary_targets(y: Any, num_classes: int) -> None:
+    """Raises if an array of labels of binary targets is not valid."""
+    if not is_array(y):
+        return
+    check_binary_shape(y.shape, num_classes)
+    check_binary_labels(to_numpy(y))
+
+
+def check_binary_shape(shape: tuple[int | None, ...], num_classes: int) -> None:
+    if len(shape) == 2 and shape[-1] in (num_classes, None):
+        return
+    raise ValueError(
+        "`y` must hold a label of 0 or 1 for each of the binary targets, of "
+        f"shape (samples, {num_classes}). Received: y of shape {tuple(shape)}"
+    )
 
 
 def check_sparse_shape(shape: tuple[int | None, ...]) -> None:

@@ -94,6 +94,7 @@ class ReprogrammedModel(keras.Model):
         if label_mapper.from_logits is None:
             label_mapper.from_logits = specification.from_logits
         frozen_source = FrozenSource(source, name="frozen_source")
+        input_reprogrammer.connect(frozen_source, specification.num_classes)
 
         # === Functional Model ===
         inputs = keras.Input(input_reprogrammer.target_shape, name="samples")
@@ -158,7 +159,8 @@ class ReprogrammedModel(keras.Model):
 
         Args:
             x: Samples, or a data set of batches `(x, y)`, as for `fit`.
-            y: Integer labels, where `x` is an array.
+            y: Labels, where `x` is an array: integers, or zeros and ones of
+                shape `(samples, T)` where targets are binary.
             batch_size: Samples of a batch, where `x` is an array. Defaults
                 to 32.
             steps: Number of batches to look at. Defaults to all of them.
@@ -261,7 +263,9 @@ class ReprogrammedModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        if y is not None and self.expects_sparse_labels:
+        if y is not None and self.label_mapper.multi_label:
+            checks.check_binary_shape(y.shape, self.label_mapper.num_classes)
+        elif y is not None and self.expects_sparse_labels:
             checks.check_sparse_shape(tuple(y.shape))
         if training and self.label_mapper.gathers:
             if y is None:
@@ -275,6 +279,8 @@ class ReprogrammedModel(keras.Model):
     @property
     def expects_sparse_labels(self) -> bool:
         """Whether a label is one integer, for the loss or the statistics."""
+        if self.label_mapper.multi_label:
+            return False
         loss = batches.only_item(getattr(self, "loss", None))
         return (
             self.label_mapper.gathers
@@ -288,9 +294,11 @@ class ReprogrammedModel(keras.Model):
         x, y = batches.only_item(x), batches.only_item(y)
         checks.check_samples(x, self.input_reprogrammer.target_shape)
         checks.check_lengths(x, y)
-        checks.check_targets(
-            y, self.label_mapper.num_classes, self.expects_sparse_labels
-        )
+        num_classes = self.label_mapper.num_classes
+        if self.label_mapper.multi_label:
+            checks.check_binary_targets(y, num_classes)
+        else:
+            checks.check_targets(y, num_classes, self.expects_sparse_labels)
         return x, y
 
     def make_train_function(self, force: bool = False) -> Any:

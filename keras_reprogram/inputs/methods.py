@@ -1,0 +1,237 @@
+"""The input transformations of the literature, each with its own settings.
+
+Every function returns an `InputReprogrammer` and takes its arguments too,
+`target_shape` and `source_shape` first of all. Sizes in pixels are those of
+the papers, for a canvas of 224x224: pass others for another canvas.
+"""
+
+from typing import Any
+
+from keras_reprogram.inputs.bases import LowRank
+from keras_reprogram.inputs.coordinator import CoordinatorProgram
+from keras_reprogram.inputs.image_programs import ConvolutionProgram
+from keras_reprogram.inputs.image_programs import SampleMaskedProgram
+from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
+from keras_reprogram.inputs.mosaic import Mosaic
+from keras_reprogram.inputs.placement import Pad
+from keras_reprogram.inputs.programs import RandomPatchProgram
+from keras_reprogram.inputs.programs import UniversalProgram
+from keras_reprogram.inputs.regions import Frame
+from keras_reprogram.inputs.regions import Patch
+from keras_reprogram.inputs.scaled_pad import ScaledPad
+
+
+def adversarial_reprogramming(**kwargs: Any) -> InputReprogrammer:
+    """Elsayed et al. 2019: `pad(x) + tanh(theta)` around the data.
+
+    The sample keeps its own size in the middle of the canvas. Black-box
+    adversarial reprogramming (BAR) uses the same input. The papers train it
+    with an L2 penalty of `theta`, a `regularizer` of `UniversalProgram`.
+
+    Args:
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - [Adversarial Reprogramming](https://arxiv.org/abs/1806.11146)
+        - [Black-box Adversarial Reprogramming](https://arxiv.org/abs/2007.08714)
+    """
+    return InputReprogrammer(
+        placement=Pad(), program=UniversalProgram("outside"), **kwargs
+    )
+
+
+def trainable_layers(kernel_size: int = 3, **kwargs: Any) -> InputReprogrammer:
+    """Kloberdanz et al. 2021: a trainable layer before the source.
+
+    The output layer of the paper is `LabelMapper(mapping="linear")`. The
+    input layer here is a convolution added to the resized sample.
+
+    Args:
+        kernel_size: Height and width of the convolution's kernel in pixels.
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - Kloberdanz, Tian and Le, An Improved (Adversarial) Reprogramming
+          Technique for Neural Networks, ICANN 2021
+    """
+    return InputReprogrammer(program=ConvolutionProgram(kernel_size), **kwargs)
+
+
+def visual_prompting(
+    shape: str = "frame", size: int = 30, **kwargs: Any
+) -> InputReprogrammer:
+    """Bahng et al. 2022: an unbounded pattern on the normalised sample.
+
+    Args:
+        shape: `"frame"` along the edges, `"patch"` in the first corner, or
+            `"random_patch"` at another place in every batch.
+        size: Width of the frame, or height and width of the patch, in pixels.
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - [Visual Prompting](https://arxiv.org/abs/2203.17274)
+    """
+    programs = {
+        "frame": lambda: unbounded(Frame(size)),
+        "patch": lambda: unbounded(Patch(size)),
+        "random_patch": lambda: RandomPatchProgram(size),
+    }
+    if shape not in programs:
+        raise ValueError(
+            f"`shape` must be one of {sorted(programs)}. Received: "
+            f"shape={shape!r}"
+        )
+    return InputReprogrammer(
+        program=programs[shape](), normalize_first=True, **kwargs
+    )
+
+
+def unbounded(region: Frame | Patch) -> UniversalProgram:
+    return UniversalProgram(region, squash=None, initializer="random_normal")
+
+
+def enhanced_visual_prompting(
+    inner_size: int = 164, **kwargs: Any
+) -> InputReprogrammer:
+    """EVP, Wu et al. 2022: a small sample within a border, then normalised.
+
+    Train it with `keras_reprogram.optimizers.NormalizedGradient`, and with
+    random flips and crops of the samples, as the paper does.
+
+    Args:
+        inner_size: Size of the sample in pixels.
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - [EVP](https://arxiv.org/abs/2212.10556)
+    """
+    program = UniversalProgram("outside", squash=None)
+    return InputReprogrammer(
+        placement=Pad(inner_size), program=program, **kwargs
+    )
+
+
+def ilm_vp(inner_size: int = 128, **kwargs: Any) -> InputReprogrammer:
+    """ILM-VP, Chen et al. 2023: `pad(x) + sigmoid(theta)` around the data.
+
+    Its label map is `LabelMapper(mapping="iterative")`.
+
+    Args:
+        inner_size: Size of the sample in pixels: 32 for small pictures such
+            as CIFAR's, 128 for others.
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - [ILM-VP](https://arxiv.org/abs/2211.11635)
+    """
+    return InputReprogrammer(
+        placement=Pad(inner_size),
+        program=UniversalProgram("outside", squash="sigmoid"),
+        **kwargs,
+    )
+
+
+def auto_vp(
+    inner_size: int = 128, scale: float = 1.0, **kwargs: Any
+) -> InputReprogrammer:
+    """AutoVP, Tsao et al. 2024: as ILM-VP, with a trained size of the data.
+
+    The paper's search chooses the start `scale` from 0.5, 1 and 1.5.
+
+    Args:
+        inner_size: Size of the sample in pixels at scale 1.
+        scale: The scale at which training starts.
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - [AutoVP](https://arxiv.org/abs/2310.08381)
+    """
+    return InputReprogrammer(
+        placement=ScaledPad(inner_size, scale),
+        program=UniversalProgram(squash="sigmoid"),
+        **kwargs,
+    )
+
+
+def sample_specific_masks(
+    filters: tuple[int, ...] = (8, 16, 32, 64),
+    patch_size: int = 8,
+    **kwargs: Any,
+) -> InputReprogrammer:
+    """SMM, Cai et al. 2024: a pattern under a mask of the sample's own.
+
+    Args:
+        filters: Channels of the mask network; `(8, 16, 32, 64, 128)` for
+            vision transformers.
+        patch_size: Pixels that share a value of the mask.
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - [Sample-specific Masks](https://arxiv.org/abs/2406.03150)
+    """
+    program = SampleMaskedProgram(filters, patch_size)
+    return InputReprogrammer(program=program, **kwargs)
+
+
+def black_vip(
+    encoder: Any = None, strength: float = 1.0, **kwargs: Any
+) -> InputReprogrammer:
+    """BlackVIP, Oh et al. 2023: a prompt decoded from the sample's features.
+
+    Args:
+        encoder: A frozen encoder, as for `CoordinatorProgram`; the source
+            itself if left out.
+        strength: Factor of the prompt.
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - [BlackVIP](https://arxiv.org/abs/2303.14773)
+    """
+    program = CoordinatorProgram(encoder, strength)
+    return InputReprogrammer(program=program, clip=True, **kwargs)
+
+
+def watermark(**kwargs: Any) -> InputReprogrammer:
+    """A pattern over the whole resized sample, without bounds.
+
+    Args:
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - [Sample-specific Masks](https://arxiv.org/abs/2406.03150), where it
+          is the full watermark
+    """
+    return InputReprogrammer(program=UniversalProgram(squash=None), **kwargs)
+
+
+def low_rank(rank: int = 4, **kwargs: Any) -> InputReprogrammer:
+    """LoR-VP, Jin et al. 2025: a pattern of low rank over the whole sample.
+
+    Args:
+        rank: Rank of the pattern of each channel.
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - [LoR-VP](https://arxiv.org/abs/2502.00896)
+    """
+    program = UniversalProgram(squash=None, basis=LowRank(rank))
+    return InputReprogrammer(program=program, **kwargs)
+
+
+def overlaid_table(
+    inner_size: int | None = None, **kwargs: Any
+) -> InputReprogrammer:
+    """Features of a table as tiles, laid over a trained image.
+
+    Args:
+        inner_size: Height and width of the mosaic of features in pixels.
+        **kwargs: Arguments of `InputReprogrammer`; a `value_range` that fits
+            the features among them.
+
+    References:
+        - Chen, Fan and Ye, Adversarial Reprogramming of Pretrained Neural
+          Networks for Fraud Detection, CIKM 2021
+    """
+    return InputReprogrammer(
+        placement=Mosaic(inner_size), program="everywhere", **kwargs
+    )

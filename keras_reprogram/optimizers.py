@@ -1,0 +1,48 @@
+"""Optimizers that the literature made for programs."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_reprogram.configurable import serializable
+
+SMALLEST_NORM = 1e-12
+
+
+@serializable
+class NormalizedGradient(keras.optimizers.SGD):
+    """Gradient descent by steps of a fixed length, as EVP trains its border.
+
+    ```
+    theta <- theta - learning_rate * g / ||g||
+    ```
+
+    Every variable is normalised by its own gradient's norm. The paper's norm
+    includes the gradient under the data, where its border has no values; the
+    norm here is that of the border alone, so a step is a little longer.
+
+    Example:
+
+    ```python
+    optimizer = keras_reprogram.optimizers.NormalizedGradient(10.0)
+    ```
+
+    Args:
+        learning_rate: Length of a step, a float or a schedule.
+        **kwargs: Keyword arguments of `keras.optimizers.SGD`.
+
+    References:
+        - [EVP](https://arxiv.org/abs/2212.10556)
+    """
+
+    def __init__(self, learning_rate: Any = 1.0, **kwargs: Any) -> None:
+        super().__init__(learning_rate, **kwargs)
+
+    def update_step(
+        self, gradient: Any, variable: keras.Variable, learning_rate: Any
+    ) -> None:
+        gradient = ops.cast(gradient, variable.dtype)
+        norm = ops.sqrt(ops.sum(ops.square(gradient)))
+        gradient = gradient / ops.maximum(norm, SMALLEST_NORM)
+        super().update_step(gradient, variable, learning_rate)
