@@ -168,7 +168,7 @@ def test_large_maps_solve_quickly():
     [
         lambda: mappings.count_statistics(np.eye(3), np.array([0, 1, 3]), 3),
         lambda: mappings.count_statistics(np.eye(3), np.array([0, 1, -1]), 3),
-        lambda: mappings.count_statistics(np.eye(3), np.eye(3), 3),
+        lambda: mappings.count_statistics(np.eye(3), np.eye(4), 3),
         lambda: mappings.count_statistics(np.eye(3), np.array([0.5, 1, 2]), 3),
         lambda: mappings.count_statistics(
             np.full((3, 3), np.nan), np.arange(3), 3
