@@ -1,0 +1,191 @@
+"""Image-text models as classifiers whose classes are texts."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import serializable
+
+
+def embed_texts(
+    backbone: keras.Model, token_ids: np.ndarray, batch_size: int = 32
+) -> np.ndarray:
+    """Encodes texts once, for a source that compares images with them.
+
+    Example:
+
+    ```python
+    # preprocessor = keras_hub.models.CLIPPreprocessor.from_preset(preset)
+    # texts = ["a photo of a cat", "a photo of a dog"]
+    # tokens = preprocessor({"prompts": texts, "images": None})["token_ids"]
+    # embeddings = keras_reprogram.sources.embed_texts(backbone, tokens)
+    ```
+
+    Args:
+        backbone: A KerasHub `CLIPBackbone`, `MetaCLIP2Backbone` or
+            `SigLIPBackbone`.
+        token_ids: Integer array `[texts, length]`, from the backbone's
+            tokenizer or preprocessor.
+        batch_size: Texts encoded at a time.
+
+    Returns:
+        A float32 array `[texts, D]` of unit vectors. The mean of several
+        phrasings of one class is a class's embedding as well.
+
+    Raises:
+        ValueError: If the backbone has no text tower.
+    """
+    if not hasattr(backbone, "get_text_embeddings"):
+        raise ValueError(
+            "`backbone` must be an image-text backbone of KerasHub: CLIP, "
+            f"MetaCLIP 2 or SigLIP. Received: {type(backbone).__name__}"
+        )
+    token_ids = ops.convert_to_numpy(token_ids).astype("int32")
+    if token_ids.ndim != 2 or not len(token_ids):
+        raise ValueError(
+            "`token_ids` must have the shape [texts, length]. Received: "
+            f"token_ids of shape {token_ids.shape}"
+        )
+    embeddings = np.concatenate(
+        [
+            ops.convert_to_numpy(
+                ops.cast(backbone.get_text_embeddings(part), "float32")
+            )
+            for part in np.array_split(
+                token_ids, -(-len(token_ids) // batch_size)
+            )
+        ]
+    )
+    return unit(embeddings)
+
+
+def zero_shot_classifier(
+    backbone: keras.Model,
+    text_embeddings: np.ndarray,
+    image_converter: Any = None,
+) -> keras.Model:
+    """The image tower of an image-text model, with texts for classes.
+
+    ```
+    logits = scale * cos(image embedding, text embeddings) + bias
+    ```
+
+    The texts are part of the model and encoded no more; the text tower is
+    left behind. With class names for texts the model is a source whose
+    classes are the target's: `LabelMapper(mapping="identity")`. With
+    attributes, see `keras_reprogram.labels.AttributeMapping`.
+
+    Example:
+
+    ```python
+    # backbone = keras_hub.models.CLIPBackbone.from_preset(
+    #     "clip_vit_base_patch16"
+    # )
+    # source = keras_reprogram.sources.zero_shot_classifier(
+    #     backbone, embeddings, preprocessor.image_converter
+    # )
+    # model = keras_reprogram.ReprogrammedModel(
+    #     source,
+    #     keras_reprogram.inputs.methods.ilm_vp(inner_size=192),
+    #     keras_reprogram.LabelMapper(len(embeddings), "identity"),
+    # )
+    ```
+
+    Args:
+        backbone: A KerasHub `CLIPBackbone`, `MetaCLIP2Backbone` or
+            `SigLIPBackbone`.
+        text_embeddings: Array `[texts, D]`, from `embed_texts`.
+        image_converter: The preprocessor's `image_converter`, whose scaling
+            becomes part of the source; it then takes pixels from 0 to 255.
+            Left out, the source takes what the backbone takes.
+
+    Returns:
+        A `keras.Model` from images to logits `(batch, texts)`.
+
+    References:
+        - [CLIP](https://arxiv.org/abs/2103.00020)
+        - [SigLIP](https://arxiv.org/abs/2303.15343)
+    """
+    inputs = keras.Input(backbone.vision_encoder.image_shape, name="images")
+    images = inputs
+    if image_converter is not None:
+        images = keras.layers.Rescaling(
+            image_converter.scale or 1.0, image_converter.offset or 0.0
+        )(images)
+    embeddings = backbone.get_vision_embeddings(images)
+    (head,) = (
+        layer for layer in backbone.layers if hasattr(layer, "logit_scale")
+    )
+    similarity = TextSimilarity(len(text_embeddings), name="text_similarity")
+    outputs = similarity(embeddings)
+    bias = getattr(head, "logit_bias", None)
+    similarity.set_texts(
+        text_embeddings,
+        np.exp(ops.convert_to_numpy(head.logit_scale.value)),
+        0.0 if bias is None else ops.convert_to_numpy(bias.value),
+    )
+    return keras.Model(inputs, outputs, name="zero_shot_classifier")
+
+
+@serializable
+class TextSimilarity(keras.layers.Layer):
+    """Compares image embeddings with texts that were encoded before.
+
+    Args:
+        num_texts: Number of texts.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, num_texts: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_texts = num_texts
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.texts = self.add_weight(
+            name="texts",
+            shape=(input_shape[-1], self.num_texts),
+            trainable=False,
+        )
+        self.logit_scale = self.add_weight(
+            name="logit_scale", shape=(), initializer="ones", trainable=False
+        )
+        self.logit_bias = self.add_weight(
+            name="logit_bias", shape=(), initializer="zeros", trainable=False
+        )
+
+    def set_texts(
+        self, embeddings: np.ndarray, logit_scale: float, logit_bias: float
+    ) -> None:
+        """Sets the texts' embeddings `[texts, D]` and the head's numbers."""
+        embeddings = np.asarray(embeddings, "float32")
+        if embeddings.T.shape != tuple(self.texts.shape):
+            raise ValueError(
+                "`text_embeddings` must be as long as the image's: of shape "
+                f"[texts, {self.texts.shape[0]}]. Received: embeddings of "
+                f"shape {embeddings.shape}"
+            )
+        self.texts.assign(unit(embeddings).T)
+        self.logit_scale.assign(logit_scale)
+        self.logit_bias.assign(logit_bias)
+
+    def call(self, inputs: Any) -> Any:
+        images = ops.normalize(inputs, axis=-1)
+        similarity = ops.matmul(images, self.texts)
+        return ops.add(
+            ops.multiply(similarity, self.logit_scale), self.logit_bias
+        )
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.num_texts)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_texts": self.num_texts}
+
+
+def unit(embeddings: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(embeddings, axis=-1, keepdims=True)
+    return embeddings / np.maximum(norms, 1e-12)

@@ -1,0 +1,118 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import Pad
+from keras_reprogram.labels import AttributeMapping
+from keras_reprogram.sources import embed_texts
+from keras_reprogram.sources import zero_shot_classifier
+
+keras_hub = pytest.importorskip("keras_hub")
+
+TOWER = dict(hidden_dim=16, num_layers=1, num_heads=2, intermediate_dim=16)
+TOKENS = np.arange(1, 49).reshape(6, 8)
+
+
+def clip():
+    return keras_hub.models.CLIPBackbone(
+        keras_hub.models.CLIPVisionEncoder(
+            patch_size=8, image_shape=(16, 16, 3), **TOWER
+        ),
+        keras_hub.models.CLIPTextEncoder(
+            vocabulary_size=50, embedding_dim=16, max_sequence_length=8, **TOWER
+        ),
+        projection_dim=12,
+    )
+
+
+def meta_clip():
+    return keras_hub.models.MetaCLIP2Backbone(
+        keras_hub.models.MetaCLIP2VisionEncoder(
+            patch_size=8, image_shape=(16, 16, 3), **TOWER
+        ),
+        keras_hub.models.MetaCLIP2TextEncoder(
+            vocabulary_size=50, embedding_dim=16, max_sequence_length=8, **TOWER
+        ),
+        projection_dim=12,
+    )
+
+
+def siglip():
+    return keras_hub.models.SigLIPBackbone(
+        keras_hub.models.SigLIPVisionEncoder(
+            patch_size=8, image_shape=(16, 16, 3), **TOWER
+        ),
+        keras_hub.models.SigLIPTextEncoder(
+            vocabulary_size=50, embedding_dim=16, max_sequence_length=8, **TOWER
+        ),
+    )
+
+
+@pytest.fixture
+def pictures():
+    generator = np.random.default_rng(0)
+    return generator.integers(0, 256, size=(6, 16, 16, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("make", [clip, meta_clip, siglip])
+def test_logits_are_the_backbones_own(make, pictures):
+    backbone = make()
+    expected = backbone({"images": pictures / 255, "token_ids": TOKENS})
+    embeddings = embed_texts(backbone, TOKENS, batch_size=4)
+    converter = keras_hub.layers.ImageConverter(scale=1 / 255)
+    source = zero_shot_classifier(backbone, embeddings, converter)
+    np.testing.assert_allclose(
+        source.predict(pictures, verbose=0),
+        ops.convert_to_numpy(expected["vision_logits"]),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+    assert source.count_params() < backbone.count_params()
+
+
+def test_attributes_are_reprogrammed_from_start_to_finish(pictures, tmp_path):
+    backbone = clip()
+    source = zero_shot_classifier(backbone, embed_texts(backbone, TOKENS))
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer(
+            (12, 12, 3), placement=Pad(), program="outside", scale=1 / 255
+        ),
+        LabelMapper(2, AttributeMapping([[[0, 1, 2], [3, 4, 5]]], top_k=2)),
+    )
+    model.compile(
+        keras.optimizers.Adam(0.1),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    samples, labels = pictures[:, :12, :12], np.arange(6) % 2
+    losses = model.fit(samples, labels, epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    expected = model.predict(samples, verbose=0)
+
+    model.save(tmp_path / "a.keras")
+    copy = keras.models.load_model(tmp_path / "a.keras")
+    np.testing.assert_allclose(
+        copy.predict(samples, verbose=0), expected, rtol=1e-4
+    )
+    model.save_program(tmp_path / "a.program")
+    copy = ReprogrammedModel.load_program(tmp_path / "a.program", source)
+    np.testing.assert_allclose(
+        copy.predict(samples, verbose=0), expected, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: embed_texts(keras.Sequential(), TOKENS),
+        lambda: embed_texts(clip(), TOKENS[0]),
+        lambda: zero_shot_classifier(clip(), np.ones((3, 5))),
+    ],
+)
+def test_bad_input_is_a_value_error(call):
+    with pytest.raises(ValueError, match="Received: "):
+        call()
