@@ -10,6 +10,7 @@ from keras_reprogram import labels
 from keras_reprogram import losses
 from keras_reprogram import models
 from keras_reprogram import optimizers
+from keras_reprogram import recipes
 from keras_reprogram import sources
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.labels import LabelMapper
@@ -27,5 +28,6 @@ __all__ = [
     "losses",
     "models",
     "optimizers",
+    "recipes",
     "sources",
 ]

@@ -96,6 +96,11 @@ class LowRank(Basis):
                 f"of {canvas_shape}"
             )
         height, width = axes.spatial_shape(canvas_shape)
+        if self.rank > min(height, width):
+            raise ValueError(
+                "The rank must be at most the canvas's height and width. "
+                f"Received: rank={self.rank}, canvas={canvas_shape}"
+            )
         return axes.channels(canvas_shape), height, width
 
     def dimension(self, canvas_shape: Shape, axes: Axes) -> int:

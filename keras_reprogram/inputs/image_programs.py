@@ -8,10 +8,14 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.axes import Axes
 from keras_reprogram.inputs.axes import Shape
 from keras_reprogram.inputs.programs import Program
+
+MOST_LAYERS = 16
+MOST_FILTERS = 1024
 
 
 class ImageProgram(Program):
@@ -85,7 +89,13 @@ class SampleMaskedProgram(ImageProgram):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.filters = tuple(positive_integer("filters", n) for n in filters)
+        self.filters = positive_integers("filters", filters)
+        if max(self.filters) > MOST_FILTERS or len(self.filters) > MOST_LAYERS:
+            raise ValueError(
+                f"`filters` must hold at most {MOST_LAYERS} numbers of at most "
+                f"{MOST_FILTERS}: the network must stay small. Received: "
+                f"filters={filters}"
+            )
         poolings = math.log2(positive_integer("patch_size", patch_size))
         if poolings != int(poolings) or poolings > len(self.filters):
             raise ValueError(
@@ -155,6 +165,11 @@ class ConvolutionProgram(ImageProgram):
         self.kernel_size = positive_integer("kernel_size", kernel_size)
 
     def build_on_images(self, shape: Shape) -> None:
+        if self.kernel_size > min(shape[:2]):
+            raise ValueError(
+                "The kernel must be no larger than the canvas. Received: "
+                f"kernel_size={self.kernel_size}, canvas={shape}"
+            )
         self.convolution = keras.layers.Conv2D(
             shape[-1],
             self.kernel_size,

@@ -79,6 +79,15 @@ class ScaledPad(keras.layers.Layer, Placement):
                 "`ScaledPad` must know the sample's size: pass `target_shape`"
                 f", or an `inner_size`. Received: target size={self.sizes}"
             )
+        canvas = axes.spatial_shape(canvas_shape)
+        if any(
+            LARGEST * room < length for length, room in zip(self.sizes, canvas)
+        ):
+            raise ValueError(
+                "Samples must not be many times the canvas: pass a smaller "
+                f"`inner_size`. Received: inner size={self.sizes}, "
+                f"canvas={canvas}"
+            )
         # The data may come to lie anywhere, and to leave any place.
         return np.zeros(axes.spatial_shape(canvas_shape), bool)
 

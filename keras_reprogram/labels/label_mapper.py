@@ -139,11 +139,12 @@ class LabelMapper(keras.layers.Layer):
             trainable=self.mapping.trainable,
         )
         self.bias = None
-        if self.mapping.trainable:
+        if self.mapping.has_bias:
             self.bias = self.add_weight(
                 name="bias",
                 shape=(self.num_classes,),
                 initializer=constant(bias),
+                trainable=self.mapping.trainable,
             )
         self.is_solved = self.add_weight(
             name="is_solved",
@@ -166,7 +167,7 @@ class LabelMapper(keras.layers.Layer):
         if training and self.gathers:
             # The labels of a step arrive after its outputs, in its loss.
             self.step_logits = ops.stop_gradient(self.to_logits(inputs))
-        if not self.mapping.trainable:
+        if not self.mapping.has_bias:
             return self.mapping.apply(inputs, self.matrix)
         return ops.add(
             ops.matmul(self.to_logits(inputs), self.matrix), self.bias

@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import Configurable
+from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
@@ -29,6 +30,8 @@ class Mapping(Configurable):
 
     Attributes:
         trainable: Whether the matrix is trained by the loss.
+        has_bias: Whether the map is `logits @ matrix + bias`, and not
+            `outputs @ matrix`.
         needs_data: Whether `solve` looks at data.
         update_every: After how many epochs or steps the matrix is solved
             again from the statistics of training, or `None` for never.
@@ -36,6 +39,7 @@ class Mapping(Configurable):
     """
 
     trainable: ClassVar[bool] = False
+    has_bias: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
     update_every: ClassVar[int | None] = None
     update_unit: ClassVar[str] = "epoch"
@@ -321,13 +325,17 @@ class BayesianPlusMapping(BayesianMapping):
 @serializable
 @dataclasses.dataclass(frozen=True)
 class LinearMapping(Mapping):
-    """A matrix and a bias trained by the loss.
+    """A matrix and a bias, trained by the loss or kept as they start.
+
+    Kept, the program alone has to learn what the map cannot say: with few
+    samples that is less to learn by heart.
 
     Args:
         start: Where training starts: `"logistic_regression"`, solved on the
             source's logits, or any other mapping or its name.
         regularization: L2 penalty of the logistic regression. A strong one
             leaves the program something to learn.
+        trained: Whether the loss trains the map, after its start.
 
     References:
         - [AutoVP](https://arxiv.org/abs/2310.08381)
@@ -335,14 +343,20 @@ class LinearMapping(Mapping):
 
     start: Any = "logistic_regression"
     regularization: float = 0.1
-    trainable: ClassVar[bool] = True
+    trained: bool = True
+    has_bias: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.start != "logistic_regression":
             self.settle(start=get(self.start))
         self.settle(
-            regularization=number("regularization", self.regularization, 0.0)
+            regularization=number("regularization", self.regularization, 0.0),
+            trained=boolean("trained", self.trained),
         )
+
+    @property
+    def trainable(self) -> bool:
+        return self.trained
 
     @property
     def needs_data(self) -> bool:

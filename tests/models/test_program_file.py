@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -243,6 +244,18 @@ def hostile_object(class_name, module, registered_name=None, **config):
         setting("variables", 0, "dtype", "object"),
         setting("variables", 0, "dtype", "nonsense"),
         setting("source", None),
+        setting("source", {}),
+        setting("source", "weights", 5),
+        setting("source", "weights", True),
+        setting("source", "weights", [5]),
+        setting("source", "model", None),
+        setting("source", "parameters", "many"),
+        setting("source", "output_shape", []),
+        setting("source", "output_shape", ["six"]),
+        setting("source", "input_shape", 3),
+        setting("variables", 0, "dtype", "int32"),
+        setting("variables", 0, "dtype", "complex64"),
+        setting("variables", 0, "dtype", ["float32"]),
         setting("input_reprogrammer", {}),
         setting("input_reprogrammer", []),
         setting("input_reprogrammer", "class_name", "LabelMapper"),
@@ -250,6 +263,11 @@ def hostile_object(class_name, module, registered_name=None, **config):
         setting(*INPUT, "source_shape", [8, 8]),
         setting(*INPUT, "source_shape", "large"),
         setting(*INPUT, "target_shape", [10**9, 10**9, 10**9]),
+        setting(*INPUT, "target_shape", [9000, 9000, 3]),
+        setting(*INPUT, "source_shape", [8000, 8000, 3]),
+        setting(*INPUT, "normalize_first", "false"),
+        setting(*INPUT, "clip", [1]),
+        setting(*INPUT, "value_range", [0, float("inf")]),
         setting(*INPUT, "placement", 3),
         setting(*INPUT, "unknown", 3),
         setting(*INPUT, "scale", "big"),
@@ -273,6 +291,10 @@ def hostile_object(class_name, module, registered_name=None, **config):
         setting(*LABEL, "num_classes", 10**12),
         setting(*LABEL, "num_classes", 4),
         setting(*LABEL, "num_classes", None),
+        setting(*LABEL, "from_logits", "no"),
+        setting(*LABEL, "multi_label", 1),
+        setting(*LABEL, "mapping", "config", "regularization", "x"),
+        setting(*LABEL, "mapping", "config", "regularization", -1),
         setting(*LABEL, "mapping", {"class_name": "__lambda__", "config": {}}),
         setting(*LABEL, "mapping", "nonsense"),
     ],
@@ -281,6 +303,49 @@ def test_a_hostile_header_is_a_value_error(program, source, change):
     rewrite(program, change)
     with pytest.raises(ValueError, match="Received: "):
         ReprogrammedModel.load_program(program, source)
+
+
+def test_a_canvas_of_an_absurd_size_is_not_built(images, labels, tmp_path):
+    """On a source that takes any size, nothing else would refuse it."""
+    inputs = keras.Input((None, None, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    source = keras.Model(inputs, keras.layers.Dense(6)(pooled))
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer((4, 4, 1), (8, 8, 3)),
+        LabelMapper(3, "random"),
+    )
+    path = tmp_path / "task.program"
+    model.save_program(path)
+    rewrite(path, setting(*INPUT, "source_shape", [8000, 8000, 3]))
+    with pytest.raises(ValueError, match="absurd"):
+        ReprogrammedModel.load_program(path, source)
+
+
+def test_many_or_large_variables_are_not_read(program, source):
+    def many(header):
+        header["variables"] *= 1000
+
+    def large(header):
+        header["variables"][0]["shape"] = [2**29]
+
+    for change in (many, large):
+        content = program.read_bytes()
+        rewrite(program, change)
+        with pytest.raises(ValueError, match="Received: "):
+            ReprogrammedModel.load_program(program, source)
+        program.write_bytes(content)
+
+
+def test_an_unknown_compression_is_a_value_error(program, source):
+    with zipfile.ZipFile(program) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    for compression in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        with zipfile.ZipFile(program, "w", compression) as archive:
+            for name, content in contents.items():
+                archive.writestr(name, content)
+        with pytest.raises(ValueError, match="compressed"):
+            ReprogrammedModel.load_program(program, source)
 
 
 class Bomb:
@@ -308,6 +373,12 @@ def array_bytes(value):
         {"variables/0.npy": pickle.dumps(Bomb())},
         {"variables/0.npy": array_bytes(np.array([Bomb()] * 144))},
         {"variables/0.npy": array_bytes(np.zeros(144, "int32"))},
+        {"variables/0.npy": array_bytes(np.zeros(144, "float32"))[:10]},
+        {
+            "variables/0.npy": array_bytes(np.zeros(144, "float32")).replace(
+                b"{'descr'", b"{((((((("
+            )
+        },
         {"variables/0.npy": array_bytes(np.zeros((12, 12), "float32"))},
         {"variables/0.npy": array_bytes(np.full(144, np.nan, "float32"))},
         {"variables/0.npy": array_bytes(np.zeros(144, "float32")) + b"more"},
@@ -330,6 +401,78 @@ def test_a_missing_file_is_a_value_error(source, tmp_path):
     for path in (tmp_path / "none.program", tmp_path):
         with pytest.raises(ValueError, match="must be a program file"):
             ReprogrammedModel.load_program(path, source)
+
+
+def test_what_is_not_a_path_or_a_source_is_a_value_error(program, source):
+    with pytest.raises(ValueError, match="must be a program file"):
+        ReprogrammedModel.load_program(None, source)
+    for wrong in (5, keras.Sequential([keras.layers.Dense(6)])):
+        with pytest.raises(ValueError, match="`source` must be"):
+            ReprogrammedModel.load_program(program, wrong)
+
+
+def test_a_source_that_does_not_fit_is_not_a_damaged_file(program):
+    inputs = keras.Input((8, 8, 3))
+    flat = keras.layers.Flatten()(inputs)
+    classes = keras.Model(inputs, keras.layers.Dense(9)(flat))
+    inputs = keras.Input((9, 9, 3))
+    flat = keras.layers.Flatten()(inputs)
+    shape = keras.Model(inputs, keras.layers.Dense(6)(flat))
+    for other, message in ((classes, "6 source classes"), (shape, "(8, 8, 3)")):
+        with pytest.raises(ValueError, match=re.escape(message)) as error:
+            ReprogrammedModel.load_program(program, other, check_source=False)
+        assert "damaged" not in str(error.value)
+
+
+def test_a_bfloat16_program_survives(source, images, labels, tmp_path):
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer(
+            (4, 4, 1),
+            program=UniversalProgram(
+                initializer="random_normal", dtype="bfloat16"
+            ),
+        ),
+        LabelMapper(3, dtype="bfloat16"),
+    )
+    model.adapt(images, labels, verbose=0)
+    model.save_program(tmp_path / "task.program")
+    loaded = ReprogrammedModel.load_program(tmp_path / "task.program", source)
+    for new, old in zip(loaded.program_variables, model.program_variables):
+        assert new.dtype == "bfloat16"
+        np.testing.assert_array_equal(
+            *(
+                keras.ops.convert_to_numpy(keras.ops.cast(v, "float32"))
+                for v in (new, old)
+            )
+        )
+
+
+@keras.saving.register_keras_serializable(package="mine")
+class Mine(UniversalProgram):
+    """A program of a user's own."""
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: UniversalProgram(squash=lambda x: x * 2),
+        lambda: UniversalProgram(squash=array_bytes),
+        lambda: Mine(),
+        lambda: UniversalProgram(
+            initializer=keras.initializers.Constant(np.nan)
+        ),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved(source, tmp_path, make):
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer((4, 4, 1), program=make()),
+        LabelMapper(3, "random"),
+    )
+    with pytest.raises(ValueError, match="Received: "):
+        model.save_program(tmp_path / "task.program")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failure_while_writing_leaves_the_old_file(

@@ -1,0 +1,60 @@
+"""Models with the settings that measurements recommend."""
+
+import keras
+
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.labels import LabelMapper
+from keras_reprogram.labels import LinearMapping
+from keras_reprogram.models import ReprogrammedModel
+
+
+def little_data(
+    source: keras.Model,
+    num_classes: int,
+    input_reprogrammer: InputReprogrammer | None = None,
+    learning_rate: float = 1e-3,
+) -> ReprogrammedModel:
+    """A model for a few hundred labelled samples, compiled.
+
+    The label map is the logistic regression of the source's outputs on plain
+    samples, and stays what it is; the program alone learns, and what is kept
+    is the moving average of its values over about 50 steps, which evens out
+    the noise of small batches.
+
+    Train it with `keras_reprogram.models.RestoreBest` where there are samples
+    for validation: its first candidate is the linear probe itself.
+
+    Example:
+
+    ```python
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
+    source = keras.Model(inputs, outputs)  # stands for a pretrained model
+
+    model = keras_reprogram.recipes.little_data(source, num_classes=2)
+    images = np.random.randint(0, 256, size=(16, 8, 8, 3), dtype="uint8")
+    labels = np.arange(16) % 2
+    model.fit(images, labels, epochs=2, verbose=0)
+    ```
+
+    Args:
+        source: The pretrained model.
+        num_classes: Number of target classes.
+        input_reprogrammer: The input's side. Defaults to a sample resized to
+            the source's size and a program everywhere.
+        learning_rate: Learning rate of Adam.
+
+    Returns:
+        A compiled `ReprogrammedModel`.
+    """
+    model = ReprogrammedModel(
+        source,
+        input_reprogrammer,
+        LabelMapper(num_classes, LinearMapping(trained=False)),
+    )
+    model.compile(
+        keras.optimizers.Adam(learning_rate, use_ema=True, ema_momentum=0.98),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
