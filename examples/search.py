@@ -56,15 +56,22 @@ def main() -> None:
     journal = optuna.storages.journal.JournalFileBackend(
         str(options.output / "trials.journal")
     )
+    state = optuna.trial.TrialState
     study = optuna.create_study(
         study_name="digits",
         storage=optuna.storages.JournalStorage(journal),
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=options.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
         load_if_exists=True,
     )
-    finished = sum(trial.state.is_finished() for trial in study.trials)
+    # The same seed again would propose the same trials again.
+    study.sampler = optuna.samplers.TPESampler(
+        seed=options.seed + len(study.trials)
+    )
+    for trial in study.get_trials(states=(state.RUNNING,)):  # it was killed
+        study.tell(trial.number, state=state.FAIL)
+        study.enqueue_trial(trial.params)
+    finished = len(study.get_trials(states=(state.COMPLETE, state.PRUNED)))
     # A learning rate may prove too high: that trial failed, not the search.
     study.optimize(
         objective,

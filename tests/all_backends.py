@@ -1,31 +1,42 @@
-"""Runs the test suite once for every backend that is installed."""
+"""Runs the test suite once for every backend that is installed, two at once."""
 
 import importlib.util
 import os
 import pathlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
-def main() -> int:
-    root = pathlib.Path(__file__).resolve().parent.parent
-    failed = []
-    for backend in BACKENDS:
-        if importlib.util.find_spec(backend) is None:
-            print(f"=== {backend} is not installed ===", flush=True)
-            continue
-        print(f"=== {backend} ===", flush=True)
-        environment = {
+def run(backend: str) -> int:
+    """Runs the suite on one backend and prints its output when it is done."""
+    if importlib.util.find_spec(backend) is None:
+        print(f"=== {backend} is not installed ===", flush=True)
+        return 0
+    print(f"=== {backend}: started ===", flush=True)
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", *sys.argv[1:]],
+        cwd=pathlib.Path(__file__).resolve().parent.parent,
+        env={
             **os.environ,
             "KERAS_BACKEND": backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",
-        }
-        command = [sys.executable, "-m", "pytest", *sys.argv[1:]]
-        if subprocess.run(command, cwd=root, env=environment).returncode:
-            failed.append(backend)
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    print(f"=== {backend} ===\n{result.stdout}", flush=True)
+    return result.returncode
+
+
+def main() -> int:
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        codes = dict(zip(BACKENDS, pool.map(run, BACKENDS)))
+    failed = [backend for backend, code in codes.items() if code]
     if failed:
         print(f"failed on: {', '.join(failed)}")
     return len(failed)

@@ -191,6 +191,8 @@ class InputReprogrammer(keras.layers.Layer):
         scale = np.multiply(pixel_scale, PIXELS / (high - low))
         self.scale = scale.tolist()
         self.offset = np.subtract(pixel_offset, scale * low).tolist()
+        if self.built:
+            self.fold_scaling()
 
     def build(self, input_shape: Shape) -> None:
         if self.source_shape is None:
@@ -211,6 +213,10 @@ class InputReprogrammer(keras.layers.Layer):
         )
         if self.program is not None:
             self.program.build_on(self.source_shape, self.axes, occupied)
+        self.fold_scaling()
+
+    def fold_scaling(self) -> None:
+        """Folds the value range and the source's scaling into one step."""
         channels = self.axes.channels(self.source_shape)
         check_scaling("scale", self.scale, channels)
         check_scaling("offset", self.offset, channels)

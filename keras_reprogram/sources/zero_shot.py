@@ -48,17 +48,10 @@ def embed_texts(
             "`token_ids` must have the shape [texts, length]. Received: "
             f"token_ids of shape {token_ids.shape}"
         )
-    embeddings = np.concatenate(
-        [
-            ops.convert_to_numpy(
-                ops.cast(backbone.get_text_embeddings(part), "float32")
-            )
-            for part in np.array_split(
-                token_ids, -(-len(token_ids) // batch_size)
-            )
-        ]
-    )
-    return unit(embeddings)
+    inputs = keras.Input((token_ids.shape[1],), dtype="int32")
+    outputs = ops.cast(backbone.get_text_embeddings(inputs), "float32")
+    tower = keras.Model(inputs, outputs)
+    return unit(tower.predict(token_ids, batch_size=batch_size, verbose=0))
 
 
 def zero_shot_classifier(

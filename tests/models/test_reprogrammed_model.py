@@ -1,3 +1,5 @@
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -159,6 +161,26 @@ def test_what_an_interrupted_epoch_gathered_is_forgotten(
     watch = Watch()
     model.fit(images, labels, batch_size=8, verbose=0, callbacks=watch)
     assert int(watch.total) == 24
+
+
+def test_an_input_reprogrammer_may_be_built_before_its_source_is_known(images):
+    inputs = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    source = keras.Model(inputs, keras.layers.Dense(6)(pooled))
+    source.preprocessor = types.SimpleNamespace(
+        image_converter=types.SimpleNamespace(
+            scale=[0.1, 0.2, 0.3], offset=[1.0, 2.0, 3.0], image_size=None
+        )
+    )
+    early = InputReprogrammer((4, 4, 1), (8, 8, 3))
+    early.build((None, 4, 4, 1))
+    outputs = [
+        ReprogrammedModel(source, layer, LabelMapper(3, "random"))
+        for layer in (early, InputReprogrammer((4, 4, 1), (8, 8, 3)))
+    ]
+    np.testing.assert_allclose(
+        *(model.predict(images, verbose=0) for model in outputs)
+    )
 
 
 def test_an_input_reprogrammer_can_be_shared(source, images):

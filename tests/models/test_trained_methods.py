@@ -84,7 +84,8 @@ def trained(source, name, images, labels):
         ops.convert_to_numpy(weight.value)
         for weight in model.input_reprogrammer.trainable_weights
     ]
-    model.fit(images, labels, batch_size=16, epochs=6, verbose=0)
+    history = model.fit(images, labels, batch_size=16, epochs=6, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
     changed = [
         (ops.convert_to_numpy(weight.value) != old).any()
         for weight, old in zip(
@@ -111,7 +112,12 @@ def test_a_method_learns_and_survives_its_files(
 
     model.save_program(tmp_path / "model.program")
     copy = ReprogrammedModel.load_program(tmp_path / "model.program", source)
-    np.testing.assert_array_equal(copy.predict(images, verbose=0), predictions)
+    config = model.input_reprogrammer.get_config()
+    assert copy.input_reprogrammer.get_config() == config
+    for new, old in zip(copy.program_variables, model.program_variables):
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(new.value), ops.convert_to_numpy(old.value)
+        )
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -121,6 +127,5 @@ def test_a_method_works_before_a_bfloat16_source(bright_quadrants, name):
     pooled = keras.layers.AveragePooling2D(4, dtype="bfloat16")(inputs)
     flat = keras.layers.Flatten(dtype="bfloat16")(pooled)
     outputs = keras.layers.Dense(12, dtype="bfloat16")(flat)
-    model, images = trained(keras.Model(inputs, outputs), name, images, labels)
+    model, _ = trained(keras.Model(inputs, outputs), name, images, labels)
     assert model.input_reprogrammer.trainable_weights[0].dtype == "float32"
-    assert np.isfinite(model.predict(images, verbose=0)).all()

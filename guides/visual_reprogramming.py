@@ -1,0 +1,201 @@
+"""
+Title: Visual reprogramming
+Author: The keras-reprogram authors
+Date created: 2026/11/24
+Last modified: 2026/11/24
+Description: Choose placement, program and label map for images, and see them.
+Accelerator: GPU
+"""
+
+"""
+## Introduction
+
+Reprogramming an image classifier takes three choices:
+
+- the **placement**: where the sample stands on the source's canvas;
+- the **program**: what is added to it;
+- the **label map**: how the source's classes become yours.
+
+The methods of the literature are settings of these three. This guide shows
+what each costs, how to train with few samples without fooling yourself, and
+how to read the pictures of what was learned.
+"""
+
+"""
+## Setup
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import keras_hub
+import numpy as np
+from sklearn.datasets import load_digits
+
+import keras_reprogram
+from keras_reprogram import diagnostics
+from keras_reprogram.inputs import methods
+
+keras.utils.set_random_seed(0)
+
+"""
+## Dataset
+
+Scikit-learn's digits of 8x8 pixels, with values from 0 to 16: 200 for
+training, 100 for validation, 500 for the test.
+"""
+
+images, labels = load_digits(return_X_y=True)
+images = images.reshape(-1, 8, 8, 1).astype("uint8")
+order = np.random.default_rng(0).permutation(len(images))
+train, validation, test = np.split(order[:800], [200, 300])
+training_data = images[train], labels[train]
+validation_data = images[validation], labels[validation]
+test_data = images[test], labels[test]
+
+"""
+## Placement and program
+
+`keras_reprogram.inputs.methods` has a function for each published input
+transformation. A canvas of 64x64 pixels is a quarter of the work of 128x128
+and enough for digits; sizes that the papers give for 224x224 are scaled down.
+"""
+
+shapes = {
+    "target_shape": (8, 8, 1),
+    "source_shape": (64, 64, 3),
+    "value_range": (0, 16),
+}
+choices = {
+    "universal": keras_reprogram.InputReprogrammer(**shapes),
+    "ilm_vp": methods.ilm_vp(inner_size=36, **shapes),
+    "visual_prompting": methods.visual_prompting(size=8, **shapes),
+    "sample_specific_masks": methods.sample_specific_masks(**shapes),
+    "low_rank": methods.low_rank(**shapes),
+}
+for name, reprogrammer in choices.items():
+    reprogrammer.build((None, 8, 8, 1))
+    weights = reprogrammer.trainable_weights
+    trained = sum(int(np.prod(weight.shape)) for weight in weights)
+    print(f"{name:>22}: {trained:7,} trained values")
+
+"""
+What a choice costs:
+
+- A **universal** program costs nothing at inference that can be measured: one
+  addition. Resized samples with a program everywhere are the default.
+- **Padding** leaves the sample's pixels as they are and the program around
+  them; the smaller the sample, the fewer of the source's neurons see it.
+- **Sample-specific masks** run a small network on every sample, and
+  BlackVIP's **coordinator** runs an encoder: the source a second time.
+- A **low rank**, a coarse `Grid` or a few `Cosine` frequencies make small
+  programs that are hard to overfit.
+
+A mask shows where a program is free to change the canvas.
+"""
+
+figure = diagnostics.draw_mask(choices["ilm_vp"])
+figure.savefig("mask.png")
+
+"""
+## Label maps
+
+A trained **linear** map is the most accurate and starts as a linear probe.
+Maps that are *counted* have nothing to overfit and can be read: `"frequency"`,
+`"iterative"`, `"bayesian"` and `"bayesian_plus"`. Where classes have names,
+`mappings.semantic_mapping` pairs those whose embeddings are similar, and
+groups of source classes can be written by hand.
+
+With an image-text model for a source (CLIP, SigLIP, MetaCLIP 2 of KerasHub)
+the source's classes are texts of your choice: see
+`keras_reprogram.sources.zero_shot_classifier` and, for classes described by
+attributes, `keras_reprogram.labels.AttributeMapping`.
+
+## Training with little data
+
+A program over the whole canvas can learn a few hundred samples by heart.
+`keras_reprogram.recipes.little_data` keeps the label map as the linear probe
+that it starts from, and averages the program over the last steps of training.
+
+`RestoreBest` ends training with the best epoch on validation data. Its first
+candidate is the state *before* the first epoch: should training only make
+things worse, you get the linear probe, and a warning. `SwapEMAWeights` shows
+it the averaged program.
+"""
+
+preset = keras_reprogram.sources.efficientnet_lite0_preset()
+classifier = keras_hub.models.ImageClassifier.from_preset(preset)
+model = keras_reprogram.recipes.little_data(
+    classifier, num_classes=10, input_reprogrammer=choices["universal"]
+)
+best = keras_reprogram.models.RestoreBest(validation_data)
+model.fit(
+    *training_data,
+    validation_data=validation_data,
+    batch_size=20,
+    epochs=6,
+    callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), best],
+)
+loss, accuracy = model.evaluate(*test_data, verbose=0)
+print(f"Best epoch: {best.best_epoch}. Test accuracy: {accuracy:.3f}")
+
+"""
+How good is that? The linear probe is the same model without a program: its
+accuracy is the one to beat.
+"""
+
+probe = keras_reprogram.recipes.little_data(
+    classifier,
+    num_classes=10,
+    input_reprogrammer=keras_reprogram.InputReprogrammer(
+        program=None, **shapes
+    ),
+)
+probe.adapt(*training_data, verbose=0)
+loss, accuracy = probe.evaluate(*test_data, verbose=0)
+print(f"Linear probe. Test accuracy: {accuracy:.3f}")
+
+"""
+## Pictures
+
+The program, grey where it adds nothing. Its title gives the largest value, in
+units of the sample's range: a program far above 0.5 has painted over the
+samples.
+"""
+
+figure = diagnostics.draw_program(model.input_reprogrammer)
+figure.savefig("program.png")
+
+"""
+Samples as the source sees them. Look for what is left of the digit.
+"""
+
+names = [f"digit {label}" for label in test_data[1][:5]]
+figure = diagnostics.draw_inputs(
+    model.input_reprogrammer, test_data[0][:5], names
+)
+figure.savefig("inputs.png")
+
+"""
+And the label map, at its strongest links. A class that leans on one or two
+source classes is fragile; in a linear map many classes share the work.
+"""
+
+matrix = keras.ops.convert_to_numpy(model.label_mapper.matrix.value)
+figure = diagnostics.draw_label_map(
+    matrix,
+    [keras_hub.utils.imagenet_id_to_name(index) for index in range(1000)],
+    [f"digit {digit}" for digit in range(10)],
+    strongest=4,
+)
+figure.savefig("label_map.png")
+
+"""
+## Conclusion
+
+Start with the default input and the recipe for little data, compare with the
+probe, and only then try others: `examples/search.py` does that by itself, on
+validation data, and keeps a table of what it tried.
+"""
