@@ -8,6 +8,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 BACKENDS = ("tensorflow", "jax", "torch")
+# Most of a test on JAX is compilation: of code that runs once, none too fast.
+XLA_FLAGS = (
+    "--xla_backend_optimization_level=0 "
+    "--xla_llvm_disable_expensive_passes=true"
+)
 
 
 def run(backend: str) -> int:
@@ -24,6 +29,7 @@ def run(backend: str) -> int:
             "KERAS_BACKEND": backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",
+            "XLA_FLAGS": XLA_FLAGS,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

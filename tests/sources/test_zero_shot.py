@@ -16,38 +16,17 @@ TOWER = dict(hidden_dim=16, num_layers=1, num_heads=2, intermediate_dim=16)
 TOKENS = np.arange(1, 49).reshape(6, 8)
 
 
-def clip():
-    return keras_hub.models.CLIPBackbone(
-        keras_hub.models.CLIPVisionEncoder(
-            patch_size=8, image_shape=(16, 16, 3), **TOWER
-        ),
-        keras_hub.models.CLIPTextEncoder(
+def backbone_of(family):
+    """A small image-text backbone with random weights."""
+    image = getattr(keras_hub.models, f"{family}VisionEncoder")
+    text = getattr(keras_hub.models, f"{family}TextEncoder")
+    width = {} if family == "SigLIP" else {"projection_dim": 12}
+    return getattr(keras_hub.models, f"{family}Backbone")(
+        image(patch_size=8, image_shape=(16, 16, 3), **TOWER),
+        text(
             vocabulary_size=50, embedding_dim=16, max_sequence_length=8, **TOWER
         ),
-        projection_dim=12,
-    )
-
-
-def meta_clip():
-    return keras_hub.models.MetaCLIP2Backbone(
-        keras_hub.models.MetaCLIP2VisionEncoder(
-            patch_size=8, image_shape=(16, 16, 3), **TOWER
-        ),
-        keras_hub.models.MetaCLIP2TextEncoder(
-            vocabulary_size=50, embedding_dim=16, max_sequence_length=8, **TOWER
-        ),
-        projection_dim=12,
-    )
-
-
-def siglip():
-    return keras_hub.models.SigLIPBackbone(
-        keras_hub.models.SigLIPVisionEncoder(
-            patch_size=8, image_shape=(16, 16, 3), **TOWER
-        ),
-        keras_hub.models.SigLIPTextEncoder(
-            vocabulary_size=50, embedding_dim=16, max_sequence_length=8, **TOWER
-        ),
+        **width,
     )
 
 
@@ -57,9 +36,9 @@ def pictures():
     return generator.integers(0, 256, size=(6, 16, 16, 3)).astype("float32")
 
 
-@pytest.mark.parametrize("make", [clip, meta_clip, siglip])
-def test_logits_are_the_backbones_own(make, pictures):
-    backbone = make()
+@pytest.mark.parametrize("family", ["CLIP", "MetaCLIP2", "SigLIP"])
+def test_logits_are_the_backbones_own(family, pictures):
+    backbone = backbone_of(family)
     expected = backbone.predict(
         {"images": pictures / 255, "token_ids": TOKENS}, verbose=0
     )
@@ -76,7 +55,7 @@ def test_logits_are_the_backbones_own(make, pictures):
 
 
 def test_attributes_are_reprogrammed_from_start_to_finish(pictures, tmp_path):
-    backbone = clip()
+    backbone = backbone_of("CLIP")
     source = zero_shot_classifier(backbone, embed_texts(backbone, TOKENS))
     model = ReprogrammedModel(
         source,
@@ -110,8 +89,8 @@ def test_attributes_are_reprogrammed_from_start_to_finish(pictures, tmp_path):
     "call",
     [
         lambda: embed_texts(keras.Sequential(), TOKENS),
-        lambda: embed_texts(clip(), TOKENS[0]),
-        lambda: zero_shot_classifier(clip(), np.ones((3, 5))),
+        lambda: embed_texts(backbone_of("CLIP"), TOKENS[0]),
+        lambda: zero_shot_classifier(backbone_of("CLIP"), np.ones((3, 5))),
     ],
 )
 def test_bad_input_is_a_value_error(call):
