@@ -29,7 +29,7 @@ def run(backend: str) -> int:
             "KERAS_BACKEND": backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",
-            "XLA_FLAGS": XLA_FLAGS,
+            **({"XLA_FLAGS": XLA_FLAGS} if backend == "jax" else {}),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,6 +1,7 @@
 """From a target sample to what the source expects."""
 
 from keras_reprogram.inputs import methods
+from keras_reprogram.inputs.augmentation import RandomShift
 from keras_reprogram.inputs.bases import Basis
 from keras_reprogram.inputs.bases import Cosine
 from keras_reprogram.inputs.bases import Grid
@@ -41,6 +42,7 @@ __all__ = [
     "Placement",
     "Program",
     "RandomPatchProgram",
+    "RandomShift",
     "Region",
     "Resize",
     "SampleMaskedProgram",

@@ -67,6 +67,11 @@ class InputReprogrammer(keras.layers.Layer):
             the program is added, instead of after it. `theta` is then in the
             source's units, and the canvas around the data is zero there.
         clip: Whether the sum is clipped to the valid range.
+        augmentation: A Keras layer that changes samples in training, before
+            they are placed: a `RandomShift`, a `keras.layers.RandomFlip`, or
+            a `keras.Sequential` of some. Layers that Keras does not compile,
+            `RandomRotation`, `RandomTranslation` and `RandomZoom` among them,
+            make steps slow, on JAX above all: put those into the data set.
         data_format: `"channels_last"`, `"channels_first"`, or
             `"no_channels"`. Samples of one axis have no channels. Defaults
             to `keras.config.image_data_format()`.
@@ -75,6 +80,7 @@ class InputReprogrammer(keras.layers.Layer):
     Call arguments:
         inputs: Samples of shape `(batch, *target_shape)`, of any integer or
             floating point dtype.
+        training: Whether the augmentation is at work.
 
     Returns:
         A tensor of shape `(batch, *source_shape)` in the compute dtype.
@@ -99,6 +105,7 @@ class InputReprogrammer(keras.layers.Layer):
         offset: float | Sequence[float] | None = None,
         normalize_first: bool = False,
         clip: bool = False,
+        augmentation: keras.layers.Layer | None = None,
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -112,6 +119,7 @@ class InputReprogrammer(keras.layers.Layer):
         self.offset = check_scaling("offset", offset)
         self.normalize_first = boolean("normalize_first", normalize_first)
         self.clip = boolean("clip", clip)
+        self.augmentation = check_augmentation(augmentation)
         self.data_format = data_format or keras.config.image_data_format()
         if self.data_format not in DATA_FORMATS:
             raise ValueError(
@@ -233,7 +241,9 @@ class InputReprogrammer(keras.layers.Layer):
             return None
         return super().get_build_config()
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if self.augmentation is not None:
+            inputs = self.augmentation(inputs, training=training)
         canvas = ops.cast(inputs, self.compute_dtype)
         if self.value_range is not None:
             low, high = self.value_range
@@ -307,6 +317,9 @@ class InputReprogrammer(keras.layers.Layer):
             "offset": self.offset,
             "normalize_first": self.normalize_first,
             "clip": self.clip,
+            "augmentation": keras.saving.serialize_keras_object(
+                self.augmentation
+            ),
             "data_format": self.data_format,
         }
 
@@ -342,6 +355,22 @@ def check_value_range(
             f"sample, or `None`. Received: value_range={value_range!r}"
         )
     return (float(bounds[0]), float(bounds[1]))
+
+
+def check_augmentation(
+    augmentation: dict | keras.layers.Layer | None,
+) -> keras.layers.Layer | None:
+    if isinstance(augmentation, dict):
+        augmentation = keras.saving.deserialize_keras_object(augmentation)
+    if augmentation is not None and not isinstance(
+        augmentation, keras.layers.Layer
+    ):
+        raise ValueError(
+            "`augmentation` must be a Keras layer, such as "
+            "`keras.layers.RandomFlip()`. Received: "
+            f"augmentation={augmentation!r}"
+        )
+    return augmentation
 
 
 def check_scaling(
