@@ -81,9 +81,9 @@ def fields() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 DATA = {
-    "digits": (digits, 300, 600),
-    "cells": (cells, 300, 600),
-    "fields": (fields, 300, 600),
+    "digits": (digits, 300, 2000),
+    "cells": (cells, 300, 2000),
+    "fields": (fields, 300, 2000),
 }
 
 
@@ -317,9 +317,9 @@ def trained(model, train, test, epochs, rate, normalized=False) -> dict:
         verbose=0,
         callbacks=[clock],
     ).history
-    predictions = model.predict(test[0], verbose=0).argmax(axis=1)
+    predictions = model.predict(test[0], batch_size=200, verbose=0)
     return {
-        "accuracy": common.accuracy(test[1], predictions),
+        "accuracy": common.accuracy(test[1], predictions.argmax(axis=1)),
         "train_accuracy": history["accuracy"][-1],
         "parameters": sum(
             int(np.prod(weight.shape)) for weight in model.trainable_weights

@@ -33,13 +33,16 @@ def save(model: Any, filepath: str | os.PathLike) -> None:
         ops.convert_to_numpy(ops.cast(variable.value, "float32"))
         for variable in model.program_variables
     ]
+    ends = {
+        end: keras.saving.serialize_keras_object(getattr(model, end))
+        for end in ENDS
+    }
+    # Training's alone, and of any class.
+    ends["input_reprogrammer"]["config"]["augmentation"] = None
     header = {
         "format": program_archive.FORMAT,
         "version": program_archive.VERSION,
-        **{
-            end: keras.saving.serialize_keras_object(getattr(model, end))
-            for end in ENDS
-        },
+        **ends,
         "variables": [
             {"shape": list(value.shape), "dtype": value.dtype.name}
             for value in variables

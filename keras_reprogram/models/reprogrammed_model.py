@@ -325,7 +325,8 @@ class ReprogrammedModel(keras.Model):
         """Writes what was learned, without the source, to one file.
 
         The file holds the two ends' configuration, their variables and a
-        fingerprint of the source. A file of that name is replaced whole.
+        fingerprint of the source; an augmentation, which is training's alone,
+        is left out. A file of that name is replaced whole.
 
         Args:
             filepath: Path of the file, for instance `"digits.program"`.

@@ -73,18 +73,32 @@ def test_training_sees_shifted_samples_and_prediction_does_not():
     model.fit(samples, np.arange(6) % 2, verbose=0)
 
 
-def test_an_augmentation_survives_a_program_file(tmp_path):
+def test_files_of_an_augmented_model(tmp_path):
     inputs = keras.Input((8, 8, 3))
     outputs = keras.layers.Dense(5)(keras.layers.Flatten()(inputs))
     source = keras.Model(inputs, outputs)
+    augmentation = keras.Sequential(
+        [RandomShift(0.2, seed=3), keras.layers.RandomFlip()]
+    )
     model = ReprogrammedModel(
         source,
-        InputReprogrammer(augmentation=RandomShift(0.2, seed=3)),
+        InputReprogrammer(augmentation=augmentation),
         LabelMapper(2, "random"),
     )
+    samples = np.random.default_rng(0).random((6, 8, 8, 3), "float32")
+    outputs = ops.convert_to_numpy(model(samples))
+
+    model.save(tmp_path / "x.keras")
+    copy = keras.models.load_model(tmp_path / "x.keras")
+    copied = copy.input_reprogrammer.augmentation.layers[0]
+    assert copied.get_config()["seed"] == 3
+    np.testing.assert_array_equal(ops.convert_to_numpy(copy(samples)), outputs)
+
+    # A program file holds what prediction needs.
     model.save_program(tmp_path / "x.program")
     copy = ReprogrammedModel.load_program(tmp_path / "x.program", source)
-    assert copy.input_reprogrammer.augmentation.get_config()["seed"] == 3
+    assert copy.input_reprogrammer.augmentation is None
+    np.testing.assert_array_equal(ops.convert_to_numpy(copy(samples)), outputs)
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.5, "much"])
