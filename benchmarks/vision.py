@@ -28,6 +28,7 @@ import keras_reprogram
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import RandomShift
 from keras_reprogram.inputs import UniversalProgram
 from keras_reprogram.inputs import methods
 
@@ -219,7 +220,9 @@ def run(method: str, train, test, options) -> dict:
         return fine_tuned(classifier, shapes, train, test, classes, options)
     if method == "little data":
         model = keras_reprogram.recipes.little_data(
-            classifier, classes, InputReprogrammer(**shapes)
+            classifier,
+            classes,
+            InputReprogrammer(**shapes, augmentation=RandomShift()),
         )
         return trained(model, train, test, options.epochs, None)
     name, mapping = MAPS[method]

@@ -116,8 +116,10 @@ attributes, `keras_reprogram.labels.AttributeMapping`.
 ## Training with little data
 
 A program over the whole canvas can learn a few hundred samples by heart.
-`keras_reprogram.recipes.little_data` keeps the label map as the linear probe
-that it starts from, and averages the program over the last steps of training.
+`keras_reprogram.recipes.little_data` starts the label map from a
+cross-validated logistic regression, takes small steps, and keeps the average
+of the last ones. Samples that are shifted at random in training, by an
+`augmentation`, are worth the most.
 
 `RestoreBest` ends training with the best epoch on validation data. Its first
 candidate is the state *before* the first epoch: should training only make
@@ -128,7 +130,11 @@ it the averaged program.
 preset = keras_reprogram.sources.efficientnet_lite0_preset()
 classifier = keras_hub.models.ImageClassifier.from_preset(preset)
 model = keras_reprogram.recipes.little_data(
-    classifier, num_classes=10, input_reprogrammer=choices["universal"]
+    classifier,
+    num_classes=10,
+    input_reprogrammer=keras_reprogram.InputReprogrammer(
+        augmentation=keras_reprogram.inputs.RandomShift(0.07), **shapes
+    ),
 )
 best = keras_reprogram.models.RestoreBest(validation_data)
 model.fit(

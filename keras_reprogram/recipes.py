@@ -3,6 +3,7 @@
 import keras
 
 from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs import RandomShift
 from keras_reprogram.labels import LabelMapper
 from keras_reprogram.labels import LinearMapping
 from keras_reprogram.models import ReprogrammedModel
@@ -16,10 +17,11 @@ def little_data(
 ) -> ReprogrammedModel:
     """A model for a few hundred labelled samples, compiled.
 
-    The label map is the logistic regression of the source's outputs on plain
-    samples, and stays what it is; the program alone learns, and what is kept
-    is the moving average of its values over about 50 steps, which evens out
-    the noise of small batches.
+    Four things keep it from learning its samples by heart: the label map
+    starts from a logistic regression whose penalty is found by
+    cross-validation; samples are shifted at random in training; steps are
+    small; and what is kept is the moving average of the program and the map
+    over about 50 steps.
 
     Train it with `keras_reprogram.models.RestoreBest` where there are samples
     for validation: its first candidate is the linear probe itself.
@@ -41,16 +43,18 @@ def little_data(
         source: The pretrained model.
         num_classes: Number of target classes.
         input_reprogrammer: The input's side. Defaults to a sample resized to
-            the source's size and a program everywhere.
+            the source's size, a program everywhere, and `RandomShift()` for
+            an augmentation.
         learning_rate: Learning rate of Adam.
 
     Returns:
         A compiled `ReprogrammedModel`.
     """
+    if input_reprogrammer is None:
+        input_reprogrammer = InputReprogrammer(augmentation=RandomShift())
+    mapping = LinearMapping(regularization="cross_validation")
     model = ReprogrammedModel(
-        source,
-        input_reprogrammer,
-        LabelMapper(num_classes, LinearMapping(trained=False)),
+        source, input_reprogrammer, LabelMapper(num_classes, mapping)
     )
     model.compile(
         keras.optimizers.Adam(learning_rate, use_ema=True, ema_momentum=0.98),

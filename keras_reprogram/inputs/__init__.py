@@ -9,6 +9,7 @@ from keras_reprogram.inputs.bases import LowRank
 from keras_reprogram.inputs.coordinator import CoordinatorProgram
 from keras_reprogram.inputs.image_programs import ConvolutionProgram
 from keras_reprogram.inputs.image_programs import SampleMaskedProgram
+from keras_reprogram.inputs.input_end import InputEnd
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
 from keras_reprogram.inputs.mosaic import Mosaic
 from keras_reprogram.inputs.placement import Pad
@@ -33,6 +34,7 @@ __all__ = [
     "Everywhere",
     "Frame",
     "Grid",
+    "InputEnd",
     "InputReprogrammer",
     "LowRank",
     "Mosaic",

@@ -16,14 +16,16 @@ from keras_reprogram.inputs import programs
 from keras_reprogram.inputs.axes import DATA_FORMATS
 from keras_reprogram.inputs.axes import Axes
 from keras_reprogram.inputs.axes import Shape
+from keras_reprogram.inputs.input_end import InputEnd
 from keras_reprogram.inputs.placement import Placement
 from keras_reprogram.inputs.programs import Program
+from keras_reprogram.specification import SourceSpecification
 
 PIXELS = 255.0
 
 
 @serializable
-class InputReprogrammer(keras.layers.Layer):
+class InputReprogrammer(InputEnd):
     """Places a sample on the source's canvas and adds a learned program.
 
     With `x` mapped from `value_range` to `[0, 1]`, the layer computes
@@ -140,28 +142,11 @@ class InputReprogrammer(keras.layers.Layer):
                 shape=(None, *self.target_shape)
             )
 
-    def complete(
-        self,
-        accepted_shape: Shape,
-        preferred_shape: Shape,
-        pixel_scale: float | Sequence[float] | None = None,
-        pixel_offset: float | Sequence[float] = 0.0,
-    ) -> None:
-        """Fills in what was left out with what is known of the source.
-
-        Args:
-            accepted_shape: Shape of the source's input without the batch
-                axis; `None` where the source takes any size.
-            preferred_shape: The shape that the source was trained on, as far
-                as it is known.
-            pixel_scale: The source's scale of pixels from 0 to 255, if known.
-            pixel_offset: The source's offset after it.
-
-        Raises:
-            ValueError: If the source does not take samples of the layer's
-                `source_shape`, the shape remains unknown, or the layer was
-                completed for another kind of source.
-        """
+    def complete(self, specification: SourceSpecification) -> None:
+        accepted_shape = specification.accepted_shape
+        preferred_shape = specification.preferred_shape
+        pixel_scale = specification.pixel_scale
+        pixel_offset = specification.pixel_offset
         source = repr((accepted_shape, preferred_shape))
         source += repr(np.asarray((pixel_scale, pixel_offset), object).tolist())
         if self.completed_with not in (None, source):
@@ -273,13 +258,6 @@ class InputReprogrammer(keras.layers.Layer):
         )
 
     def connect(self, source: Callable[[Any], Any], num_outputs: int) -> None:
-        """Offers the frozen source to a program that looks at its outputs.
-
-        Args:
-            source: Function from a batch of the source's inputs to outputs.
-            num_outputs: Number of outputs of a sample.
-        """
-
         def encode(canvas: Any) -> Any:
             inputs = canvas if self.normalize_first else self.normalize(canvas)
             return source(inputs)

@@ -2,6 +2,7 @@
 
 from keras_reprogram.labels import mappings
 from keras_reprogram.labels.attributes import AttributeMapping
+from keras_reprogram.labels.label_end import LabelEnd
 from keras_reprogram.labels.label_mapper import LabelMapper
 from keras_reprogram.labels.logistic_regression import logistic_regression
 from keras_reprogram.labels.methods import BayesianMapping
@@ -23,6 +24,7 @@ __all__ = [
     "FrequencyMapping",
     "IdentityMapping",
     "IterativeMapping",
+    "LabelEnd",
     "LabelMapper",
     "LinearMapping",
     "Mapping",

@@ -12,18 +12,25 @@ from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.labels import methods
+from keras_reprogram.labels import targets
+from keras_reprogram.labels.label_end import LabelEnd
 from keras_reprogram.labels.methods import Mapping
+from keras_reprogram.specification import SourceSpecification
 
 SMALLEST_PROBABILITY = 1e-12
 
 
 @serializable
-class LabelMapper(keras.layers.Layer):
+class LabelMapper(LabelEnd):
     """Maps source classes to target classes by one matrix.
 
     ```
     outputs = source_outputs @ matrix         # [N, S] @ [S, T]
     ```
+
+    Where the source has outputs at every step of a sequence or at every pixel
+    of an image, `[N, ..., S]`, each of them is mapped: tagging, infilling,
+    segmentation.
 
     Random, frequent, iterative, Bayesian, many-to-one and hand-written maps
     differ only in how the matrix is found. `"linear"` trains it, with a bias.
@@ -66,10 +73,13 @@ class LabelMapper(keras.layers.Layer):
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: The source's outputs, of shape `(batch, S)`.
+        inputs: The source's outputs, of shape `(batch, S)`, or `(batch, ...,
+            S)` for one at every position. Labels are then of shape `(batch,
+            ...)`; -1 marks a position without one, for which the loss needs
+            `ignore_class=-1`.
 
     Returns:
-        A tensor of shape `(batch, T)`. A linear map returns logits. The
+        A tensor of shape `(batch, ..., T)`. A linear map returns logits. The
         others return logits where the source returns logits, and
         probabilities up to a factor where it returns those.
 
@@ -112,17 +122,28 @@ class LabelMapper(keras.layers.Layer):
 
     @property
     def gathers(self) -> bool:
-        """Whether training steps gather statistics."""
         return self.mapping.update_every is not None
 
+    @property
+    def needs_data(self) -> bool:
+        return self.mapping.needs_data
+
+    def accept(self, specification: SourceSpecification) -> None:
+        if self.from_logits is None:
+            self.from_logits = specification.from_logits
+
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if len(input_shape) != 2 or input_shape[-1] is None:
+        if len(input_shape) < 2 or input_shape[-1] is None:
             raise ValueError(
-                "A label map needs a source with one axis of classes: outputs "
-                f"of shape (batch, classes). Received: {tuple(input_shape)}"
+                "A label map needs a source with an axis of classes: outputs "
+                "of shape (batch, ..., classes). Received: "
+                f"{tuple(input_shape)}"
             )
         self.num_sources = input_shape[-1]
-        self.input_spec = keras.layers.InputSpec(shape=(None, self.num_sources))
+        self.positions = len(input_shape) - 2
+        self.input_spec = keras.layers.InputSpec(
+            ndim=len(input_shape), axes={-1: self.num_sources}
+        )
         shape = (self.num_sources, self.num_classes)
         matrix, bias = np.zeros(shape), np.zeros(self.num_classes)
         if not self.mapping.needs_data:
@@ -166,7 +187,8 @@ class LabelMapper(keras.layers.Layer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if training and self.gathers:
             # The labels of a step arrive after its outputs, in its loss.
-            self.step_logits = ops.stop_gradient(self.to_logits(inputs))
+            logits = ops.reshape(inputs, (-1, self.num_sources))
+            self.step_logits = ops.stop_gradient(self.to_logits(logits))
         if not self.mapping.has_bias:
             return self.mapping.apply(inputs, self.matrix)
         return ops.add(
@@ -184,10 +206,10 @@ class LabelMapper(keras.layers.Layer):
         Every sample counts once, whatever its weight in the loss.
 
         Args:
-            labels: Integer tensor `[N]` or `[N, 1]`, of the samples with
-                which the layer was last called in training; `[N, T]` where
-                targets are binary. A label outside `[0, num_classes)` is not
-                counted.
+            labels: Integer tensor `[N, ...]` or `[N, ..., 1]`, of the samples
+                with which the layer was last called in training; `[N, ..., T]`
+                where targets are binary. A label outside `[0, num_classes)`
+                is not counted.
         """
         logits, self.step_logits = self.step_logits, None
         sources, weights = self.mapping.contribution(logits, self.num_classes)
@@ -246,14 +268,14 @@ class LabelMapper(keras.layers.Layer):
         """Finds the map from a pass over data.
 
         Args:
-            batches: Pairs of the source's outputs `[N, S]` on reprogrammed
-                samples and their labels `[N]`.
+            batches: Pairs of the source's outputs `[N, ..., S]` on
+                reprogrammed samples and their labels `[N, ...]`.
 
         Raises:
             ValueError: If there is no batch, an output is not finite, or a
                 label is not an integer in `[0, num_classes)`.
         """
-        batches = ((self.logits_of(outputs), y) for outputs, y in batches)
+        batches = (self.labelled_logits(*batch) for batch in batches)
         first = next(batches, None)
         if first is None:
             raise ValueError(
@@ -269,10 +291,43 @@ class LabelMapper(keras.layers.Layer):
         self.assign(matrix, bias)
         self.forget()
 
-    def logits_of(self, outputs: np.ndarray) -> np.ndarray:
+    def labelled_logits(
+        self, outputs: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The logits `[M, S]` and labels of all positions that have one."""
         if self.from_logits is False:
-            return np.log(np.maximum(outputs, SMALLEST_PROBABILITY))
-        return outputs
+            outputs = np.log(np.maximum(outputs, SMALLEST_PROBABILITY))
+        if outputs.ndim > 2:
+            outputs = outputs.reshape(-1, outputs.shape[-1])
+            axis = (labels.shape[-1],) if self.multi_label else ()
+            labels = labels.reshape(-1, *axis)
+            if not self.multi_label:
+                known = labels != targets.NO_LABEL
+                outputs, labels = outputs[known], labels[known]
+        return outputs, labels
+
+    def check_target_shape(self, shape: tuple, sparse: bool) -> None:
+        if self.multi_label:
+            targets.check_binary_shape(shape, self.num_classes, self.positions)
+        elif sparse or self.gathers:
+            targets.check_sparse_shape(shape, self.positions)
+
+    def check_targets(self, labels: np.ndarray, sparse: bool) -> None:
+        if self.multi_label:
+            targets.check_binary(labels, self.num_classes, self.positions)
+        elif sparse or self.gathers:
+            targets.check_sparse(labels, self.num_classes, self.positions)
+
+    def solvable_labels(self, labels: np.ndarray, sparse: bool) -> np.ndarray:
+        """Labels as a mapping is solved from: integers, or binary targets."""
+        if self.multi_label:
+            self.check_target_shape(labels.shape, sparse)
+            return labels
+        one_hot = labels.ndim == self.positions + 2
+        if one_hot and not (sparse or self.gathers):
+            labels = targets.one_hot_to_sparse(labels, self.num_classes)
+        targets.check_sparse_shape(labels.shape, self.positions)
+        return labels.reshape(labels.shape[: self.positions + 1])
 
     def assign(
         self, matrix: np.ndarray, bias: np.ndarray | None = None
@@ -284,11 +339,9 @@ class LabelMapper(keras.layers.Layer):
 
     @property
     def solved(self) -> bool:
-        """Whether the map has seen the data that it needs."""
         return bool(ops.convert_to_numpy(self.is_solved.value))
 
     def check_solved(self) -> None:
-        """Raises a `ValueError` if the map needs data and has seen none."""
         if not self.solved:
             raise ValueError(
                 f"The label map `{type(self.mapping).__name__}` is found from "
@@ -299,13 +352,15 @@ class LabelMapper(keras.layers.Layer):
 
     @property
     def learned_variables(self) -> list[keras.Variable]:
-        """What prediction needs, without the statistics of training."""
         return [self.matrix] if self.bias is None else [self.matrix, self.bias]
+
+    def restored(self) -> None:
+        self.is_solved.assign(1)
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
-        return (input_shape[0], self.num_classes)
+        return (*input_shape[:-1], self.num_classes)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -31,8 +31,8 @@ def labelled_source_outputs(
         verbose: 0 for silence, 1 or `"auto"` for a progress bar.
 
     Yields:
-        Pairs of outputs `[N, S]` and labels: integers `[N]`, or `[N, T]`
-        where targets are binary.
+        Pairs of outputs `[N, ..., S]` and labels: integers `[N, ...]`, or
+        `[N, ..., T]` where targets are binary.
     """
     batch_size = batch_size or DEFAULT_BATCH_SIZE
     total = batches.number_of_batches(x, batch_size)
@@ -48,8 +48,10 @@ def labelled_source_outputs(
                 "A label map is found from labelled data: pass `y`, or "
                 "batches (x, y). Received: samples without labels"
             )
-        checks.check_samples(samples, model.input_reprogrammer.target_shape)
-        labels = solvable_labels(model, labels)
+        checks.check_samples(samples, model.input_reprogrammer)
+        labels = model.label_mapper.solvable_labels(
+            labels, model.expects_integers
+        )
         # A smaller last batch would be compiled anew: fill it up.
         size = len(samples)
         full = max(full, size)
@@ -59,15 +61,3 @@ def labelled_source_outputs(
         progress.update(done)
         yield np.asarray(outputs[:size]), labels
     progress.update(done, finalize=True)
-
-
-def solvable_labels(model: Any, labels: np.ndarray) -> np.ndarray:
-    """Labels as a mapping is solved from: integers, or binary targets."""
-    num_classes = model.label_mapper.num_classes
-    if model.label_mapper.multi_label:
-        checks.check_binary_shape(labels.shape, num_classes)
-        return labels
-    if not model.expects_sparse_labels and labels.ndim == 2:
-        labels = checks.one_hot_to_sparse(labels, num_classes)
-    checks.check_sparse_shape(labels.shape)
-    return labels.reshape(-1)

@@ -122,7 +122,7 @@ def load(
         }
         model = cls(source=source, **ends)
         assign(model.program_variables, variables)
-        model.label_mapper.is_solved.assign(1)
+        model.label_mapper.restored()
     except Exception as error:
         raise invalid(filepath, error) from error
     return model

@@ -85,22 +85,21 @@ class ReprogrammedModel(keras.Model):
         specification = inspect_source(source)
         input_reprogrammer = input_reprogrammer or InputReprogrammer()
         label_mapper = label_mapper or LabelMapper(specification.num_classes)
-        input_reprogrammer.complete(
-            specification.accepted_shape,
-            specification.preferred_shape,
-            specification.pixel_scale,
-            specification.pixel_offset,
-        )
-        if label_mapper.from_logits is None:
-            label_mapper.from_logits = specification.from_logits
+        input_reprogrammer.complete(specification)
+        label_mapper.accept(specification)
         frozen_source = FrozenSource(source, name="frozen_source")
         input_reprogrammer.connect(frozen_source, specification.num_classes)
 
         # === Functional Model ===
-        inputs = keras.Input(input_reprogrammer.target_shape, name="samples")
-        source_outputs = frozen_source(input_reprogrammer(inputs))
-        outputs = label_mapper(source_outputs)
-        super().__init__(inputs, outputs, **kwargs)
+        samples = keras.Input(
+            input_reprogrammer.target_shape,
+            name="samples",
+            dtype=input_reprogrammer.sample_dtype,
+        )
+        source_outputs = frozen_source(input_reprogrammer(samples))
+        source_outputs = input_reprogrammer.align(source_outputs, samples)
+        outputs = label_mapper.head(source_outputs, samples)
+        super().__init__(samples, outputs, **kwargs)
 
         # === Config ===
         self.frozen_source = frozen_source
@@ -115,8 +114,9 @@ class ReprogrammedModel(keras.Model):
     @functools.cached_property
     def source_model(self) -> keras.Model:
         """From samples to the source's raw outputs, sharing all weights."""
+        outputs = self.frozen_source(self.input_reprogrammer(self.input))
         return keras.Model(
-            self.input, self.frozen_source(self.input_reprogrammer(self.input))
+            self.input, self.input_reprogrammer.align(outputs, self.input)
         )
 
     def source_logits(
@@ -139,7 +139,7 @@ class ReprogrammedModel(keras.Model):
             probabilities where the source returns those.
         """
         x = batches.only_item(x)
-        checks.check_samples(x, self.input_reprogrammer.target_shape)
+        checks.check_samples(x, self.input_reprogrammer)
         return self.source_model.predict(
             x, batch_size=batch_size, steps=steps, verbose=verbose
         )
@@ -170,7 +170,7 @@ class ReprogrammedModel(keras.Model):
             ValueError: If there are no labels, or they or the samples are
                 not valid.
         """
-        if not self.label_mapper.mapping.needs_data:
+        if not self.label_mapper.needs_data:
             return
         x, y = self.checked(x, y)
         self.label_mapper.adapt(
@@ -202,7 +202,6 @@ class ReprogrammedModel(keras.Model):
         validation_data = kwargs.get("validation_data")
         if isinstance(validation_data, (tuple, list)):
             self.checked(*validation_data[:2])
-        mapping = self.label_mapper.mapping
         if not self.label_mapper.solved and epochs > 0:
             training_part = slice(None)
             if validation_split and validation_data is None:
@@ -214,7 +213,8 @@ class ReprogrammedModel(keras.Model):
                 verbose,
             )
         callbacks = first_of_all(FiniteLoss(), callbacks)
-        if mapping.update_every is not None:
+        if self.label_mapper.gathers:
+            mapping = self.label_mapper.mapping
             update = LabelMapUpdate(mapping.update_every, mapping.update_unit)
             callbacks = first_of_all(update, callbacks)
         return super().fit(
@@ -263,10 +263,10 @@ class ReprogrammedModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        if y is not None and self.label_mapper.multi_label:
-            checks.check_binary_shape(y.shape, self.label_mapper.num_classes)
-        elif y is not None and self.expects_sparse_labels:
-            checks.check_sparse_shape(tuple(y.shape))
+        if y is not None:
+            self.label_mapper.check_target_shape(
+                tuple(y.shape), self.expects_integers
+            )
         if training and self.label_mapper.gathers:
             if y is None:
                 raise ValueError(
@@ -277,14 +277,11 @@ class ReprogrammedModel(keras.Model):
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     @property
-    def expects_sparse_labels(self) -> bool:
-        """Whether a label is one integer, for the loss or the statistics."""
-        if self.label_mapper.multi_label:
-            return False
+    def expects_integers(self) -> bool:
+        """Whether the loss takes a label as one integer."""
         loss = batches.only_item(getattr(self, "loss", None))
         return (
-            self.label_mapper.gathers
-            or isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+            isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
             or loss == "sparse_categorical_crossentropy"
             or loss is keras.losses.sparse_categorical_crossentropy
         )
@@ -292,13 +289,12 @@ class ReprogrammedModel(keras.Model):
     def checked(self, x: Any, y: Any = None) -> tuple[Any, Any]:
         """The samples and labels, out of their containers, if valid."""
         x, y = batches.only_item(x), batches.only_item(y)
-        checks.check_samples(x, self.input_reprogrammer.target_shape)
+        checks.check_samples(x, self.input_reprogrammer)
         checks.check_lengths(x, y)
-        num_classes = self.label_mapper.num_classes
-        if self.label_mapper.multi_label:
-            checks.check_binary_targets(y, num_classes)
-        else:
-            checks.check_targets(y, num_classes, self.expects_sparse_labels)
+        if batches.is_array(y):
+            self.label_mapper.check_targets(
+                batches.to_numpy(y), self.expects_integers
+            )
         return x, y
 
     def make_train_function(self, force: bool = False) -> Any:

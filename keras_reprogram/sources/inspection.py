@@ -1,33 +1,12 @@
 """What a pretrained model expects and what it returns."""
 
-import dataclasses
 from typing import Any
 
 import keras
 
+from keras_reprogram.specification import SourceSpecification
+
 PROBABILITY_ACTIVATIONS = ("softmax", "sigmoid")
-
-
-@dataclasses.dataclass(frozen=True)
-class SourceSpecification:
-    """What the library must know of a source.
-
-    Attributes:
-        accepted_shape: Shape of a sample, `None` where any size is taken.
-        preferred_shape: The same with the size that the source was trained
-            on, where it names one.
-        num_classes: Number of source classes.
-        from_logits: Whether the output is logits, not probabilities.
-        pixel_scale: Scale of pixels from 0 to 255, if the source names one.
-        pixel_offset: Offset after it.
-    """
-
-    accepted_shape: tuple[int | None, ...]
-    preferred_shape: tuple[int | None, ...]
-    num_classes: int
-    from_logits: bool
-    pixel_scale: Any = None
-    pixel_offset: Any = 0.0
 
 
 def inspect_source(source: keras.Model) -> SourceSpecification:
@@ -54,11 +33,11 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
         )
     input_shape = single_shape(source, "input")
     output_shape = single_shape(source, "output")
-    if len(output_shape) != 2 or output_shape[-1] is None:
+    if len(output_shape) < 2 or output_shape[-1] is None:
         raise ValueError(
-            "`source` must return one axis of classes, of shape (batch, "
-            "classes); give a backbone a head or a pooling. Received: a "
-            f"source with output shape {output_shape}"
+            "`source` must return an axis of classes or features, of shape "
+            "(batch, classes), or (batch, ..., classes) for one at every "
+            f"position. Received: a source with output shape {output_shape}"
         )
     converter = getattr(
         getattr(source, "preprocessor", None), "image_converter", None
@@ -77,6 +56,7 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
         preferred_shape=preferred_shape,
         num_classes=output_shape[-1],
         from_logits=final_activation(source) not in PROBABILITY_ACTIVATIONS,
+        positions=len(output_shape) - 2,
         pixel_scale=None if converter is None else converter.scale or 1.0,
         pixel_offset=getattr(converter, "offset", None) or 0.0,
     )

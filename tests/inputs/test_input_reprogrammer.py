@@ -8,8 +8,15 @@ from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import Tile
 from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.specification import SourceSpecification
 
 RANDOM = keras.initializers.RandomNormal(stddev=1.0, seed=0)
+
+
+def source(accepted, preferred, scale=None, offset=0.0):
+    return SourceSpecification(
+        accepted, preferred, 5, True, pixel_scale=scale, pixel_offset=offset
+    )
 
 
 def outputs(layer, samples):
@@ -88,7 +95,7 @@ def test_value_ranges_and_dtypes_give_the_same_canvas():
     whole = InputReprogrammer(**options)
     unit = InputReprogrammer(value_range=(0, 1), **options)
     for layer in (whole, unit):
-        layer.complete((None, None, 3), (8, 8, 3), 1 / 127.5, -1.0)
+        layer.complete(source((None, None, 3), (8, 8, 3), 1 / 127.5, -1.0))
     expected = outputs(whole, pixels)
     for samples in (pixels.astype("float32"), pixels.astype("int64")):
         np.testing.assert_allclose(outputs(whole, samples), expected, atol=1e-5)
@@ -234,11 +241,13 @@ def test_a_layer_is_used_in_a_functional_model_and_trained():
             np.ones((2, 4, 4, 2))
         ),
         lambda: InputReprogrammer(source_shape=(8, 8, 3)).complete(
-            (9, 9, 3), (9, 9, 3)
+            source((9, 9, 3), (9, 9, 3))
         ),
-        lambda: InputReprogrammer().complete((None, None, 3), (None, None, 3)),
+        lambda: InputReprogrammer().complete(
+            source((None, None, 3), (None, None, 3))
+        ),
         lambda: InputReprogrammer(target_shape=(28, 28)).complete(
-            (8, 8, 3), (8, 8, 3)
+            source((8, 8, 3), (8, 8, 3))
         ),
     ],
 )

@@ -1,0 +1,52 @@
+"""What every input end has in common."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_reprogram.inputs.axes import Shape
+from keras_reprogram.specification import SourceSpecification
+
+
+class InputEnd(keras.layers.Layer):
+    """Base class: from a batch of samples to what the source takes.
+
+    `ReprogrammedModel` calls `complete` and `connect` before the layer is
+    built, then the layer itself.
+
+    Attributes:
+        target_shape: Shape of a sample without the batch axis.
+        sample_dtype: Dtype of a sample; `None` for Keras's floating point.
+    """
+
+    target_shape: Shape | None = None
+    sample_dtype: str | None = None
+
+    def complete(self, specification: SourceSpecification) -> None:
+        """Fills in what was left out with what is known of the source.
+
+        Raises:
+            ValueError: If the source does not take what the layer makes.
+        """
+        raise NotImplementedError
+
+    def connect(self, source: Callable[[Any], Any], num_outputs: int) -> None:
+        """Offers the frozen source to a program that looks at its outputs.
+
+        Args:
+            source: Function from a batch of the source's inputs to outputs.
+            num_outputs: Length of an output's last axis.
+        """
+
+    def check_values(self, samples: np.ndarray) -> None:
+        """Raises a `ValueError` if samples hold what the layer cannot take."""
+
+    def align(self, outputs: Any, samples: Any) -> Any:
+        """The source's outputs at the steps of the samples themselves.
+
+        A layer that puts more into a sequence than the samples takes its
+        steps out of the outputs again.
+        """
+        return outputs

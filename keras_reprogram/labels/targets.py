@@ -1,0 +1,57 @@
+"""What is wrong with labels, said before anything is computed.
+
+Labels are integers of shape `(samples, *positions)`, or zeros and ones of
+shape `(samples, *positions, T)` where targets are binary. At a position of a
+sequence or an image, -1 says that there is no label.
+"""
+
+import numpy as np
+
+from keras_reprogram.labels.mappings import check_binary_labels
+from keras_reprogram.labels.mappings import check_labels
+
+Shape = tuple[int | None, ...]
+NO_LABEL = -1
+
+
+def check_sparse_shape(shape: Shape, positions: int = 0) -> None:
+    rank = positions + 1
+    if len(shape) == rank:
+        return
+    if len(shape) == rank + 1 and shape[-1] in (1, None):
+        return
+    axes = ", ".join(["samples", *["positions"] * positions])
+    raise ValueError(
+        "`y` must hold one integer label for each sample"
+        f"{' and position' * bool(positions)}, of shape ({axes},); turn "
+        "one-hot labels into integers by `argmax(axis=-1)`. Received: y of "
+        f"shape {shape}"
+    )
+
+
+def check_sparse(y: np.ndarray, num_classes: int, positions: int = 0) -> None:
+    check_sparse_shape(y.shape, positions)
+    flat = y.reshape(-1)
+    check_labels(flat[flat != NO_LABEL] if positions else flat, num_classes)
+
+
+def check_binary_shape(
+    shape: Shape, num_classes: int, positions: int = 0
+) -> None:
+    if len(shape) == positions + 2 and shape[-1] in (num_classes, None):
+        return
+    axes = ", ".join(["samples", *["positions"] * positions])
+    raise ValueError(
+        "`y` must hold a label of 0 or 1 for each of the binary targets, of "
+        f"shape ({axes}, {num_classes}). Received: y of shape {tuple(shape)}"
+    )
+
+
+def check_binary(y: np.ndarray, num_classes: int, positions: int = 0) -> None:
+    check_binary_shape(y.shape, num_classes, positions)
+    check_binary_labels(y.reshape(-1, num_classes))
+
+
+def one_hot_to_sparse(y: np.ndarray, num_classes: int) -> np.ndarray:
+    """Turns one-hot labels, as categorical losses take them, into integers."""
+    return y.argmax(axis=-1) if y.shape[-1] == num_classes > 1 else y

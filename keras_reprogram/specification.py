@@ -1,0 +1,36 @@
+"""What the two ends must know of a source."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceSpecification:
+    """What is known of a source between the two ends.
+
+    Attributes:
+        accepted_shape: Shape of a sample, `None` where any size is taken.
+        preferred_shape: The same with the size that the source was trained
+            on, where it names one.
+        num_classes: Length of the output's last axis: the source classes, or
+            features.
+        from_logits: Whether the output is logits or features, not
+            probabilities.
+        positions: Axes of the output between the batch and the classes: 0
+            for one output a sample, 1 for one at each step of a sequence.
+        pixel_scale: Scale of pixels from 0 to 255, if the source names one.
+        pixel_offset: Offset after it.
+        embeddings: The embeddings of the source's tokens, a variable
+            `[vocabulary, width]`, where the source takes embeddings.
+        longest: Most steps of a sequence, if the source has such a limit.
+    """
+
+    accepted_shape: tuple[int | None, ...]
+    preferred_shape: tuple[int | None, ...]
+    num_classes: int
+    from_logits: bool
+    positions: int = 0
+    pixel_scale: Any = None
+    pixel_offset: Any = 0.0
+    embeddings: Any = None
+    longest: int | None = None

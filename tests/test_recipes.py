@@ -1,0 +1,32 @@
+import keras
+import numpy as np
+
+import keras_reprogram
+from keras_reprogram.inputs import RandomShift
+
+
+def source():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, outputs)
+
+
+def test_a_model_for_little_data_is_ready_to_fit():
+    model = keras_reprogram.recipes.little_data(source(), num_classes=2)
+    assert isinstance(model.input_reprogrammer.augmentation, RandomShift)
+    generator = np.random.default_rng(0)
+    labels = np.arange(32) % 2
+    images = (
+        generator.integers(0, 100, (32, 8, 8, 3))
+        + 100 * labels[:, None, None, None]
+    )
+    model.fit(images.astype("uint8"), labels, epochs=3, verbose=0)
+    loss, accuracy = model.evaluate(images, labels, verbose=0)
+    assert accuracy >= 0.9
+
+
+def test_an_input_of_ones_own_stays_as_it_is():
+    ends = keras_reprogram.InputReprogrammer(program=None)
+    model = keras_reprogram.recipes.little_data(source(), 2, ends)
+    assert model.input_reprogrammer.augmentation is None
