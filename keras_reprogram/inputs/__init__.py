@@ -11,6 +11,9 @@ from keras_reprogram.inputs.image_programs import ConvolutionProgram
 from keras_reprogram.inputs.image_programs import SampleMaskedProgram
 from keras_reprogram.inputs.input_end import InputEnd
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
+from keras_reprogram.inputs.layout import FixedTokens
+from keras_reprogram.inputs.layout import MaskToken
+from keras_reprogram.inputs.layout import SoftPrompt
 from keras_reprogram.inputs.mosaic import Mosaic
 from keras_reprogram.inputs.placement import Pad
 from keras_reprogram.inputs.placement import Placement
@@ -25,18 +28,29 @@ from keras_reprogram.inputs.regions import Outside
 from keras_reprogram.inputs.regions import Patch
 from keras_reprogram.inputs.regions import Region
 from keras_reprogram.inputs.scaled_pad import ScaledPad
+from keras_reprogram.inputs.sparse_combination import SparseCombination
+from keras_reprogram.inputs.token_programs import DenseCombination
+from keras_reprogram.inputs.token_programs import FreeEmbeddings
+from keras_reprogram.inputs.token_programs import SourceTokens
+from keras_reprogram.inputs.token_programs import TokenProgram
+from keras_reprogram.inputs.token_programs import TokenRemapping
+from keras_reprogram.inputs.token_reprogrammer import TokenReprogrammer
 
 __all__ = [
     "Basis",
     "ConvolutionProgram",
     "CoordinatorProgram",
     "Cosine",
+    "DenseCombination",
     "Everywhere",
+    "FixedTokens",
     "Frame",
+    "FreeEmbeddings",
     "Grid",
     "InputEnd",
     "InputReprogrammer",
     "LowRank",
+    "MaskToken",
     "Mosaic",
     "Outside",
     "Pad",
@@ -49,7 +63,13 @@ __all__ = [
     "Resize",
     "SampleMaskedProgram",
     "ScaledPad",
+    "SoftPrompt",
+    "SourceTokens",
+    "SparseCombination",
     "Tile",
+    "TokenProgram",
+    "TokenRemapping",
+    "TokenReprogrammer",
     "UniversalProgram",
     "methods",
 ]

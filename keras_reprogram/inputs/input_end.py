@@ -43,6 +43,10 @@ class InputEnd(keras.layers.Layer):
     def check_values(self, samples: np.ndarray) -> None:
         """Raises a `ValueError` if samples hold what the layer cannot take."""
 
+    def training_callbacks(self) -> list[keras.callbacks.Callback]:
+        """What the layer has `fit` do besides gradient steps."""
+        return []
+
     def align(self, outputs: Any, samples: Any) -> Any:
         """The source's outputs at the steps of the samples themselves.
 

@@ -14,6 +14,8 @@ import keras
 import numpy as np
 
 from keras_reprogram.configurable import PACKAGE
+from keras_reprogram.inputs import InputEnd
+from keras_reprogram.labels import LabelEnd
 
 FORMAT = "keras-reprogram program"
 VERSION = 1
@@ -30,6 +32,7 @@ KERAS_MODULES = {
     "keras.initializers": (keras.initializers, None),
     "keras.regularizers": (keras.regularizers, None),
 }
+ENDS = {"input_reprogrammer": InputEnd, "label_mapper": LabelEnd}
 FINGERPRINT = {
     "model": str,
     "input_shape": list,
@@ -79,15 +82,13 @@ def read_header(archive: zipfile.ZipFile) -> dict[str, Any]:
         raise ValueError(
             f"the format's version is {header.get('version')}, not {VERSION}"
         )
-    for end, name in (
-        ("input_reprogrammer", "InputReprogrammer"),
-        ("label_mapper", "LabelMapper"),
-    ):
-        if header[end]["class_name"] != name:
-            raise ValueError(f"`{end}` is not an {name}")
+    for end, kind in ENDS.items():
         # What the layer was built on follows from its config and the source.
         header[end].pop("build_config", None)
         check_names(header[end])
+        name = header[end]["registered_name"]
+        if not issubclass(keras.saving.get_registered_object(name), kind):
+            raise ValueError(f"`{end}` is not an {kind.__name__}")
     check_fingerprint(header["source"])
     check_shapes(header)
     return header
@@ -141,9 +142,15 @@ def check_fingerprint(fingerprint: Any) -> None:
 
 def check_shapes(header: dict[str, Any]) -> None:
     """Raises if something absurdly large would be built from the config."""
+    for end in ENDS:
+        # No variable has more than two sizes that its config names.
+        largest = sorted(sizes(header[end]["config"]))[-2:]
+        check_size(tuple(largest), LARGEST_LABEL_MAP)
     for key in ("source_shape", "target_shape"):
-        shape = config_shape(header, key)
+        shape = config_shape(header, key) or ()
         check_size(tuple(size or 1 for size in shape), LARGEST_SAMPLE)
+    if header["label_mapper"]["class_name"] != "LabelMapper":
+        return
     classes = header["label_mapper"]["config"]["num_classes"]
     matrix = [header["source"]["output_shape"][-1], classes]
     check_size(tuple(matrix), LARGEST_LABEL_MAP)
@@ -151,10 +158,26 @@ def check_shapes(header: dict[str, Any]) -> None:
         raise ValueError(f"there is no label map of shape {matrix}")
 
 
-def config_shape(header: dict[str, Any], key: str) -> tuple[int | None, ...]:
-    shape = header["input_reprogrammer"]["config"][key]
+def sizes(config: Any) -> list[int]:
+    """All integers of a config but for the seeds."""
+    if isinstance(config, dict):
+        items = [item for key, item in config.items() if key != "seed"]
+    elif isinstance(config, (list, tuple)):
+        items = config
+    else:
+        return [config] if type(config) is int and config > 0 else []
+    return [size for item in items for size in sizes(item)]
+
+
+def config_shape(
+    header: dict[str, Any], key: str
+) -> tuple[int | None, ...] | None:
+    """A shape that the config of the input's end names, if it does."""
+    shape = header["input_reprogrammer"]["config"].get(key)
     if isinstance(shape, dict):  # a tuple, as Keras serializes it
         shape = shape["config"]["value"]
+    if shape is None:
+        return None
     if not isinstance(shape, (tuple, list)):
         raise ValueError(f"`{key}` is not a shape")
     return tuple(shape)

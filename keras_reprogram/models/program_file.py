@@ -22,7 +22,7 @@ from keras_reprogram.sources import differences
 from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import inspect_source
 
-ENDS = ("input_reprogrammer", "label_mapper")
+ENDS = tuple(program_archive.ENDS)
 
 
 def save(model: Any, filepath: str | os.PathLike) -> None:
@@ -37,8 +37,9 @@ def save(model: Any, filepath: str | os.PathLike) -> None:
         end: keras.saving.serialize_keras_object(getattr(model, end))
         for end in ENDS
     }
-    # Training's alone, and of any class.
-    ends["input_reprogrammer"]["config"]["augmentation"] = None
+    config = ends["input_reprogrammer"]["config"]
+    if "augmentation" in config:
+        config["augmentation"] = None  # Training's alone, and of any class.
     header = {
         "format": program_archive.FORMAT,
         "version": program_archive.VERSION,
@@ -149,7 +150,7 @@ def check_fits(
     source: keras.Model,
     specification: Any,
     expected: dict[str, Any],
-    inputs_shape: tuple[int | None, ...],
+    inputs_shape: tuple[int | None, ...] | None,
 ) -> None:
     """Raises unless the program's inputs and label map suit the source."""
     classes = expected["output_shape"][-1]
@@ -160,6 +161,8 @@ def check_fits(
             f"{specification.num_classes} classes"
         )
     accepted = specification.accepted_shape
+    if inputs_shape is None:  # said by the layer, when it meets the source
+        return
     if len(accepted) != len(inputs_shape) or any(
         size not in (None, wanted)
         for size, wanted in zip(accepted, inputs_shape)

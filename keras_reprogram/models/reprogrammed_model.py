@@ -213,6 +213,8 @@ class ReprogrammedModel(keras.Model):
                 verbose,
             )
         callbacks = first_of_all(FiniteLoss(), callbacks)
+        for callback in self.input_reprogrammer.training_callbacks():
+            callbacks = first_of_all(callback, callbacks)
         if self.label_mapper.gathers:
             mapping = self.label_mapper.mapping
             update = LabelMapUpdate(mapping.update_every, mapping.update_unit)

@@ -6,12 +6,14 @@ from keras_reprogram.sources.frozen_source import FrozenSource
 from keras_reprogram.sources.inspection import SourceSpecification
 from keras_reprogram.sources.inspection import inspect_source
 from keras_reprogram.sources.packaged import efficientnet_lite0_preset
+from keras_reprogram.sources.text import TextSource
 from keras_reprogram.sources.zero_shot import embed_texts
 from keras_reprogram.sources.zero_shot import zero_shot_classifier
 
 __all__ = [
     "FrozenSource",
     "SourceSpecification",
+    "TextSource",
     "differences",
     "efficientnet_lite0_preset",
     "embed_texts",

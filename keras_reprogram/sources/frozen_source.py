@@ -90,6 +90,13 @@ class FrozenSource(keras.layers.Layer):
         self.source._clear_losses()
         return outputs
 
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        # The source says it: PyTorch would try a sequence of unknown length
+        # with one that is too long for some sources.
+        batch = keras.tree.flatten(inputs)[0].shape[0]
+        output = self.source.outputs[0]
+        return keras.KerasTensor((batch, *output.shape[1:]), output.dtype)
+
     def get_config(self) -> dict[str, Any]:
         source = keras.saving.serialize_keras_object(self.source)
         return {**super().get_config(), "source": source}

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_reprogram.sources.text import TextSource
 from keras_reprogram.specification import SourceSpecification
 
 PROBABILITY_ACTIVATIONS = ("softmax", "sigmoid")
@@ -17,7 +18,7 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
 
     Args:
         source: A built `keras.Model` with one input and an output of shape
-            `(batch, classes)`.
+            `(batch, classes)` or `(batch, ..., classes)`; or a `TextSource`.
 
     Returns:
         A `SourceSpecification`.
@@ -31,7 +32,11 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
             "`source` must be a `keras.Model`. Received: source of type "
             f"{type(source).__name__}"
         )
-    input_shape = single_shape(source, "input")
+    input_shape = (
+        (None, None, source.table.output_dim)
+        if isinstance(source, TextSource)
+        else single_shape(source, "input")
+    )
     output_shape = single_shape(source, "output")
     if len(output_shape) < 2 or output_shape[-1] is None:
         raise ValueError(
@@ -59,6 +64,8 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
         positions=len(output_shape) - 2,
         pixel_scale=None if converter is None else converter.scale or 1.0,
         pixel_offset=getattr(converter, "offset", None) or 0.0,
+        embeddings=getattr(source, "token_embeddings", None),
+        longest=getattr(source, "longest", None),
     )
 
 

@@ -1,0 +1,355 @@
+"""What a token of the target becomes in the space of the source's tokens.
+
+A token program makes one table `[target vocabulary, width]` of the source's
+own embeddings `V_S`, `[source vocabulary, width]`; the tokens of a sample are
+looked up in it.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import integer
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+
+
+class TokenProgram(keras.layers.Layer):
+    """Base class: from tokens `(batch, length)` to the source's embeddings.
+
+    Args:
+        vocabulary_size: Number of target tokens; `None` for a program that
+            takes the source's own.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, vocabulary_size: int | None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if vocabulary_size is not None:
+            vocabulary_size = positive_integer(
+                "vocabulary_size", vocabulary_size
+            )
+        self.vocabulary_size = vocabulary_size
+
+    def build_on(self, source_embeddings: keras.Variable) -> None:
+        """Creates the program's variables.
+
+        Args:
+            source_embeddings: The embeddings of the source's tokens,
+                `[source vocabulary, width]`.
+        """
+        # The source's own variable: neither tracked nor saved here.
+        self.source_embeddings: Callable[[], keras.Variable] = lambda: (
+            source_embeddings
+        )
+        self.source_size, self.width = map(int, source_embeddings.shape)
+        self.add_variables()
+        self.built = True
+
+    def add_variables(self) -> None:
+        raise NotImplementedError
+
+    def source_rows(self, indices: Any = None) -> Any:
+        """The source's embeddings, all or of some tokens."""
+        embeddings = ops.cast(self.source_embeddings(), self.compute_dtype)
+        if indices is None:
+            return embeddings
+        return ops.take(embeddings, indices, axis=0)
+
+    def table(self, training: bool) -> Any:
+        """The embeddings of the target's tokens, `[T, width]`."""
+        raise NotImplementedError
+
+    def call(self, tokens: Any, training: bool = False) -> Any:
+        """Returns embeddings `(batch, length, width)`."""
+        return ops.take(self.table(training), tokens, axis=0)
+
+    def training_callbacks(self) -> list[keras.callbacks.Callback]:
+        """What the program has `fit` do besides gradient steps."""
+        return []
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+        }
+
+
+@serializable
+class SourceTokens(TokenProgram):
+    """The source's own tokens, as they are: text in the source's language.
+
+    Nothing is trained here: what is learned is a soft prompt around the
+    sample, or the label map.
+
+    Args:
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, vocabulary_size: None = None, **kwargs: Any) -> None:
+        super().__init__(vocabulary_size, **kwargs)
+
+    def add_variables(self) -> None:
+        self.vocabulary_size = None
+
+    def call(self, tokens: Any, training: bool = False) -> Any:
+        return self.source_rows(tokens)
+
+
+@serializable
+class FreeEmbeddings(TokenProgram):
+    """A trained embedding for every target token, bound to no source token.
+
+    The most that a table can say, and the most to learn: `T * width` numbers.
+
+    Args:
+        vocabulary_size: Number of target tokens, `T`.
+        seed: Seed of the source tokens whose embeddings are the start.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self, vocabulary_size: int, seed: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(vocabulary_size, **kwargs)
+        self.seed = check_seed(seed)
+
+    def add_variables(self) -> None:
+        start = draw(self.source_size, self.vocabulary_size, self.seed)
+        embeddings = ops.convert_to_numpy(self.source_rows(start))
+        self.embeddings = self.add_weight(
+            name="embeddings",
+            shape=embeddings.shape,
+            initializer=lambda shape, dtype: ops.cast(embeddings, dtype),
+        )
+
+    def table(self, training: bool) -> Any:
+        return ops.cast(self.embeddings, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}
+
+
+class CandidateProgram(TokenProgram):
+    """Base class: a dense table over a choice of source tokens.
+
+    Args:
+        vocabulary_size: Number of target tokens, `T`.
+        candidates: Source tokens that may be used: a list of their numbers;
+            or how many are drawn, all of them where there are no more.
+        seed: Seed of the draw, and of the start.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        candidates: int | Sequence[int] = 1000,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(vocabulary_size, **kwargs)
+        if isinstance(candidates, (list, tuple, np.ndarray)):
+            candidates = [integer(item) for item in candidates]
+            if not candidates or None in candidates or min(candidates) < 0:
+                raise ValueError(
+                    "`candidates` must be a number or a list of the source's "
+                    f"tokens. Received: candidates={candidates!r}"
+                )
+        else:
+            candidates = positive_integer("candidates", candidates)
+        self.candidates = candidates
+        self.seed = check_seed(seed)
+
+    def add_variables(self) -> None:
+        chosen = self.candidates
+        if isinstance(chosen, int):
+            count = min(chosen, self.source_size)
+            chosen = np.sort(draw(self.source_size, count, self.seed))
+        if max(chosen) >= self.source_size:
+            raise ValueError(
+                f"`candidates` must be below {self.source_size}, the size of "
+                f"the source's vocabulary. Received: {max(chosen)}"
+            )
+        self.chosen = np.asarray(chosen, "int32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "candidates": self.candidates,
+            "seed": self.seed,
+        }
+
+
+@serializable
+class TokenRemapping(CandidateProgram):
+    """Every target token, or every context of them, is one source token.
+
+    ```
+    source token at i = argmax_s  sum_j  theta[j, token(i + j), s]
+    ```
+
+    with `j` over a context of `context` tokens about `i`. In training the
+    argmax is a Gumbel-softmax with a straight-through gradient: a source
+    token is drawn, and the gradient is that of the softmax. At inference
+    nothing is drawn.
+
+    Example:
+
+    ```python
+    tokens = keras_reprogram.inputs.TokenRemapping(vocabulary_size=60)
+    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(tokens)
+    ```
+
+    Args:
+        vocabulary_size: Number of target tokens, `T`.
+        candidates: Source tokens that may be used, as a list; or how many
+            are drawn: the table holds `context * T * candidates` numbers.
+        context: Odd number of neighbouring target tokens that decide.
+        temperature: Temperature of the softmax, greater than 0.
+        seed: Integer seed of the candidates, the start and the noise.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - Neekhara et al. 2019, [Adversarial Reprogramming of Text
+          Classification Neural Networks](https://arxiv.org/abs/1809.01829)
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        candidates: int | Sequence[int] = 1000,
+        context: int = 1,
+        temperature: float = 1.0,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(vocabulary_size, candidates, seed, **kwargs)
+        self.context = positive_integer("context", context)
+        if self.context % 2 == 0:
+            raise ValueError(
+                "`context` must be odd: a token and as many on either side. "
+                f"Received: context={context}"
+            )
+        self.temperature = number("temperature", temperature, 1e-6)
+        self.generator = keras.random.SeedGenerator(self.seed)
+
+    def add_variables(self) -> None:
+        super().add_variables()
+        self.theta = self.add_weight(
+            name="theta",
+            shape=(self.context, self.vocabulary_size, len(self.chosen)),
+            initializer=keras.initializers.RandomNormal(0.1, self.seed),
+        )
+
+    def choose(self, logits: Any, training: bool) -> Any:
+        """One source token's embedding for each row of logits."""
+        if training:
+            noise = keras.random.uniform(
+                ops.shape(logits), 1e-6, 1.0, logits.dtype, self.generator
+            )
+            logits = logits - ops.log(1e-6 - ops.log(noise))
+        best = ops.argmax(logits, axis=-1)
+        if not training:
+            return self.source_rows(ops.take(self.chosen, best))
+        drawn = ops.one_hot(best, len(self.chosen), dtype=logits.dtype)
+        soft = ops.softmax(logits / self.temperature, axis=-1)
+        drawn = drawn + soft - ops.stop_gradient(soft)
+        return ops.matmul(drawn, self.source_rows(self.chosen))
+
+    def call(self, tokens: Any, training: bool = False) -> Any:
+        theta = ops.cast(self.theta, self.compute_dtype)
+        if self.context == 1:
+            # One draw for all places of a token: fewer, and they agree.
+            table = self.choose(theta[0], training)
+            return ops.take(table, tokens, axis=0)
+        side = self.context // 2
+        length = ops.shape(tokens)[1]
+        logits = 0.0
+        for index in range(self.context):
+            # At the ends of the sample its first and last token stand in.
+            places = ops.clip(ops.arange(length) + index - side, 0, length - 1)
+            neighbours = ops.take(tokens, places, axis=1)
+            logits = logits + ops.take(theta[index], neighbours, axis=0)
+        return self.choose(logits, training)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "context": self.context,
+            "temperature": self.temperature,
+        }
+
+
+@serializable
+class DenseCombination(CandidateProgram):
+    """Target embeddings as combinations of all candidates: `V_T = Theta V_S`.
+
+    Example:
+
+    ```python
+    # Twenty amino acids and a mask, out of 1,000 English word pieces.
+    tokens = keras_reprogram.inputs.DenseCombination(vocabulary_size=21)
+    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(tokens)
+    ```
+
+    Args:
+        vocabulary_size: Number of target tokens, `T`.
+        candidates: Source tokens that may be used, as a list; or how many
+            are drawn: the table holds `T * candidates` numbers.
+        seed: Integer seed of the candidates and of the start: each target
+            token starts as one source token.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - [ReprogBERT](https://arxiv.org/abs/2210.07144)
+    """
+
+    def add_variables(self) -> None:
+        super().add_variables()
+        start = draw(len(self.chosen), self.vocabulary_size, self.seed)
+        theta = np.zeros((self.vocabulary_size, len(self.chosen)), "float32")
+        theta[np.arange(self.vocabulary_size), start] = 1.0
+        self.theta = self.add_weight(
+            name="theta",
+            shape=theta.shape,
+            initializer=lambda shape, dtype: ops.cast(theta, dtype),
+        )
+
+    def table(self, training: bool) -> Any:
+        theta = ops.cast(self.theta, self.compute_dtype)
+        return ops.matmul(theta, self.source_rows(self.chosen))
+
+
+def check_seed(seed: Any) -> int:
+    value = integer(seed)
+    if value is None or value < 0:
+        raise ValueError(
+            f"`seed` must be an integer of at least 0. Received: seed={seed!r}"
+        )
+    return value
+
+
+def draw(size: int, count: int, seed: int) -> np.ndarray:
+    """Different numbers below `size`, or repeated ones where too few."""
+    generator = np.random.default_rng(seed)
+    drawn = generator.choice(size, count, replace=count > size)
+    return drawn.astype("int32")
+
+
+def get(identifier: int | dict | TokenProgram) -> TokenProgram:
+    """Returns a token program from its config or itself."""
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, TokenProgram):
+        return identifier
+    raise ValueError(
+        "`tokens` must be a `keras_reprogram.inputs.TokenProgram`, such as "
+        f"`SourceTokens()` or `SparseCombination(100)`. Received: "
+        f"tokens={identifier!r}"
+    )

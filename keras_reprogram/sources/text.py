@@ -1,0 +1,235 @@
+"""Text models that take embeddings where they took tokens."""
+
+import itertools
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_reprogram.configurable import serializable
+
+READOUTS = ("sequence", "mean", "first", "last", "pooled", "logits")
+
+
+@serializable
+class TextSource(keras.Model):
+    """A KerasHub text model, cut after its token embedding.
+
+    ```
+    (embeddings, padding mask) -> transformer -> readout
+    ```
+
+    The source's tokens are left behind but for their embeddings: a program
+    may then say what no word says. All weights are the model's own.
+
+    Example:
+
+    ```python
+    backbone = keras_hub.models.BertBackbone(
+        vocabulary_size=50,
+        num_layers=1,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=16,
+        max_sequence_length=32,
+    )  # stands for a pretrained one
+    source = keras_reprogram.sources.TextSource(backbone, readout="mean")
+    features = source(
+        {
+            "embeddings": np.random.rand(2, 10, 8),
+            "padding_mask": np.ones((2, 10), "int32"),
+        }
+    )
+    features.shape  # (2, 8)
+    ```
+
+    Args:
+        model: A KerasHub text backbone with one token embedding, such as
+            BERT, RoBERTa, DistilBERT, GPT-2, OPT, Llama, Qwen or Gemma; for
+            `readout="logits"`, a task of one: a text classifier, a masked or
+            a causal language model.
+        readout: What is returned: the hidden states of the whole
+            `"sequence"`; their `"mean"` over the steps that are no padding;
+            that of the `"first"` or the `"last"` such step; the `"pooled"`
+            output, where the model has one; or the task's `"logits"`, of
+            classes or, at every step, of the vocabulary.
+        **kwargs: Keyword arguments of `keras.Model`.
+
+    Call arguments:
+        inputs: A dictionary of `"embeddings"`, `(batch, length, width)`, and
+            `"padding_mask"`, `(batch, length)`, 1 for a step and 0 for
+            padding.
+
+    Returns:
+        A tensor `(batch, features)`, or `(batch, length, features)`.
+
+    Raises:
+        ValueError: If the model cannot be cut, or has no such readout.
+    """
+
+    def __init__(
+        self, model: keras.Model, readout: str = "mean", **kwargs: Any
+    ) -> None:
+        if readout not in READOUTS:
+            raise ValueError(
+                f"`readout` must be one of {READOUTS}. Received: "
+                f"readout={readout!r}"
+            )
+        table, body = cut(backbone_of(model))
+
+        # === Functional Model ===
+        embeddings = keras.Input(
+            (None, table.output_dim), name="embeddings", dtype="float32"
+        )
+        padding_mask = keras.Input((None,), name="padding_mask", dtype="int32")
+        hidden = body([embeddings, padding_mask])
+        if readout == "logits":
+            outputs = logits(model, hidden, padding_mask)
+        else:
+            outputs = Readout(readout)(hidden, padding_mask)
+        inputs = {"embeddings": embeddings, "padding_mask": padding_mask}
+        super().__init__(inputs, outputs, **kwargs)
+
+        # === Config ===
+        self.model = model
+        self.readout = readout
+        self.table = table
+
+    @property
+    def token_embeddings(self) -> keras.Variable:
+        """The embeddings of the source's tokens, `[vocabulary, width]`."""
+        return self.table.embeddings
+
+    @property
+    def longest(self) -> int | None:
+        """Most steps that the model has positions for; `None` for any."""
+        return getattr(backbone_of(self.model), "max_sequence_length", None)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "model": keras.saving.serialize_keras_object(self.model),
+            "readout": self.readout,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict | None = None
+    ) -> "TextSource":
+        model = keras.saving.deserialize_keras_object(
+            config.pop("model"), custom_objects=custom_objects
+        )
+        return cls(model, **config)
+
+
+def cut(backbone: keras.Model) -> tuple[Any, keras.Model]:
+    """Cuts a backbone after its token embedding.
+
+    Returns:
+        The layer that holds the token embeddings, and a model from
+        embeddings and padding mask to what the backbone returns.
+    """
+    table = getattr(backbone, "token_embedding", None)
+    inputs = getattr(backbone, "input", None)
+    if table is None or not isinstance(inputs, dict):
+        raise ValueError(
+            "`model` must be a text backbone of KerasHub with one token "
+            "embedding, or a task of one. Received: "
+            f"{type(backbone).__name__}"
+        )
+    first = next(
+        layer
+        for layer in backbone.layers
+        if layer is table or getattr(layer, "token_embedding", None) is table
+    )
+    others = {
+        name: tensor
+        for name, tensor in inputs.items()
+        if name not in ("token_ids", "padding_mask")
+    }
+    masks = [inputs["padding_mask"]] if "padding_mask" in inputs else []
+    rest = keras.Model(
+        [first.output, *masks, *others.values()], backbone.output
+    )
+
+    embeddings = keras.Input((None, table.output_dim))
+    padding_mask = keras.Input((None,), dtype="int32")
+    start = embeddings
+    if first is not table:
+        # One layer for tokens and positions: its second half is added here.
+        start = embeddings + first.position_embedding(embeddings)
+    zeros = ops.zeros_like(padding_mask)
+    outputs = rest(
+        [start, *[padding_mask] * len(masks), *[zeros] * len(others)]
+    )
+    return table, keras.Model([embeddings, padding_mask], outputs)
+
+
+def logits(model: keras.Model, hidden: Any, padding_mask: Any) -> Any:
+    """What a task's head makes of its backbone's outputs."""
+    head = getattr(model, "masked_lm_head", None)
+    if head is not None:
+        # The head asks for positions: all of them.
+        steps = ops.ones_like(padding_mask)
+        hidden = keras.tree.flatten(hidden)[-1]
+        return head(hidden, ops.cumsum(steps, axis=1) - 1)
+    backbone = backbone_of(model)
+    for node in itertools.chain(*model._nodes_by_depth.values()):
+        if node.operation is backbone is not model:
+            rest = keras.Model(node.output_tensors, model.output)
+            return rest(keras.tree.flatten(hidden))
+    raise ValueError(
+        '`readout="logits"` needs a task of KerasHub with a head: a text '
+        "classifier, or a masked or causal language model. Received: "
+        f"{type(model).__name__}"
+    )
+
+
+def backbone_of(model: keras.Model) -> keras.Model:
+    return getattr(model, "backbone", model)
+
+
+@serializable
+class Readout(keras.layers.Layer):
+    """Reads one vector, or all of them, from a sequence of hidden states.
+
+    Args:
+        kind: As `TextSource`'s `readout`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def call(self, hidden: Any, padding_mask: Any) -> Any:
+        if self.kind == "pooled":
+            if not isinstance(hidden, dict):
+                raise ValueError(
+                    '`readout="pooled"` needs a model with a pooled output, '
+                    'such as BERT: use "mean" or "last". Received: a model '
+                    "with one output"
+                )
+            return hidden["pooled_output"]
+        if isinstance(hidden, dict):
+            hidden = hidden["sequence_output"]
+        if self.kind == "sequence":
+            return hidden
+        steps = ops.arange(ops.shape(padding_mask)[1])
+        there = ops.cast(padding_mask, "bool")
+        if self.kind == "mean":
+            weights = ops.cast(there, "float32")
+            total = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1.0)
+            weights = ops.cast(weights / total, hidden.dtype)
+        else:
+            if self.kind == "first":
+                chosen = ops.argmax(ops.cast(there, "int32"), axis=1)
+            else:
+                chosen = ops.max(ops.where(there, steps, 0), axis=1)
+            weights = ops.one_hot(
+                chosen, ops.shape(padding_mask)[1], dtype=hidden.dtype
+            )
+        return ops.squeeze(ops.matmul(weights[:, None], hidden), axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kind": self.kind}

@@ -1,0 +1,174 @@
+import keras
+import keras_hub
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram.sources import FrozenSource
+from keras_reprogram.sources import TextSource
+
+models = keras_hub.models
+ENCODER = dict(
+    vocabulary_size=20,
+    num_layers=1,
+    num_heads=2,
+    hidden_dim=8,
+    intermediate_dim=16,
+    max_sequence_length=12,
+)
+DECODER = dict(
+    vocabulary_size=20,
+    num_layers=1,
+    num_query_heads=2,
+    num_key_value_heads=1,
+    hidden_dim=8,
+    intermediate_dim=16,
+)
+BACKBONES = {
+    "BertBackbone": ENCODER,
+    "RobertaBackbone": ENCODER,
+    "DistilBertBackbone": ENCODER,
+    "AlbertBackbone": dict(ENCODER, embedding_dim=4),
+    "DebertaV3Backbone": dict(ENCODER, bucket_size=8),
+    "FNetBackbone": {k: v for k, v in ENCODER.items() if k != "num_heads"},
+    "GPT2Backbone": ENCODER,
+    "OPTBackbone": ENCODER,
+    "LlamaBackbone": DECODER,
+    "Qwen3Backbone": dict(DECODER, head_dim=4),
+    "GemmaBackbone": dict(DECODER, head_dim=4),
+}
+TOKENS = np.array([[3, 4, 5, 6, 7], [8, 9, 2, 0, 0], [1, 2, 0, 0, 0]], "int32")
+MASK = (TOKENS > 0).astype("int32")
+
+
+def backbone(name):
+    keras.utils.set_random_seed(0)
+    return getattr(models, name)(**BACKBONES[name])
+
+
+def whole(model):
+    """What the model itself returns for the tokens."""
+    inputs = {
+        "token_ids": TOKENS,
+        "padding_mask": MASK,
+        "segment_ids": np.zeros_like(TOKENS),
+    }
+    outputs = model({name: inputs[name] for name in model.input})
+    outputs = {"out": outputs} if not isinstance(outputs, dict) else outputs
+    return {
+        name: ops.convert_to_numpy(value) for name, value in outputs.items()
+    }
+
+
+def embedded(source, mask=MASK):
+    table = ops.convert_to_numpy(source.token_embeddings.value)
+    return {"embeddings": table[TOKENS], "padding_mask": mask}
+
+
+def outputs(source):
+    return ops.convert_to_numpy(source(embedded(source), training=False))
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_the_embeddings_of_tokens_give_what_the_tokens_give(name):
+    model = backbone(name)
+    expected = whole(model)
+    expected = expected.get("sequence_output", expected.get("out"))
+    source = TextSource(model, "sequence")
+    np.testing.assert_allclose(outputs(source), expected, atol=1e-5)
+    assert len(source.weights) == len(model.weights)
+
+
+@pytest.mark.parametrize(
+    "readout, read",
+    [
+        ("mean", lambda hidden, length: hidden[:length].mean(axis=0)),
+        ("first", lambda hidden, length: hidden[0]),
+        ("last", lambda hidden, length: hidden[length - 1]),
+    ],
+)
+def test_padding_is_not_read(readout, read):
+    model = backbone("GPT2Backbone")
+    hidden = whole(model)["out"]
+    expected = [read(*pair) for pair in zip(hidden, MASK.sum(axis=1))]
+    np.testing.assert_allclose(
+        outputs(TextSource(model, readout)), expected, atol=1e-5
+    )
+
+
+def test_a_pooled_output_is_the_models_own():
+    model = backbone("BertBackbone")
+    np.testing.assert_allclose(
+        outputs(TextSource(model, "pooled")),
+        whole(model)["pooled_output"],
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: models.BertTextClassifier(backbone("BertBackbone"), 3),
+        lambda: models.RobertaTextClassifier(backbone("RobertaBackbone"), 3),
+        lambda: models.GPT2CausalLM(backbone("GPT2Backbone")),
+        lambda: models.GemmaCausalLM(backbone("GemmaBackbone")),
+    ],
+)
+def test_the_logits_of_a_task_are_its_own(make):
+    task = make()
+    expected = whole(task)["out"]
+    source = TextSource(task, "logits")
+    np.testing.assert_allclose(outputs(source), expected, atol=1e-4)
+    frozen = FrozenSource(source)
+    assert frozen.trainable_weights == []
+
+
+@pytest.mark.parametrize(
+    "task, name",
+    [
+        ("BertMaskedLM", "BertBackbone"),
+        ("RobertaMaskedLM", "RobertaBackbone"),
+    ],
+)
+def test_a_masked_language_model_answers_at_every_step(task, name):
+    model = getattr(models, task)(backbone(name))
+    inputs = {
+        "token_ids": TOKENS,
+        "padding_mask": MASK,
+        "segment_ids": np.zeros_like(TOKENS),
+        "mask_positions": np.tile(np.arange(5, dtype="int32"), (3, 1)),
+    }
+    expected = model({name: inputs[name] for name in model.input})
+    np.testing.assert_allclose(
+        outputs(TextSource(model, "logits")),
+        ops.convert_to_numpy(expected),
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("readout", ["mean", "logits"])
+def test_a_source_survives_its_file(tmp_path, readout):
+    task = models.GPT2CausalLM(backbone("GPT2Backbone"))
+    source = TextSource(task, readout)
+    source.save(tmp_path / "source.keras")
+    copy = keras.models.load_model(tmp_path / "source.keras")
+    np.testing.assert_allclose(outputs(copy), outputs(source), atol=1e-6)
+
+
+def test_the_longest_sequence_is_that_of_the_positions():
+    assert TextSource(backbone("BertBackbone")).longest == 12
+    assert TextSource(backbone("LlamaBackbone")).longest is None
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TextSource(backbone("BertBackbone"), "middle"),
+        lambda: TextSource(backbone("BertBackbone"), "logits"),
+        lambda: TextSource(backbone("GPT2Backbone"), "pooled"),
+        lambda: TextSource(keras.Sequential([keras.Input((4,))])),
+    ],
+)
+def test_what_cannot_be_cut_or_read_is_a_value_error(make):
+    with pytest.raises(ValueError, match="Received: "):
+        make()
