@@ -11,6 +11,7 @@ last epoch on samples that nothing else has seen. Finished runs are kept in
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 import os
@@ -25,6 +26,7 @@ import keras_hub
 import numpy as np
 
 import keras_reprogram
+from keras_reprogram import sources
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import Pad
@@ -39,6 +41,7 @@ import solar_cells  # noqa: E402
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 BATCH_SIZE = 32
+LONGER = 3  # times as many epochs
 RATE, RATE_OF_FIXED_MAPS, RATE_OF_FINE_TUNING = 2e-3, 1e-2, 1e-4
 
 
@@ -139,14 +142,21 @@ BASELINES = (
     "fine-tuning",
     "from scratch",
 )
-ROWS = (*BASELINES, "little data", *MAPS)
+# The recipe for little data: the source of each, and how long it is trained.
+RECIPES = {
+    "little data": (lambda classifier: classifier, 1),
+    "little data, features": (sources.features, 1),
+    "little data, features, longer": (sources.features, LONGER),
+}
+LONG = "fine-tuning, longer"
+ROWS = (*BASELINES, LONG, *RECIPES, *MAPS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--canvas", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", nargs="+", default=list(DATA))
     parser.add_argument("--rows", nargs="+", default=list(ROWS))
     parser.add_argument("--preset")
@@ -156,7 +166,7 @@ def main() -> None:
     path = options.output / "vision.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
     done = {(row["method"], row["data"], row["seed"]) for row in rows}
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         for data in options.data:
             train, test = split(data, seed)
             for method in options.rows:
@@ -168,7 +178,6 @@ def main() -> None:
                 print(json.dumps(row), flush=True)
                 rows.append(row)
                 write(rows, options, path)
-                keras.backend.clear_session()
     report(rows, options.output)
 
 
@@ -190,6 +199,12 @@ def write(rows: list[dict], options, path: pathlib.Path) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
+@functools.cache
+def load_source(preset: str | None) -> keras_hub.models.ImageClassifier:
+    """One frozen source for all runs."""
+    return common.load_classifier(preset)
+
+
 def split(data: str, seed: int):
     """Training and test samples of a seed; by blocks, where there are some."""
     load, train, test = DATA[data]
@@ -203,7 +218,7 @@ def split(data: str, seed: int):
 
 
 def run(method: str, train, test, options) -> dict:
-    classifier = common.load_classifier(options.preset)
+    classifier = load_source(options.preset)
     classes = int(train[1].max()) + 1
     shapes = {
         "target_shape": train[0].shape[1:],
@@ -212,19 +227,24 @@ def run(method: str, train, test, options) -> dict:
     if method == "linear probe":
         return probe(classifier, shapes, train, test, classes)
     if method == "probe of features":
-        return probe(features_of(classifier), shapes, train, test, classes)
+        source = sources.features(classifier)
+        return probe(source, shapes, train, test, classes)
     if method == "from scratch":
         model = common.untrained(classifier, *shapes.values(), classes)
         return trained(model, train, test, options.epochs, RATE)
-    if method == "fine-tuning":
-        return fine_tuned(classifier, shapes, train, test, classes, options)
-    if method == "little data":
+    if method in ("fine-tuning", LONG):
+        epochs = options.epochs * (LONGER if method == LONG else 1)
+        return fine_tuned(
+            classifier, shapes, train, test, classes, options.preset, epochs
+        )
+    if method in RECIPES:
+        source, longer = RECIPES[method]
         model = keras_reprogram.recipes.little_data(
-            classifier,
+            source(classifier),
             classes,
             InputReprogrammer(**shapes, augmentation=RandomShift()),
         )
-        return trained(model, train, test, options.epochs, None)
+        return trained(model, train, test, longer * options.epochs, None)
     name, mapping = MAPS[method]
     model = keras_reprogram.ReprogrammedModel(
         classifier,
@@ -233,14 +253,6 @@ def run(method: str, train, test, options) -> dict:
     )
     rate = RATE if mapping == "linear" else RATE_OF_FIXED_MAPS
     return trained(model, train, test, options.epochs, rate, name == "EVP")
-
-
-def features_of(classifier: keras_hub.models.ImageClassifier) -> keras.Model:
-    """The source without its last layer, with the same scaling."""
-    head = classifier.output_dense
-    features = keras.Model(classifier.input, head.input)
-    features.preprocessor = classifier.preprocessor
-    return features
 
 
 def probe(source, shapes, train, test, classes) -> dict:
@@ -254,7 +266,9 @@ def probe(source, shapes, train, test, classes) -> dict:
     }
 
 
-def fine_tuned(classifier, shapes, train, test, classes, options) -> dict:
+def fine_tuned(
+    classifier, shapes, train, test, classes, preset, epochs
+) -> dict:
     """All weights, from the linear probe on; normalisation as it was."""
     plain = keras_reprogram.ReprogrammedModel(
         classifier,
@@ -262,13 +276,13 @@ def fine_tuned(classifier, shapes, train, test, classes, options) -> dict:
         keras_reprogram.LabelMapper(classes),
     )
     plain.adapt(*train, verbose=0)
-    network = common.load_classifier(options.preset)
+    network = common.load_classifier(preset)
     head = keras.layers.Dense(classes)
     samples = keras.Input(shapes["target_shape"])
     logits = InferenceMode(network)(plain.input_reprogrammer(samples))
     model = keras.Model(samples, head(logits))
     head.set_weights(plain.label_mapper.get_weights()[:2])
-    return trained(model, train, test, options.epochs, RATE_OF_FINE_TUNING)
+    return trained(model, train, test, epochs, RATE_OF_FINE_TUNING)
 
 
 class InferenceMode(keras.layers.Layer):

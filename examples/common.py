@@ -125,6 +125,11 @@ def untrained(
         target_shape, source_shape, program=None, scale=2 / 255, offset=-1
     )
     backbone = classifier.backbone.from_config(classifier.backbone.get_config())
+    for layer in backbone._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # A few hundred steps are too few for the momentum of long runs:
+            # the statistics of inference would still be those of the start.
+            layer.momentum = 0.9
     network = keras_hub.models.ImageClassifier(backbone, num_classes)
     inputs = keras.Input(target_shape)
     return keras.Model(inputs, network(reprogrammer(inputs)))

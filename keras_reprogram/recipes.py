@@ -13,7 +13,7 @@ def little_data(
     source: keras.Model,
     num_classes: int,
     input_reprogrammer: InputReprogrammer | None = None,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 3e-3,
 ) -> ReprogrammedModel:
     """A model for a few hundred labelled samples, compiled.
 

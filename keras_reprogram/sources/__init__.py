@@ -1,10 +1,12 @@
 """What the library must know of a source."""
 
+from keras_reprogram.sources.features import features
 from keras_reprogram.sources.fingerprint import differences
 from keras_reprogram.sources.fingerprint import fingerprint
 from keras_reprogram.sources.frozen_source import FrozenSource
 from keras_reprogram.sources.inspection import SourceSpecification
 from keras_reprogram.sources.inspection import inspect_source
+from keras_reprogram.sources.minilm import minilm_preset
 from keras_reprogram.sources.packaged import efficientnet_lite0_preset
 from keras_reprogram.sources.text import TextSource
 from keras_reprogram.sources.zero_shot import embed_texts
@@ -17,7 +19,9 @@ __all__ = [
     "differences",
     "efficientnet_lite0_preset",
     "embed_texts",
+    "features",
     "fingerprint",
     "inspect_source",
+    "minilm_preset",
     "zero_shot_classifier",
 ]

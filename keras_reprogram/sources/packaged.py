@@ -8,10 +8,10 @@ import json
 import os
 import pathlib
 import pickle
-import shutil
-import tempfile
 
 import numpy as np
+
+from keras_reprogram.sources import cache
 
 CHECKPOINT_SHA256 = (
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -50,10 +50,7 @@ def efficientnet_lite0_preset(
     References:
         - [EfficientNet](https://arxiv.org/abs/1905.11946)
     """
-    if cache_directory is None:
-        home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        cache_directory = pathlib.Path(home).expanduser() / "keras-reprogram"
-    preset = pathlib.Path(cache_directory) / "efficientnet_lite0"
+    preset = cache.directory(cache_directory) / "efficientnet_lite0"
     if not preset.exists():
         write_preset(preset, read_checkpoint(checkpoint_path()))
     return str(preset)
@@ -150,17 +147,9 @@ def write_preset(
             "classifier": "classifier",
         },
     }
-    preset.parent.mkdir(parents=True, exist_ok=True)
-    partial = pathlib.Path(tempfile.mkdtemp(dir=preset.parent))
-    try:
+    with cache.written_whole(preset) as partial:
         save_file(rename_to_timm(checkpoint), partial / "model.safetensors")
         (partial / "config.json").write_text(json.dumps(config, indent=2))
-        os.replace(partial, preset)
-    except OSError:
-        # Another process may have written the same preset meanwhile.
-        shutil.rmtree(partial, ignore_errors=True)
-        if not preset.exists():
-            raise
 
 
 def rename_to_timm(
