@@ -29,6 +29,7 @@ from keras_reprogram.inputs.regions import Patch
 from keras_reprogram.inputs.regions import Region
 from keras_reprogram.inputs.scaled_pad import ScaledPad
 from keras_reprogram.inputs.sparse_combination import SparseCombination
+from keras_reprogram.inputs.token_patches import TokenPatches
 from keras_reprogram.inputs.token_programs import DenseCombination
 from keras_reprogram.inputs.token_programs import FreeEmbeddings
 from keras_reprogram.inputs.token_programs import SourceTokens
@@ -67,6 +68,7 @@ __all__ = [
     "SourceTokens",
     "SparseCombination",
     "Tile",
+    "TokenPatches",
     "TokenProgram",
     "TokenRemapping",
     "TokenReprogrammer",

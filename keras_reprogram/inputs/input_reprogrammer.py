@@ -128,6 +128,13 @@ class InputReprogrammer(InputEnd):
                 f"`data_format` must be one of {DATA_FORMATS}. Received: "
                 f"data_format={data_format!r}"
             )
+        if self.placement.reads_tokens:
+            self.sample_dtype = "int32"
+            if self.normalize_first:
+                raise ValueError(
+                    "Tokens are not values that could be normalised first. "
+                    "Received: normalize_first=True"
+                )
         if clip and value_range is None:
             raise ValueError(
                 "`clip=True` needs a `value_range` to clip to. Received: "
@@ -187,6 +194,9 @@ class InputReprogrammer(InputEnd):
         if self.built:
             self.fold_scaling()
 
+    def check_values(self, samples: np.ndarray) -> None:
+        self.placement.check_values(samples)
+
     def build(self, input_shape: Shape) -> None:
         if self.source_shape is None:
             raise ValueError(
@@ -229,10 +239,9 @@ class InputReprogrammer(InputEnd):
     def call(self, inputs: Any, training: bool = False) -> Any:
         if self.augmentation is not None:
             inputs = self.augmentation(inputs, training=training)
-        canvas = ops.cast(inputs, self.compute_dtype)
-        if self.value_range is not None:
-            low, high = self.value_range
-            canvas = (canvas - low) / (high - low)
+        canvas = inputs
+        if not self.placement.reads_tokens:
+            canvas = self.in_unit_range(inputs)
         if self.normalize_first:
             canvas = self.normalize(canvas)
         canvas = self.placement.place(canvas, self.source_shape, self.axes)
@@ -250,6 +259,13 @@ class InputReprogrammer(InputEnd):
         if not self.normalize_first:
             canvas = self.normalize(canvas)
         return canvas
+
+    def in_unit_range(self, samples: Any) -> Any:
+        samples = ops.cast(samples, self.compute_dtype)
+        if self.value_range is None:
+            return samples
+        low, high = self.value_range
+        return (samples - low) / (high - low)
 
     def broadcast(self, canvas: Any) -> Any:
         """Repeats a grey channel for a source of several channels."""

@@ -19,6 +19,7 @@ from keras_reprogram.inputs.programs import UniversalProgram
 from keras_reprogram.inputs.regions import Frame
 from keras_reprogram.inputs.regions import Patch
 from keras_reprogram.inputs.scaled_pad import ScaledPad
+from keras_reprogram.inputs.token_patches import TokenPatches
 
 
 def adversarial_reprogramming(**kwargs: Any) -> InputReprogrammer:
@@ -234,4 +235,25 @@ def overlaid_table(
     """
     return InputReprogrammer(
         placement=Mosaic(inner_size), program="everywhere", **kwargs
+    )
+
+
+def rendered_tokens(
+    vocabulary_size: int, patch_size: int = 16, **kwargs: Any
+) -> InputReprogrammer:
+    """Neekhara et al. 2022: a sequence of tokens as a picture.
+
+    Args:
+        vocabulary_size: Number of tokens.
+        patch_size: Height and width of a token's patch in pixels.
+        **kwargs: Arguments of `InputReprogrammer`; `target_shape=(length,)`
+            among them.
+
+    References:
+        - [Cross-modal Adversarial Reprogramming](https://arxiv.org/abs/2102.07325)
+    """
+    return InputReprogrammer(
+        placement=TokenPatches(vocabulary_size, patch_size),
+        program=None,
+        **kwargs,
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 from typing import Any
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -24,7 +25,13 @@ class Placement(Configurable):
 
     A placement is written for any number of spatial axes; an `Axes` says
     where they are. Values outside the sample are zero.
+
+    Attributes:
+        reads_tokens: Whether samples are integers that name something, and
+            no values in a range.
     """
+
+    reads_tokens: ClassVar[bool] = False
 
     def check(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
@@ -66,6 +73,9 @@ class Placement(Configurable):
     def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
         """Places a batch of samples; the channels stay what they are."""
         raise NotImplementedError
+
+    def check_values(self, samples: np.ndarray) -> None:
+        """Raises a `ValueError` if samples hold what cannot be placed."""
 
     def reveal(self, program: Any, canvas_shape: Shape, axes: Axes) -> Any:
         """What is seen of the program, where the data may move over it."""
