@@ -5,17 +5,23 @@ from keras_reprogram.sources.fingerprint import fingerprint
 from keras_reprogram.sources.frozen_source import FrozenSource
 from keras_reprogram.sources.inspection import SourceSpecification
 from keras_reprogram.sources.inspection import inspect_source
+from keras_reprogram.sources.log_mel_spectrogram import LogMelSpectrogram
+from keras_reprogram.sources.musicnn import MUSIC_TAGS
+from keras_reprogram.sources.musicnn import musicnn_tagger
 from keras_reprogram.sources.packaged import efficientnet_lite0_preset
 from keras_reprogram.sources.zero_shot import embed_texts
 from keras_reprogram.sources.zero_shot import zero_shot_classifier
 
 __all__ = [
     "FrozenSource",
+    "LogMelSpectrogram",
+    "MUSIC_TAGS",
     "SourceSpecification",
     "differences",
     "efficientnet_lite0_preset",
     "embed_texts",
     "fingerprint",
     "inspect_source",
+    "musicnn_tagger",
     "zero_shot_classifier",
 ]
