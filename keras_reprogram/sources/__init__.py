@@ -1,5 +1,6 @@
 """What the library must know of a source."""
 
+from keras_reprogram.sources.attention_rnn import speech_attention_rnn
 from keras_reprogram.sources.fingerprint import differences
 from keras_reprogram.sources.fingerprint import fingerprint
 from keras_reprogram.sources.frozen_source import FrozenSource
@@ -23,5 +24,6 @@ __all__ = [
     "fingerprint",
     "inspect_source",
     "musicnn_tagger",
+    "speech_attention_rnn",
     "zero_shot_classifier",
 ]

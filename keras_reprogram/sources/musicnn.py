@@ -154,7 +154,10 @@ def network(
 
     # === Front end ===
     inputs = keras.Input((samples,), name="waveform", dtype=dtype)
-    x = LogMelSpectrogram(stride=STRIDE, dtype=dtype)(inputs)
+    spectrogram = LogMelSpectrogram(
+        stride=STRIDE, name="log_mel_spectrogram", dtype=dtype
+    )
+    x = spectrogram(inputs)
     x = normalization()(ops.expand_dims(x, -1))
     timbre = [heard(x, 204, (7, height)) for height in (38, 67)]
     rhythm = [heard(x, 51, (length, 1)) for length in (128, 64, 32)]
