@@ -81,7 +81,7 @@ def speech_attention_rnn(
         return layer("Bidirectional", recurrent)(x)
 
     # === Functional Model ===
-    inputs = keras.Input((samples,), name="waveform", dtype=dtype)
+    inputs = keras.Input((samples,), name="waveform")
     x = LogMelSpectrogram(
         sampling_rate,
         FFT_LENGTH,

@@ -72,6 +72,8 @@ class LogMelSpectrogram(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        # A waveform of less than float32 is noise in its quiet bands.
+        self.autocast = False
         self.sampling_rate = positive_integer("sampling_rate", sampling_rate)
         self.fft_length = positive_integer("fft_length", fft_length)
         self.stride = positive_integer("stride", stride)

@@ -153,7 +153,7 @@ def network(
         return normalization()(x)
 
     # === Front end ===
-    inputs = keras.Input((samples,), name="waveform", dtype=dtype)
+    inputs = keras.Input((samples,), name="waveform")
     spectrogram = LogMelSpectrogram(
         stride=STRIDE, name="log_mel_spectrogram", dtype=dtype
     )

@@ -8,6 +8,7 @@ from keras import ops
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import methods
+from keras_reprogram.labels import SimilarityMapping
 
 SAMPLES, STEPS = 256, 32
 
@@ -44,11 +45,20 @@ def slow_and_fast():
     return series.astype("float32"), labels
 
 
-def trained(source, series, labels, epochs=30, **kwargs):
+def trained(
+    source,
+    series,
+    labels,
+    epochs=30,
+    mapping="identity",
+    unfrozen=(),
+    **kwargs,
+):
     model = ReprogrammedModel(
         source,
         methods.voice2series(target_shape=series.shape[1:], seed=0, **kwargs),
-        LabelMapper(2, "identity", sources_per_target=3),
+        LabelMapper(2, mapping, sources_per_target=3),
+        unfrozen=unfrozen,
     )
     model.compile(
         keras.optimizers.Adam(0.05),
@@ -124,6 +134,32 @@ def test_a_series_longer_than_the_waveform_and_one_of_several_channels(
     canvas = ops.convert_to_numpy(model.input_reprogrammer(channels))
     np.testing.assert_array_equal(
         canvas[:, 96:160], np.concatenate([series, -series], axis=1)
+    )
+
+
+def test_it_learns_together_with_the_last_layer_and_a_similarity_map(
+    slow_and_fast, tmp_path
+):
+    series, labels = slow_and_fast
+    source = hearing()
+    before = source.get_weights()
+    model = trained(
+        source,
+        series,
+        labels,
+        mapping=SimilarityMapping(),
+        unfrozen=1,
+        copies=3,
+        regularization=1e-3,
+    )
+    assert accuracy(model, series, labels) >= 0.95
+    waves, energies = source.get_weights()
+    np.testing.assert_array_equal(waves, before[0])
+    assert (energies != before[1]).any()
+    model.save(tmp_path / "model.keras")
+    copy = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        copy.predict(series, verbose=0), model.predict(series, verbose=0)
     )
 
 

@@ -56,6 +56,18 @@ def test_musicnn_takes_any_length_and_gives_probabilities_on_request():
 
 
 @needs_musicnn
+def test_musicnn_in_bfloat16_hears_the_waveform_in_float32():
+    sounds = waves()[:, :4000]
+    narrow = musicnn_tagger(4000, dtype="bfloat16")
+    spectrogram = narrow.get_layer("log_mel_spectrogram")
+    assert spectrogram.compute_dtype == "bfloat16"
+    outputs = ops.convert_to_numpy(ops.cast(narrow(sounds), "float32"))
+    logits = ops.convert_to_numpy(musicnn_tagger(4000)(sounds))
+    np.testing.assert_allclose(outputs, logits, atol=0.5)
+    assert (outputs.argmax(axis=1) == logits.argmax(axis=1)).all()
+
+
+@needs_musicnn
 def test_musicnn_survives_its_file(tmp_path):
     source = musicnn_tagger(2000)
     source.save(tmp_path / "source.keras")
