@@ -25,10 +25,10 @@ def speech_attention_rnn(
     """A recurrent network with attention that knows spoken commands.
 
     Two convolutions along time and two bidirectional LSTMs read a mel
-    spectrogram; a step `h_q` of their outputs `h` asks which steps matter:
+    spectrogram; of their outputs `h`, the middle one asks which others matter:
 
     ```
-    attended = sum over t of softmax_t(dense(h_q) . h_t) h_t
+    attended = sum over t of softmax_t(dense(h_middle) . h_t) h_t
     ```
 
     and dense layers name the command. The spectrogram, in decibels, is part

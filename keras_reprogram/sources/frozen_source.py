@@ -29,8 +29,9 @@ class FrozenSource(keras.layers.Layer):
     Args:
         source: A built `keras.Model` with one input and one output.
         unfrozen: Names of the layers that are trained, or the number of the
-            last layers of `source.layers` with weights. A model in the source
-            stands for all its layers. Nothing by default.
+            last layers of `source.layers` with weights. A name stands for
+            every layer of that name, a model for all its layers. Nothing by
+            default.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -71,6 +72,8 @@ class FrozenSource(keras.layers.Layer):
             variable.trainable = True
 
     def unfrozen_leaves(self) -> list[keras.layers.Layer]:
+        if not self.unfrozen:
+            return []
         return [
             leaf
             for layer in self.source._flatten_layers()
