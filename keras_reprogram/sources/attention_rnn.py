@@ -92,7 +92,9 @@ def speech_attention_rnn(
         name="log_mel_spectrogram",
         dtype=dtype,
     )(inputs)
-    x = layer("BatchNormalization")(ops.expand_dims(x, -1))
+    # Each sound by its own mean and deviation, however loud it is.
+    x = layer("LayerNormalization", axis=(1, 2), center=False, scale=False)(x)
+    x = ops.expand_dims(x, -1)
     x = ops.squeeze(along_time(along_time(x, 10), 1), -1)
     steps = both_directions(both_directions(x))
     middle = steps[:, steps.shape[1] // 2]

@@ -99,7 +99,7 @@ def test_a_missing_package_says_how_to_install_it(monkeypatch):
 
 def parameters_of_the_paper(num_classes):
     convolutions = 5 * 10 + 10 + 5 * 10 + 1
-    normalizations = 4 * (1 + 10 + 1)
+    normalizations = 4 * (10 + 1)
     recurrent = 2 * 4 * 64 * (80 + 64 + 1) + 2 * 4 * 64 * (128 + 64 + 1)
     dense = 129 * 128 + 129 * 64 + 65 * 32 + 33 * num_classes
     return convolutions + normalizations + recurrent + dense
