@@ -17,7 +17,9 @@ Score = Callable[[np.ndarray, np.ndarray], float]
 REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
-def parser(description: str, output: str) -> argparse.ArgumentParser:
+def parser(
+    description: str, output: str, preset: bool = True
+) -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -29,11 +31,12 @@ def parser(description: str, output: str) -> argparse.ArgumentParser:
     arguments.add_argument(
         "--quick", action="store_true", help="a short run, to see it work"
     )
-    arguments.add_argument(
-        "--preset",
-        help="a KerasHub image classifier preset or a local directory; "
-        "EfficientNet-Lite0 from its PyPI package if left out",
-    )
+    if preset:
+        arguments.add_argument(
+            "--preset",
+            help="a KerasHub image classifier preset or a local directory; "
+            "EfficientNet-Lite0 from its PyPI package if left out",
+        )
     return arguments
 
 
@@ -50,6 +53,7 @@ def train_and_score(
     epochs: int,
     batch_size: int,
     learning_rate: float,
+    from_logits: bool = True,
 ) -> dict[str, Any]:
     """Trains a model; its score is the last epoch's."""
     start = time.perf_counter()
@@ -58,7 +62,7 @@ def train_and_score(
         keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         ),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits),
         metrics=["accuracy"],
     )
     model.fit(*train, batch_size=batch_size, epochs=epochs)

@@ -6,6 +6,7 @@ from keras_reprogram.inputs.bases import Basis
 from keras_reprogram.inputs.bases import Cosine
 from keras_reprogram.inputs.bases import Grid
 from keras_reprogram.inputs.bases import LowRank
+from keras_reprogram.inputs.channels_in_time import ChannelsInTime
 from keras_reprogram.inputs.coordinator import CoordinatorProgram
 from keras_reprogram.inputs.image_programs import ConvolutionProgram
 from keras_reprogram.inputs.image_programs import SampleMaskedProgram
@@ -39,6 +40,7 @@ from keras_reprogram.inputs.token_reprogrammer import TokenReprogrammer
 
 __all__ = [
     "Basis",
+    "ChannelsInTime",
     "ConvolutionProgram",
     "CoordinatorProgram",
     "Cosine",

@@ -7,13 +7,17 @@ the papers, for a canvas of 224x224: pass others for another canvas.
 
 from typing import Any
 
+import keras
+
 from keras_reprogram.inputs.bases import LowRank
+from keras_reprogram.inputs.channels_in_time import ChannelsInTime
 from keras_reprogram.inputs.coordinator import CoordinatorProgram
 from keras_reprogram.inputs.image_programs import ConvolutionProgram
 from keras_reprogram.inputs.image_programs import SampleMaskedProgram
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
 from keras_reprogram.inputs.mosaic import Mosaic
 from keras_reprogram.inputs.placement import Pad
+from keras_reprogram.inputs.placement import Tile
 from keras_reprogram.inputs.programs import RandomPatchProgram
 from keras_reprogram.inputs.programs import UniversalProgram
 from keras_reprogram.inputs.regions import Frame
@@ -256,4 +260,57 @@ def rendered_tokens(
         placement=TokenPatches(vocabulary_size, patch_size),
         program=None,
         **kwargs,
+    )
+
+
+def voice2series(
+    copies: int = 1,
+    inner_size: int | None = None,
+    dropout: float = 0.4,
+    regularization: float = 0.05,
+    region: str = "outside",
+    seed: int | None = None,
+    **kwargs: Any,
+) -> InputReprogrammer:
+    """Voice2Series, Yang et al. 2021: a series in a sound, `pad(x) + M theta`.
+
+    One copy stands in the middle of the waveform, several at even distances;
+    channels are laid one after the other. The program is without bounds, has
+    dropout while it is trained and an L2 penalty. Its label map is
+    `LabelMapper(num_classes, "identity", sources_per_target=m)` with `m` the
+    number of source classes divided by that of target classes, rounded down.
+    The paper trains with Adam, a learning rate of 0.05, batches of 32 and 100
+    epochs.
+
+    Args:
+        copies: Number of copies of the series.
+        inner_size: Number of steps to which the series, its channels one
+            after the other, is resampled first: for one longer than the
+            waveform. `None` keeps its own.
+        dropout: Share of the program that is zero in a training step.
+        regularization: L2 penalty of the program: its factor before the sum
+            of squares.
+        region: Where the program is free: `"outside"` of the data as in the
+            paper, or `"everywhere"` as in its published code.
+        seed: Seed of the dropout.
+        **kwargs: Arguments of `InputReprogrammer`. `value_range` defaults to
+            `None`: values as they are, which should be near those of a
+            waveform, of -1 to 1.
+
+    References:
+        - [Voice2Series](https://arxiv.org/abs/2106.09296)
+    """
+    placement = Pad(inner_size) if copies == 1 else Tile(copies, inner_size)
+    program = UniversalProgram(
+        region,
+        squash=None,
+        initializer="glorot_uniform",
+        regularizer=keras.regularizers.L2(regularization),
+        dropout=dropout,
+        seed=seed,
+    )
+    return InputReprogrammer(
+        placement=ChannelsInTime(placement),
+        program=program,
+        **{"value_range": None, **kwargs},
     )

@@ -225,16 +225,25 @@ class Tile(Placement):
 
     Args:
         copies: Number of copies. `None` places as many as fit.
+        inner_size: Number of steps to which the series is resampled first,
+            `L`: for one longer than the source's. `None` keeps its own.
+        interpolation: `"bilinear"`, `"nearest"` or `"bicubic"`.
 
     References:
         - [Voice2Series](https://arxiv.org/abs/2106.09296)
     """
 
     copies: int | None = None
+    inner_size: int | None = None
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
+        check_interpolation(self.interpolation)
         if self.copies is not None:
             self.settle(copies=positive_integer("copies", self.copies))
+        if self.inner_size is not None:
+            steps = positive_integer("inner_size", self.inner_size)
+            self.settle(inner_size=steps)
 
     def layout(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
@@ -247,12 +256,14 @@ class Tile(Placement):
                 f"length. Received: target spatial shape={lengths}"
             )
         (length,), (canvas,) = lengths, axes.spatial_shape(canvas_shape)
+        length = self.inner_size or length
         copies = self.copies or max(canvas // length, 1)
         if copies * length > canvas:
             raise ValueError(
                 f"{copies} copies of a series of {length} steps do not fit "
-                f"in {canvas}: use fewer `copies`, or `Resize`. Received: "
-                f"copies={self.copies}"
+                f"in {canvas}: use fewer `copies`, or an `inner_size`. "
+                f"Received: copies={self.copies}, "
+                f"inner_size={self.inner_size}"
             )
         return copies, length, canvas // length // copies * length, canvas
 
@@ -270,6 +281,7 @@ class Tile(Placement):
         layout = self.layout(samples.shape[1:], canvas_shape, axes)
         copies, length, distance, canvas = layout
         (time,) = axes.spatial
+        samples = resize(samples, (length,), axes, self.interpolation)
         widths = [[0, 0] for _ in range(axes.rank + 1)]
         repeats = [1] * (axes.rank + 1)
         repeats[time + 1] = copies

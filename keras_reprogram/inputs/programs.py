@@ -94,13 +94,25 @@ class UniversalProgram(Program):
             `None` for one number a value.
         strength: Largest value of a squashed program, in units of the
             sample's range.
+        dropout: Share of the pattern's values that are zero in a training
+            step, others for every step; the rest are scaled by
+            `1 / (1 - dropout)`. At inference the pattern is whole.
+        seed: Seed of the dropout.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        canvas: The canvases, which the pattern does not depend on.
+        training: Whether the dropout is at work.
+
+    Returns:
+        A tensor of the canvas's shape, without the batch axis.
 
     References:
         - [Adversarial Reprogramming](https://arxiv.org/abs/1806.11146): tanh,
           outside the data.
         - [ILM-VP](https://arxiv.org/abs/2211.11635): sigmoid, outside.
         - [Visual Prompting](https://arxiv.org/abs/2203.17274): frame, patch.
+        - [Voice2Series](https://arxiv.org/abs/2106.09296): dropout.
     """
 
     def __init__(
@@ -111,11 +123,23 @@ class UniversalProgram(Program):
         regularizer: Any = None,
         basis: Basis | None = None,
         strength: float = 1.0,
+        dropout: float = 0.0,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.basis = get_basis(basis)
         self.strength = number("strength", strength, 0.0)
+        self.dropout = number("dropout", dropout, 0.0, 1.0)
+        if self.dropout == 1.0:
+            raise ValueError(
+                "`dropout` must be less than 1: nothing would be left to "
+                f"train. Received: dropout={dropout!r}"
+            )
+        self.seed = seed
+        self.seed_generator = None
+        if self.dropout:
+            self.seed_generator = keras.random.SeedGenerator(seed)
         self.region = regions.get(region)
         self.squash = keras.activations.get(squash)
         self.initializer = keras.initializers.get(initializer)
@@ -142,11 +166,15 @@ class UniversalProgram(Program):
         )
         self.built = True
 
-    def call(self, canvas: Any = None) -> Any:
+    def call(self, canvas: Any = None, training: bool | None = None) -> Any:
         theta = ops.cast(self.theta, self.compute_dtype)
         if self.basis is not None:
             theta = self.basis.expand(theta, self.canvas_shape, self.axes)
         values = ops.multiply(self.squash(theta), self.strength)
+        if training and self.dropout:
+            values = keras.random.dropout(
+                values, self.dropout, seed=self.seed_generator
+            )
         if self.mask is None:
             return ops.reshape(values, self.canvas_shape)
         if self.basis is not None:
@@ -168,6 +196,8 @@ class UniversalProgram(Program):
             "regularizer": keras.regularizers.serialize(self.regularizer),
             "basis": keras.saving.serialize_keras_object(self.basis),
             "strength": self.strength,
+            "dropout": self.dropout,
+            "seed": self.seed,
         }
 
 

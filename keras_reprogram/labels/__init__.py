@@ -15,6 +15,7 @@ from keras_reprogram.labels.methods import LinearMapping
 from keras_reprogram.labels.methods import Mapping
 from keras_reprogram.labels.methods import RandomMapping
 from keras_reprogram.labels.methods import StatisticsMapping
+from keras_reprogram.labels.similarity import SimilarityMapping
 
 __all__ = [
     "AttributeMapping",
@@ -29,6 +30,7 @@ __all__ = [
     "LinearMapping",
     "Mapping",
     "RandomMapping",
+    "SimilarityMapping",
     "StatisticsMapping",
     "logistic_regression",
     "mappings",

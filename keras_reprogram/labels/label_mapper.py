@@ -60,8 +60,8 @@ class LabelMapper(LabelEnd):
         mapping: A name from the table, a `keras_reprogram.labels.Mapping`, a
             matrix `[S, T]`, or a list of source classes for every target.
         sources_per_target: Source classes of a target class in the identity,
-            random, frequency and iterative maps. The target's output is
-            their mean.
+            random, frequency, iterative and similarity maps. The target's
+            output is their mean.
         from_logits: Whether the source returns logits, not probabilities.
             Left out, `ReprogrammedModel` takes it from the source, and a
             mapper used by itself expects logits. A linear map acts on the

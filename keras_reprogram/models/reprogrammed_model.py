@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -65,14 +66,19 @@ class ReprogrammedModel(keras.Model):
             source shape and the source's scaling, is taken from the source.
         label_mapper: A `LabelMapper`. Defaults to a trained linear map with
             as many target classes as the source has classes.
+        unfrozen: Names of the source's layers that are fine-tuned together
+            with the program, or the number of its last layers. None by
+            default. They are no part of a program file: save the model whole.
         **kwargs: Keyword arguments of `keras.Model`.
 
     Raises:
-        ValueError: If the source has no axis of classes, or an end does not
-            fit the source.
+        ValueError: If the source has no axis of classes, an end does not fit
+            the source, or `unfrozen` names what is not a layer of it.
 
     References:
         - [Model Reprogramming, a survey](https://arxiv.org/abs/2202.10629)
+        - [Neural model reprogramming with similarity based mapping](https://arxiv.org/abs/2110.03894):
+          together with fine-tuning, by `unfrozen`.
     """
 
     def __init__(
@@ -80,6 +86,7 @@ class ReprogrammedModel(keras.Model):
         source: keras.Model,
         input_reprogrammer: InputReprogrammer | None = None,
         label_mapper: LabelMapper | None = None,
+        unfrozen: int | Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         specification = inspect_source(source)
@@ -87,7 +94,7 @@ class ReprogrammedModel(keras.Model):
         label_mapper = label_mapper or LabelMapper(specification.num_classes)
         input_reprogrammer.complete(specification)
         label_mapper.accept(specification)
-        frozen_source = FrozenSource(source, name="frozen_source")
+        frozen_source = FrozenSource(source, unfrozen, name="frozen_source")
         input_reprogrammer.connect(frozen_source, specification.num_classes)
 
         # === Functional Model ===
@@ -319,6 +326,14 @@ class ReprogrammedModel(keras.Model):
             *self.label_mapper.learned_variables,
         ]
 
+    @property
+    def learned_variables(self) -> list[keras.Variable]:
+        """The program's variables and those of unfrozen layers."""
+        return [
+            *self.program_variables,
+            *self.frozen_source.unfrozen_variables,
+        ]
+
     def save_program(self, filepath: str | os.PathLike) -> None:
         """Writes what was learned, without the source, to one file.
 
@@ -328,7 +343,16 @@ class ReprogrammedModel(keras.Model):
 
         Args:
             filepath: Path of the file, for instance `"digits.program"`.
+
+        Raises:
+            ValueError: If layers of the source were trained too.
         """
+        if self.frozen_source.unfrozen:
+            raise ValueError(
+                "A program file does not hold the source, and this model "
+                "trains layers of it: use `model.save`. Received: a model "
+                f"with unfrozen={self.frozen_source.unfrozen}"
+            )
         self.label_mapper.check_solved()
         program_file.save(self, filepath)
 
@@ -364,6 +388,7 @@ class ReprogrammedModel(keras.Model):
             "label_mapper": keras.saving.serialize_keras_object(
                 self.label_mapper
             ),
+            "unfrozen": self.frozen_source.unfrozen,
             "name": self.name,
         }
 
@@ -377,4 +402,5 @@ class ReprogrammedModel(keras.Model):
             )
             for key in ("source", "input_reprogrammer", "label_mapper")
         }
-        return cls(**parts, name=config.get("name"))
+        unfrozen = config.get("unfrozen", ())
+        return cls(**parts, unfrozen=unfrozen, name=config.get("name"))

@@ -95,11 +95,11 @@ class RestoreBest(keras.callbacks.Callback):
             self.best, self.best_epoch = value, epoch
             self.state = [
                 ops.convert_to_numpy(variable.value)
-                for variable in self.model.program_variables
+                for variable in self.model.learned_variables
             ]
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        for variable, value in zip(self.model.program_variables, self.state):
+        for variable, value in zip(self.model.learned_variables, self.state):
             variable.assign(value)
         if self.best_epoch == 0:
             warnings.warn(

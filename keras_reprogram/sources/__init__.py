@@ -1,12 +1,16 @@
 """What the library must know of a source."""
 
+from keras_reprogram.sources.attention_rnn import speech_attention_rnn
 from keras_reprogram.sources.features import features
 from keras_reprogram.sources.fingerprint import differences
 from keras_reprogram.sources.fingerprint import fingerprint
 from keras_reprogram.sources.frozen_source import FrozenSource
 from keras_reprogram.sources.inspection import SourceSpecification
 from keras_reprogram.sources.inspection import inspect_source
+from keras_reprogram.sources.log_mel_spectrogram import LogMelSpectrogram
 from keras_reprogram.sources.minilm import minilm_preset
+from keras_reprogram.sources.musicnn import MUSIC_TAGS
+from keras_reprogram.sources.musicnn import musicnn_tagger
 from keras_reprogram.sources.packaged import efficientnet_lite0_preset
 from keras_reprogram.sources.text import TextSource
 from keras_reprogram.sources.zero_shot import embed_texts
@@ -14,6 +18,8 @@ from keras_reprogram.sources.zero_shot import zero_shot_classifier
 
 __all__ = [
     "FrozenSource",
+    "LogMelSpectrogram",
+    "MUSIC_TAGS",
     "SourceSpecification",
     "TextSource",
     "differences",
@@ -23,5 +29,7 @@ __all__ = [
     "fingerprint",
     "inspect_source",
     "minilm_preset",
+    "musicnn_tagger",
+    "speech_attention_rnn",
     "zero_shot_classifier",
 ]

@@ -1,9 +1,11 @@
-"""The pretrained model in the middle, which never learns."""
+"""The pretrained model in the middle, which never learns unasked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
 
 
@@ -12,8 +14,9 @@ class FrozenSource(keras.layers.Layer):
     """Runs a pretrained model with fixed weights, always in inference mode.
 
     Nothing in the source is trained, whatever is set on it or around it
-    later; batch normalisation uses its moving statistics and dropout is off,
-    also while the program is trained.
+    later, except for the layers in `unfrozen`. Batch normalisation uses its
+    moving statistics, which stay as they are, and dropout is off, also while
+    the program and those layers are trained.
 
     Example:
 
@@ -25,6 +28,10 @@ class FrozenSource(keras.layers.Layer):
 
     Args:
         source: A built `keras.Model` with one input and one output.
+        unfrozen: Names of the layers that are trained, or the number of the
+            last layers of `source.layers` with weights. A name stands for
+            every layer of that name, a model for all its layers. Nothing by
+            default.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -32,11 +39,24 @@ class FrozenSource(keras.layers.Layer):
 
     Returns:
         The source's output.
+
+    Raises:
+        ValueError: If `unfrozen` names what is not a layer with weights.
+
+    References:
+        - [Neural model reprogramming with similarity based mapping](https://arxiv.org/abs/2110.03894):
+          reprogramming together with fine-tuning.
     """
 
-    def __init__(self, source: keras.Model, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        source: keras.Model,
+        unfrozen: int | Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.source = source
+        self.unfrozen = names_of_layers(source, unfrozen)
         self.freeze()
 
     def freeze(self) -> None:
@@ -46,6 +66,32 @@ class FrozenSource(keras.layers.Layer):
             layer.trainable = False
         for variable in self.source.weights:
             variable.trainable = False
+        for layer in self.unfrozen_leaves():
+            layer.trainable = True
+        for variable in self.unfrozen_variables:
+            variable.trainable = True
+
+    def unfrozen_leaves(self) -> list[keras.layers.Layer]:
+        if not self.unfrozen:
+            return []
+        return [
+            leaf
+            for layer in self.source._flatten_layers()
+            if layer.name in self.unfrozen
+            for leaf in layer._flatten_layers()
+        ]
+
+    @property
+    def unfrozen_variables(self) -> list[keras.Variable]:
+        """What is trained in the source."""
+        # A layer's own list: statistics, which are never trained, are not
+        # in it.
+        found = {
+            id(variable): variable
+            for leaf in self.unfrozen_leaves()
+            for variable in leaf._trainable_variables
+        }
+        return list(found.values())
 
     # Whoever asks an outer model what it trains asks here for the source's
     # part: someone may have thawed the source in the meantime.
@@ -61,16 +107,20 @@ class FrozenSource(keras.layers.Layer):
         return super().weights
 
     def freeze_again(self) -> None:
-        if any(variable.trainable for variable in self.source.weights):
+        trained = {id(variable) for variable in self.unfrozen_variables}
+        if any(
+            variable.trainable != (id(variable) in trained)
+            for variable in self.source.weights
+        ):
             self.freeze()
 
     @property
     def trainable(self) -> bool:
-        return False
+        return bool(getattr(self, "unfrozen", ()))
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        # A model sets this on all its layers; a source stays frozen.
+        # A model sets this on all its layers; a source stays as it is.
         if hasattr(self, "source"):
             self.freeze()
 
@@ -99,9 +149,43 @@ class FrozenSource(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         source = keras.saving.serialize_keras_object(self.source)
-        return {**super().get_config(), "source": source}
+        return {
+            **super().get_config(),
+            "source": source,
+            "unfrozen": self.unfrozen,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "FrozenSource":
         source = keras.saving.deserialize_keras_object(config.pop("source"))
         return cls(source, **config)
+
+
+def names_of_layers(
+    source: keras.Model, unfrozen: int | Sequence[str]
+) -> list[str]:
+    """Checks which layers are to be trained, and returns their names."""
+    depth = integer(unfrozen)
+    if depth is not None:
+        last = [layer.name for layer in source.layers if layer.weights]
+        if not 0 <= depth <= len(last):
+            raise ValueError(
+                f"`unfrozen` must be the number of last layers, 0 to "
+                f"{len(last)}, or names of layers. Received: "
+                f"unfrozen={unfrozen}"
+            )
+        return last[len(last) - depth :]
+    names = unfrozen if isinstance(unfrozen, (list, tuple)) else [unfrozen]
+    known = {
+        layer.name: layer
+        for layer in source._flatten_layers(include_self=False)
+        if layer.weights
+    }
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            "`unfrozen` must be names of the source's layers with weights, or "
+            f"a number of its last ones. Received: {unknown}; there are "
+            f"{sorted(known)}"
+        )
+    return list(names)

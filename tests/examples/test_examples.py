@@ -96,6 +96,25 @@ def test_tabular(tmp_path):
 
 
 @on_torch
+def test_time_series(tmp_path):
+    pytest.importorskip("aeon")
+    pytest.importorskip("musicnn", exc_type=ImportError)
+    run(
+        "examples/time_series.py",
+        *("--quick", "--no-peers", "--output", tmp_path),
+        cwd=tmp_path,
+    )
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [row["method"] for row in rows] == [
+        "linear probe",
+        "reprogrammed",
+        "Voice2Series",
+        "from scratch",
+    ]
+    assert all(0 <= row["test_accuracy"] <= 1 for row in rows)
+
+
+@on_torch
 def test_a_search_goes_on_where_it_was_stopped(tmp_path):
     pytest.importorskip("optuna")
     arguments = ("--quick", "--canvas", 32, "--output", tmp_path)

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from keras import ops
 
+from keras_reprogram.inputs import ChannelsInTime
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import Resize
 from keras_reprogram.inputs import Tile
@@ -116,6 +118,80 @@ def test_copies_start_where_voice2series_puts_them(length, copies, starts):
     np.testing.assert_array_equal(canvas != 0, mask)
 
 
+@pytest.mark.parametrize("copies, steps", [(3, 5), (1, 16), (None, 4)])
+def test_copies_of_a_long_series_are_resampled_first(copies, steps):
+    series = np.linspace(0.5, 1.5, 64)[None]
+    canvas = place(Tile(copies, inner_size=steps), series, (16,))
+    short = place(Resize(), series, (steps,))
+    np.testing.assert_array_equal(canvas, place(Tile(copies), short, (16,)))
+    mask = occupied(Tile(copies, inner_size=steps), (64,), (16,))
+    np.testing.assert_array_equal(canvas[0] != 0, mask)
+
+
+def test_copies_that_do_not_fit_never_lie_on_each_other():
+    with pytest.raises(ValueError, match="inner_size"):
+        occupied(Tile(3), (6000,), (16000,))
+
+
+@pytest.mark.parametrize("canvas_shape", [(20,), (20, 1)])
+@pytest.mark.parametrize(
+    "placement", [Pad(), Pad(offset=(7,)), Tile(3), Tile(2, inner_size=9)]
+)
+@pytest.mark.parametrize(
+    "data_format", ["channels_last", "channels_first", "no_channels"]
+)
+def test_channels_lie_one_after_the_other(placement, canvas_shape, data_format):
+    if len(canvas_shape) == 2 and data_format == "channels_first":
+        canvas_shape = (1, 20)
+    axes = Axes(len(canvas_shape), data_format)
+    if axes.channels(canvas_shape) != 1 or len(axes.spatial) != 1:
+        return
+    first, second = np.array([1.0, 2, 3]), np.array([4.0, 5, 6])
+    channels = np.stack([first, second])[None]
+    samples = channels if data_format == "channels_first" else channels.mT
+    long = np.concatenate([first, second])[None]
+    placed = ChannelsInTime(placement)
+    placed.check(samples.shape[1:], canvas_shape, axes)
+    canvas = ops.convert_to_numpy(
+        placed.place(ops.convert_to_tensor(samples), canvas_shape, axes)
+    )
+    assert canvas.shape == (1, *canvas_shape)
+    np.testing.assert_allclose(canvas.ravel(), place(placement, long, (20,))[0])
+    mask = placed.occupied(samples.shape[1:], canvas_shape, axes)
+    np.testing.assert_array_equal(mask, canvas.ravel() != 0)
+
+
+def test_a_series_of_one_channel_is_placed_as_it_is():
+    series = np.arange(1.0, 5.0)[None]
+    np.testing.assert_array_equal(
+        place(ChannelsInTime("tile"), series, (8,)),
+        place(Tile(), series, (8,)),
+    )
+
+
+@pytest.mark.parametrize(
+    "sample_shape, canvas_shape",
+    [
+        ((4, 2), (16, 3)),
+        ((4, 4, 1), (16,)),
+        ((None, 2), (16,)),
+        ((4, 2), (8, 8, 1)),
+    ],
+)
+def test_channels_that_are_no_series_are_a_value_error(
+    sample_shape, canvas_shape
+):
+    axes = Axes(len(canvas_shape), "channels_last")
+    with pytest.raises(ValueError, match="Received: "):
+        ChannelsInTime().check(sample_shape, canvas_shape, axes)
+
+
+def test_channels_in_time_survive_their_config():
+    placement = ChannelsInTime(Tile(3, inner_size=9))
+    config = keras.saving.serialize_keras_object(placement)
+    assert keras.saving.deserialize_keras_object(config) == placement
+
+
 @pytest.mark.parametrize(
     "placement, sample_shape, canvas_shape",
     [
@@ -143,6 +219,9 @@ def test_a_sample_that_does_not_fit_is_a_value_error(
         lambda: Pad(inner_size=0),
         lambda: Pad(inner_size=2.5),
         lambda: Tile(copies=0),
+        lambda: Tile(inner_size=2.5),
+        lambda: Tile(interpolation="best"),
+        lambda: ChannelsInTime("middle"),
         lambda: Pad(offset=2),
         lambda: Pad(offset=(-1, 0)),
         lambda: Pad(offset=(0.5, 0)),

@@ -89,7 +89,47 @@ def test_config_round_trip():
         squash="sigmoid",
         initializer="random_normal",
         regularizer="l2",
+        dropout=0.3,
+        seed=5,
     )
     copy = UniversalProgram.from_config(program.get_config())
     assert copy.region == Frame(3)
     assert copy.get_config() == program.get_config()
+
+
+def test_dropout_zeroes_its_share_of_the_pattern_in_training_alone():
+    program = built(
+        UniversalProgram("outside", "sigmoid", dropout=0.4, seed=1),
+        Pad(inner_size=128),
+    )
+    outside = program.mask
+    whole = ops.convert_to_numpy(program())
+    np.testing.assert_array_equal(whole, 0.5 * outside)
+    inferred = ops.convert_to_numpy(program(training=False))
+    np.testing.assert_array_equal(inferred, whole)
+    np.testing.assert_array_equal(program.pattern(), whole)
+    first, second = (
+        ops.convert_to_numpy(program(training=True)) for _ in range(2)
+    )
+    kept = first[outside] != 0
+    assert abs(kept.mean() - 0.6) < 0.01
+    np.testing.assert_allclose(first[outside][kept], 0.5 / 0.6, rtol=1e-6)
+    assert not first[~outside].any()
+    assert (first != second).any()
+
+
+def test_the_same_seed_drops_the_same_values():
+    first, second = (
+        built(UniversalProgram("frame", "sigmoid", dropout=0.5, seed=seed))
+        for seed in (3, 3)
+    )
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(first(training=True)),
+        ops.convert_to_numpy(second(training=True)),
+    )
+
+
+@pytest.mark.parametrize("dropout", [1.0, -0.1, "0.4", float("nan")])
+def test_a_bad_dropout_is_a_value_error(dropout):
+    with pytest.raises(ValueError, match="Received: "):
+        UniversalProgram(dropout=dropout)
