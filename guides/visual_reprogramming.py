@@ -121,6 +121,10 @@ cross-validated logistic regression, takes small steps, and keeps the average
 of the last ones. Samples that are shifted at random in training, by an
 `augmentation`, are worth the most.
 
+Where you need no names of source classes, pass
+`keras_reprogram.sources.features(classifier)` for the source: what the last
+layer looks at says more than its logits.
+
 `RestoreBest` ends training with the best epoch on validation data. Its first
 candidate is the state *before* the first epoch: should training only make
 things worse, you get the linear probe, and a warning. `SwapEMAWeights` shows

@@ -23,6 +23,9 @@ def little_data(
     small; and what is kept is the moving average of the program and the map
     over about 50 steps.
 
+    Give it a classifier's `keras_reprogram.sources.features` for a source:
+    a map of features takes to few samples better than one of logits.
+
     Train it with `keras_reprogram.models.RestoreBest` where there are samples
     for validation: its first candidate is the linear probe itself.
 
