@@ -28,7 +28,11 @@ from keras_reprogram.inputs.regions import Outside
 from keras_reprogram.inputs.regions import Patch
 from keras_reprogram.inputs.regions import Region
 from keras_reprogram.inputs.scaled_pad import ScaledPad
+from keras_reprogram.inputs.series_reprogrammer import SeriesReprogrammer
+from keras_reprogram.inputs.series_statistics import StatisticsPrompt
+from keras_reprogram.inputs.series_statistics import series_statistics
 from keras_reprogram.inputs.sparse_combination import SparseCombination
+from keras_reprogram.inputs.text_prototypes import TextPrototypes
 from keras_reprogram.inputs.token_programs import DenseCombination
 from keras_reprogram.inputs.token_programs import FreeEmbeddings
 from keras_reprogram.inputs.token_programs import SourceTokens
@@ -63,13 +67,17 @@ __all__ = [
     "Resize",
     "SampleMaskedProgram",
     "ScaledPad",
+    "SeriesReprogrammer",
     "SoftPrompt",
     "SourceTokens",
     "SparseCombination",
+    "StatisticsPrompt",
+    "TextPrototypes",
     "Tile",
     "TokenProgram",
     "TokenRemapping",
     "TokenReprogrammer",
     "UniversalProgram",
     "methods",
+    "series_statistics",
 ]
