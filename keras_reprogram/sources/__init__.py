@@ -6,6 +6,7 @@ from keras_reprogram.sources.frozen_source import FrozenSource
 from keras_reprogram.sources.inspection import SourceSpecification
 from keras_reprogram.sources.inspection import inspect_source
 from keras_reprogram.sources.packaged import efficientnet_lite0_preset
+from keras_reprogram.sources.smollm2 import smollm2_preset
 from keras_reprogram.sources.text import TextSource
 from keras_reprogram.sources.zero_shot import embed_texts
 from keras_reprogram.sources.zero_shot import zero_shot_classifier
@@ -19,5 +20,6 @@ __all__ = [
     "embed_texts",
     "fingerprint",
     "inspect_source",
+    "smollm2_preset",
     "zero_shot_classifier",
 ]

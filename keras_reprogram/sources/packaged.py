@@ -10,6 +10,7 @@ import pathlib
 import pickle
 import shutil
 import tempfile
+from collections.abc import Callable
 
 import numpy as np
 
@@ -50,12 +51,37 @@ def efficientnet_lite0_preset(
     References:
         - [EfficientNet](https://arxiv.org/abs/1905.11946)
     """
+    return cached_preset(
+        cache_directory,
+        "efficientnet_lite0",
+        lambda directory: write_preset(
+            directory, read_checkpoint(checkpoint_path())
+        ),
+    )
+
+
+def cached_preset(
+    cache_directory: str | os.PathLike | None,
+    name: str,
+    write: Callable[[pathlib.Path], None],
+) -> str:
+    """Path of a preset, written to the cache whole or not at all."""
     if cache_directory is None:
         home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         cache_directory = pathlib.Path(home).expanduser() / "keras-reprogram"
-    preset = pathlib.Path(cache_directory) / "efficientnet_lite0"
-    if not preset.exists():
-        write_preset(preset, read_checkpoint(checkpoint_path()))
+    preset = pathlib.Path(cache_directory) / name
+    if preset.exists():
+        return str(preset)
+    preset.parent.mkdir(parents=True, exist_ok=True)
+    partial = pathlib.Path(tempfile.mkdtemp(dir=preset.parent))
+    try:
+        write(partial)
+        os.replace(partial, preset)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        # Another process may have written the same preset meanwhile.
+        if not isinstance(error, OSError) or not preset.exists():
+            raise
     return str(preset)
 
 
@@ -134,9 +160,9 @@ class CheckpointUnpickler(pickle.Unpickler):
 
 
 def write_preset(
-    preset: pathlib.Path, checkpoint: dict[str, np.ndarray]
+    directory: pathlib.Path, checkpoint: dict[str, np.ndarray]
 ) -> None:
-    """Writes a timm-style preset, whole or not at all."""
+    """Writes a timm-style preset."""
     from safetensors.numpy import save_file
 
     config = {
@@ -150,17 +176,8 @@ def write_preset(
             "classifier": "classifier",
         },
     }
-    preset.parent.mkdir(parents=True, exist_ok=True)
-    partial = pathlib.Path(tempfile.mkdtemp(dir=preset.parent))
-    try:
-        save_file(rename_to_timm(checkpoint), partial / "model.safetensors")
-        (partial / "config.json").write_text(json.dumps(config, indent=2))
-        os.replace(partial, preset)
-    except OSError:
-        # Another process may have written the same preset meanwhile.
-        shutil.rmtree(partial, ignore_errors=True)
-        if not preset.exists():
-            raise
+    save_file(rename_to_timm(checkpoint), directory / "model.safetensors")
+    (directory / "config.json").write_text(json.dumps(config, indent=2))
 
 
 def rename_to_timm(
