@@ -79,7 +79,7 @@ def table_source():
 
 
 def test_a_model_fits_numbers_and_survives_its_files(table_source, tmp_path):
-    images = np.random.default_rng(0).uniform(size=(64, 8, 8, 3))
+    images = np.random.default_rng(0).uniform(0, 255, (64, 8, 8, 3))
     features = table_source.predict(images, verbose=0)
     numbers = 1000 + 5000 * features[:, 0]
     model = ReprogrammedModel(table_source, label_mapper=RegressionHead())
