@@ -72,8 +72,16 @@ def test_noisy_waves_are_forecast_almost_to_their_noise():
     assert error < 2.0 < last_value / 40
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "name, dtype",
+    [
+        ("GPT2Backbone", "float32"),
+        ("OPTBackbone", "bfloat16"),
+        ("LlamaBackbone", "bfloat16"),
+        ("Qwen3Backbone", "float32"),
+        ("GemmaBackbone", "bfloat16"),
+    ],
+)
 def test_a_forecast_survives_its_files(name, dtype, tmp_path):
     past, future = waves(16, 0)
     prototypes = TextPrototypes(6, heads=2, candidates=[29, 28, 27, 5])
