@@ -29,7 +29,11 @@ from keras_reprogram.inputs.regions import Outside
 from keras_reprogram.inputs.regions import Patch
 from keras_reprogram.inputs.regions import Region
 from keras_reprogram.inputs.scaled_pad import ScaledPad
+from keras_reprogram.inputs.series_reprogrammer import SeriesReprogrammer
+from keras_reprogram.inputs.series_statistics import StatisticsPrompt
+from keras_reprogram.inputs.series_statistics import series_statistics
 from keras_reprogram.inputs.sparse_combination import SparseCombination
+from keras_reprogram.inputs.text_prototypes import TextPrototypes
 from keras_reprogram.inputs.token_patches import TokenPatches
 from keras_reprogram.inputs.token_programs import DenseCombination
 from keras_reprogram.inputs.token_programs import FreeEmbeddings
@@ -66,9 +70,12 @@ __all__ = [
     "Resize",
     "SampleMaskedProgram",
     "ScaledPad",
+    "SeriesReprogrammer",
     "SoftPrompt",
     "SourceTokens",
     "SparseCombination",
+    "StatisticsPrompt",
+    "TextPrototypes",
     "Tile",
     "TokenPatches",
     "TokenProgram",
@@ -76,4 +83,5 @@ __all__ = [
     "TokenReprogrammer",
     "UniversalProgram",
     "methods",
+    "series_statistics",
 ]

@@ -1,6 +1,8 @@
 """What every input end has in common."""
 
+import contextlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -46,6 +48,15 @@ class InputEnd(keras.layers.Layer):
     def training_callbacks(self) -> list[keras.callbacks.Callback]:
         """What the layer has `fit` do besides gradient steps."""
         return []
+
+    @contextlib.contextmanager
+    def inference(self) -> Iterator[None]:
+        """Holds during a pass of prediction or evaluation.
+
+        A layer with something that is the same for all samples computes it
+        here once, and not for every batch.
+        """
+        yield
 
     def align(self, outputs: Any, samples: Any) -> Any:
         """The source's outputs at the steps of the samples themselves.

@@ -154,29 +154,13 @@ class CandidateProgram(TokenProgram):
         **kwargs: Any,
     ) -> None:
         super().__init__(vocabulary_size, **kwargs)
-        if isinstance(candidates, (list, tuple, np.ndarray)):
-            candidates = [integer(item) for item in candidates]
-            if not candidates or None in candidates or min(candidates) < 0:
-                raise ValueError(
-                    "`candidates` must be a number or a list of the source's "
-                    f"tokens. Received: candidates={candidates!r}"
-                )
-        else:
-            candidates = positive_integer("candidates", candidates)
-        self.candidates = candidates
+        self.candidates = check_candidates(candidates)
         self.seed = check_seed(seed)
 
     def add_variables(self) -> None:
-        chosen = self.candidates
-        if isinstance(chosen, int):
-            count = min(chosen, self.source_size)
-            chosen = np.sort(draw(self.source_size, count, self.seed))
-        if max(chosen) >= self.source_size:
-            raise ValueError(
-                f"`candidates` must be below {self.source_size}, the size of "
-                f"the source's vocabulary. Received: {max(chosen)}"
-            )
-        self.chosen = np.asarray(chosen, "int32")
+        self.chosen = choose_candidates(
+            self.candidates, self.source_size, self.seed
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -333,6 +317,33 @@ def check_seed(seed: Any) -> int:
             f"`seed` must be an integer of at least 0. Received: seed={seed!r}"
         )
     return value
+
+
+def check_candidates(candidates: Any) -> int | list[int]:
+    if not isinstance(candidates, (list, tuple, np.ndarray)):
+        return positive_integer("candidates", candidates)
+    numbers = [integer(item) for item in candidates]
+    if not numbers or None in numbers or min(numbers) < 0:
+        raise ValueError(
+            "`candidates` must be a number or a list of the source's tokens. "
+            f"Received: candidates={candidates!r}"
+        )
+    return numbers
+
+
+def choose_candidates(
+    candidates: int | list[int], source_size: int, seed: int
+) -> np.ndarray:
+    """The numbers of the source tokens that may be used."""
+    if isinstance(candidates, int):
+        count = min(candidates, source_size)
+        return np.sort(draw(source_size, count, seed))
+    if max(candidates) >= source_size:
+        raise ValueError(
+            f"`candidates` must be below {source_size}, the size of the "
+            f"source's vocabulary. Received: {max(candidates)}"
+        )
+    return np.asarray(candidates, "int32")
 
 
 def draw(size: int, count: int, seed: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from keras_reprogram.labels import mappings
 from keras_reprogram.labels.attributes import AttributeMapping
+from keras_reprogram.labels.forecast_head import ForecastHead
 from keras_reprogram.labels.label_end import LabelEnd
 from keras_reprogram.labels.label_mapper import LabelMapper
 from keras_reprogram.labels.logistic_regression import logistic_regression
@@ -15,6 +16,8 @@ from keras_reprogram.labels.methods import LinearMapping
 from keras_reprogram.labels.methods import Mapping
 from keras_reprogram.labels.methods import RandomMapping
 from keras_reprogram.labels.methods import StatisticsMapping
+from keras_reprogram.labels.regression_head import RegressionHead
+from keras_reprogram.labels.ridge_regression import ridge_regression
 from keras_reprogram.labels.similarity import SimilarityMapping
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "BayesianMapping",
     "BayesianPlusMapping",
     "FixedMapping",
+    "ForecastHead",
     "FrequencyMapping",
     "IdentityMapping",
     "IterativeMapping",
@@ -31,7 +35,9 @@ __all__ = [
     "Mapping",
     "RandomMapping",
     "SimilarityMapping",
+    "RegressionHead",
     "StatisticsMapping",
     "logistic_regression",
     "mappings",
+    "ridge_regression",
 ]

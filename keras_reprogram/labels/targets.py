@@ -55,3 +55,34 @@ def check_binary(y: np.ndarray, num_classes: int, positions: int = 0) -> None:
 def one_hot_to_sparse(y: np.ndarray, num_classes: int) -> np.ndarray:
     """Turns one-hot labels, as categorical losses take them, into integers."""
     return y.argmax(axis=-1) if y.shape[-1] == num_classes > 1 else y
+
+
+def check_number_shape(shape: Shape, wanted: Shape, sparse: bool) -> None:
+    """Raises unless targets are numbers of this shape without the batch."""
+    if sparse:
+        raise ValueError(
+            "Numbers are not classes: compile with a loss of regression, such "
+            'as "mse". Received: a sparse categorical loss'
+        )
+    sizes = tuple(shape[1:])
+    if wanted[-1:] == (1,) and len(sizes) == len(wanted) - 1:
+        sizes = (*sizes, 1)
+    if len(sizes) != len(wanted) or any(
+        None not in pair and pair[0] != pair[1] for pair in zip(sizes, wanted)
+    ):
+        axes = ", ".join(str(size or "positions") for size in wanted)
+        raise ValueError(
+            f"`y` must hold numbers of shape (samples, {axes}). Received: y "
+            f"of shape {tuple(shape)}"
+        )
+
+
+def check_finite(y: np.ndarray) -> None:
+    if y.dtype.kind not in "iufb":
+        raise ValueError(
+            f"`y` must hold numbers. Received: y of dtype {y.dtype}"
+        )
+    if not np.isfinite(y).all():
+        raise ValueError(
+            "`y` must be finite. Received: targets with NaN or infinity"
+        )

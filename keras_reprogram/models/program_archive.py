@@ -32,6 +32,7 @@ KERAS_MODULES = {
     "keras.initializers": (keras.initializers, None),
     "keras.regularizers": (keras.regularizers, None),
 }
+TOKENS = ("candidates", "prompt_tokens", "tokens")
 ENDS = {"input_reprogrammer": InputEnd, "label_mapper": LabelEnd}
 FINGERPRINT = {
     "model": str,
@@ -159,9 +160,14 @@ def check_shapes(header: dict[str, Any]) -> None:
 
 
 def sizes(config: Any) -> list[int]:
-    """All integers of a config but for the seeds."""
+    """All integers of a config but for seeds and numbers of tokens."""
     if isinstance(config, dict):
-        items = [item for key, item in config.items() if key != "seed"]
+        # Of a list of tokens, how many there are is a size: not their numbers.
+        items = [
+            len(item) if key in TOKENS and isinstance(item, list) else item
+            for key, item in config.items()
+            if key != "seed"
+        ]
     elif isinstance(config, (list, tuple)):
         items = config
     else:

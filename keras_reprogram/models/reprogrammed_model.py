@@ -250,10 +250,14 @@ class ReprogrammedModel(keras.Model):
         self.adapt(x, y, batch_size, steps=steps, verbose=verbose)
 
     def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
-        return super().evaluate(*self.checked(x, y), *args, **kwargs)
+        x, y = self.checked(x, y)
+        with self.input_reprogrammer.inference():
+            return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().predict(self.checked(x)[0], *args, **kwargs)
+        x, _ = self.checked(x)
+        with self.input_reprogrammer.inference():
+            return super().predict(x, *args, **kwargs)
 
     def train_on_batch(self, x: Any, y: Any = None, *args, **kwargs) -> Any:
         return super().train_on_batch(*self.checked(x, y), *args, **kwargs)

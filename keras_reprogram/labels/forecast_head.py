@@ -1,0 +1,113 @@
+"""From the source's outputs at the patches of a series to what comes next."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.labels import targets
+from keras_reprogram.labels.label_end import LabelEnd
+from keras_reprogram.series import mean_and_deviation
+
+
+@serializable
+class ForecastHead(LabelEnd):
+    """Forecasts every series in the scale that its own past has.
+
+    ```
+    forecast = mean(x) + deviation(x) * (flatten(outputs) @ kernel / sqrt(F) + bias)
+    ```
+
+    with `F` outputs of the source for a series. All channels share the
+    kernel. The factor `1 / sqrt(F)` lets Adam's steps fit outputs of any
+    number; the start is the mean of the past.
+
+    Example:
+
+    ```python
+    head = keras_reprogram.labels.ForecastHead(horizon=24)
+    outputs = np.random.rand(2, 7, 11, 8)  # of 7 channels, at 11 patches
+    past = np.random.rand(2, 96, 7)
+    head(outputs, past).shape  # (2, 24, 7)
+    ```
+
+    Args:
+        horizon: Number of steps to forecast.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        outputs: The source's outputs, `(batch, channels, ...)`, as
+            `keras_reprogram.inputs.SeriesReprogrammer` arranges them.
+        samples: The past, `(batch, length, channels)`.
+
+    Returns:
+        A tensor `(batch, horizon, channels)`, in the unit of the samples.
+        Labels are of the same shape; of one channel, its axis may be left
+        out.
+
+    Raises:
+        ValueError: If the source's outputs are not arranged by channel.
+
+    References:
+        - [Time-LLM](https://arxiv.org/abs/2310.01728)
+        - Kim et al. 2022, reversible instance normalization, without its
+          trained affine map
+    """  # noqa: E501
+
+    looks_at_samples = True
+
+    def __init__(self, horizon: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.horizon = positive_integer("horizon", horizon)
+
+    def build(self, outputs_shape: tuple, samples_shape: tuple) -> None:
+        sizes = tuple(outputs_shape[1:])
+        if (
+            len(samples_shape) != 3
+            or len(sizes) < 2
+            or sizes[0] != samples_shape[-1]
+            or None in sizes
+        ):
+            raise ValueError(
+                "A forecast needs samples of shape (batch, length, channels) "
+                "and outputs of shape (batch, channels, ...): use a "
+                "`SeriesReprogrammer`, and for a `TextSource` "
+                '`readout="sequence"`. Received: samples of shape '
+                f"{tuple(samples_shape)}, outputs of shape "
+                f"{tuple(outputs_shape)}"
+            )
+        self.channels = samples_shape[-1]
+        self.num_features = int(np.prod(sizes[1:]))
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.num_features, self.horizon),
+            initializer="zeros",
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.horizon,), initializer="zeros"
+        )
+
+    def call(self, outputs: Any, samples: Any) -> Any:
+        mean, deviation = mean_and_deviation(samples)
+        features = ops.reshape(outputs, (-1, self.channels, self.num_features))
+        features = features / self.num_features**0.5
+        standardized = ops.matmul(features, self.kernel) + self.bias
+        return mean + deviation * ops.transpose(standardized, (0, 2, 1))
+
+    def check_target_shape(self, shape: tuple, sparse: bool) -> None:
+        wanted = (self.horizon, self.channels)
+        targets.check_number_shape(shape, wanted, sparse)
+
+    def check_targets(self, values: np.ndarray, sparse: bool) -> None:
+        self.check_target_shape(values.shape, sparse)
+        targets.check_finite(values)
+
+    def compute_output_shape(
+        self, outputs_shape: tuple, samples_shape: tuple
+    ) -> tuple:
+        return (samples_shape[0], self.horizon, samples_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "horizon": self.horizon}

@@ -1,0 +1,219 @@
+"""From the source's outputs to numbers."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import boolean
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.labels import targets
+from keras_reprogram.labels.label_end import LabelEnd
+from keras_reprogram.labels.label_mapper import SMALLEST_PROBABILITY
+from keras_reprogram.labels.label_mapper import constant
+from keras_reprogram.labels.ridge_regression import RidgeStatistics
+from keras_reprogram.specification import SourceSpecification
+
+
+@serializable
+class RegressionHead(LabelEnd):
+    """Predicts numbers from the source's outputs by one trained linear map.
+
+    ```
+    outputs = mean + scale * (source_outputs @ kernel + bias)
+    ```
+
+    `mean` and `scale` are those of the targets, found from data before
+    training, so that steps of the optimizer fit targets of any unit. `kernel`
+    and `bias` start as a ridge regression on the same data. Where the source
+    has outputs at every step of a sequence, `[N, ..., S]`, each of them
+    predicts.
+
+    Example:
+
+    ```python
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
+    model = keras_reprogram.ReprogrammedModel(
+        keras.Model(inputs, outputs),  # stands for a pretrained model
+        label_mapper=keras_reprogram.labels.RegressionHead(num_outputs=1),
+    )
+    model.compile("adam", "mse")
+    images = np.random.rand(16, 8, 8, 3)
+    model.fit(images, 1000 * images.mean(axis=(1, 2, 3)), verbose=0)
+    model.predict(images, verbose=0).shape  # (16, 1)
+    ```
+
+    Args:
+        num_outputs: Number of targets, `T`.
+        warm_start: Whether kernel and bias start as a ridge regression. If
+            not, they start at zero, as a prediction of the targets' mean.
+        regularization: Strength of the ridge regression's penalty, greater
+            than 0; found by generalized cross-validation where left out.
+        from_logits: Whether the source returns logits or features, not
+            probabilities, whose logarithm is taken. Left out,
+            `ReprogrammedModel` takes it from the source.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: The source's outputs, of shape `(batch, S)`, or `(batch, ...,
+            S)` for one at every position.
+
+    Returns:
+        A tensor of shape `(batch, ..., T)`. Labels are of the same shape, in
+        their own unit; with one target, its axis may be left out.
+    """
+
+    needs_data = True
+
+    def __init__(
+        self,
+        num_outputs: int = 1,
+        warm_start: bool = True,
+        regularization: float | None = None,
+        from_logits: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_outputs = positive_integer("num_outputs", num_outputs)
+        self.warm_start = boolean("warm_start", warm_start)
+        if regularization is not None:
+            regularization = number("regularization", regularization, 1e-30)
+        self.regularization = regularization
+        if from_logits is not None:
+            from_logits = boolean("from_logits", from_logits)
+        self.from_logits = from_logits
+
+    def accept(self, specification: SourceSpecification) -> None:
+        if self.from_logits is None:
+            self.from_logits = specification.from_logits
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ValueError(
+                "A regression needs a source with an axis of classes or "
+                "features: outputs of shape (batch, ..., features). Received: "
+                f"{tuple(input_shape)}"
+            )
+        self.positions = tuple(input_shape[1:-1])
+        shape = (self.num_outputs,)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(input_shape[-1], self.num_outputs),
+            initializer="zeros",
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=shape, initializer="zeros"
+        )
+        self.mean = self.add_weight(
+            name="mean", shape=shape, initializer="zeros", trainable=False
+        )
+        self.scale = self.add_weight(
+            name="scale", shape=shape, initializer="ones", trainable=False
+        )
+        self.is_solved = self.add_weight(
+            name="is_solved",
+            shape=(),
+            dtype="int32",
+            initializer=constant(0),
+            trainable=False,
+        )
+
+    def call(self, inputs: Any) -> Any:
+        if self.from_logits is False:
+            inputs = ops.log(ops.maximum(inputs, SMALLEST_PROBABILITY))
+        standardized = ops.add(ops.matmul(inputs, self.kernel), self.bias)
+        return ops.add(self.mean, ops.multiply(self.scale, standardized))
+
+    def adapt(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Finds the targets' mean and scale, and the start, from data.
+
+        Args:
+            batches: Pairs of the source's outputs `[N, ..., S]` on
+                reprogrammed samples and their targets `[N, ..., T]`.
+
+        Raises:
+            ValueError: If there is no batch, or an output is not finite.
+        """
+        statistics = RidgeStatistics()
+        for outputs, values in batches:
+            if self.from_logits is False:
+                outputs = np.log(np.maximum(outputs, SMALLEST_PROBABILITY))
+            if not np.isfinite(outputs).all():
+                raise ValueError(
+                    "A regression starts from finite outputs of the source. "
+                    "Received: outputs with NaN or infinity"
+                )
+            statistics.add(
+                outputs.reshape(-1, outputs.shape[-1]),
+                values.reshape(-1, self.num_outputs),
+            )
+        if not statistics.count:
+            raise ValueError(
+                "A regression head is found from at least one batch of data. "
+                "Received: no batches"
+            )
+        mean, scale = statistics.target_scale()
+        kernel, bias = np.zeros(self.kernel.shape), np.zeros(self.num_outputs)
+        if self.warm_start:
+            kernel, bias = statistics.solve(self.regularization)
+            kernel, bias = kernel / scale, (bias - mean) / scale
+        for variable, value in (
+            (self.mean, mean),
+            (self.scale, scale),
+            (self.kernel, kernel),
+            (self.bias, bias),
+        ):
+            variable.assign(value.astype("float32"))
+        self.is_solved.assign(1)
+
+    def solvable_labels(self, labels: np.ndarray, sparse: bool) -> np.ndarray:
+        """Targets as the head is found from them, checked."""
+        self.check_targets(labels, sparse)
+        return labels
+
+    def check_target_shape(self, shape: tuple, sparse: bool) -> None:
+        wanted = (*self.positions, self.num_outputs)
+        targets.check_number_shape(shape, wanted, sparse)
+
+    def check_targets(self, values: np.ndarray, sparse: bool) -> None:
+        self.check_target_shape(values.shape, sparse)
+        targets.check_finite(values)
+
+    @property
+    def solved(self) -> bool:
+        return bool(ops.convert_to_numpy(self.is_solved.value))
+
+    def check_solved(self) -> None:
+        if not self.solved:
+            raise ValueError(
+                "The scale of a `RegressionHead` is found from data and it "
+                "has seen none: call `adapt` on the model with training data, "
+                "or `fit`, which does so by itself. Received: a head without "
+                "data"
+            )
+
+    @property
+    def learned_variables(self) -> list[keras.Variable]:
+        return [self.kernel, self.bias, self.mean, self.scale]
+
+    def restored(self) -> None:
+        self.is_solved.assign(1)
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.num_outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_outputs": self.num_outputs,
+            "warm_start": self.warm_start,
+            "regularization": self.regularization,
+            "from_logits": self.from_logits,
+        }

@@ -1,0 +1,190 @@
+import keras
+import keras_hub
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram.inputs import SeriesReprogrammer
+from keras_reprogram.inputs import StatisticsPrompt
+from keras_reprogram.inputs import TextPrototypes
+from keras_reprogram.sources import TextSource
+from keras_reprogram.sources import inspect_source
+
+
+def source(**kwargs):
+    backbone = keras_hub.models.GPT2Backbone(
+        **{
+            "vocabulary_size": 30,
+            "num_layers": 1,
+            "num_heads": 2,
+            "hidden_dim": 8,
+            "intermediate_dim": 16,
+            "max_sequence_length": 32,
+            **kwargs,
+        }
+    )
+    return TextSource(backbone, "sequence")
+
+
+def completed(reprogrammer, **kwargs):
+    model = source(**kwargs)
+    reprogrammer.complete(inspect_source(model))
+    return reprogrammer, ops.convert_to_numpy(model.token_embeddings.value)
+
+
+def samples(length=40, channels=3):
+    generator = np.random.default_rng(0)
+    return generator.normal(5, 2, (2, length, channels)).astype("float32")
+
+
+@pytest.mark.parametrize(
+    "length, patch_length, stride, patches",
+    [(336, 16, 8, 42), (512, 16, 8, 64), (40, 16, 7, 5), (16, 16, 8, 2)],
+)
+def test_the_number_of_patches_is_the_papers(
+    length, patch_length, stride, patches
+):
+    reprogrammer = SeriesReprogrammer(
+        (length, 1), patch_length=patch_length, stride=stride
+    )
+    assert reprogrammer.num_patches == patches
+    series = np.arange(length)
+    padded = np.pad(series, (0, stride), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, patch_length)
+    expected = windows[::stride]
+    np.testing.assert_array_equal(series[reprogrammer.patch_steps], expected)
+
+
+def test_every_channel_is_a_series_of_its_own_scale():
+    reprogrammer, _ = completed(SeriesReprogrammer((40, 3), prototypes=5))
+    x = samples()
+    series = ops.convert_to_numpy(reprogrammer.series(ops.array(x)))
+    series = series.reshape(2, 3, 40)
+    expected = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1)[:, None]
+    np.testing.assert_allclose(
+        series, expected.transpose(0, 2, 1), rtol=1e-4, atol=1e-5
+    )
+    units = x * np.array([1, 1000, 1e-3], "float32") + 3
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(reprogrammer(units)["embeddings"]),
+        ops.convert_to_numpy(reprogrammer(x)["embeddings"]),
+        atol=2e-2,
+    )
+
+
+def test_a_series_that_does_not_vary_is_finite():
+    reprogrammer, _ = completed(SeriesReprogrammer((40, 1), prototypes=5))
+    embeddings = reprogrammer(np.full((2, 40, 1), 7.0))["embeddings"]
+    assert np.isfinite(ops.convert_to_numpy(embeddings)).all()
+
+
+def test_prompt_tokens_and_statistics_stand_before_the_patches():
+    reprogrammer, table = completed(
+        SeriesReprogrammer((40, 3), prototypes=5, prompt_tokens=[7, 3])
+    )
+    outputs = reprogrammer(samples())
+    embeddings = ops.convert_to_numpy(outputs["embeddings"])
+    assert embeddings.shape == (6, 2 + 9 + 5, 8)
+    assert ops.convert_to_numpy(outputs["padding_mask"]).min() == 1
+    np.testing.assert_allclose(embeddings[4, :2], table[[7, 3]])
+    bare, _ = completed(
+        SeriesReprogrammer((40, 3), prototypes=5, statistics=False)
+    )
+    assert bare(samples())["embeddings"].shape == (6, 5, 8)
+
+
+def test_outputs_at_the_patches_are_arranged_by_channel():
+    reprogrammer, _ = completed(
+        SeriesReprogrammer((40, 3), prototypes=5, prompt_tokens=[7, 3])
+    )
+    outputs = np.random.default_rng(0).normal(size=(6, 16, 8))
+    aligned = ops.convert_to_numpy(reprogrammer.align(outputs, samples()))
+    assert aligned.shape == (2, 3, 5, 8)
+    np.testing.assert_array_equal(aligned[1, 2], outputs[5, 11:])
+
+
+def attention(prototypes, patches, table):
+    """The same, written out, with the prototypes computed from the left."""
+    p = {
+        weight.name: ops.convert_to_numpy(weight.value)
+        for weight in prototypes.weights
+    }
+    if prototypes.candidates:
+        table = table[prototypes.chosen]
+    unit = p["unit"]
+    words = p["combination"] @ (table / unit) + p["shift"]
+    heads, size = prototypes.heads, prototypes.size
+    mixed = []
+    for head in range(heads):
+        part = slice(head * size, head * size + size)
+        query = (patches @ p["query"] + p["query_bias"])[..., part]
+        keys, values = words @ p["key"][:, part], words @ p["value"][:, part]
+        scores = np.exp(query @ keys.T / np.sqrt(size))
+        mixed.append(scores / scores.sum(axis=-1, keepdims=True) @ values)
+    mixed = np.concatenate(mixed, axis=-1)
+    return (mixed @ p["result"] + p["result_bias"]) * unit
+
+
+@pytest.mark.parametrize("candidates", [None, [3, 8, 1, 20]])
+@pytest.mark.parametrize("head_width", [None, 6])
+def test_attention_is_what_it_says(head_width, candidates):
+    prototypes = TextPrototypes(
+        4, heads=2, head_width=head_width, candidates=candidates
+    )
+    table = source().token_embeddings
+    prototypes.build_on(table, patch_width=6)
+    prototypes.shift.assign(np.arange(4.0)[:, None])
+    patches = np.random.default_rng(0).normal(size=(2, 5, 6))
+    patches = patches.astype("float32")
+    expected = attention(prototypes, patches, ops.convert_to_numpy(table.value))
+    for right in (True, False):
+        prototypes.from_the_right = right
+        found = ops.convert_to_numpy(prototypes(patches))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_folded_keys_and_values_are_used_until_they_are_unfolded():
+    prototypes = TextPrototypes(4, heads=2, dropout=0.0)
+    prototypes.build_on(source().token_embeddings, patch_width=6)
+    patches = np.random.default_rng(0).normal(size=(2, 5, 6))
+    before = ops.convert_to_numpy(prototypes(patches))
+    prototypes.fold()
+    prototypes.combination.assign(
+        2 * ops.convert_to_numpy(prototypes.combination.value)
+    )
+    folded = ops.convert_to_numpy(prototypes(patches))
+    np.testing.assert_allclose(folded, before, atol=1e-6)
+    trained = ops.convert_to_numpy(prototypes(patches, training=True))
+    assert np.abs(trained - before).max() > 1e-5
+    # Training forgets what was folded.
+    live = ops.convert_to_numpy(prototypes(patches))
+    np.testing.assert_allclose(live, trained, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SeriesReprogrammer((40,)),
+        lambda: SeriesReprogrammer((10, 1)),
+        lambda: SeriesReprogrammer((40, 1), prototypes=0),
+        lambda: SeriesReprogrammer((40, 1), stride=0),
+        lambda: SeriesReprogrammer((40, 1), statistics=3),
+        lambda: SeriesReprogrammer((40, 1), prompt_tokens=[-1]),
+        lambda: SeriesReprogrammer(
+            (40, 1), statistics=StatisticsPrompt(num_lags=30)
+        ),
+        lambda: completed(SeriesReprogrammer((40, 1), prompt_tokens=[30])),
+        lambda: completed(SeriesReprogrammer((200, 1))),
+        lambda: completed(SeriesReprogrammer((40, 1)), max_sequence_length=9),
+        lambda: SeriesReprogrammer((40, 1)).complete(
+            inspect_source(
+                keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+            )
+        ),
+        lambda: TextPrototypes(candidates=[]),
+        lambda: TextPrototypes(dropout=1.0),
+    ],
+)
+def test_what_does_not_fit_is_a_value_error(make):
+    with pytest.raises(ValueError, match="Received: "):
+        make()

@@ -1,0 +1,78 @@
+import keras_hub
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram.inputs import StatisticsPrompt
+from keras_reprogram.inputs import series_statistics
+from keras_reprogram.sources import TextSource
+
+
+def statistics(series, **kwargs):
+    return ops.convert_to_numpy(series_statistics(series, **kwargs))
+
+
+@pytest.mark.parametrize("length", [40, 41])
+def test_the_statistics_are_numpys(length):
+    series = np.random.default_rng(0).normal(size=(3, length))
+    series = series.astype("float32")
+    found = statistics(series)
+    assert found.shape == (3, 9)
+    np.testing.assert_allclose(
+        found[:, :4],
+        np.stack(
+            [
+                series.min(axis=1),
+                series.max(axis=1),
+                np.median(series, axis=1),
+                series[:, -1] - series[:, 0],
+            ],
+            axis=1,
+        ),
+        atol=1e-6,
+    )
+
+
+def test_the_lags_are_peaks_of_the_autocorrelation():
+    series = np.random.default_rng(0).normal(size=(4, 60)).astype("float32")
+    for row, found in zip(series, statistics(series, num_lags=3)):
+        rolled = [row @ np.roll(row, lag) for lag in range(60)]
+        peaks = [
+            lag
+            for lag in range(1, 31)
+            if rolled[lag - 1] < rolled[lag] >= rolled[(lag + 1) % 60]
+        ]
+        peaks.sort(key=lambda lag: -rolled[lag])
+        np.testing.assert_allclose(found[4:] * 60, peaks[:3], atol=1e-4)
+
+
+def test_the_lags_of_a_wave_are_its_periods_the_shorter_first():
+    wave = np.sin(2 * np.pi * np.arange(96) / 12)[None].astype("float32")
+    lags = statistics(wave, num_lags=4)[0, 4:] * 96
+    np.testing.assert_allclose(lags, [12, 24, 36, 48], atol=1e-4)
+
+
+def test_a_series_that_does_not_vary_has_finite_statistics():
+    assert np.isfinite(statistics(np.zeros((2, 30), "float32"))).all()
+
+
+def test_a_prompt_of_statistics_starts_at_tokens_and_moves_with_numbers():
+    backbone = keras_hub.models.LlamaBackbone(
+        vocabulary_size=20,
+        num_layers=1,
+        num_query_heads=2,
+        num_key_value_heads=1,
+        hidden_dim=8,
+        intermediate_dim=16,
+    )
+    table = TextSource(backbone, "sequence").token_embeddings
+    prompt = StatisticsPrompt(num_lags=1, tokens=[4, 5, 6, 7, 8])
+    prompt.build_on(table)
+    series = np.random.default_rng(0).normal(size=(2, 10)).astype("float32")
+    start = np.tile(ops.convert_to_numpy(table.value)[4:9], (2, 1, 1))
+    np.testing.assert_allclose(ops.convert_to_numpy(prompt(series)), start)
+    prompt.slopes.assign(np.ones((5, 8)))
+    moved = ops.convert_to_numpy(prompt(series)) - start
+    np.testing.assert_allclose(
+        moved[:, :, 0], statistics(series, num_lags=1), atol=1e-5
+    )

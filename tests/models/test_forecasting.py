@@ -1,0 +1,175 @@
+"""Time-LLM from start to finish, on tiny language models."""
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import SeriesReprogrammer
+from keras_reprogram.inputs import TextPrototypes
+from keras_reprogram.labels import ForecastHead
+from keras_reprogram.models import RestoreBest
+from keras_reprogram.sources import TextSource
+
+GPT2 = dict(
+    vocabulary_size=30,
+    num_layers=1,
+    num_heads=2,
+    hidden_dim=16,
+    intermediate_dim=32,
+    max_sequence_length=32,
+)
+LLAMA = dict(
+    vocabulary_size=30,
+    num_layers=1,
+    num_query_heads=2,
+    num_key_value_heads=1,
+    hidden_dim=16,
+    intermediate_dim=32,
+)
+BACKBONES = {
+    "GPT2Backbone": GPT2,
+    "OPTBackbone": GPT2,
+    "LlamaBackbone": LLAMA,
+    "Qwen3Backbone": dict(LLAMA, head_dim=8),
+    "GemmaBackbone": dict(LLAMA, head_dim=8),
+}
+
+
+def waves(samples, seed):
+    """Waves of amplitude 10, any phase and level, in noise of variance 1."""
+    generator = np.random.default_rng(seed)
+    phase = generator.uniform(0, 2 * np.pi, (samples, 1, 2))
+    level = generator.normal(0, 3, (samples, 1, 2))
+    steps = np.arange(60)[None, :, None]
+    series = 10 * np.sin(2 * np.pi * steps / 12 + phase) + level
+    series = series + generator.normal(size=series.shape)
+    return series[:, :48], series[:, 48:]
+
+
+def forecaster(name="GPT2Backbone", dtype="float32", prototypes=20):
+    backbone = getattr(keras_hub.models, name)(**BACKBONES[name], dtype=dtype)
+    model = ReprogrammedModel(
+        TextSource(backbone, "sequence"),
+        SeriesReprogrammer(
+            (48, 2), prototypes=prototypes, prompt_tokens=[29, 3]
+        ),
+        ForecastHead(12),
+    )
+    model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
+    return model
+
+
+def test_noisy_waves_are_forecast_almost_to_their_noise():
+    past, future = waves(256, 0)
+    unseen = waves(64, 1)
+    model = forecaster()
+    model.fit(past, future, batch_size=32, epochs=16, verbose=0)
+    error, _ = model.evaluate(*unseen, verbose=0)
+    last_value = np.mean((unseen[0][:, -1:] - unseen[1]) ** 2)
+    assert error < 2.0 < last_value / 40
+
+
+@pytest.mark.parametrize(
+    "name, dtype",
+    [
+        ("GPT2Backbone", "float32"),
+        ("OPTBackbone", "bfloat16"),
+        ("LlamaBackbone", "bfloat16"),
+        ("Qwen3Backbone", "float32"),
+        ("GemmaBackbone", "bfloat16"),
+    ],
+)
+def test_a_forecast_survives_its_files(name, dtype, tmp_path):
+    past, future = waves(16, 0)
+    prototypes = TextPrototypes(6, heads=2, candidates=[29, 28, 27, 5])
+    model = forecaster(name, dtype, prototypes)
+    model.fit(past, future, batch_size=8, verbose=0)
+    assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
+    forecast = model.predict(past, verbose=0)
+    assert forecast.shape == (16, 12, 2) and forecast.dtype == "float32"
+    model.save(tmp_path / "model.keras")
+    copy = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(copy.predict(past, verbose=0), forecast)
+    model.save_program(tmp_path / "model.program")
+    copy = ReprogrammedModel.load_program(
+        tmp_path / "model.program", model.source
+    )
+    np.testing.assert_array_equal(copy.predict(past, verbose=0), forecast)
+
+
+def test_keys_and_values_are_computed_once_for_a_prediction(monkeypatch):
+    past, future = waves(32, 0)
+    model = forecaster()
+    model.predict(past[:8], batch_size=8, verbose=0)  # traces, where traced
+    calls = []
+    compute = TextPrototypes.keys_and_values
+
+    def counted(self):
+        calls.append(1)
+        return compute(self)
+
+    monkeypatch.setattr(TextPrototypes, "keys_and_values", counted)
+    forecast = model.predict(past, batch_size=8, verbose=0)
+    assert len(calls) == 1
+    assert not ops.convert_to_numpy(
+        model.input_reprogrammer.prototypes.is_folded
+    )
+    np.testing.assert_allclose(
+        forecast, ops.convert_to_numpy(model(past)), atol=1e-4
+    )
+
+
+def test_a_prediction_after_more_training_is_the_new_one():
+    past, future = waves(32, 0)
+    model = forecaster()
+    before = model.predict(past, verbose=0)
+    best = RestoreBest((past, future))
+    model.fit(
+        past,
+        future,
+        epochs=2,
+        validation_data=(past, future),
+        callbacks=[best],
+        verbose=0,
+    )
+    after = model.predict(past, verbose=0)
+    assert np.abs(after - before).max() > 1e-3
+    np.testing.assert_allclose(
+        after, ops.convert_to_numpy(model(past)), atol=1e-4
+    )
+    model.train_on_batch(past, future)
+    np.testing.assert_allclose(
+        model.predict(past, verbose=0),
+        ops.convert_to_numpy(model(past)),
+        atol=1e-4,
+    )
+
+
+def test_one_channel_may_be_left_out():
+    past, future = waves(16, 0)
+    backbone = keras_hub.models.GPT2Backbone(**GPT2)
+    model = ReprogrammedModel(
+        TextSource(backbone, "last"),
+        SeriesReprogrammer((48, 1), prototypes=5),
+        ForecastHead(12),
+    )
+    model.compile("adam", "mse")
+    model.fit(past[..., 0], future[..., 0], verbose=0)
+    assert model.predict(past[..., 0], verbose=0).shape == (16, 12, 1)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m, x, y: m.fit(x[:, 1:], y), "target_shape"),
+        (lambda m, x, y: m.fit(x, y[:, 1:]), "numbers of shape"),
+        (lambda m, x, y: m.fit(x, y + np.nan), "finite"),
+        (lambda m, x, y: m.predict(x + np.inf), "finite"),
+    ],
+)
+def test_bad_series_are_a_value_error(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(forecaster(), *waves(8, 0))
