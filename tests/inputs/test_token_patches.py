@@ -73,7 +73,7 @@ def test_sequences_are_told_apart_by_an_image_classifier(dtype, tmp_path):
         keras.optimizers.Adam(0.02),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    model.fit(tokens, labels, batch_size=8, epochs=6, verbose=0)
+    model.fit(tokens, labels, batch_size=8, epochs=12, verbose=0)
     predictions = model.predict(tokens, verbose=0)
     assert (predictions.argmax(axis=1) == labels).mean() >= 0.9
     assert model.trainable_weights[0].dtype == "float32"
