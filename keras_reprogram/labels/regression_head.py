@@ -24,11 +24,12 @@ class RegressionHead(LabelEnd):
     """Predicts numbers from the source's outputs by one trained linear map.
 
     ```
-    outputs = mean + scale * (source_outputs @ kernel + bias)
+    outputs = mean + scale * (standardized(source_outputs) @ kernel + bias)
     ```
 
-    `mean` and `scale` are those of the targets, found from data before
-    training, so that steps of the optimizer fit targets of any unit. `kernel`
+    `mean` and `scale` are those of the targets. They and those of the source's
+    outputs are found from data before training, so that steps of the
+    optimizer fit numbers of any unit. `kernel`
     and `bias` start as a ridge regression on the same data. Where the source
     has outputs at every step of a sequence, `[N, ..., S]`, each of them
     predicts.
@@ -115,6 +116,19 @@ class RegressionHead(LabelEnd):
         self.scale = self.add_weight(
             name="scale", shape=shape, initializer="ones", trainable=False
         )
+        features = (input_shape[-1],)
+        self.source_mean = self.add_weight(
+            name="source_mean",
+            shape=features,
+            initializer="zeros",
+            trainable=False,
+        )
+        self.source_scale = self.add_weight(
+            name="source_scale",
+            shape=features,
+            initializer="ones",
+            trainable=False,
+        )
         self.is_solved = self.add_weight(
             name="is_solved",
             shape=(),
@@ -126,6 +140,7 @@ class RegressionHead(LabelEnd):
     def call(self, inputs: Any) -> Any:
         if self.from_logits is False:
             inputs = ops.log(ops.maximum(inputs, SMALLEST_PROBABILITY))
+        inputs = (inputs - self.source_mean) / self.source_scale
         standardized = ops.add(ops.matmul(inputs, self.kernel), self.bias)
         return ops.add(self.mean, ops.multiply(self.scale, standardized))
 
@@ -158,13 +173,17 @@ class RegressionHead(LabelEnd):
                 "Received: no batches"
             )
         mean, scale = statistics.target_scale()
+        source_mean, source_scale = statistics.source_scale()
         kernel, bias = np.zeros(self.kernel.shape), np.zeros(self.num_outputs)
         if self.warm_start:
             kernel, bias = statistics.solve(self.regularization)
-            kernel, bias = kernel / scale, (bias - mean) / scale
+            bias = (bias + source_mean @ kernel - mean) / scale
+            kernel = kernel * source_scale[:, None] / scale
         for variable, value in (
             (self.mean, mean),
             (self.scale, scale),
+            (self.source_mean, source_mean),
+            (self.source_scale, source_scale),
             (self.kernel, kernel),
             (self.bias, bias),
         ):
@@ -199,7 +218,14 @@ class RegressionHead(LabelEnd):
 
     @property
     def learned_variables(self) -> list[keras.Variable]:
-        return [self.kernel, self.bias, self.mean, self.scale]
+        return [
+            self.kernel,
+            self.bias,
+            self.mean,
+            self.scale,
+            self.source_mean,
+            self.source_scale,
+        ]
 
     def restored(self) -> None:
         self.is_solved.assign(1)

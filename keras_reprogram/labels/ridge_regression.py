@@ -43,9 +43,17 @@ class RidgeStatistics:
 
     def target_scale(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every target; 1 for a constant."""
+        mean, scale = self.scale()
+        return mean[self.num_features :], scale[self.num_features :]
+
+    def source_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same of every feature."""
+        mean, scale = self.scale()
+        return mean[: self.num_features], scale[: self.num_features]
+
+    def scale(self) -> tuple[np.ndarray, np.ndarray]:
         mean, covariance = self.moments()
-        variance = np.diag(covariance)[self.num_features :].clip(0)
-        mean = mean[self.num_features :]
+        variance = np.diag(covariance).clip(0)
         varies = variance > 1e-20 * (1 + mean**2)
         return mean, np.where(varies, np.sqrt(variance), 1.0)
 
