@@ -32,7 +32,8 @@ KERAS_MODULES = {
     "keras.initializers": (keras.initializers, None),
     "keras.regularizers": (keras.regularizers, None),
 }
-TOKENS = ("candidates", "prompt_tokens", "tokens")
+# Lists of what a source numbers: its tokens, its classes.
+NUMBERED = ("candidates", "groups", "kinds", "prompt_tokens", "tokens")
 ENDS = {"input_reprogrammer": InputEnd, "label_mapper": LabelEnd}
 FINGERPRINT = {
     "model": str,
@@ -160,11 +161,11 @@ def check_shapes(header: dict[str, Any]) -> None:
 
 
 def sizes(config: Any) -> list[int]:
-    """All integers of a config but for seeds and numbers of tokens."""
+    """All integers of a config but for seeds and numbers of things."""
     if isinstance(config, dict):
-        # Of a list of tokens, how many there are is a size: not their numbers.
+        # Of such a list, how many there are is a size: not their numbers.
         items = [
-            len(item) if key in TOKENS and isinstance(item, list) else item
+            len(item) if key in NUMBERED and isinstance(item, list) else item
             for key, item in config.items()
             if key != "seed"
         ]

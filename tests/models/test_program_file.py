@@ -305,6 +305,19 @@ def test_a_hostile_header_is_a_value_error(program, source, change):
         ReprogrammedModel.load_program(program, source)
 
 
+def test_numbers_of_source_classes_are_no_sizes(tmp_path):
+    inputs = keras.Input((2, 2, 1))
+    outputs = keras.layers.Dense(21841)(keras.layers.Flatten()(inputs))
+    source = keras.Model(inputs, outputs)
+    groups = [[21840, 20000], [21839]]
+    model = ReprogrammedModel(
+        source, InputReprogrammer((2, 2, 1)), LabelMapper(2, groups)
+    )
+    model.save_program(tmp_path / "task.program")
+    copy = ReprogrammedModel.load_program(tmp_path / "task.program", source)
+    assert copy.label_mapper.mapping.groups == groups
+
+
 def test_a_canvas_of_an_absurd_size_is_not_built(images, labels, tmp_path):
     """On a source that takes any size, nothing else would refuse it."""
     inputs = keras.Input((None, None, 3))
