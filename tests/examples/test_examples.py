@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -206,3 +207,14 @@ def test_getting_started_guide(tmp_path):
     output = run("guides/getting_started.py", cwd=tmp_path)
     assert "Test accuracy: 0.8" in output or "Test accuracy: 0.9" in output
     assert (tmp_path / "digits.program").exists()
+
+
+@on_torch
+def test_across_modalities_guide(tmp_path):
+    pytest.importorskip("all_minilm_l6_v2")
+    if importlib.util.find_spec("musicnn") is None:
+        pytest.skip("needs the package musicnn")
+    output = run("guides/across_modalities.py", cwd=tmp_path)
+    accuracies = re.findall(r"Test accuracy: ([0-9.]+)", output)
+    # Chance is 0.25.
+    assert len(accuracies) == 3 and min(map(float, accuracies)) > 0.4
