@@ -18,6 +18,7 @@ class NormalizedGradient(keras.optimizers.SGD):
     theta <- theta - learning_rate * g / ||g||
     ```
 
+    The paper's steps are of length 70, for a border of a canvas of 224x224.
     Every variable is normalised by its own gradient's norm. The paper's norm
     includes the gradient under the data, where its border has no values; the
     norm here is that of the border alone, so a step is a little longer.

@@ -27,7 +27,9 @@ def little_data(
     a map of features takes to few samples better than one of logits.
 
     Train it with `keras_reprogram.models.RestoreBest` where there are samples
-    for validation: its first candidate is the linear probe itself.
+    for validation: its first candidate is the linear probe itself. Put
+    `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` before it, which shows
+    it the average and not the last step.
 
     Example:
 

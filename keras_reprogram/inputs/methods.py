@@ -29,7 +29,8 @@ from keras_reprogram.inputs.token_patches import TokenPatches
 def adversarial_reprogramming(**kwargs: Any) -> InputReprogrammer:
     """Elsayed et al. 2019: `pad(x) + tanh(theta)` around the data.
 
-    The sample keeps its own size in the middle of the canvas. Black-box
+    The sample keeps its own size in the middle of the canvas; the program is
+    in the units of the source, which the papers take from -1 to 1. Black-box
     adversarial reprogramming (BAR) uses the same input. The papers train it
     with an L2 penalty of `theta`, a `regularizer` of `UniversalProgram`.
 
@@ -41,7 +42,9 @@ def adversarial_reprogramming(**kwargs: Any) -> InputReprogrammer:
         - [Black-box Adversarial Reprogramming](https://arxiv.org/abs/2007.08714)
     """
     return InputReprogrammer(
-        placement=Pad(), program=UniversalProgram("outside"), **kwargs
+        placement=Pad(),
+        program=UniversalProgram("outside"),
+        **{"normalize_first": True, **kwargs},
     )
 
 
@@ -66,6 +69,9 @@ def visual_prompting(
     shape: str = "frame", size: int = 30, **kwargs: Any
 ) -> InputReprogrammer:
     """Bahng et al. 2022: an unbounded pattern on the normalised sample.
+
+    It starts from normal noise of a deviation of 0.05, which leaves the sample
+    to be seen; the paper's code starts from one of 1.
 
     Args:
         shape: `"frame"` along the edges, `"patch"` in the first corner, or
@@ -100,8 +106,9 @@ def enhanced_visual_prompting(
 ) -> InputReprogrammer:
     """EVP, Wu et al. 2022: a small sample within a border, then normalised.
 
-    Train it with `keras_reprogram.optimizers.NormalizedGradient`, and with
-    random flips and crops of the samples, as the paper does.
+    Train it with `keras_reprogram.optimizers.NormalizedGradient`, whose steps
+    are of length 70 in the paper, and with random flips and crops of the
+    samples, as the paper does.
 
     Args:
         inner_size: Size of the sample in pixels.

@@ -26,7 +26,7 @@ class ScaledPad(keras.layers.Layer, Placement):
 
     ```
     canvas[i, j] = sum_kl  R(s)[i, k] R(s)[j, l] sample[k, l]
-    R(s)[i, k] = max(0, 1 - |(i - middle) / s + inner / 2 - k|)
+    R(s)[i, k] = max(0, 1 - |(i - middle) / s + (inner - 1) / 2 - k|)
     ```
 
     The program is seen where there are no data, whatever its region.
@@ -93,20 +93,22 @@ class ScaledPad(keras.layers.Layer, Placement):
 
     def matrices(self, canvas_shape: Shape, axes: Axes, dtype: str) -> list:
         """Interpolation matrices `[canvas, sample]`, one for each axis."""
-        scale = ops.cast(self.scale, dtype)
+        # A position of bfloat16 is half a pixel off at 224.
+        scale = ops.cast(self.scale, "float32")
         matrices = []
         for room, length in zip(axes.spatial_shape(canvas_shape), self.sizes):
             from_middle = np.arange(room) - (room - 1) / 2
-            positions = ops.divide(ops.cast(from_middle, dtype), scale)
+            positions = ops.divide(ops.cast(from_middle, "float32"), scale)
             positions = ops.add(positions, (length - 1) / 2)[:, None]
             # Not by the distance to each step, whose slope is zero where a
             # position is a step, as all are at scale 1.
             before = ops.stop_gradient(ops.floor(positions))
             share = ops.subtract(positions, before)
-            steps = ops.cast(np.arange(length), dtype)[None]
-            left = ops.cast(ops.equal(steps, before), dtype)
-            right = ops.cast(ops.equal(steps, before + 1), dtype)
-            matrices.append(left * (1 - share) + right * share)
+            steps = ops.cast(np.arange(length), "float32")[None]
+            left = ops.cast(ops.equal(steps, before), "float32")
+            right = ops.cast(ops.equal(steps, before + 1), "float32")
+            matrix = left * (1 - share) + right * share
+            matrices.append(ops.cast(matrix, dtype))
         return matrices
 
     def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+RISING = ("acc", "auc", "precision", "recall", "score", "iou", "similarity")
+
 
 class RestoreBest(keras.callbacks.Callback):
     """Ends training with the best epoch's program and label map.
@@ -38,8 +40,8 @@ class RestoreBest(keras.callbacks.Callback):
             passed to `fit`.
         monitor: What is compared, as in `fit`'s history: `"val_loss"`, or
             `"val_"` and a metric's name.
-        mode: `"min"`, `"max"`, or `"auto"`: `"min"` for a loss or an error,
-            else `"max"`.
+        mode: `"min"`, `"max"`, or `"auto"`: `"max"` for accuracies, areas
+            under a curve, precisions, recalls and scores, else `"min"`.
         patience: Epochs without a better one after which training stops;
             `None` for never.
 
@@ -63,8 +65,7 @@ class RestoreBest(keras.callbacks.Callback):
                 f"mode={mode!r}, monitor={monitor!r}"
             )
         if mode == "auto":
-            falls = monitor.endswith(("loss", "error"))
-            mode = "min" if falls else "max"
+            mode = "max" if any(name in monitor for name in RISING) else "min"
         self.validation_data = validation_data
         self.monitor = monitor
         self.sign = -1.0 if mode == "min" else 1.0

@@ -7,6 +7,7 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram.inputs import Mosaic
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import ScaledPad
+from keras_reprogram.inputs.axes import Axes
 
 
 def outputs_of(layer, samples):
@@ -65,6 +66,17 @@ def test_at_scale_one_a_scaled_pad_is_a_pad(shape):
     np.testing.assert_allclose(
         *(outputs_of(layer, samples) for layer in layers), atol=1e-5
     )
+
+
+def test_positions_are_exact_where_the_layer_computes_in_bfloat16():
+    axes = Axes(3, "channels_last")
+    matrices = []
+    for dtype in ("float32", "bfloat16"):
+        placement = ScaledPad(None, scale=1.03)
+        placement.occupied((128, 128, 1), (224, 224, 1), axes)
+        matrix = placement.matrices((224, 224, 1), axes, dtype)[0]
+        matrices.append(ops.convert_to_numpy(ops.cast(matrix, "float32")))
+    np.testing.assert_allclose(*matrices, atol=4e-3)
 
 
 def test_twice_the_scale_is_twice_the_size():

@@ -96,3 +96,18 @@ def test_an_unknown_metric_is_a_value_error(source, images, labels):
 
 def test_it_is_a_keras_callback():
     assert isinstance(RestoreBest((1, 2)), keras.callbacks.Callback)
+
+
+@pytest.mark.parametrize(
+    "monitor, sign",
+    [
+        ("val_loss", -1),
+        ("val_mae", -1),
+        ("val_mean_squared_error", -1),
+        ("val_binary_crossentropy", -1),
+        ("val_accuracy", 1),
+        ("val_auc", 1),
+    ],
+)
+def test_what_is_better_follows_from_the_metrics_name(monitor, sign):
+    assert RestoreBest((1, 2), monitor=monitor).sign == sign
