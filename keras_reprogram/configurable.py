@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import keras
 import numpy as np
+from keras import ops
 
 Class = TypeVar("Class", bound=type)
 
@@ -126,3 +127,18 @@ def boolean(name: str, value: Any) -> bool:
             f"`{name}` must be `True` or `False`. Received: {name}={value!r}"
         )
     return bool(value)
+
+
+def check_seed(seed: Any) -> int:
+    """Checks a seed given by the user and returns it as an int."""
+    value = integer(seed)
+    if value is None or value < 0:
+        raise ValueError(
+            f"`seed` must be an integer of at least 0. Received: seed={seed!r}"
+        )
+    return value
+
+
+def constant(value: Any) -> Callable[..., Any]:
+    """An initializer that returns this value."""
+    return lambda shape, dtype: ops.convert_to_tensor(value, dtype=dtype)

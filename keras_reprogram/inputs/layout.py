@@ -9,10 +9,11 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import Configurable
+from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.token_programs import check_seed
 from keras_reprogram.inputs.token_programs import draw
 
 SAMPLE = "sample"
@@ -108,7 +109,7 @@ class SoftPrompt(keras.layers.Layer):
         self.embeddings = self.add_weight(
             name="embeddings",
             shape=rows.shape,
-            initializer=lambda shape, dtype: ops.cast(rows, dtype),
+            initializer=constant(rows),
         )
         self.built = True
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
@@ -22,7 +23,6 @@ from keras_reprogram.inputs.input_end import InputEnd
 from keras_reprogram.inputs.layout import FixedTokens
 from keras_reprogram.inputs.series_statistics import StatisticsPrompt
 from keras_reprogram.inputs.text_prototypes import TextPrototypes
-from keras_reprogram.inputs.token_programs import check_seed
 from keras_reprogram.series import mean_and_deviation
 from keras_reprogram.specification import SourceSpecification
 

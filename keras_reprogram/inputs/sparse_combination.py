@@ -11,10 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.token_programs import TokenProgram
-from keras_reprogram.inputs.token_programs import check_seed
 from keras_reprogram.inputs.token_programs import draw
 
 
@@ -93,13 +94,13 @@ class SparseCombination(TokenProgram):
             name="chosen",
             shape=shape,
             dtype="int32",
-            initializer=lambda shape, dtype: ops.cast(chosen, dtype),
+            initializer=constant(chosen),
             trainable=False,
         )
         self.combination = self.add_weight(
             name="combination",
             shape=shape,
-            initializer=lambda shape, dtype: ops.cast(weights, dtype),
+            initializer=constant(weights),
         )
         self.remainder = None
         if self.refit_every is not None:

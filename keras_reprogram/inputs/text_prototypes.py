@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
@@ -79,7 +81,7 @@ class TextPrototypes(keras.layers.Layer):
             candidates = token_programs.check_candidates(candidates)
         self.candidates = candidates
         self.dropout = number("dropout", dropout, 0.0, 1.0 - 1e-6)
-        self.seed = token_programs.check_seed(seed)
+        self.seed = check_seed(seed)
         self.drop = keras.layers.Dropout(self.dropout, seed=self.seed)
 
     def build_on(
@@ -146,7 +148,7 @@ class TextPrototypes(keras.layers.Layer):
         self.unit = self.add_weight(
             name="unit",
             shape=(),
-            initializer=lambda shape, dtype: ops.cast(unit, dtype),
+            initializer=constant(unit),
             trainable=False,
         )
         self.folded = self.add_weight(

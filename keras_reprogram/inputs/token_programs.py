@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
@@ -125,7 +127,7 @@ class FreeEmbeddings(TokenProgram):
         self.embeddings = self.add_weight(
             name="embeddings",
             shape=embeddings.shape,
-            initializer=lambda shape, dtype: ops.cast(embeddings, dtype),
+            initializer=constant(embeddings),
         )
 
     def table(self, training: bool) -> Any:
@@ -302,21 +304,12 @@ class DenseCombination(CandidateProgram):
         self.theta = self.add_weight(
             name="theta",
             shape=theta.shape,
-            initializer=lambda shape, dtype: ops.cast(theta, dtype),
+            initializer=constant(theta),
         )
 
     def table(self, training: bool) -> Any:
         theta = ops.cast(self.theta, self.compute_dtype)
         return ops.matmul(theta, self.source_rows(self.chosen))
-
-
-def check_seed(seed: Any) -> int:
-    value = integer(seed)
-    if value is None or value < 0:
-        raise ValueError(
-            f"`seed` must be an integer of at least 0. Received: seed={seed!r}"
-        )
-    return value
 
 
 def check_candidates(candidates: Any) -> int | list[int]:

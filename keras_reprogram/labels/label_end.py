@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_reprogram.specification import SourceSpecification
 
@@ -16,13 +17,21 @@ class LabelEnd(keras.layers.Layer):
             outputs and the samples, instead of the outputs alone.
         needs_data: Whether `adapt` finds something from data before training.
         gathers: Whether training steps gather statistics, by `gather`.
-        solved: Whether the layer has seen the data that it needs.
+        is_solved: Variable that is 1 once the layer has seen the data that it
+            needs; `None` for a layer that needs none.
     """
 
     looks_at_samples: bool = False
     needs_data: bool = False
     gathers: bool = False
-    solved: bool = True
+    is_solved: keras.Variable | None = None
+
+    @property
+    def solved(self) -> bool:
+        """Whether the layer has seen the data that it needs."""
+        if self.is_solved is None:
+            return True
+        return bool(ops.convert_to_numpy(self.is_solved.value))
 
     def accept(self, specification: SourceSpecification) -> None:
         """Takes from the source what was left out."""
@@ -49,6 +58,8 @@ class LabelEnd(keras.layers.Layer):
 
     def restored(self) -> None:
         """Notes that the learned variables were read from a file."""
+        if self.is_solved is not None:
+            self.is_solved.assign(1)
 
     def head(self, outputs: Any, samples: Any) -> Any:
         """Calls the layer with what it looks at."""

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import boolean
+from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.labels import methods
@@ -337,10 +338,6 @@ class LabelMapper(LabelEnd):
             self.bias.assign(bias.astype("float32"))
         self.is_solved.assign(1)
 
-    @property
-    def solved(self) -> bool:
-        return bool(ops.convert_to_numpy(self.is_solved.value))
-
     def check_solved(self) -> None:
         if not self.solved:
             raise ValueError(
@@ -353,9 +350,6 @@ class LabelMapper(LabelEnd):
     @property
     def learned_variables(self) -> list[keras.Variable]:
         return [self.matrix] if self.bias is None else [self.matrix, self.bias]
-
-    def restored(self) -> None:
-        self.is_solved.assign(1)
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]
@@ -371,8 +365,3 @@ class LabelMapper(LabelEnd):
             "from_logits": self.from_logits,
             "multi_label": self.multi_label,
         }
-
-
-def constant(value: Any) -> Any:
-    """An initializer that returns this value."""
-    return lambda shape, dtype: ops.convert_to_tensor(value, dtype=dtype)

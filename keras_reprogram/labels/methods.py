@@ -15,6 +15,7 @@ from keras import ops
 
 from keras_reprogram.configurable import Configurable
 from keras_reprogram.configurable import boolean
+from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
@@ -102,13 +103,7 @@ class RandomMapping(Mapping):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        seed = integer(self.seed)
-        if seed is None or seed < 0:
-            raise ValueError(
-                "`seed` must be an integer of at least 0. Received: "
-                f"seed={self.seed!r}"
-            )
-        self.settle(seed=seed)
+        self.settle(seed=check_seed(self.seed))
 
     def solve(self, batches, num_sources, num_classes, sources_per_target):
         matrix = mappings.random_mapping(

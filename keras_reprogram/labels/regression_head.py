@@ -8,13 +8,13 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import boolean
+from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.labels import targets
 from keras_reprogram.labels.label_end import LabelEnd
 from keras_reprogram.labels.label_mapper import SMALLEST_PROBABILITY
-from keras_reprogram.labels.label_mapper import constant
 from keras_reprogram.labels.ridge_regression import RidgeStatistics
 from keras_reprogram.specification import SourceSpecification
 
@@ -203,10 +203,6 @@ class RegressionHead(LabelEnd):
         self.check_target_shape(values.shape, sparse)
         targets.check_finite(values)
 
-    @property
-    def solved(self) -> bool:
-        return bool(ops.convert_to_numpy(self.is_solved.value))
-
     def check_solved(self) -> None:
         if not self.solved:
             raise ValueError(
@@ -226,9 +222,6 @@ class RegressionHead(LabelEnd):
             self.source_mean,
             self.source_scale,
         ]
-
-    def restored(self) -> None:
-        self.is_solved.assign(1)
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]
