@@ -104,6 +104,9 @@ def inputs(canvas: int) -> dict[str, Callable[..., InputReprogrammer]]:
         "tanh outside": lambda **k: InputReprogrammer(
             placement=Pad(of(128)), program="outside", **k
         ),
+        "adversarial reprogramming": lambda **k: (
+            methods.adversarial_reprogramming(of(128), **k)
+        ),
         "trainable layers": methods.trainable_layers,
         "VP frame": lambda **k: methods.visual_prompting("frame", of(30), **k),
         "VP patch": lambda **k: methods.visual_prompting("patch", of(90), **k),

@@ -26,7 +26,9 @@ from keras_reprogram.inputs.scaled_pad import ScaledPad
 from keras_reprogram.inputs.token_patches import TokenPatches
 
 
-def adversarial_reprogramming(**kwargs: Any) -> InputReprogrammer:
+def adversarial_reprogramming(
+    inner_size: int | None = None, **kwargs: Any
+) -> InputReprogrammer:
     """Elsayed et al. 2019: `pad(x) + tanh(theta)` around the data.
 
     The sample keeps its own size in the middle of the canvas; the program is
@@ -35,6 +37,8 @@ def adversarial_reprogramming(**kwargs: Any) -> InputReprogrammer:
     with an L2 penalty of `theta`, a `regularizer` of `UniversalProgram`.
 
     Args:
+        inner_size: Height and width of the resized sample in pixels; `None`
+            keeps its own.
         **kwargs: Arguments of `InputReprogrammer`.
 
     References:
@@ -42,7 +46,7 @@ def adversarial_reprogramming(**kwargs: Any) -> InputReprogrammer:
         - [Black-box Adversarial Reprogramming](https://arxiv.org/abs/2007.08714)
     """
     return InputReprogrammer(
-        placement=Pad(),
+        placement=Pad(inner_size),
         program=UniversalProgram("outside"),
         **{"normalize_first": True, **kwargs},
     )
