@@ -7,7 +7,9 @@ same samples, epochs and batches, Adam with a cosine schedule, and learning
 rates that are fixed beforehand: one where a label map is trained, a larger one
 where the program has to do all the work, a smaller one for fine-tuning. Only
 EVP has its own optimizer, the recipe for little data its own settings, and the
-rows called longer three times the epochs. Accuracies are of the
+rows called longer three times the epochs. The recipe, and the fine-tuning that
+is called augmented, see samples shifted and, where a mirrored one is a sample
+of the same class, flipped. Accuracies are of the
 last epoch on samples that nothing else has seen. Finished runs are kept in
 `benchmarks/results/vision.json`: the command goes on where it was stopped.
 """
@@ -91,6 +93,8 @@ DATA = {
     "cells": (cells, 300, 2000),
     "fields": (fields, 300, 2000),
 }
+# A cell or a field is one from either side; a digit is not.
+SYMMETRIC = ("cells", "fields")
 
 
 def inputs(canvas: int) -> dict[str, Callable[..., InputReprogrammer]]:
@@ -144,7 +148,6 @@ MAPS = {
 BASELINES = (
     "linear probe",
     "probe of features",
-    "fine-tuning",
     "from scratch",
 )
 # The recipe for little data: the source of each, and how long it is trained.
@@ -153,8 +156,14 @@ RECIPES = {
     "little data, features": (sources.features, 1),
     "little data, features, longer": (sources.features, LONGER),
 }
-LONG = "fine-tuning, longer"
-ROWS = (*BASELINES, LONG, *RECIPES, *MAPS)
+# Fine-tuning: whether the samples are augmented, and how long it takes.
+FINE_TUNING = {
+    "fine-tuning": (False, 1),
+    "fine-tuning, longer": (False, LONGER),
+    "fine-tuning, augmented": (True, 1),
+    "fine-tuning, augmented, longer": (True, LONGER),
+}
+ROWS = (*BASELINES, *FINE_TUNING, *RECIPES, *MAPS)
 
 
 def main() -> None:
@@ -178,7 +187,7 @@ def main() -> None:
                 if (method, data, seed) in done:
                     continue
                 keras.utils.set_random_seed(seed)
-                row = run(method, train, test, options)
+                row = run(method, data, train, test, options)
                 row = {"method": method, "data": data, "seed": seed, **row}
                 print(json.dumps(row), flush=True)
                 rows.append(row)
@@ -238,7 +247,7 @@ def split(data: str, seed: int):
     return tuple((images[part], labels[part]) for part in parts)
 
 
-def run(method: str, train, test, options) -> dict:
+def run(method: str, data: str, train, test, options) -> dict:
     classifier = load_source(options.preset)
     classes = int(train[1].max()) + 1
     shapes = {
@@ -253,17 +262,21 @@ def run(method: str, train, test, options) -> dict:
     if method == "from scratch":
         model = common.untrained(classifier, *shapes.values(), classes)
         return trained(model, train, test, options.epochs, RATE)
-    if method in ("fine-tuning", LONG):
-        epochs = options.epochs * (LONGER if method == LONG else 1)
-        return fine_tuned(
-            classifier, shapes, train, test, classes, options.preset, epochs
-        )
+    if method in FINE_TUNING:
+        augmented, longer = FINE_TUNING[method]
+        model = fine_tuned(classifier, shapes, train, classes, options.preset)
+        if augmented:
+            samples = keras.Input(shapes["target_shape"])
+            outputs = model(augmentation(data)(samples))
+            model = keras.Model(samples, outputs)
+        epochs = longer * options.epochs
+        return trained(model, train, test, epochs, RATE_OF_FINE_TUNING)
     if method in RECIPES:
         source, longer = RECIPES[method]
         model = keras_reprogram.recipes.little_data(
             source(classifier),
             classes,
-            InputReprogrammer(**shapes, augmentation=RandomShift()),
+            InputReprogrammer(**shapes, augmentation=augmentation(data)),
         )
         return trained(model, train, test, longer * options.epochs, None)
     name, mapping = MAPS[method]
@@ -287,9 +300,14 @@ def probe(source, shapes, train, test, classes) -> dict:
     }
 
 
-def fine_tuned(
-    classifier, shapes, train, test, classes, preset, epochs
-) -> dict:
+def augmentation(data: str) -> keras.layers.Layer:
+    if data not in SYMMETRIC:
+        return RandomShift()
+    flip = keras.layers.RandomFlip("horizontal_and_vertical")
+    return keras.Sequential([flip, RandomShift()])
+
+
+def fine_tuned(classifier, shapes, train, classes, preset) -> keras.Model:
     """All weights, from the linear probe on; normalisation as it was."""
     plain = keras_reprogram.ReprogrammedModel(
         classifier,
@@ -303,7 +321,7 @@ def fine_tuned(
     logits = InferenceMode(network)(plain.input_reprogrammer(samples))
     model = keras.Model(samples, head(logits))
     head.set_weights(plain.label_mapper.get_weights()[:2])
-    return trained(model, train, test, epochs, RATE_OF_FINE_TUNING)
+    return model
 
 
 class InferenceMode(keras.layers.Layer):

@@ -12,6 +12,7 @@ from keras_reprogram import models
 from keras_reprogram import optimizers
 from keras_reprogram import recipes
 from keras_reprogram import sources
+from keras_reprogram import zeroth_order
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.labels import LabelMapper
 from keras_reprogram.models import ReprogrammedModel
@@ -30,4 +31,5 @@ __all__ = [
     "optimizers",
     "recipes",
     "sources",
+    "zeroth_order",
 ]

@@ -61,8 +61,8 @@ class LabelEnd(keras.layers.Layer):
         if self.is_solved is not None:
             self.is_solved.assign(1)
 
-    def head(self, outputs: Any, samples: Any) -> Any:
+    def head(self, outputs: Any, samples: Any, **kwargs: Any) -> Any:
         """Calls the layer with what it looks at."""
         if self.looks_at_samples:
-            return self(outputs, samples)
-        return self(outputs)
+            return self(outputs, samples, **kwargs)
+        return self(outputs, **kwargs)

@@ -19,7 +19,10 @@ from keras_reprogram.models.finite_loss import FiniteLoss
 from keras_reprogram.models.label_map_update import LabelMapUpdate
 from keras_reprogram.models.label_map_update import first_of_all
 from keras_reprogram.sources import FrozenSource
+from keras_reprogram.sources import QueriedSource
 from keras_reprogram.sources import inspect_source
+from keras_reprogram.zeroth_order import estimators
+from keras_reprogram.zeroth_order import training as zeroth_order
 
 STEPS_OF_ADAPTATION_IN_FIT = 100
 
@@ -112,6 +115,7 @@ class ReprogrammedModel(keras.Model):
         self.frozen_source = frozen_source
         self.input_reprogrammer = input_reprogrammer
         self.label_mapper = label_mapper
+        self.gradient_estimator: estimators.GradientEstimator | None = None
 
     @property
     def source(self) -> keras.Model:
@@ -122,9 +126,78 @@ class ReprogrammedModel(keras.Model):
     def source_model(self) -> keras.Model:
         """From samples to the source's raw outputs, sharing all weights."""
         outputs = self.frozen_source(self.input_reprogrammer(self.input))
-        return keras.Model(
+        model = keras.Model(
             self.input, self.input_reprogrammer.align(outputs, self.input)
         )
+        model.run_eagerly = isinstance(self.source, QueriedSource)
+        return model
+
+    def compile(
+        self,
+        *args: Any,
+        gradient_estimator: estimators.GradientEstimator | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Sets how the model is trained, as `keras.Model.compile` does.
+
+        Args:
+            *args: As for `keras.Model.compile`.
+            gradient_estimator: An estimator of `keras_reprogram.zeroth_order`
+                that finds the program's gradient from the source's outputs
+                alone; `None` for the gradient itself. A label map has its
+                exact gradient all the same.
+            **kwargs: As for `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a source that is only queried, or layers of it that
+                are trained, do not go with the kind of gradient.
+        """
+        gradient_estimator = estimators.get(gradient_estimator)
+        zeroth_order.check(self, gradient_estimator)
+        self.gradient_estimator = gradient_estimator
+        self.questions = zeroth_order.Questions(gradient_estimator)
+        if isinstance(self.source, QueriedSource):
+            kwargs = {**kwargs, "run_eagerly": True, "jit_compile": False}
+        super().compile(*args, **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        config = super().get_compile_config()
+        if config and self.gradient_estimator is not None:
+            config["gradient_estimator"] = keras.saving.serialize_keras_object(
+                self.gradient_estimator
+            )
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if getattr(self, "optimizer", None) is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        questions = getattr(self, "questions", None)
+        return [*super().metrics, *(questions.metrics if questions else [])]
+
+    @property
+    def queries(self) -> int:
+        """Inputs that the source was asked about, in training.
+
+        Of a `QueriedSource`, all that it was asked about.
+        """
+        if isinstance(self.source, QueriedSource):
+            return self.source.asked
+        return sum(int(metric.result()) for metric in self.questions.metrics)
+
+    def queries_of(self, logs: dict[str, Any]) -> int:
+        """The same in the middle of `fit`, from the logs of a step."""
+        if isinstance(self.source, QueriedSource):
+            return self.source.asked
+        return int(logs["queries"])
+
+    def train_step(self, *args: Any) -> Any:
+        if self.gradient_estimator is None:
+            return super().train_step(*args)
+        return zeroth_order.train_step(self, *args)
 
     def source_logits(
         self,
@@ -226,16 +299,23 @@ class ReprogrammedModel(keras.Model):
             mapping = self.label_mapper.mapping
             update = LabelMapUpdate(mapping.update_every, mapping.update_unit)
             callbacks = first_of_all(update, callbacks)
-        return super().fit(
-            x,
-            y,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_split=validation_split,
-            **kwargs,
-        )
+        try:
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_split=validation_split,
+                **kwargs,
+            )
+        except Exception:
+            # A source that stops answering takes nothing with it that was
+            # learned: on JAX, it is not in the variables until an epoch ends.
+            if isinstance(self.source, QueriedSource):
+                getattr(self, "jax_state_sync", lambda: None)()
+            raise
 
     def adapt_for_fit(self, x, y, batch_size, verbose) -> None:
         if not batches.is_reiterable(x):

@@ -5,6 +5,8 @@ from keras_reprogram.sources.features import features
 from keras_reprogram.sources.fingerprint import differences
 from keras_reprogram.sources.fingerprint import fingerprint
 from keras_reprogram.sources.frozen_source import FrozenSource
+from keras_reprogram.sources.inference_client import InferenceClient
+from keras_reprogram.sources.inference_client import InferenceError
 from keras_reprogram.sources.inspection import SourceSpecification
 from keras_reprogram.sources.inspection import inspect_source
 from keras_reprogram.sources.log_mel_spectrogram import LogMelSpectrogram
@@ -12,6 +14,8 @@ from keras_reprogram.sources.minilm import minilm_preset
 from keras_reprogram.sources.musicnn import MUSIC_TAGS
 from keras_reprogram.sources.musicnn import musicnn_tagger
 from keras_reprogram.sources.packaged import efficientnet_lite0_preset
+from keras_reprogram.sources.queried import QueriedSource
+from keras_reprogram.sources.queried import top_answers
 from keras_reprogram.sources.smollm2 import smollm2_preset
 from keras_reprogram.sources.text import TextSource
 from keras_reprogram.sources.zero_shot import embed_texts
@@ -19,8 +23,11 @@ from keras_reprogram.sources.zero_shot import zero_shot_classifier
 
 __all__ = [
     "FrozenSource",
+    "InferenceClient",
+    "InferenceError",
     "LogMelSpectrogram",
     "MUSIC_TAGS",
+    "QueriedSource",
     "SourceSpecification",
     "TextSource",
     "differences",
@@ -33,5 +40,6 @@ __all__ = [
     "musicnn_tagger",
     "speech_attention_rnn",
     "smollm2_preset",
+    "top_answers",
     "zero_shot_classifier",
 ]

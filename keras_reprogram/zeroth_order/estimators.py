@@ -1,0 +1,286 @@
+"""Estimates of a gradient from losses at a few points."""
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_reprogram.configurable import Configurable
+from keras_reprogram.configurable import boolean
+from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.zeroth_order import directions
+
+SMALLEST = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientEstimator(Configurable):
+    """Base class: where the source is asked, and what its answers tell.
+
+    A step of training asks for the losses at `points(...)` around the present
+    program and follows `gradient(...)`. Directions are a function of the seed
+    and the number of the step alone: training that was interrupted goes on
+    with those that it would have had.
+
+    Args:
+        directions: Number of random directions of a step, `q`.
+        smoothing: Distance at which the loss is asked for.
+        at_once: Number of programs whose inputs go to the source as one batch;
+            `None` for all of a step.
+        seed: Integer seed of the directions.
+    """
+
+    directions: int = 10
+    smoothing: float = 0.01
+    at_once: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        smoothing = number("smoothing", self.smoothing, SMALLEST)
+        at_once = self.at_once
+        if at_once is not None:
+            at_once = positive_integer("at_once", at_once)
+        self.settle(
+            directions=positive_integer("directions", self.directions),
+            smoothing=smoothing,
+            at_once=at_once,
+            seed=check_seed(self.seed),
+        )
+
+    def drawn(
+        self, dimension: int, step: Any, generator: keras.random.SeedGenerator
+    ) -> Any:
+        """The directions of a step, a tensor `[directions, dimension]`.
+
+        Args:
+            dimension: Number of values of the program.
+            step: Number of the step, an integer scalar.
+            generator: Any generator; its state does not matter, and stays.
+        """
+        state = generator.state
+        seed = ops.stack(
+            [ops.cast(self.seed, state.dtype), ops.cast(step, state.dtype)]
+        )
+        with keras.StatelessScope(state_mapping=[(state, seed)]):
+            return self.draw(dimension, generator)
+
+    def draw(self, dimension: int, generator: Any) -> Any:
+        raise NotImplementedError
+
+    def radius(self, step: Any) -> Any:
+        """Distance at which the loss is asked for in this step."""
+        return self.smoothing
+
+    @property
+    def num_points(self) -> int:
+        """Queries of a step for each sample."""
+        raise NotImplementedError
+
+    def points(self, drawn: Any, step: Any) -> Any:
+        """Where to ask: offsets `[num_points, dimension]` from the program."""
+        raise NotImplementedError
+
+    def centre(self, outputs: list[Any]) -> Any:
+        """The source's outputs at the program itself, from those asked for."""
+        raise NotImplementedError
+
+    def gradient(self, drawn: Any, losses: Any, step: Any) -> Any:
+        """The estimate, of shape `[dimension]`.
+
+        Args:
+            drawn: The directions, as `drawn` returned them.
+            losses: Losses at `points`, of shape `[num_points]`.
+            step: Number of the step.
+        """
+        raise NotImplementedError
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class OneSided(GradientEstimator):
+    """Averaged one-sided differences along random directions (BAR).
+
+    ```
+    g = d / q * sum_i u_i * (loss(w + beta * u_i) - loss(w)) / beta
+    ```
+
+    with `u_i` on the unit sphere of `d` values. It asks `q + 1` times a sample.
+
+    Example:
+
+    ```python
+    estimator = keras_reprogram.zeroth_order.OneSided(directions=20)
+    ```
+
+    Args:
+        directions: Number of directions, `q`.
+        smoothing: `beta`, in units of the program's values.
+        at_once: Programs whose inputs are one batch; `None` for all.
+        seed: Seed of the directions.
+        orthogonal: Whether the directions are at right angles to one another,
+            which needs `q <= d`.
+
+    References:
+        - [Black-box Adversarial Reprogramming](https://arxiv.org/abs/2007.08714)
+    """
+
+    orthogonal: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.settle(orthogonal=boolean("orthogonal", self.orthogonal))
+
+    def draw(self, dimension: int, generator: Any) -> Any:
+        draw = directions.unit_sphere
+        if self.orthogonal:
+            draw = directions.orthonormal
+        return draw(self.directions, dimension, generator)
+
+    @property
+    def num_points(self) -> int:
+        return self.directions + 1
+
+    def points(self, drawn: Any, step: Any) -> Any:
+        return ops.concatenate(
+            [ops.zeros_like(drawn[:1]), self.radius(step) * drawn]
+        )
+
+    def centre(self, outputs: list[Any]) -> Any:
+        return outputs[0]
+
+    def gradient(self, drawn: Any, losses: Any, step: Any) -> Any:
+        slopes = (losses[1:] - losses[0]) / self.radius(step)
+        return ops.matmul(slopes, drawn) * (drawn.shape[1] / self.directions)
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class TwoSided(OneSided):
+    """Averaged two-sided differences along random directions.
+
+    ```
+    g = d / q * sum_i u_i * (loss(w + beta u_i) - loss(w - beta u_i)) / (2 beta)
+    ```
+
+    with `u_i` on the unit sphere of `d` values. Its error grows with `beta`
+    squared where that of one-sided differences grows with `beta`. It asks
+    `2 q` times a sample: the outputs at the program itself are taken to be the
+    mean of those at `w + beta u_i` and `w - beta u_i`.
+
+    Example:
+
+    ```python
+    estimator = keras_reprogram.zeroth_order.TwoSided(5, orthogonal=True)
+    ```
+
+    Args:
+        directions: Number of directions, `q`.
+        smoothing: `beta`, in units of the program's values.
+        at_once: Programs whose inputs are one batch; `None` for all.
+        seed: Seed of the directions.
+        orthogonal: Whether the directions are at right angles to one another,
+            which needs `q <= d`.
+
+    References:
+        - [Random gradient-free minimization](https://doi.org/10.1007/s10208-015-9296-2)
+    """
+
+    @property
+    def num_points(self) -> int:
+        return 2 * self.directions
+
+    def points(self, drawn: Any, step: Any) -> Any:
+        offsets = self.radius(step) * drawn
+        return ops.concatenate([offsets, -offsets])
+
+    def centre(self, outputs: list[Any]) -> Any:
+        return sum(outputs) / len(outputs)
+
+    def differences(self, losses: Any, step: Any) -> Any:
+        ahead, behind = losses[: self.directions], losses[self.directions :]
+        return (ahead - behind) / (2.0 * self.radius(step))
+
+    def gradient(self, drawn: Any, losses: Any, step: Any) -> Any:
+        slopes = self.differences(losses, step)
+        return ops.matmul(slopes, drawn) * (drawn.shape[1] / self.directions)
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class SPSA(TwoSided):
+    """Simultaneous perturbation: all values at once, by random amounts.
+
+    ```
+    g = mean_i (loss(w + c_k D_i) - loss(w - c_k D_i)) / (2 c_k D_i)
+    c_k = c / (k + 1) ** gamma              # k counts the steps from 0
+    ```
+
+    with values of `D_i` of random sign and of a size uniform from 0.5 to 1.
+    Two queries a sample are enough for a step. BlackVIP's SPSA-GC follows it
+    by a look-ahead momentum, which is Keras's Nesterov momentum:
+
+    ```python
+    optimizer = keras.optimizers.SGD(
+        keras_reprogram.zeroth_order.PowerDecay(0.01, exponent=0.4),
+        momentum=0.9,
+        nesterov=True,
+    )
+    ```
+
+    (In the paper the momentum gathers gradients and not steps; the two differ
+    by as much as the rate falls from one step to the next.)
+
+    Args:
+        directions: Number of directions; the papers have 1.
+        smoothing: `c`, in units of the program's values.
+        at_once: Programs whose inputs are one batch; `None` for all.
+        seed: Seed of the directions.
+        exponent: `gamma`, from 0 up.
+
+    References:
+        - [SPSA](https://doi.org/10.1109/9.119632)
+        - [BlackVIP](https://arxiv.org/abs/2303.14773)
+    """
+
+    directions: int = 1
+    orthogonal: bool = dataclasses.field(default=False, init=False)
+    exponent: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.settle(exponent=number("exponent", self.exponent, 0.0))
+
+    def draw(self, dimension: int, generator: Any) -> Any:
+        return directions.signs_of_uniform(
+            self.directions, dimension, generator
+        )
+
+    def radius(self, step: Any) -> Any:
+        step = ops.cast(step, "float32")
+        return self.smoothing / ops.power(step + 1.0, self.exponent)
+
+    def gradient(self, drawn: Any, losses: Any, step: Any) -> Any:
+        slopes = ops.expand_dims(self.differences(losses, step), 1)
+        return ops.mean(slopes / drawn, axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("orthogonal")
+        return config
+
+
+def get(identifier: dict | GradientEstimator | None) -> GradientEstimator:
+    """Returns an estimator from its config or itself."""
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if identifier is None or isinstance(identifier, GradientEstimator):
+        return identifier
+    raise ValueError(
+        "`gradient_estimator` must be an estimator of "
+        "`keras_reprogram.zeroth_order`, such as `OneSided()`, or `None`. "
+        f"Received: gradient_estimator={identifier!r}"
+    )

@@ -1,0 +1,103 @@
+"""A step of training with estimated gradients, on the backend in use."""
+
+import importlib
+from typing import Any
+
+import keras
+
+from keras_reprogram.sources import QueriedSource
+from keras_reprogram.zeroth_order.estimators import GradientEstimator
+from keras_reprogram.zeroth_order.query_counter import QueryCounter
+
+
+class Questions:
+    """What a model that is trained by queries keeps besides its weights.
+
+    It is no attribute of the model that Keras would track: a model takes no
+    new layers or metrics once it is built.
+
+    Args:
+        estimator: The estimator, or `None` for a model that has gradients.
+    """
+
+    def __init__(self, estimator: GradientEstimator | None) -> None:
+        self.metrics = [] if estimator is None else [QueryCounter()]
+        self.generator = keras.random.SeedGenerator(0)
+
+
+def check(model: Any, estimator: GradientEstimator | None) -> None:
+    """Raises if a model cannot be trained with this kind of gradient."""
+    if estimator is not None and model.frozen_source.unfrozen:
+        raise ValueError(
+            "Layers of a source are trained by their gradient, not by "
+            "queries: leave out `unfrozen` or `gradient_estimator`. Received: "
+            f"unfrozen={model.frozen_source.unfrozen}"
+        )
+    if estimator is not None and not model.input_reprogrammer.trainable_weights:
+        raise ValueError(
+            "There is no program to train by queries: leave out "
+            "`gradient_estimator`. Received: an input end without trainable "
+            "weights"
+        )
+    if (
+        estimator is None
+        and isinstance(model.source, QueriedSource)
+        and model.input_reprogrammer.trainable_weights
+    ):
+        raise ValueError(
+            "A `QueriedSource` has no gradient: pass a `gradient_estimator` of "
+            "`keras_reprogram.zeroth_order`, or train a label map alone, with "
+            "`program=None`. Received: gradient_estimator=None"
+        )
+
+
+def train_step(model: Any, *arguments: Any) -> Any:
+    """Takes the place of `keras.Model.train_step`, with its arguments."""
+    backend = keras.config.backend()
+    module = importlib.import_module(
+        f"keras_reprogram.zeroth_order.{backend}_step"
+    )
+    return module.train_step(model, *arguments)
+
+
+def labelled(model: Any, data: Any) -> tuple[Any, Any, Any]:
+    """Samples as the input's side takes them, labels and weights."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    x = keras.tree.flatten(x)[0]
+    return keras.ops.cast(x, model.inputs[0].dtype), y, sample_weight
+
+
+def predictions(model: Any, outputs: Any, x: Any) -> Any:
+    """The label end's outputs in training."""
+    if model.label_mapper.gathers:
+        return model.label_mapper.head(outputs, x, training=True)
+    return model.label_mapper.head(outputs, x)
+
+
+def gradients_in_order(
+    model: Any, of_program: list[Any], of_labels: list[Any]
+) -> list[Any]:
+    """Gradients in the order of the model's trainable variables."""
+    variables = [
+        *model.input_reprogrammer.trainable_variables,
+        *model.label_mapper.trainable_variables,
+    ]
+    found = {
+        id(variable): gradient
+        for variable, gradient in zip(variables, [*of_program, *of_labels])
+    }
+    return [found[id(variable)] for variable in model.trainable_variables]
+
+
+def update_metrics(
+    model: Any, x: Any, y: Any, y_pred: Any, weight: Any, loss: Any, asked: Any
+) -> dict[str, Any]:
+    """Adds a step to the metrics, and returns them."""
+    for metric in model.metrics:
+        if metric.name == "loss":
+            metric.update_state(loss, sample_weight=keras.ops.shape(x)[0])
+        elif metric.name == "queries":
+            metric.update_state(asked)
+            if isinstance(model.source, QueriedSource):
+                metric.count.assign(model.source.asked)
+    return model.compute_metrics(x, y, y_pred, sample_weight=weight)

@@ -1,0 +1,312 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import Grid
+from keras_reprogram.inputs import RandomShift
+from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.models import RestoreBest
+from keras_reprogram.sources import QueriedSource
+from keras_reprogram.zeroth_order import SPSA
+from keras_reprogram.zeroth_order import OneSided
+from keras_reprogram.zeroth_order import QueryBudget
+from keras_reprogram.zeroth_order import TwoSided
+
+ESTIMATORS = {
+    "one_sided": OneSided(4),
+    "two_sided": TwoSided(4, orthogonal=True, at_once=3),
+    "spsa": SPSA(4),
+}
+
+
+@pytest.fixture
+def network():
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Rescaling(1 / 128, -1)(inputs)
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)
+    outputs = keras.layers.Dense(12)(keras.layers.Flatten()(x))
+    return keras.Model(inputs, outputs)
+
+
+@pytest.fixture
+def quadrants():
+    """Noise of 8x8 pixels, with one of three quadrants brighter."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(48) % 3
+    images = generator.integers(0, 120, size=(48, 8, 8, 1))
+    for image, label in zip(images, labels):
+        row, column = divmod(int(label), 2)
+        image[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 100
+    return images.astype("uint8"), labels
+
+
+def reprogrammed(
+    source, estimator, mapping="linear", augmentation=None, from_logits=True
+):
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer(
+            (8, 8, 1),
+            program=UniversalProgram(basis=Grid(4)),
+            scale=255.0,
+            augmentation=augmentation,
+        ),
+        LabelMapper(3, mapping),
+    )
+    model.compile(
+        keras.optimizers.Adam(0.05),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits),
+        metrics=["accuracy"],
+        gradient_estimator=estimator,
+    )
+    return model
+
+
+def values(model):
+    return [
+        ops.convert_to_numpy(variable.value)
+        for variable in model.program_variables
+    ]
+
+
+@pytest.mark.parametrize("mapping", ["linear", "iterative"])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_program_learns_from_queries(network, quadrants, name, mapping):
+    model = reprogrammed(network, ESTIMATORS[name], mapping)
+    before = model.fit(*quadrants, batch_size=16, epochs=1, verbose=0).history[
+        "loss"
+    ][0]
+    history = model.fit(*quadrants, batch_size=16, epochs=9, verbose=0).history
+    assert history["loss"][-1] < 0.95 * before
+    if mapping == "linear":
+        assert history["accuracy"][-1] >= 0.9
+
+
+def test_the_program_itself_learns_with_a_map_that_is_fixed(network, quadrants):
+    groups = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    model = reprogrammed(network, TwoSided(16, orthogonal=True), groups)
+    start = model.evaluate(*quadrants, verbose=0, return_dict=True)
+    model.fit(*quadrants, batch_size=48, epochs=40, verbose=0)
+    end = model.evaluate(*quadrants, verbose=0, return_dict=True)
+    assert end["loss"] < start["loss"] - 0.1
+
+
+def test_all_directions_together_are_the_step_of_the_gradient(
+    network, quadrants
+):
+    images, labels = quadrants
+    steps = []
+    for estimator in (None, TwoSided(48, smoothing=0.01, orthogonal=True)):
+        model = reprogrammed(network, estimator, [[0], [1], [2]])
+        model.optimizer.learning_rate.assign(1.0)
+        model.compile(
+            keras.optimizers.SGD(1.0), model.loss, gradient_estimator=estimator
+        )
+        model.fit(images, labels, batch_size=48, shuffle=False, verbose=0)
+        steps.append(values(model)[0])
+    error = np.linalg.norm(steps[0] - steps[1]) / np.linalg.norm(steps[0])
+    assert error < 0.02
+
+
+def test_a_linear_map_has_its_exact_gradient(network, quadrants):
+    images, labels = quadrants
+    maps = []
+    for estimator in (None, OneSided(2)):
+        keras.utils.set_random_seed(0)
+        model = reprogrammed(network, estimator)
+        model.adapt(images, labels, verbose=0)
+        model.fit(images, labels, batch_size=48, shuffle=False, verbose=0)
+        maps.append(values(model)[1])
+    np.testing.assert_allclose(maps[0], maps[1], atol=1e-4)
+
+
+def test_queries_are_counted_in_the_history(network, quadrants):
+    model = reprogrammed(network, TwoSided(3))
+    history = model.fit(*quadrants, batch_size=32, epochs=2, verbose=0).history
+    assert history["queries"] == [6 * 48, 2 * 6 * 48]
+    assert model.queries == 2 * 6 * 48
+
+
+def test_training_is_the_same_from_the_same_seed(network, quadrants):
+    programs = []
+    for at_once in (None, 1):
+        keras.utils.set_random_seed(0)
+        model = reprogrammed(
+            network,
+            TwoSided(2, seed=3, at_once=at_once),
+            augmentation=RandomShift(0.1, seed=1),
+        )
+        model.fit(*quadrants, batch_size=16, epochs=2, verbose=0)
+        programs.append(values(model))
+    for one, other in zip(*programs):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_random_augmentation_goes_on_from_step_to_step(network, quadrants):
+    shift = RandomShift(0.1, seed=1)
+    model = reprogrammed(network, OneSided(2), augmentation=shift)
+    before = ops.convert_to_numpy(shift.generator.state.value)
+    model.fit(*quadrants, batch_size=16, epochs=1, verbose=0)
+    after = ops.convert_to_numpy(shift.generator.state.value)
+    assert (before != after).any()
+
+
+def test_a_budget_ends_training_before_it_is_exceeded(network, quadrants):
+    model = reprogrammed(network, TwoSided(2))
+    history = model.fit(
+        *quadrants,
+        batch_size=16,
+        epochs=5,
+        verbose=0,
+        callbacks=[
+            RestoreBest(quadrants),
+            QueryBudget(max_queries=300),
+        ],
+        validation_data=quadrants,
+    ).history
+    assert history["queries"] == [192, 256]  # steps of 64
+    with pytest.raises(ValueError, match="budget is spent"):
+        model.fit(*quadrants, verbose=0, callbacks=[QueryBudget(256)])
+
+
+def test_the_estimator_is_saved_with_the_model(network, quadrants, tmp_path):
+    model = reprogrammed(network, SPSA(2))
+    model.fit(*quadrants, batch_size=16, verbose=0)
+    model.save(tmp_path / "model.keras")
+    copy = keras.models.load_model(tmp_path / "model.keras")
+    assert copy.gradient_estimator == SPSA(2)
+    np.testing.assert_allclose(
+        copy.predict(quadrants[0], verbose=0),
+        model.predict(quadrants[0], verbose=0),
+        atol=1e-6,
+    )
+    copy.fit(*quadrants, batch_size=16, verbose=0)
+
+
+# === Sources behind a function ===
+
+
+def behind_a_function(network, **kwargs):
+    softmax = keras.Model(network.input, keras.layers.Softmax()(network.output))
+    calls = []
+
+    def classify(images):
+        calls.append(len(images))
+        return ops.convert_to_numpy(softmax(images, training=False))
+
+    source = QueriedSource(classify, (16, 16, 3), 12, **kwargs)
+    return source, calls
+
+
+def test_a_source_behind_a_function_trains_as_the_network_does(
+    network, quadrants
+):
+    source, _ = behind_a_function(network)
+    probabilities = keras.Model(
+        network.input, keras.layers.Softmax()(network.output)
+    )
+    outcomes = []
+    for each in (source, probabilities):
+        keras.utils.set_random_seed(0)
+        model = reprogrammed(each, TwoSided(3))
+        model.fit(*quadrants, batch_size=16, epochs=2, verbose=0)
+        outcomes.append(model.predict(quadrants[0], verbose=0))
+    np.testing.assert_allclose(*outcomes, atol=0.02)
+
+
+def test_answers_are_not_asked_for_twice(network, quadrants, tmp_path):
+    images, labels = quadrants
+    memory = tmp_path / "answers.sqlite"
+    source, calls = behind_a_function(network, memory=memory, max_batch=20)
+    model = reprogrammed(source, TwoSided(2), "iterative", from_logits=False)
+    history = model.fit(images, labels, batch_size=16, verbose=0).history
+    asked = source.asked
+    # 48 for the map, 4 x 48 for training; nothing else.
+    assert asked == history["queries"][0] == sum(calls) == 5 * 48
+    assert max(calls) <= 20
+    model.evaluate(images, labels, verbose=0)
+    model.evaluate(images, labels, verbose=0)
+    assert source.asked == asked + 48 and source.remembered == 48
+
+    again, calls = behind_a_function(network, memory=memory)
+    keras.utils.set_random_seed(0)
+    model = reprogrammed(again, TwoSided(2), "iterative", from_logits=False)
+    model.adapt(images, labels, verbose=0)
+    assert again.asked == 0 and again.remembered >= 48 and not calls
+
+
+def test_a_program_of_a_queried_source_is_a_file_of_its_own(
+    network, quadrants, tmp_path
+):
+    source, _ = behind_a_function(network)
+    model = reprogrammed(source, OneSided(2))
+    model.fit(*quadrants, batch_size=16, verbose=0)
+    model.save_program(tmp_path / "a.program")
+    copy = ReprogrammedModel.load_program(tmp_path / "a.program", source)
+    np.testing.assert_allclose(
+        copy.predict(quadrants[0], verbose=0),
+        model.predict(quadrants[0], verbose=0),
+        atol=1e-4,
+    )
+    with pytest.raises(ValueError, match="cannot be saved"):
+        source.get_config()
+
+
+def test_a_queried_source_without_an_estimator_is_refused(network):
+    source, _ = behind_a_function(network)
+    with pytest.raises(ValueError, match="has no gradient"):
+        reprogrammed(source, None)
+
+
+def test_a_linear_probe_on_a_queried_source_needs_no_estimator(
+    network, quadrants
+):
+    source, calls = behind_a_function(network)
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer((8, 8, 1), program=None, scale=255.0),
+        LabelMapper(3),
+    )
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    model.fit(*quadrants, epochs=3, verbose=0)
+    assert source.asked == 48  # every epoch but the first is remembered
+
+
+def test_an_estimator_needs_a_program_and_a_frozen_source(network):
+    model = ReprogrammedModel(
+        network,
+        InputReprogrammer((8, 8, 1), program=None),
+        LabelMapper(3),
+    )
+    with pytest.raises(ValueError, match="no program to train"):
+        model.compile("sgd", "mse", gradient_estimator=OneSided())
+    model = ReprogrammedModel(network, unfrozen=1)
+    with pytest.raises(ValueError, match="leave out `unfrozen`"):
+        model.compile("sgd", "mse", gradient_estimator=OneSided())
+
+
+def test_what_was_learned_before_a_failure_is_kept(network, quadrants):
+    source, calls = behind_a_function(network)
+    model = reprogrammed(source, TwoSided(2))
+    model.adapt(*quadrants, verbose=0)
+    before = values(model)
+    function = source.query.function
+
+    def failing(images):
+        if len(calls) >= 5:
+            raise ConnectionError("the service has gone")
+        return function(images)
+
+    source.query.function = failing
+    with pytest.raises(Exception, match="the service has gone"):
+        model.fit(*quadrants, batch_size=16, epochs=4, verbose=0)
+    for old, new in zip(before, values(model)):
+        assert (old != new).any() and np.isfinite(new).all()
+    source.query.function = function
+    model.fit(*quadrants, batch_size=16, verbose=0)
