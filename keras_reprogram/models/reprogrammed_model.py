@@ -1,6 +1,7 @@
 """A frozen source between the two ends that learn."""
 
 import functools
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -155,10 +156,18 @@ class ReprogrammedModel(keras.Model):
         gradient_estimator = estimators.get(gradient_estimator)
         zeroth_order.check(self, gradient_estimator)
         self.gradient_estimator = gradient_estimator
-        self.questions = zeroth_order.Questions(gradient_estimator)
-        if isinstance(self.source, QueriedSource):
+        dimension = sum(
+            math.prod(variable.shape)
+            for variable in self.input_reprogrammer.trainable_variables
+        )
+        self.questions = zeroth_order.Questions(gradient_estimator, dimension)
+        if isinstance(self.source, QueriedSource) or (
+            gradient_estimator is not None and gradient_estimator.runs_eagerly
+        ):
             kwargs = {**kwargs, "run_eagerly": True, "jit_compile": False}
         super().compile(*args, **kwargs)
+        if gradient_estimator is not None:
+            gradient_estimator.check(self, self.optimizer)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()

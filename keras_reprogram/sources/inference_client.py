@@ -154,12 +154,20 @@ class InferenceClient:
                 if self.output_name in (None, each["name"])
             )
             dtype = DTYPES[output["datatype"]]
-            return np.asarray(output["data"], dtype).reshape(output["shape"])
+            answer = np.asarray(output["data"], dtype)
+            answer = answer.reshape(output["shape"])
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise InferenceError(
                 "The server's reply holds no array. Received: "
                 f"{shortened(str(reply))}"
             ) from error
+        if answer.shape[:1] != inputs.shape[:1]:
+            raise InferenceError(
+                f"The server must answer with one row for each of the "
+                f"{len(inputs)} inputs. Received: an answer of shape "
+                f"{answer.shape}"
+            )
+        return answer
 
     def request(self, method: str, url: str, body: Any = None) -> Any:
         try:

@@ -9,10 +9,12 @@ from keras_reprogram.zeroth_order.estimators import SPSA
 from keras_reprogram.zeroth_order.estimators import GradientEstimator
 from keras_reprogram.zeroth_order.estimators import OneSided
 from keras_reprogram.zeroth_order.estimators import TwoSided
+from keras_reprogram.zeroth_order.evolution import CMAES
 from keras_reprogram.zeroth_order.query_budget import QueryBudget
 from keras_reprogram.zeroth_order.schedules import PowerDecay
 
 __all__ = [
+    "CMAES",
     "SPSA",
     "GradientEstimator",
     "OneSided",

@@ -51,22 +51,36 @@ class GradientEstimator(Configurable):
             seed=check_seed(self.seed),
         )
 
-    def drawn(
-        self, dimension: int, step: Any, generator: keras.random.SeedGenerator
-    ) -> Any:
+    @property
+    def runs_eagerly(self) -> bool:
+        """Whether steps cannot be compiled."""
+        return False
+
+    def check(self, model: Any, optimizer: Any) -> None:
+        """Raises a `ValueError` if a model cannot be trained this way."""
+
+    def session(self, dimension: int) -> Any:
+        """What a model keeps for the estimator from step to step.
+
+        Args:
+            dimension: Number of values of the program.
+        """
+        return keras.random.SeedGenerator(self.seed)
+
+    def drawn(self, dimension: int, step: Any, session: Any) -> Any:
         """The directions of a step, a tensor `[directions, dimension]`.
 
         Args:
             dimension: Number of values of the program.
             step: Number of the step, an integer scalar.
-            generator: Any generator; its state does not matter, and stays.
+            session: What `session` returned.
         """
-        state = generator.state
+        state = session.state
         seed = ops.stack(
             [ops.cast(self.seed, state.dtype), ops.cast(step, state.dtype)]
         )
         with keras.StatelessScope(state_mapping=[(state, seed)]):
-            return self.draw(dimension, generator)
+            return self.draw(dimension, session)
 
     def draw(self, dimension: int, generator: Any) -> Any:
         raise NotImplementedError
@@ -88,13 +102,16 @@ class GradientEstimator(Configurable):
         """The source's outputs at the program itself, from those asked for."""
         raise NotImplementedError
 
-    def gradient(self, drawn: Any, losses: Any, step: Any) -> Any:
+    def gradient(
+        self, drawn: Any, losses: Any, step: Any, session: Any = None
+    ) -> Any:
         """The estimate, of shape `[dimension]`.
 
         Args:
             drawn: The directions, as `drawn` returned them.
             losses: Losses at `points`, of shape `[num_points]`.
             step: Number of the step.
+            session: What `session` returned.
         """
         raise NotImplementedError
 
@@ -152,7 +169,9 @@ class OneSided(GradientEstimator):
     def centre(self, outputs: list[Any]) -> Any:
         return outputs[0]
 
-    def gradient(self, drawn: Any, losses: Any, step: Any) -> Any:
+    def gradient(
+        self, drawn: Any, losses: Any, step: Any, session: Any = None
+    ) -> Any:
         slopes = (losses[1:] - losses[0]) / self.radius(step)
         return ops.matmul(slopes, drawn) * (drawn.shape[1] / self.directions)
 
@@ -204,7 +223,9 @@ class TwoSided(OneSided):
         ahead, behind = losses[: self.directions], losses[self.directions :]
         return (ahead - behind) / (2.0 * self.radius(step))
 
-    def gradient(self, drawn: Any, losses: Any, step: Any) -> Any:
+    def gradient(
+        self, drawn: Any, losses: Any, step: Any, session: Any = None
+    ) -> Any:
         slopes = self.differences(losses, step)
         return ops.matmul(slopes, drawn) * (drawn.shape[1] / self.directions)
 
@@ -263,7 +284,9 @@ class SPSA(TwoSided):
         step = ops.cast(step, "float32")
         return self.smoothing / ops.power(step + 1.0, self.exponent)
 
-    def gradient(self, drawn: Any, losses: Any, step: Any) -> Any:
+    def gradient(
+        self, drawn: Any, losses: Any, step: Any, session: Any = None
+    ) -> Any:
         slopes = ops.expand_dims(self.differences(losses, step), 1)
         return ops.mean(slopes / drawn, axis=0)
 

@@ -64,8 +64,8 @@ def ask(
     with keras.StatelessScope(state_mapping=list(state)):
         values = [ops.convert_to_tensor(variable) for variable in variables]
     sizes = [math.prod(variable.shape) for variable in variables]
-    generator = model.questions.generator
-    drawn = estimator.drawn(sum(sizes), step, generator)
+    session = model.questions.session
+    drawn = estimator.drawn(sum(sizes), step, session)
     points = estimator.points(drawn, step)
     programs = [
         unflattened(points[i], values) for i in range(estimator.num_points)
@@ -87,7 +87,7 @@ def ask(
                 )
             )
     losses = ops.cast(ops.stack(losses), "float32")
-    gradient = estimator.gradient(drawn, losses, step)
+    gradient = estimator.gradient(drawn, losses, step, session)
     gradients, start = [], 0
     for variable, size in zip(variables, sizes):
         part = ops.reshape(gradient[start : start + size], variable.shape)

@@ -18,11 +18,16 @@ class Questions:
 
     Args:
         estimator: The estimator, or `None` for a model that has gradients.
+        dimension: Number of values of the program.
     """
 
-    def __init__(self, estimator: GradientEstimator | None) -> None:
-        self.metrics = [] if estimator is None else [QueryCounter()]
-        self.generator = keras.random.SeedGenerator(0)
+    def __init__(
+        self, estimator: GradientEstimator | None, dimension: int
+    ) -> None:
+        self.metrics = []
+        if estimator is not None:
+            self.metrics = [QueryCounter()]
+            self.session = estimator.session(dimension)
 
 
 def check(model: Any, estimator: GradientEstimator | None) -> None:

@@ -195,6 +195,48 @@ def test_a_search_goes_on_where_it_was_stopped(tmp_path):
 
 
 @on_torch
+def test_black_box(tmp_path):
+    run("examples/black_box.py", "--quick", "--output", tmp_path, cwd=tmp_path)
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert {row["method"] for row in rows} == {
+        "black box",
+        "white box",
+        "frequency map alone",
+        "from scratch",
+        "logistic regression",
+    }
+    for row in rows:
+        for score in ("accuracy", "sensitivity", "specificity"):
+            assert 0 <= row[score] <= 1
+
+
+@on_tensorflow
+def test_queries_benchmark(tmp_path):
+    run(
+        "benchmarks/queries.py",
+        *("--budget", 900, "--canvas", 32, "--test", 40, "--output", tmp_path),
+        *("--train", 60, "--rows", "one-sided", "CMA-ES", "white box"),
+        cwd=tmp_path,
+    )
+    content = json.loads((tmp_path / "queries.json").read_text())
+    assert [row["method"] for row in content["rows"]] == [
+        "one-sided",
+        "CMA-ES",
+        "white box",
+    ]
+    assert all(row["queries"][-1] <= 900 for row in content["rows"])
+    assert (tmp_path / "queries.png").stat().st_size > 1000
+
+
+@on_torch
+def test_black_box_guide(tmp_path):
+    output = run("guides/black_box.py", cwd=tmp_path)
+    accuracies = re.findall(r"Test accuracy: ([0-9.]+)", output)
+    # Chance is 0.25.
+    assert len(accuracies) == 3 and min(map(float, accuracies)) > 0.4
+
+
+@on_torch
 def test_visual_reprogramming_guide(tmp_path):
     output = run("guides/visual_reprogramming.py", cwd=tmp_path)
     assert "Test accuracy: 0.8" in output

@@ -18,8 +18,7 @@ ESTIMATORS = {
 
 
 def drawn(estimator, dimension, step=0):
-    generator = keras.random.SeedGenerator(0)
-    return estimator.drawn(dimension, step, generator)
+    return estimator.drawn(dimension, step, estimator.session(dimension))
 
 
 def estimate(estimator, loss, point, step=0):

