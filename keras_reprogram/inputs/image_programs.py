@@ -158,6 +158,10 @@ class ConvolutionProgram(ImageProgram):
     Args:
         kernel_size: Height and width of the kernel in pixels.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - Kloberdanz, Tian and Le, An Improved (Adversarial) Reprogramming
+          Technique for Neural Networks, ICANN 2021
     """
 
     def __init__(self, kernel_size: int = 3, **kwargs: Any) -> None:

@@ -194,6 +194,22 @@ def test_a_search_goes_on_where_it_was_stopped(tmp_path):
     assert (tmp_path / "best.program").exists()
 
 
+@on_tensorflow
+def test_vision_benchmark(tmp_path):
+    pytest.importorskip("tensorly")
+    run(
+        "benchmarks/vision.py",
+        *("--canvas", 32, "--epochs", 1, "--seeds", 0, "--data", "fields"),
+        *("--output", tmp_path, "--rows", "linear probe"),
+        *("little data, features", "EVP"),
+        cwd=tmp_path,
+    )
+    rows = json.loads((tmp_path / "vision.json").read_text())["rows"]
+    assert len(rows) == 3 and all(0 < row["accuracy"] < 1 for row in rows)
+    assert (tmp_path / "vision.md").read_text().count("\n") == 5
+    assert (tmp_path / "vision.png").stat().st_size > 1000
+
+
 @on_torch
 def test_black_box(tmp_path):
     run("examples/black_box.py", "--quick", "--output", tmp_path, cwd=tmp_path)

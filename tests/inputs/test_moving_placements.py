@@ -135,3 +135,17 @@ def test_configs_make_copies():
 def test_bad_settings_are_a_value_error(make):
     with pytest.raises(ValueError, match="Received: "):
         make()
+
+
+@pytest.mark.parametrize("length", [4, 5])
+def test_an_odd_gap_is_not_blurred(length):
+    generator = np.random.default_rng(0)
+    samples = generator.random((2, length, length, 1)).astype("float32")
+    axes = Axes(3, "channels_last")
+    placement = ScaledPad(inner_size=None)
+    placement.occupied((length, length, 1), (8, 8, 1), axes)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(placement.place(samples, (8, 8, 1), axes)),
+        ops.convert_to_numpy(Pad().place(samples, (8, 8, 1), axes)),
+        atol=1e-6,
+    )

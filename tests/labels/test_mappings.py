@@ -188,3 +188,15 @@ def test_large_maps_solve_quickly():
 def test_bad_input_is_a_value_error(call):
     with pytest.raises(ValueError, match="Received: "):
         call()
+
+
+def test_semantic_map_takes_the_most_similar_name_that_is_free():
+    source = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 2.0], [-1.0, 0.0]])
+    target = np.array([[3.0, 0.1], [2.0, 0.0]])
+    matrix = mappings.semantic_mapping(source, target)
+    # Source 0 is the most similar to both, and the first target takes it.
+    np.testing.assert_array_equal(matrix, [[1, 0], [0, 1], [0, 0], [0, 0]])
+    matrix = mappings.semantic_mapping(source, target, sources_per_target=2)
+    np.testing.assert_array_equal(
+        matrix, [[0.5, 0], [0, 0.5], [0.5, 0], [0, 0.5]]
+    )
