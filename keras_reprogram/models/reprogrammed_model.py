@@ -308,6 +308,14 @@ class ReprogrammedModel(keras.Model):
             mapping = self.label_mapper.mapping
             update = LabelMapUpdate(mapping.update_every, mapping.update_unit)
             callbacks = first_of_all(update, callbacks)
+        kept = []
+        if isinstance(self.source, QueriedSource):
+            variables = [
+                *self.variables,
+                *self.optimizer.variables,
+                *self.metrics_variables,
+            ]
+            kept = [(variable, variable.value) for variable in variables]
         try:
             return super().fit(
                 x,
@@ -322,8 +330,11 @@ class ReprogrammedModel(keras.Model):
         except Exception:
             # A source that stops answering takes nothing with it that was
             # learned: on JAX, it is not in the variables until an epoch ends.
-            if isinstance(self.source, QueriedSource):
-                getattr(self, "jax_state_sync", lambda: None)()
+            if kept and keras.config.backend() == "jax":
+                self.jax_state_sync()
+                for variable, value in kept:
+                    if variable._value is None:
+                        variable.assign(value)
             raise
 
     def adapt_for_fit(self, x, y, batch_size, verbose) -> None:
