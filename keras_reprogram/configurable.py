@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 Class = TypeVar("Class", bound=type)
+Object = TypeVar("Object")
 
 PACKAGE = "keras_reprogram"
 
@@ -135,6 +136,17 @@ def check_seed(seed: Any) -> int:
     if value is None or value < 0:
         raise ValueError(
             f"`seed` must be an integer of at least 0. Received: seed={seed!r}"
+        )
+    return value
+
+
+def optional(name: str, value: Any, kind: type[Object], wanted: str) -> Object:
+    """Returns an object of a kind from its config or itself, or `None`."""
+    if isinstance(value, dict):
+        value = keras.saving.deserialize_keras_object(value)
+    if value is not None and not isinstance(value, kind):
+        raise ValueError(
+            f"`{name}` must be {wanted}. Received: {name}={value!r}"
         )
     return value
 

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import integer
+from keras_reprogram.configurable import optional
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import placement as placements
 from keras_reprogram.inputs import programs
@@ -121,7 +122,12 @@ class InputReprogrammer(InputEnd):
         self.offset = check_scaling("offset", offset)
         self.normalize_first = boolean("normalize_first", normalize_first)
         self.clip = boolean("clip", clip)
-        self.augmentation = check_augmentation(augmentation)
+        self.augmentation = optional(
+            "augmentation",
+            augmentation,
+            keras.layers.Layer,
+            "a Keras layer, such as `keras.layers.RandomFlip()`",
+        )
         self.data_format = data_format or keras.config.image_data_format()
         if self.data_format not in DATA_FORMATS:
             raise ValueError(
@@ -349,22 +355,6 @@ def check_value_range(
             f"sample, or `None`. Received: value_range={value_range!r}"
         )
     return (float(bounds[0]), float(bounds[1]))
-
-
-def check_augmentation(
-    augmentation: dict | keras.layers.Layer | None,
-) -> keras.layers.Layer | None:
-    if isinstance(augmentation, dict):
-        augmentation = keras.saving.deserialize_keras_object(augmentation)
-    if augmentation is not None and not isinstance(
-        augmentation, keras.layers.Layer
-    ):
-        raise ValueError(
-            "`augmentation` must be a Keras layer, such as "
-            "`keras.layers.RandomFlip()`. Received: "
-            f"augmentation={augmentation!r}"
-        )
-    return augmentation
 
 
 def check_scaling(

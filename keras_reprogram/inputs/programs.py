@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import number
+from keras_reprogram.configurable import optional
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import regions
@@ -128,7 +129,9 @@ class UniversalProgram(Program):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.basis = get_basis(basis)
+        self.basis = optional(
+            "basis", basis, Basis, "a `keras_reprogram.inputs.Basis` or `None`"
+        )
         self.strength = number("strength", strength, 0.0)
         self.dropout = number("dropout", dropout, 0.0, 1.0)
         if self.dropout == 1.0:
@@ -275,18 +278,6 @@ class RandomPatchProgram(Program):
             "initializer": keras.initializers.serialize(self.initializer),
             "seed": self.seed,
         }
-
-
-def get_basis(identifier: dict | Basis | None) -> Basis | None:
-    """Returns a basis from its config or itself."""
-    if isinstance(identifier, dict):
-        identifier = keras.saving.deserialize_keras_object(identifier)
-    if identifier is None or isinstance(identifier, Basis):
-        return identifier
-    raise ValueError(
-        "`basis` must be a `keras_reprogram.inputs.Basis` or `None`. "
-        f"Received: basis={identifier!r}"
-    )
 
 
 def get(identifier: str | dict | Program | None) -> Program | None:

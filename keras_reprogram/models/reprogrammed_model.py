@@ -1,7 +1,6 @@
 """A frozen source between the two ends that learn."""
 
 import functools
-import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -156,11 +155,7 @@ class ReprogrammedModel(keras.Model):
         gradient_estimator = estimators.get(gradient_estimator)
         zeroth_order.check(self, gradient_estimator)
         self.gradient_estimator = gradient_estimator
-        dimension = sum(
-            math.prod(variable.shape)
-            for variable in self.input_reprogrammer.trainable_variables
-        )
-        self.questions = zeroth_order.Questions(gradient_estimator, dimension)
+        self.questions = zeroth_order.Questions(self, gradient_estimator)
         if isinstance(self.source, QueriedSource) or (
             gradient_estimator is not None and gradient_estimator.runs_eagerly
         ):
@@ -308,15 +303,7 @@ class ReprogrammedModel(keras.Model):
             mapping = self.label_mapper.mapping
             update = LabelMapUpdate(mapping.update_every, mapping.update_unit)
             callbacks = first_of_all(update, callbacks)
-        kept = []
-        if isinstance(self.source, QueriedSource):
-            variables = [
-                *self.variables,
-                *self.optimizer.variables,
-                *self.metrics_variables,
-            ]
-            kept = [(variable, variable.value) for variable in variables]
-        try:
+        with zeroth_order.keeping(self):
             return super().fit(
                 x,
                 y,
@@ -327,15 +314,6 @@ class ReprogrammedModel(keras.Model):
                 validation_split=validation_split,
                 **kwargs,
             )
-        except Exception:
-            # A source that stops answering takes nothing with it that was
-            # learned: on JAX, it is not in the variables until an epoch ends.
-            if kept and keras.config.backend() == "jax":
-                self.jax_state_sync()
-                for variable, value in kept:
-                    if variable._value is None:
-                        variable.assign(value)
-            raise
 
     def adapt_for_fit(self, x, y, batch_size, verbose) -> None:
         if not batches.is_reiterable(x):

@@ -150,9 +150,10 @@ class Query(keras.layers.Layer):
         inputs = np.asarray(inputs, "float32")
         keys = [key(sample) for sample in inputs]
         known = self.memory.read(keys)
-        first = {name: row for row, name in reversed(list(enumerate(keys)))}
-        missing = [row for name, row in first.items() if name not in known]
-        missing.sort()
+        # Alike inputs have one key, in the place of the first of them.
+        missing = list(
+            {k: row for row, k in enumerate(keys) if k not in known}.values()
+        )
         for start in range(0, len(missing), self.max_batch):
             rows = missing[start : start + self.max_batch]
             answer = self.checked(self.function(inputs[rows]), len(rows))

@@ -10,6 +10,7 @@ from keras_reprogram.configurable import Configurable
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import number
+from keras_reprogram.configurable import optional
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.zeroth_order import directions
@@ -83,6 +84,7 @@ class GradientEstimator(Configurable):
             return self.draw(dimension, session)
 
     def draw(self, dimension: int, generator: Any) -> Any:
+        """The same, from a generator that is set for the step."""
         raise NotImplementedError
 
     def radius(self, step: Any) -> Any:
@@ -99,8 +101,11 @@ class GradientEstimator(Configurable):
         raise NotImplementedError
 
     def centre(self, outputs: list[Any]) -> Any:
-        """The source's outputs at the program itself, from those asked for."""
-        raise NotImplementedError
+        """The source's outputs at the program itself, from those asked for.
+
+        The mean of them all, unless the program itself is among the points.
+        """
+        return sum(outputs) / len(outputs)
 
     def gradient(
         self, drawn: Any, losses: Any, step: Any, session: Any = None
@@ -116,9 +121,57 @@ class GradientEstimator(Configurable):
         raise NotImplementedError
 
 
+@dataclasses.dataclass(frozen=True)
+class AlongDirections(GradientEstimator):
+    """Base class: slopes along random directions of length 1, averaged.
+
+    ```
+    g = d / q * sum_i u_i * slope_i
+    ```
+    """
+
+    orthogonal: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.settle(orthogonal=boolean("orthogonal", self.orthogonal))
+
+    def draw(self, dimension: int, generator: Any) -> Any:
+        draw = directions.unit_sphere
+        if self.orthogonal:
+            draw = directions.orthonormal
+        return draw(self.directions, dimension, generator)
+
+    def slopes(self, losses: Any, step: Any) -> Any:
+        """Slopes along the directions, of shape `[directions]`."""
+        raise NotImplementedError
+
+    def gradient(
+        self, drawn: Any, losses: Any, step: Any, session: Any = None
+    ) -> Any:
+        slopes = self.slopes(losses, step)
+        return ops.matmul(slopes, drawn) * (drawn.shape[1] / self.directions)
+
+
+class OnBothSides:
+    """Asks on both sides of the program, as far ahead as behind."""
+
+    @property
+    def num_points(self) -> int:
+        return 2 * self.directions
+
+    def points(self, drawn: Any, step: Any) -> Any:
+        offsets = self.radius(step) * drawn
+        return ops.concatenate([offsets, -offsets])
+
+    def slopes(self, losses: Any, step: Any) -> Any:
+        ahead, behind = losses[: self.directions], losses[self.directions :]
+        return (ahead - behind) / (2.0 * self.radius(step))
+
+
 @serializable
 @dataclasses.dataclass(frozen=True)
-class OneSided(GradientEstimator):
+class OneSided(AlongDirections):
     """Averaged one-sided differences along random directions (BAR).
 
     ```
@@ -145,18 +198,6 @@ class OneSided(GradientEstimator):
         - [Black-box Adversarial Reprogramming](https://arxiv.org/abs/2007.08714)
     """
 
-    orthogonal: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.settle(orthogonal=boolean("orthogonal", self.orthogonal))
-
-    def draw(self, dimension: int, generator: Any) -> Any:
-        draw = directions.unit_sphere
-        if self.orthogonal:
-            draw = directions.orthonormal
-        return draw(self.directions, dimension, generator)
-
     @property
     def num_points(self) -> int:
         return self.directions + 1
@@ -169,16 +210,13 @@ class OneSided(GradientEstimator):
     def centre(self, outputs: list[Any]) -> Any:
         return outputs[0]
 
-    def gradient(
-        self, drawn: Any, losses: Any, step: Any, session: Any = None
-    ) -> Any:
-        slopes = (losses[1:] - losses[0]) / self.radius(step)
-        return ops.matmul(slopes, drawn) * (drawn.shape[1] / self.directions)
+    def slopes(self, losses: Any, step: Any) -> Any:
+        return (losses[1:] - losses[0]) / self.radius(step)
 
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class TwoSided(OneSided):
+class TwoSided(OnBothSides, AlongDirections):
     """Averaged two-sided differences along random directions.
 
     ```
@@ -208,31 +246,10 @@ class TwoSided(OneSided):
         - [Random gradient-free minimization](https://doi.org/10.1007/s10208-015-9296-2)
     """
 
-    @property
-    def num_points(self) -> int:
-        return 2 * self.directions
-
-    def points(self, drawn: Any, step: Any) -> Any:
-        offsets = self.radius(step) * drawn
-        return ops.concatenate([offsets, -offsets])
-
-    def centre(self, outputs: list[Any]) -> Any:
-        return sum(outputs) / len(outputs)
-
-    def differences(self, losses: Any, step: Any) -> Any:
-        ahead, behind = losses[: self.directions], losses[self.directions :]
-        return (ahead - behind) / (2.0 * self.radius(step))
-
-    def gradient(
-        self, drawn: Any, losses: Any, step: Any, session: Any = None
-    ) -> Any:
-        slopes = self.differences(losses, step)
-        return ops.matmul(slopes, drawn) * (drawn.shape[1] / self.directions)
-
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class SPSA(TwoSided):
+class SPSA(OnBothSides, GradientEstimator):
     """Simultaneous perturbation: all values at once, by random amounts.
 
     ```
@@ -268,7 +285,6 @@ class SPSA(TwoSided):
     """
 
     directions: int = 1
-    orthogonal: bool = dataclasses.field(default=False, init=False)
     exponent: float = 0.1
 
     def __post_init__(self) -> None:
@@ -287,23 +303,16 @@ class SPSA(TwoSided):
     def gradient(
         self, drawn: Any, losses: Any, step: Any, session: Any = None
     ) -> Any:
-        slopes = ops.expand_dims(self.differences(losses, step), 1)
+        slopes = ops.expand_dims(self.slopes(losses, step), 1)
         return ops.mean(slopes / drawn, axis=0)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.pop("orthogonal")
-        return config
 
 
 def get(identifier: dict | GradientEstimator | None) -> GradientEstimator:
     """Returns an estimator from its config or itself."""
-    if isinstance(identifier, dict):
-        identifier = keras.saving.deserialize_keras_object(identifier)
-    if identifier is None or isinstance(identifier, GradientEstimator):
-        return identifier
-    raise ValueError(
-        "`gradient_estimator` must be an estimator of "
-        "`keras_reprogram.zeroth_order`, such as `OneSided()`, or `None`. "
-        f"Received: gradient_estimator={identifier!r}"
+    return optional(
+        "gradient_estimator",
+        identifier,
+        GradientEstimator,
+        "an estimator of `keras_reprogram.zeroth_order`, such as "
+        "`OneSided()`, or `None`",
     )

@@ -85,9 +85,6 @@ class CMAES(GradientEstimator):
     def points(self, drawn: Any, step: Any) -> Any:
         return drawn
 
-    def centre(self, outputs: list[Any]) -> Any:
-        return sum(outputs) / len(outputs)
-
     def gradient(
         self, drawn: Any, losses: Any, step: Any, session: "Generations"
     ) -> Any:

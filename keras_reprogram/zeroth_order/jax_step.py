@@ -17,14 +17,9 @@ def train_step(
     known = [
         *zip(model.trainable_variables, trainable),
         *zip(model.non_trainable_variables, others),
+        *zip(model.optimizer.variables, of_optimizer),
     ]
-    names = model.optimizer.variables
-    step = dict(zip(map(id, names), of_optimizer))[
-        id(model.optimizer.iterations)
-    ]
-    answers = queries.ask(
-        model, model.gradient_estimator, x, y, weight, step, known
-    )
+    answers = queries.ask(model, x, y, weight, known)
     known += answers.updates
     variables = model.label_mapper.trainable_variables
     values = dict(zip(map(id, model.trainable_variables), trainable))

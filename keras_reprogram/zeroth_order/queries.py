@@ -31,51 +31,38 @@ class Answers:
     samples: Any
 
 
-def program_variables(model: Any) -> list[keras.Variable]:
-    """The trainable variables before the source, which queries train."""
-    return model.input_reprogrammer.trainable_variables
-
-
 def ask(
-    model: Any,
-    estimator: GradientEstimator,
-    x: Any,
-    y: Any,
-    sample_weight: Any,
-    step: Any,
-    state: State = (),
+    model: Any, x: Any, y: Any, sample_weight: Any, state: State = ()
 ) -> Answers:
     """Asks the source at the estimator's points.
 
     Args:
-        model: A compiled `ReprogrammedModel`.
-        estimator: Where to ask.
+        model: A compiled `ReprogrammedModel` with a `gradient_estimator`.
         x: A batch of samples.
         y: Its labels.
         sample_weight: Its weights, or `None`.
-        step: Number of the step.
-        state: Values of the model's variables, where they are not in the
-            variables themselves.
+        state: Values of the model's and the optimizer's variables, where
+            they are not in the variables themselves.
 
     Returns:
         `Answers`.
     """
-    variables = program_variables(model)
+    estimator, session = model.gradient_estimator, model.questions.session
+    variables = model.input_reprogrammer.trainable_variables
     with keras.StatelessScope(state_mapping=list(state)):
         values = [ops.convert_to_tensor(variable) for variable in variables]
-    sizes = [math.prod(variable.shape) for variable in variables]
-    session = model.questions.session
-    drawn = estimator.drawn(sum(sizes), step, session)
+        step = ops.convert_to_tensor(model.optimizer.iterations)
+    drawn = estimator.drawn(dimension(variables), step, session)
     points = estimator.points(drawn, step)
-    programs = [
-        unflattened(points[i], values) for i in range(estimator.num_points)
-    ]
-    scopes = [
-        keras.StatelessScope(
-            state_mapping=[*state, *zip(variables, program)],
+    scopes = []
+    for i in range(estimator.num_points):
+        moved = [
+            ops.add(value, part)
+            for value, part in zip(values, unflattened(points[i], variables))
+        ]
+        scopes.append(
+            keras.StatelessScope(state_mapping=[*state, *zip(variables, moved)])
         )
-        for program in programs
-    ]
     outputs = answers(model, estimator, x, scopes)
     losses = []
     for scope, output in zip(scopes, outputs):
@@ -88,14 +75,9 @@ def ask(
             )
     losses = ops.cast(ops.stack(losses), "float32")
     gradient = estimator.gradient(drawn, losses, step, session)
-    gradients, start = [], 0
-    for variable, size in zip(variables, sizes):
-        part = ops.reshape(gradient[start : start + size], variable.shape)
-        gradients.append(ops.cast(part, variable.dtype))
-        start += size
     return Answers(
         outputs=estimator.centre(outputs),
-        gradients=gradients,
+        gradients=unflattened(gradient, variables),
         updates=updated(model, scopes[0]),
         samples=estimator.num_points * ops.shape(x)[0],
     )
@@ -127,15 +109,20 @@ def answers(
     return outputs
 
 
-def unflattened(offset: Any, values: list[Any]) -> list[Any]:
-    """The values, moved by a flat offset."""
-    moved, start = [], 0
-    for value in values:
-        size = math.prod(value.shape)
-        part = ops.reshape(offset[start : start + size], value.shape)
-        moved.append(ops.add(value, ops.cast(part, value.dtype)))
-        start += size
-    return moved
+def dimension(variables: list[keras.Variable]) -> int:
+    """Number of values of a program."""
+    return sum(math.prod(variable.shape) for variable in variables)
+
+
+def unflattened(flat: Any, variables: list[keras.Variable]) -> list[Any]:
+    """A flat tensor in pieces of the variables' shapes and dtypes."""
+    pieces, start = [], 0
+    for variable in variables:
+        end = start + math.prod(variable.shape)
+        piece = ops.reshape(flat[start:end], variable.shape)
+        pieces.append(ops.cast(piece, variable.dtype))
+        start = end
+    return pieces
 
 
 def updated(model: Any, scope: keras.StatelessScope) -> State:

@@ -11,14 +11,7 @@ from keras_reprogram.zeroth_order import training
 def train_step(model: Any, data: Any) -> dict[str, Any]:
     x, y, weight = training.labelled(model, data)
     with torch.no_grad():
-        answers = queries.ask(
-            model,
-            model.gradient_estimator,
-            x,
-            y,
-            weight,
-            model.optimizer.iterations,
-        )
+        answers = queries.ask(model, x, y, weight)
         for variable, value in answers.updates:
             variable.assign(value)
     model.zero_grad()

@@ -1,11 +1,14 @@
 """A step of training with estimated gradients, on the backend in use."""
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from keras_reprogram.sources import QueriedSource
+from keras_reprogram.zeroth_order import queries
 from keras_reprogram.zeroth_order.estimators import GradientEstimator
 from keras_reprogram.zeroth_order.query_counter import QueryCounter
 
@@ -17,17 +20,16 @@ class Questions:
     new layers or metrics once it is built.
 
     Args:
+        model: A `ReprogrammedModel`.
         estimator: The estimator, or `None` for a model that has gradients.
-        dimension: Number of values of the program.
     """
 
-    def __init__(
-        self, estimator: GradientEstimator | None, dimension: int
-    ) -> None:
+    def __init__(self, model: Any, estimator: GradientEstimator | None) -> None:
         self.metrics = []
         if estimator is not None:
             self.metrics = [QueryCounter()]
-            self.session = estimator.session(dimension)
+            variables = model.input_reprogrammer.trainable_variables
+            self.session = estimator.session(queries.dimension(variables))
 
 
 def check(model: Any, estimator: GradientEstimator | None) -> None:
@@ -54,6 +56,34 @@ def check(model: Any, estimator: GradientEstimator | None) -> None:
             "`keras_reprogram.zeroth_order`, or train a label map alone, with "
             "`program=None`. Received: gradient_estimator=None"
         )
+
+
+@contextlib.contextmanager
+def keeping(model: Any) -> Iterator[None]:
+    """Keeps what `fit` has learned when a `QueriedSource` stops answering.
+
+    On JAX it is not in the model's variables until an epoch ends, and a first
+    step that fails leaves them without values.
+    """
+    held = []
+    if isinstance(model.source, QueriedSource):
+        held = [
+            (variable, variable.value)
+            for variable in (
+                *model.variables,
+                *model.optimizer.variables,
+                *model.metrics_variables,
+            )
+        ]
+    try:
+        yield
+    except Exception:
+        if held and keras.config.backend() == "jax":
+            model.jax_state_sync()
+            for variable, value in held:
+                if variable._value is None:
+                    variable.assign(value)
+        raise
 
 
 def train_step(model: Any, *arguments: Any) -> Any:
