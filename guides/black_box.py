@@ -133,9 +133,9 @@ Three choices make the difference between thousands and millions of queries.
 
 - **Few values.** The error of an estimate grows with the number of values: a
   `Grid(8)` of 192 instead of a canvas of 3,072.
-- **The estimator.** `TwoSided` is a good first choice;
-  `OneSided` (BAR) asks half as often for each direction and errs more; `SPSA`
-  (BlackVIP) makes do with two queries a sample; `CMAES` evolves a population.
+- **The estimator.** `TwoSided` is a good first choice; `OneSided` (BAR) asks
+  half as often for each direction and errs more; `SPSA` (BlackVIP) makes do
+  with two queries a sample; `CMAES` evolves a population.
 - **The smoothing**, the distance at which it asks: large enough that the
   answers differ by more than their own noise, small against the program.
 

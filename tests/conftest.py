@@ -49,3 +49,25 @@ def golden_logits() -> np.ndarray:
 @pytest.fixture
 def golden_labels() -> np.ndarray:
     return np.arange(12) % 3
+
+
+@pytest.fixture
+def twelve_classes() -> keras.Model:
+    """A classifier of 16x16 colour images."""
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Rescaling(1 / 128, -1)(inputs)
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)
+    outputs = keras.layers.Dense(12)(keras.layers.Flatten()(x))
+    return keras.Model(inputs, outputs)
+
+
+@pytest.fixture
+def bright_quadrants() -> tuple[np.ndarray, np.ndarray]:
+    """Noise of 8x8 pixels, with one of three quadrants brighter."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(48) % 3
+    images = generator.integers(0, 120, size=(48, 8, 8, 1))
+    for image, label in zip(images, labels):
+        row, column = divmod(int(label), 2)
+        image[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 100
+    return images.astype("uint8"), labels

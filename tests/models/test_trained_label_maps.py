@@ -37,17 +37,6 @@ def tiny_source(dtype=None):
     return source
 
 
-def bright_quadrants():
-    """Noise of 8x8 pixels, with one of three quadrants brighter."""
-    generator = np.random.default_rng(0)
-    labels = np.arange(48) % 3
-    images = generator.integers(0, 120, size=(48, 8, 8, 1))
-    for image, label in zip(images, labels):
-        row, column = divmod(int(label), 2)
-        image[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 100
-    return images.astype("uint8"), labels
-
-
 def model_of(source, mapper):
     reprogrammer = methods.sample_specific_masks(
         (4, 8), 4, target_shape=(8, 8, 1)
@@ -55,15 +44,13 @@ def model_of(source, mapper):
     return ReprogrammedModel(source, reprogrammer, mapper)
 
 
-def trained(model, labels, loss, epochs=15):
-    images, _ = bright_quadrants()
+def trained(model, images, labels, loss, epochs=15):
     model.compile(keras.optimizers.Adam(0.03), loss)
     model.fit(images, labels, batch_size=12, epochs=epochs, verbose=0)
     return model.predict(images, verbose=0)
 
 
-def check_files(model, source, predictions, tmp_path):
-    images, _ = bright_quadrants()
+def check_files(model, source, images, predictions, tmp_path):
     model.save(tmp_path / "model.keras")
     copy = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(copy.predict(images, verbose=0), predictions)
@@ -78,29 +65,31 @@ def check_files(model, source, predictions, tmp_path):
 @pytest.mark.parametrize("dtype", [None, "bfloat16"])
 @pytest.mark.parametrize("name", MAPS)
 def test_a_label_map_without_gradients_lets_the_program_learn(
-    name, dtype, tmp_path
+    bright_quadrants, name, dtype, tmp_path
 ):
     source = tiny_source(dtype)
     model = model_of(source, LabelMapper(3, MAPS[name]))
-    _, labels = bright_quadrants()
+    images, labels = bright_quadrants
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    predictions = trained(model, labels, loss)
+    predictions = trained(model, images, labels, loss)
     accuracy = (predictions.argmax(axis=1) == labels).mean()
     assert accuracy >= 0.8 > 2 * CHANCE
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
     if dtype is None:
-        check_files(model, source, predictions, tmp_path)
+        check_files(model, source, images, predictions, tmp_path)
 
 
 @pytest.mark.parametrize("dtype", [None, "bfloat16"])
-def test_one_program_answers_several_binary_targets(dtype, tmp_path):
+def test_one_program_answers_several_binary_targets(
+    bright_quadrants, dtype, tmp_path
+):
     source = tiny_source(dtype)
     model = model_of(source, LabelMapper(2, multi_label=True))
-    _, labels = bright_quadrants()
+    images, labels = bright_quadrants
     targets = np.stack([labels == 0, labels != 1], axis=1).astype("float32")
     known = targets.copy()
     known[::5, 0] = np.nan
-    predictions = trained(model, known, KnownBinaryCrossentropy())
+    predictions = trained(model, images, known, KnownBinaryCrossentropy())
     assert ((predictions > 0) == targets).mean() >= 0.9
     if dtype is None:
-        check_files(model, source, predictions, tmp_path)
+        check_files(model, source, images, predictions, tmp_path)

@@ -23,27 +23,6 @@ ESTIMATORS = {
 }
 
 
-@pytest.fixture
-def network():
-    inputs = keras.Input((16, 16, 3))
-    x = keras.layers.Rescaling(1 / 128, -1)(inputs)
-    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)
-    outputs = keras.layers.Dense(12)(keras.layers.Flatten()(x))
-    return keras.Model(inputs, outputs)
-
-
-@pytest.fixture
-def quadrants():
-    """Noise of 8x8 pixels, with one of three quadrants brighter."""
-    generator = np.random.default_rng(0)
-    labels = np.arange(48) % 3
-    images = generator.integers(0, 120, size=(48, 8, 8, 1))
-    for image, label in zip(images, labels):
-        row, column = divmod(int(label), 2)
-        image[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 100
-    return images.astype("uint8"), labels
-
-
 def reprogrammed(
     source, estimator, mapping="linear", augmentation=None, from_logits=True
 ):
@@ -75,33 +54,39 @@ def values(model):
 
 @pytest.mark.parametrize("mapping", ["linear", "iterative"])
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_a_program_learns_from_queries(network, quadrants, name, mapping):
-    model = reprogrammed(network, ESTIMATORS[name], mapping)
-    before = model.fit(*quadrants, batch_size=16, epochs=1, verbose=0).history[
-        "loss"
-    ][0]
-    history = model.fit(*quadrants, batch_size=16, epochs=9, verbose=0).history
+def test_a_program_learns_from_queries(
+    twelve_classes, bright_quadrants, name, mapping
+):
+    model = reprogrammed(twelve_classes, ESTIMATORS[name], mapping)
+    before = model.fit(
+        *bright_quadrants, batch_size=16, epochs=1, verbose=0
+    ).history["loss"][0]
+    history = model.fit(
+        *bright_quadrants, batch_size=16, epochs=9, verbose=0
+    ).history
     assert history["loss"][-1] < 0.95 * before
     if mapping == "linear":
         assert history["accuracy"][-1] >= 0.9
 
 
-def test_the_program_itself_learns_with_a_map_that_is_fixed(network, quadrants):
+def test_the_program_itself_learns_with_a_map_that_is_fixed(
+    twelve_classes, bright_quadrants
+):
     groups = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
-    model = reprogrammed(network, TwoSided(16, orthogonal=True), groups)
-    start = model.evaluate(*quadrants, verbose=0, return_dict=True)
-    model.fit(*quadrants, batch_size=48, epochs=40, verbose=0)
-    end = model.evaluate(*quadrants, verbose=0, return_dict=True)
+    model = reprogrammed(twelve_classes, TwoSided(16, orthogonal=True), groups)
+    start = model.evaluate(*bright_quadrants, verbose=0, return_dict=True)
+    model.fit(*bright_quadrants, batch_size=48, epochs=40, verbose=0)
+    end = model.evaluate(*bright_quadrants, verbose=0, return_dict=True)
     assert end["loss"] < start["loss"] - 0.1
 
 
 def test_all_directions_together_are_the_step_of_the_gradient(
-    network, quadrants
+    twelve_classes, bright_quadrants
 ):
-    images, labels = quadrants
+    images, labels = bright_quadrants
     steps = []
     for estimator in (None, TwoSided(48, smoothing=0.01, orthogonal=True)):
-        model = reprogrammed(network, estimator, [[0], [1], [2]])
+        model = reprogrammed(twelve_classes, estimator, [[0], [1], [2]])
         model.optimizer.learning_rate.assign(1.0)
         model.compile(
             keras.optimizers.SGD(1.0), model.loss, gradient_estimator=estimator
@@ -112,86 +97,98 @@ def test_all_directions_together_are_the_step_of_the_gradient(
     assert error < 0.02
 
 
-def test_a_linear_map_has_its_exact_gradient(network, quadrants):
-    images, labels = quadrants
+def test_a_linear_map_has_its_exact_gradient(twelve_classes, bright_quadrants):
+    images, labels = bright_quadrants
     maps = []
     for estimator in (None, OneSided(2)):
         keras.utils.set_random_seed(0)
-        model = reprogrammed(network, estimator)
+        model = reprogrammed(twelve_classes, estimator)
         model.adapt(images, labels, verbose=0)
         model.fit(images, labels, batch_size=48, shuffle=False, verbose=0)
         maps.append(values(model)[1])
     np.testing.assert_allclose(maps[0], maps[1], atol=1e-4)
 
 
-def test_queries_are_counted_in_the_history(network, quadrants):
-    model = reprogrammed(network, TwoSided(3))
-    history = model.fit(*quadrants, batch_size=32, epochs=2, verbose=0).history
+def test_queries_are_counted_in_the_history(twelve_classes, bright_quadrants):
+    model = reprogrammed(twelve_classes, TwoSided(3))
+    history = model.fit(
+        *bright_quadrants, batch_size=32, epochs=2, verbose=0
+    ).history
     assert history["queries"] == [6 * 48, 2 * 6 * 48]
     assert model.queries == 2 * 6 * 48
 
 
-def test_training_is_the_same_from_the_same_seed(network, quadrants):
+def test_training_is_the_same_from_the_same_seed(
+    twelve_classes, bright_quadrants
+):
     programs = []
     for at_once in (None, 1):
         keras.utils.set_random_seed(0)
         model = reprogrammed(
-            network,
+            twelve_classes,
             TwoSided(2, seed=3, at_once=at_once),
             augmentation=RandomShift(0.1, seed=1),
         )
-        model.fit(*quadrants, batch_size=16, epochs=2, verbose=0)
+        model.fit(*bright_quadrants, batch_size=16, epochs=2, verbose=0)
         programs.append(values(model))
     for one, other in zip(*programs):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-def test_a_random_augmentation_goes_on_from_step_to_step(network, quadrants):
+def test_a_random_augmentation_goes_on_from_step_to_step(
+    twelve_classes, bright_quadrants
+):
     shift = RandomShift(0.1, seed=1)
-    model = reprogrammed(network, OneSided(2), augmentation=shift)
+    model = reprogrammed(twelve_classes, OneSided(2), augmentation=shift)
     before = ops.convert_to_numpy(shift.generator.state.value)
-    model.fit(*quadrants, batch_size=16, epochs=1, verbose=0)
+    model.fit(*bright_quadrants, batch_size=16, epochs=1, verbose=0)
     after = ops.convert_to_numpy(shift.generator.state.value)
     assert (before != after).any()
 
 
-def test_a_budget_ends_training_before_it_is_exceeded(network, quadrants):
-    model = reprogrammed(network, TwoSided(2))
+def test_a_budget_ends_training_before_it_is_exceeded(
+    twelve_classes, bright_quadrants
+):
+    model = reprogrammed(twelve_classes, TwoSided(2))
     history = model.fit(
-        *quadrants,
+        *bright_quadrants,
         batch_size=16,
         epochs=5,
         verbose=0,
         callbacks=[
-            RestoreBest(quadrants),
+            RestoreBest(bright_quadrants),
             QueryBudget(max_queries=300),
         ],
-        validation_data=quadrants,
+        validation_data=bright_quadrants,
     ).history
     assert history["queries"] == [192, 256]  # steps of 64
     with pytest.raises(ValueError, match="budget is spent"):
-        model.fit(*quadrants, verbose=0, callbacks=[QueryBudget(256)])
+        model.fit(*bright_quadrants, verbose=0, callbacks=[QueryBudget(256)])
 
 
-def test_the_estimator_is_saved_with_the_model(network, quadrants, tmp_path):
-    model = reprogrammed(network, SPSA(2))
-    model.fit(*quadrants, batch_size=16, verbose=0)
+def test_the_estimator_is_saved_with_the_model(
+    twelve_classes, bright_quadrants, tmp_path
+):
+    model = reprogrammed(twelve_classes, SPSA(2))
+    model.fit(*bright_quadrants, batch_size=16, verbose=0)
     model.save(tmp_path / "model.keras")
     copy = keras.models.load_model(tmp_path / "model.keras")
     assert copy.gradient_estimator == SPSA(2)
     np.testing.assert_allclose(
-        copy.predict(quadrants[0], verbose=0),
-        model.predict(quadrants[0], verbose=0),
+        copy.predict(bright_quadrants[0], verbose=0),
+        model.predict(bright_quadrants[0], verbose=0),
         atol=1e-6,
     )
-    copy.fit(*quadrants, batch_size=16, verbose=0)
+    copy.fit(*bright_quadrants, batch_size=16, verbose=0)
 
 
 # === Sources behind a function ===
 
 
-def behind_a_function(network, **kwargs):
-    softmax = keras.Model(network.input, keras.layers.Softmax()(network.output))
+def behind_a_function(twelve_classes, **kwargs):
+    softmax = keras.Model(
+        twelve_classes.input, keras.layers.Softmax()(twelve_classes.output)
+    )
     calls = []
 
     def classify(images):
@@ -203,25 +200,29 @@ def behind_a_function(network, **kwargs):
 
 
 def test_a_source_behind_a_function_trains_as_the_network_does(
-    network, quadrants
+    twelve_classes, bright_quadrants
 ):
-    source, _ = behind_a_function(network)
+    source, _ = behind_a_function(twelve_classes)
     probabilities = keras.Model(
-        network.input, keras.layers.Softmax()(network.output)
+        twelve_classes.input, keras.layers.Softmax()(twelve_classes.output)
     )
     outcomes = []
     for each in (source, probabilities):
         keras.utils.set_random_seed(0)
         model = reprogrammed(each, TwoSided(3))
-        model.fit(*quadrants, batch_size=16, epochs=2, verbose=0)
-        outcomes.append(model.predict(quadrants[0], verbose=0))
+        model.fit(*bright_quadrants, batch_size=16, epochs=2, verbose=0)
+        outcomes.append(model.predict(bright_quadrants[0], verbose=0))
     np.testing.assert_allclose(*outcomes, atol=0.02)
 
 
-def test_answers_are_not_asked_for_twice(network, quadrants, tmp_path):
-    images, labels = quadrants
+def test_answers_are_not_asked_for_twice(
+    twelve_classes, bright_quadrants, tmp_path
+):
+    images, labels = bright_quadrants
     memory = tmp_path / "answers.sqlite"
-    source, calls = behind_a_function(network, memory=memory, max_batch=20)
+    source, calls = behind_a_function(
+        twelve_classes, memory=memory, max_batch=20
+    )
     model = reprogrammed(source, TwoSided(2), "iterative", from_logits=False)
     history = model.fit(images, labels, batch_size=16, verbose=0).history
     asked = source.asked
@@ -232,7 +233,7 @@ def test_answers_are_not_asked_for_twice(network, quadrants, tmp_path):
     model.evaluate(images, labels, verbose=0)
     assert source.asked == asked + 48 and source.remembered == 48
 
-    again, calls = behind_a_function(network, memory=memory)
+    again, calls = behind_a_function(twelve_classes, memory=memory)
     keras.utils.set_random_seed(0)
     model = reprogrammed(again, TwoSided(2), "iterative", from_logits=False)
     model.adapt(images, labels, verbose=0)
@@ -240,32 +241,32 @@ def test_answers_are_not_asked_for_twice(network, quadrants, tmp_path):
 
 
 def test_a_program_of_a_queried_source_is_a_file_of_its_own(
-    network, quadrants, tmp_path
+    twelve_classes, bright_quadrants, tmp_path
 ):
-    source, _ = behind_a_function(network)
+    source, _ = behind_a_function(twelve_classes)
     model = reprogrammed(source, OneSided(2))
-    model.fit(*quadrants, batch_size=16, verbose=0)
+    model.fit(*bright_quadrants, batch_size=16, verbose=0)
     model.save_program(tmp_path / "a.program")
     copy = ReprogrammedModel.load_program(tmp_path / "a.program", source)
     np.testing.assert_allclose(
-        copy.predict(quadrants[0], verbose=0),
-        model.predict(quadrants[0], verbose=0),
+        copy.predict(bright_quadrants[0], verbose=0),
+        model.predict(bright_quadrants[0], verbose=0),
         atol=1e-4,
     )
     with pytest.raises(ValueError, match="cannot be saved"):
         source.get_config()
 
 
-def test_a_queried_source_without_an_estimator_is_refused(network):
-    source, _ = behind_a_function(network)
+def test_a_queried_source_without_an_estimator_is_refused(twelve_classes):
+    source, _ = behind_a_function(twelve_classes)
     with pytest.raises(ValueError, match="has no gradient"):
         reprogrammed(source, None)
 
 
 def test_a_linear_probe_on_a_queried_source_needs_no_estimator(
-    network, quadrants
+    twelve_classes, bright_quadrants
 ):
-    source, calls = behind_a_function(network)
+    source, calls = behind_a_function(twelve_classes)
     model = ReprogrammedModel(
         source,
         InputReprogrammer((8, 8, 1), program=None, scale=255.0),
@@ -274,27 +275,29 @@ def test_a_linear_probe_on_a_queried_source_needs_no_estimator(
     model.compile(
         "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
-    model.fit(*quadrants, epochs=3, verbose=0)
+    model.fit(*bright_quadrants, epochs=3, verbose=0)
     assert source.asked == 48  # every epoch but the first is remembered
 
 
-def test_an_estimator_needs_a_program_and_a_frozen_source(network):
+def test_an_estimator_needs_a_program_and_a_frozen_source(twelve_classes):
     model = ReprogrammedModel(
-        network,
+        twelve_classes,
         InputReprogrammer((8, 8, 1), program=None),
         LabelMapper(3),
     )
     with pytest.raises(ValueError, match="no program to train"):
         model.compile("sgd", "mse", gradient_estimator=OneSided())
-    model = ReprogrammedModel(network, unfrozen=1)
+    model = ReprogrammedModel(twelve_classes, unfrozen=1)
     with pytest.raises(ValueError, match="leave out `unfrozen`"):
         model.compile("sgd", "mse", gradient_estimator=OneSided())
 
 
-def test_what_was_learned_before_a_failure_is_kept(network, quadrants):
-    source, calls = behind_a_function(network)
+def test_what_was_learned_before_a_failure_is_kept(
+    twelve_classes, bright_quadrants
+):
+    source, calls = behind_a_function(twelve_classes)
     model = reprogrammed(source, TwoSided(2))
-    model.adapt(*quadrants, verbose=0)
+    model.adapt(*bright_quadrants, verbose=0)
     before = values(model)
     function = source.query.function
 
@@ -305,8 +308,8 @@ def test_what_was_learned_before_a_failure_is_kept(network, quadrants):
 
     source.query.function = failing
     with pytest.raises(Exception, match="the service has gone"):
-        model.fit(*quadrants, batch_size=16, epochs=4, verbose=0)
+        model.fit(*bright_quadrants, batch_size=16, epochs=4, verbose=0)
     for old, new in zip(before, values(model)):
         assert (old != new).any() and np.isfinite(new).all()
     source.query.function = function
-    model.fit(*quadrants, batch_size=16, verbose=0)
+    model.fit(*bright_quadrants, batch_size=16, verbose=0)
