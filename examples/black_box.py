@@ -104,7 +104,7 @@ def compare(classifier, train, test, options) -> dict[str, tuple]:
     network = probabilities_of(classifier)
 
     def service(images: np.ndarray) -> np.ndarray:
-        return ops.convert_to_numpy(network(images, training=False))
+        return network.predict_on_batch(images)
 
     def program():
         return UniversalProgram(basis=Grid(options.cells))
@@ -112,7 +112,7 @@ def compare(classifier, train, test, options) -> dict[str, tuple]:
     queried = QueriedSource(
         service, (options.canvas, options.canvas, 3), network.output.shape[-1]
     )
-    estimator = TwoSided(options.directions, 0.05, orthogonal=True)
+    estimator = TwoSided(options.directions, 0.05)
     results = {}
     for name, source, estimator_ in (
         ("black box", queried, estimator),
@@ -161,7 +161,10 @@ def predicted(model: keras.Model, test: np.ndarray) -> np.ndarray:
 
 
 def from_scratch(classifier, train, test, options) -> np.ndarray:
-    """The same kind of network on the same mosaic, with random weights."""
+    """The same kind of network on the same mosaic, with random weights.
+
+    It has three times the epochs: after as many as the program it is at chance.
+    """
     features = test.shape[1]
     canvas = (options.canvas, options.canvas, 3)
     reprogrammer = InputReprogrammer(
@@ -181,7 +184,7 @@ def from_scratch(classifier, train, test, options) -> np.ndarray:
     model.fit(
         *train,
         batch_size=options.batch_size,
-        epochs=options.epochs,
+        epochs=3 * options.epochs,
         verbose=0,
     )
     return predicted(model, test)

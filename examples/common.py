@@ -139,6 +139,19 @@ def untrained(
     return keras.Model(inputs, network(reprogrammer(inputs)))
 
 
+def drawn_tokens(
+    vocabulary_size: int, length: int, patch_size: int = 12
+) -> keras_reprogram.InputReprogrammer:
+    """Sequences of tokens as square pictures of patches."""
+    side = patch_size * int(np.ceil(np.sqrt(length)))
+    return keras_reprogram.inputs.methods.rendered_tokens(
+        vocabulary_size,
+        patch_size,
+        target_shape=(length,),
+        source_shape=(side, side, 3),
+    )
+
+
 def trained_values(layer: keras.layers.Layer) -> int:
     """Number of values that are trained in a model or a layer."""
     return sum(int(np.prod(weight.shape)) for weight in layer.trainable_weights)

@@ -31,7 +31,6 @@ from keras_reprogram.inputs import MaskToken
 from keras_reprogram.inputs import SoftPrompt
 from keras_reprogram.inputs import SourceTokens
 from keras_reprogram.inputs import TokenReprogrammer
-from keras_reprogram.inputs import methods
 from keras_reprogram.sources import TextSource
 
 ADDRESS = (
@@ -174,15 +173,9 @@ def drawn(tokens, train, test, options) -> dict:
         numbers = np.searchsorted(known, pieces).clip(max=len(known) - 1)
         return np.where(known[numbers] == pieces, numbers, len(known))
 
-    side = int(np.ceil(np.sqrt(options.length)))
     model = keras_reprogram.ReprogrammedModel(
         common.load_classifier(None),
-        methods.rendered_tokens(
-            size,
-            patch_size=12,
-            target_shape=(options.length,),
-            source_shape=(12 * side, 12 * side, 3),
-        ),
+        common.drawn_tokens(size, options.length),
         mapper(),
     )
     train, test = (

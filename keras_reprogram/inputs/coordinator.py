@@ -4,8 +4,10 @@ References:
     - [BlackVIP](https://arxiv.org/abs/2303.14773)
 """
 
+import contextlib
 import math
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -74,6 +76,8 @@ class CoordinatorProgram(ImageProgram):
         self.strength = number("strength", strength, 0.0)
         self.encode: Callable[[Any], Any] | None = None
         self.num_features: int | None = None
+        self.remembers = False
+        self.remembered: Any = None
 
     @property
     def looks_at_source(self) -> bool:
@@ -105,9 +109,25 @@ class CoordinatorProgram(ImageProgram):
         )
         self.decoder = decoder((rows, columns, depth), shape[-1], self.dtype)
 
-    def look(self, images: Any) -> Any:
+    @contextlib.contextmanager
+    def same_samples(self) -> Iterator[None]:
+        self.remembers = True
+        try:
+            yield
+        finally:
+            self.remembers, self.remembered = False, None
+
+    def features(self, images: Any) -> Any:
+        """What the encoder says, asked once for the same samples."""
+        if self.remembered is not None:
+            return self.remembered
         features = ops.stop_gradient(self.encode(images))
-        features = ops.cast(features, self.compute_dtype)
+        if self.remembers:
+            self.remembered = features
+        return features
+
+    def look(self, images: Any) -> Any:
+        features = ops.cast(self.features(images), self.compute_dtype)
         theta = ops.cast(self.theta, self.compute_dtype)
         theta = ops.broadcast_to(
             theta, (ops.shape(features)[0], *self.theta.shape)

@@ -58,6 +58,20 @@ class InputEnd(keras.layers.Layer):
         """
         yield
 
+    @property
+    def looks_at_source(self) -> bool:
+        """Whether the layer asks the source about samples by itself."""
+        return False
+
+    @contextlib.contextmanager
+    def same_samples(self) -> Iterator[None]:
+        """Holds while several programs are tried on one batch.
+
+        A layer with something that depends on the samples alone computes it
+        here once, and not for every program.
+        """
+        yield
+
     def align(self, outputs: Any, samples: Any) -> Any:
         """The source's outputs at the steps of the samples themselves.
 

@@ -1,5 +1,6 @@
 """From a target sample to what the source expects."""
 
+import contextlib
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -238,9 +239,7 @@ class InputReprogrammer(InputEnd):
 
     def get_build_config(self) -> dict[str, Any] | None:
         # A program that looks at the source is built by the model, with it.
-        if self.program is not None and self.program.looks_at_source:
-            return None
-        return super().get_build_config()
+        return None if self.looks_at_source else super().get_build_config()
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if self.augmentation is not None:
@@ -286,6 +285,17 @@ class InputReprogrammer(InputEnd):
 
         if self.program is not None:
             self.program.connect(encode, num_outputs)
+
+    @property
+    def looks_at_source(self) -> bool:
+        return self.program is not None and self.program.looks_at_source
+
+    def same_samples(self) -> contextlib.AbstractContextManager:
+        # A trained placement shows each program another canvas.
+        moves = getattr(self.placement, "trainable_weights", ())
+        if self.program is None or moves:
+            return contextlib.nullcontext()
+        return self.program.same_samples()
 
     def normalize(self, values: Any) -> Any:
         gain = ops.cast(self.gain, self.compute_dtype)

@@ -1,6 +1,8 @@
 """What is added to the canvas."""
 
+import contextlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -46,6 +48,11 @@ class Program(keras.layers.Layer):
     def looks_at_source(self) -> bool:
         """Whether the program needs the source, by `connect`, to be built."""
         return False
+
+    @contextlib.contextmanager
+    def same_samples(self) -> Iterator[None]:
+        """Holds while several programs are tried on one batch."""
+        yield
 
     def connect(self, encode: Callable[[Any], Any], num_features: int) -> None:
         """Offers the frozen source, for programs that look at its outputs.

@@ -22,7 +22,9 @@ class CMAES(GradientEstimator):
     program's values: take a program of a few hundred at most (`Grid`,
     `Cosine`, `LowRank`), large batches, and a label map without trained
     weights. The covariance is no part of a checkpoint: training that goes on
-    from one begins with a new one. It runs eagerly.
+    from one begins with a new one. It runs eagerly, and a source of Keras
+    then holds every layer's output until it has answered: `at_once=1` keeps
+    that to one program's batch.
 
     Example:
 

@@ -63,7 +63,8 @@ def ask(
         scopes.append(
             keras.StatelessScope(state_mapping=[*state, *zip(variables, moved)])
         )
-    outputs = answers(model, estimator, x, scopes)
+    with model.input_reprogrammer.same_samples():
+        outputs = answers(model, estimator, x, scopes)
     losses = []
     for scope, output in zip(scopes, outputs):
         with scope:

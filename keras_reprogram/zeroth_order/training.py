@@ -46,6 +46,12 @@ def check(model: Any, estimator: GradientEstimator | None) -> None:
             "`gradient_estimator`. Received: an input end without trainable "
             "weights"
         )
+    if estimator is not None and model.input_reprogrammer.looks_at_source:
+        raise ValueError(
+            "A program that looks at the source itself asks it more than is "
+            "counted: pass `CoordinatorProgram` an `encoder` of its own. "
+            "Received: a program without one"
+        )
     if (
         estimator is None
         and isinstance(model.source, QueriedSource)

@@ -153,8 +153,25 @@ def test_molecules(tmp_path):
         cwd=tmp_path,
     )
     rows = json.loads((tmp_path / "results.json").read_text())
-    assert len(rows) >= 3
+    methods = [row["method"] for row in rows]
+    assert methods[-2:] == [
+        "sparse combination (R2DL)",
+        "drawn for EfficientNet-Lite0",
+    ]
     assert all(0 <= row["auroc"] <= 1 for row in rows)
+
+
+@on_torch
+def test_antibodies(tmp_path):
+    pytest.importorskip("all_minilm_l6_v2")
+    if importlib.util.find_spec("riot_na") is None:
+        pytest.skip("needs the package riot-na")
+    run("examples/antibodies.py", "--quick", "--output", tmp_path, cwd=tmp_path)
+    rows = json.loads((tmp_path / "results.json").read_text())
+    scores = {row["method"]: row["recovery"] for row in rows}
+    assert len(scores) == 5
+    assert scores["most similar framework"] > 0.5
+    assert scores["random alphabet for MiniLM"] > 1 / 20
 
 
 @on_torch

@@ -6,6 +6,7 @@ from keras import ops
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import CoordinatorProgram
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import RandomShift
 from keras_reprogram.inputs import UniversalProgram
@@ -313,3 +314,55 @@ def test_what_was_learned_before_a_failure_is_kept(
         assert (old != new).any() and np.isfinite(new).all()
     source.query.function = function
     model.fit(*bright_quadrants, batch_size=16, verbose=0)
+
+
+class CountedEncoder(keras.layers.Layer):
+    """Four features of an image; counts how often it is put into a step."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = 0
+
+    def call(self, images):
+        self.calls += 1
+        return ops.reshape(images[:, :2, :2, 0], (-1, 4))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 4)
+
+
+def coordinated(source, encoder):
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer(
+            (8, 8, 1), program=CoordinatorProgram(encoder), scale=255.0
+        ),
+        LabelMapper(3, "linear"),
+    )
+    model.compile(
+        keras.optimizers.Adam(0.02),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        gradient_estimator=SPSA(4, at_once=3),
+    )
+    return model
+
+
+def test_an_encoder_looks_once_at_the_samples_of_a_step(
+    twelve_classes, bright_quadrants
+):
+    encoder = CountedEncoder()
+    model = coordinated(twelve_classes, encoder)
+    x, y = (part[:16] for part in bright_quadrants)
+    model.fit(x, y, batch_size=16, verbose=0)
+    encoder.calls = 0
+    model.fit(x, y, batch_size=16, epochs=3, verbose=0)
+    # In every step, or in a step's one trace.
+    assert encoder.calls <= 3
+    assert model.input_reprogrammer.program.remembered is None
+
+
+def test_a_coordinator_that_would_ask_uncounted_is_a_value_error(
+    twelve_classes,
+):
+    with pytest.raises(ValueError, match="encoder"):
+        coordinated(twelve_classes, None)
