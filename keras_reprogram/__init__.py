@@ -15,12 +15,14 @@ from keras_reprogram import sources
 from keras_reprogram import zeroth_order
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.labels import LabelMapper
+from keras_reprogram.models import ProgramBank
 from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.version import __version__
 
 __all__ = [
     "InputReprogrammer",
     "LabelMapper",
+    "ProgramBank",
     "ReprogrammedModel",
     "__version__",
     "diagnostics",

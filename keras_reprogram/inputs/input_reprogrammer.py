@@ -222,6 +222,12 @@ class InputReprogrammer(InputEnd):
             sample_shape, self.source_shape, self.axes
         )
         if self.program is not None:
+            if self.program.built:
+                raise ValueError(
+                    "A program is learned for one `InputReprogrammer`: make a "
+                    "new one for this. Received: program="
+                    f"{self.program.name}, which another one has"
+                )
             self.program.build_on(self.source_shape, self.axes, occupied)
         self.fold_scaling()
 
@@ -242,6 +248,16 @@ class InputReprogrammer(InputEnd):
         return None if self.looks_at_source else super().get_build_config()
 
     def call(self, inputs: Any, training: bool = False) -> Any:
+        canvas = self.unclipped(inputs, training)
+        if not self.clip:
+            return canvas
+        low, high = (
+            ops.cast(bound, self.compute_dtype) for bound in self.valid_range()
+        )
+        return ops.minimum(ops.maximum(canvas, low), high)
+
+    def unclipped(self, inputs: Any, training: bool = False) -> Any:
+        """The sum of sample and program, in the source's units."""
         if self.augmentation is not None:
             inputs = self.augmentation(inputs, training=training)
         canvas = inputs
@@ -259,8 +275,6 @@ class InputReprogrammer(InputEnd):
                 program, self.source_shape, self.axes
             )
             canvas = ops.add(canvas, program)
-        if self.clip:
-            canvas = self.clip_to_valid_range(canvas)
         if not self.normalize_first:
             canvas = self.normalize(canvas)
         return canvas
@@ -302,15 +316,10 @@ class InputReprogrammer(InputEnd):
         bias = ops.cast(self.bias, self.compute_dtype)
         return ops.add(ops.multiply(values, gain), bias)
 
-    def clip_to_valid_range(self, canvas: Any) -> Any:
-        if not self.normalize_first:
-            return ops.clip(canvas, 0.0, 1.0)
+    def valid_range(self) -> np.ndarray:
+        """Lowest and highest value in the source's units, by channel."""
         bounds = np.stack([self.bias, self.gain + self.bias])
-        low, high = bounds.min(axis=0), bounds.max(axis=0)
-        return ops.minimum(
-            ops.maximum(canvas, ops.cast(low, self.compute_dtype)),
-            ops.cast(high, self.compute_dtype),
-        )
+        return np.stack([bounds.min(axis=0), bounds.max(axis=0)])
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], *self.source_shape)

@@ -260,3 +260,13 @@ def test_samples_of_another_shape_are_refused():
     layer = InputReprogrammer((4, 4, 1), (8, 8, 3))
     with pytest.raises(ValueError, match="expected shape"):
         layer(np.ones((2, 5, 4, 1)))
+
+
+def test_a_program_of_another_reprogrammer_is_a_value_error():
+    program = UniversalProgram()
+    InputReprogrammer((4, 4, 1), (8, 8, 3), program=program)(
+        np.ones((1, 4, 4, 1))
+    )
+    other = InputReprogrammer((4, 4, 1), (8, 8, 3), program=program)
+    with pytest.raises(ValueError, match="make a new one"):
+        other(np.ones((1, 4, 4, 1)))

@@ -1,0 +1,130 @@
+"""What it costs to serve many programs in one batch.
+
+    python benchmarks/bank.py
+
+Programs for 28x28 images before one EfficientNet-Lite0, and a batch in which
+every row has another one, against a batch of one program in its own model.
+Pairs are interleaved in one run; times are medians, with the spread from the
+first to the third quartile, and the ratio is the median of the pairs' ratios.
+Memory is that of the bank's tables, beside the program files'.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+import tempfile
+import time
+
+import keras
+import numpy as np
+
+import keras_reprogram
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
+
+import common  # noqa: E402
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+SAMPLE = (28, 28, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--programs", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument(
+        "--canvases", type=int, nargs="+", default=[64, 128, 224]
+    )
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
+    options = parser.parse_args()
+    options.output.mkdir(exist_ok=True, parents=True)
+    classifier = common.load_classifier(None)
+    rows = []
+    for canvas in options.canvases:
+        rows.append(compare(classifier, canvas, options))
+        print(json.dumps(rows[-1]), flush=True)
+    content = {
+        "command": "python benchmarks/bank.py",
+        **common.circumstances(),
+        "programs": options.programs,
+        "batch_size": options.batch_size,
+        "repeats": options.repeats,
+        "rows": rows,
+    }
+    path = options.output / f"bank_{keras.config.backend()}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def compare(classifier, canvas: int, options) -> dict:
+    generator = np.random.default_rng(0)
+    shape = (canvas, canvas, 3)
+    models = {
+        f"task {index}": reprogrammed(classifier, shape, generator)
+        for index in range(options.programs)
+    }
+    bank = keras_reprogram.ProgramBank(
+        classifier, SAMPLE, 10, len(models), source_shape=shape
+    )
+    start = time.perf_counter()
+    bank.add(models)
+    seconds = time.perf_counter() - start
+    single = next(iter(models.values()))
+    samples = generator.uniform(0, 255, (options.batch_size, *SAMPLE))
+    samples = samples.astype("float32")
+    mixed = {
+        "samples": np.repeat(samples, 3, axis=-1),
+        "programs": np.arange(options.batch_size, dtype="int32") % len(models),
+    }
+    pairs = []
+    for repeat in range(options.repeats + 2):
+        times = {}
+        order = [("single", single, samples), ("mixed", bank, mixed)]
+        for name, model, data in order[:: 1 if repeat % 2 else -1]:
+            start = time.perf_counter()
+            model.predict_on_batch(data)
+            times[name] = time.perf_counter() - start
+        if repeat >= 2:  # the first ones compile
+            pairs.append(times)
+    tables = [*bank.inputs_end.weights, *bank.labels_end.weights]
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "task.program"
+        single.save_program(file)
+        size = file.stat().st_size
+    return {
+        "canvas": canvas,
+        "single_seconds": quartiles([pair["single"] for pair in pairs]),
+        "mixed_seconds": quartiles([pair["mixed"] for pair in pairs]),
+        "ratio": quartiles([pair["mixed"] / pair["single"] for pair in pairs]),
+        "seconds_to_add": seconds,
+        "table_bytes_a_program": sum(
+            int(np.prod(table.shape)) * 4 for table in tables
+        )
+        / len(models),
+        "file_bytes": size,
+        "source_bytes": sum(
+            int(np.prod(weight.shape)) * 4 for weight in classifier.weights
+        ),
+    }
+
+
+def reprogrammed(classifier, shape, generator):
+    model = keras_reprogram.ReprogrammedModel(
+        classifier,
+        keras_reprogram.InputReprogrammer(SAMPLE, shape),
+        keras_reprogram.LabelMapper(10),
+    )
+    for variable in model.program_variables:
+        variable.assign(generator.normal(0, 0.1, variable.shape))
+    model.label_mapper.restored()
+    return model
+
+
+def quartiles(values: list[float]) -> dict[str, float]:
+    low, median, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return {"median": median, "low": low, "high": high}
+
+
+if __name__ == "__main__":
+    main()

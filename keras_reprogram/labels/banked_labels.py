@@ -1,0 +1,130 @@
+"""Many label maps in one layer, one for each row of a batch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.labels.label_mapper import SMALLEST_PROBABILITY
+from keras_reprogram.labels.label_mapper import LabelMapper
+from keras_reprogram.labels.methods import Mapping as Method
+
+
+@serializable
+class BankedLabels(keras.layers.Layer):
+    """Gives each row of a batch its own label map.
+
+    ```
+    outputs_i = source_outputs_i @ matrix_p + bias_p,  p = program of row i
+    ```
+
+    Args:
+        num_classes: Most target classes of a program. Outputs beyond a
+            program's own classes are zero.
+        capacity: Number of programs that there is room for.
+        from_logits: Whether the source returns logits, not probabilities.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        source_outputs: `(batch, S)`.
+        programs: Integers `(batch,)`: the place of each row's program.
+
+    Returns:
+        A tensor `(batch, num_classes)`.
+    """
+
+    def __init__(
+        self, num_classes: int, capacity: int, from_logits: bool, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_classes = positive_integer("num_classes", num_classes)
+        self.capacity = positive_integer("capacity", capacity)
+        self.from_logits = from_logits
+
+    def build(self, source_outputs_shape: Any, programs_shape: Any) -> None:
+        def table(name: str, *shape: int) -> keras.Variable:
+            return self.add_weight(
+                name=name,
+                shape=(self.capacity, *shape),
+                initializer="zeros",
+                trainable=False,
+            )
+
+        self.matrix = table(
+            "matrix", source_outputs_shape[-1], self.num_classes
+        )
+        self.bias = table("bias", self.num_classes)
+        # 1 where a map acts on logarithms of probabilities.
+        self.takes_logits = table("takes_logits")
+
+    def call(self, source_outputs: Any, programs: Any) -> Any:
+        outputs = ops.cast(source_outputs, self.compute_dtype)
+        if not self.from_logits:
+            share = ops.take(self.takes_logits, programs, axis=0)[:, None]
+            logits = ops.log(ops.maximum(outputs, SMALLEST_PROBABILITY))
+            outputs = ops.where(share > 0, logits, outputs)
+        matrix = ops.cast(
+            ops.take(self.matrix, programs, axis=0), outputs.dtype
+        )
+        bias = ops.cast(ops.take(self.bias, programs, axis=0), outputs.dtype)
+        mapped = ops.squeeze(ops.matmul(outputs[:, None], matrix), axis=1)
+        return ops.add(mapped, bias)
+
+    def put(self, mappers: Mapping[int, LabelMapper]) -> None:
+        """Writes label maps to their places.
+
+        Raises:
+            ValueError: If a map is no matrix, or has too many classes.
+        """
+        variables = [self.matrix, self.bias, self.takes_logits]
+        tables = [
+            np.array(ops.convert_to_numpy(variable.value))
+            for variable in variables
+        ]
+        matrix, bias, takes_logits = tables
+        for place, mapper in mappers.items():
+            self.check(mapper)
+            classes = mapper.num_classes
+            matrix[place], bias[place] = 0.0, 0.0
+            matrix[place, :, :classes] = ops.convert_to_numpy(mapper.matrix)
+            if mapper.bias is not None:
+                bias[place, :classes] = ops.convert_to_numpy(mapper.bias)
+            takes_logits[place] = mapper.mapping.has_bias
+        for variable, value in zip(variables, tables):
+            variable.assign(value)
+
+    def check(self, mapper: Any) -> None:
+        if (
+            not isinstance(mapper, LabelMapper)
+            or mapper.positions
+            or type(mapper.mapping).apply is not Method.apply
+        ):
+            raise ValueError(
+                "A bank holds label maps that are one matrix, for one output a "
+                "sample. Received: a "
+                f"{type(getattr(mapper, 'mapping', mapper)).__name__}"
+            )
+        mapper.check_solved()
+        if mapper.num_classes > self.num_classes:
+            raise ValueError(
+                f"The bank has room for {self.num_classes} classes a program: "
+                "make one with more `num_classes`. Received: a program of "
+                f"{mapper.num_classes} classes"
+            )
+
+    def compute_output_shape(
+        self, source_outputs_shape: Any, programs_shape: Any
+    ) -> tuple[int | None, ...]:
+        return (source_outputs_shape[0], self.num_classes)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "capacity": self.capacity,
+            "from_logits": self.from_logits,
+        }

@@ -1,0 +1,335 @@
+"""Many programs before one source."""
+
+import os
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.affine_form import affine_form
+from keras_reprogram.inputs.axes import Axes
+from keras_reprogram.inputs.banked_inputs import BankedInputs
+from keras_reprogram.labels.banked_labels import BankedLabels
+from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
+from keras_reprogram.sources import FrozenSource
+from keras_reprogram.sources import inspect_source
+
+
+class Entry(NamedTuple):
+    """A program of a bank.
+
+    Attributes:
+        place: Its row in the tables.
+        num_classes: Number of its target classes.
+        sample_shape: Shape of its samples, without the batch axis.
+    """
+
+    place: int
+    num_classes: int
+    sample_shape: tuple[int, ...]
+
+
+@serializable
+class ProgramBank(keras.Model):
+    """Serves many tasks from one source: each row of a batch has its program.
+
+    ```
+    (sample, program) -> placement and pattern of the program -> frozen source
+                      -> label map of the program -> prediction
+    ```
+
+    The source is in memory once, and programs are rows of tables: adding or
+    dropping one compiles nothing again. A program of a bank adds the same
+    pattern to all its samples, its placement resizes, pads or tiles, and its
+    label map is a matrix. It takes one canvas of numbers, whatever the number
+    of values that it was trained by, and a label map.
+
+    Example:
+
+    ```python
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
+    source = keras.Model(inputs, outputs)  # stands for a pretrained model
+    tasks = {
+        name: keras_reprogram.ReprogrammedModel(
+            source,
+            keras_reprogram.InputReprogrammer(target_shape=shape),
+            keras_reprogram.LabelMapper(classes, "random"),
+        )
+        for name, shape, classes in [("a", (4, 4, 1), 2), ("b", (6, 6, 3), 4)]
+    }
+
+    bank = keras_reprogram.ProgramBank(
+        source, sample_shape=(6, 6, 3), num_classes=4, capacity=10
+    )
+    bank.add(tasks)
+    samples = [np.ones((4, 4, 1)), np.ones((6, 6, 3)), np.zeros((4, 4, 1))]
+    answers = bank.answer(samples, ["a", "b", "a"])
+    [len(answer) for answer in answers]  # [2, 4, 2]
+    ```
+
+    Args:
+        source: The pretrained model that the programs were trained on.
+        sample_shape: The largest sample along each axis. Smaller ones are
+            filled up.
+        num_classes: Most target classes of a program.
+        capacity: Number of programs that there is room for.
+        placements: Number of different placements, and sizes of samples, that
+            there is room for.
+        source_shape: Shape of the source's input, where the source leaves it
+            open.
+        data_format: As for `InputReprogrammer`.
+        programs: The programs that are in the tables, for loading: place,
+            number of classes and sample shape by name.
+        **kwargs: Keyword arguments of `keras.Model`.
+
+    Call arguments:
+        inputs: A dictionary of `"samples"`, `(batch, *sample_shape)` with the
+            source's channels, and `"programs"`, integers `(batch,)`.
+
+    Returns:
+        A tensor `(batch, num_classes)`, zero beyond a program's classes.
+
+    Raises:
+        ValueError: If the source's input has no fixed shape.
+    """
+
+    def __init__(
+        self,
+        source: keras.Model,
+        sample_shape: Sequence[int],
+        num_classes: int,
+        capacity: int = 64,
+        placements: int = 8,
+        source_shape: Sequence[int] | None = None,
+        data_format: str | None = None,
+        programs: Mapping[str, Sequence[int]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        specification = inspect_source(source)
+        source_shape = tuple(source_shape or specification.preferred_shape)
+        if None in source_shape or specification.positions:
+            raise ValueError(
+                "A bank needs a source with one output a sample and inputs of "
+                "a known shape: pass `source_shape`. Received: source shape="
+                f"{source_shape}"
+            )
+        data_format = data_format or keras.config.image_data_format()
+        axes = Axes(len(source_shape), data_format)
+        sample_shape = tuple(
+            positive_integer("sample_shape", size) for size in sample_shape
+        )
+        filled_shape = axes.with_spatial(
+            source_shape, axes.spatial_shape(sample_shape)
+        )
+        inputs_end = BankedInputs(
+            filled_shape, source_shape, capacity, placements, data_format
+        )
+        labels_end = BankedLabels(
+            num_classes, capacity, specification.from_logits
+        )
+        frozen_source = FrozenSource(source, name="frozen_source")
+
+        # === Functional Model ===
+        inputs = {
+            "samples": keras.Input(filled_shape, name="samples"),
+            "programs": keras.Input((), dtype="int32", name="programs"),
+        }
+        canvas = inputs_end(inputs["samples"], inputs["programs"])
+        outputs = labels_end(frozen_source(canvas), inputs["programs"])
+        super().__init__(inputs, outputs, **kwargs)
+
+        # === Config ===
+        self.frozen_source = frozen_source
+        self.inputs_end = inputs_end
+        self.labels_end = labels_end
+        self.sample_shape = sample_shape
+        self.programs = {
+            name: Entry(place, classes, tuple(shape))
+            for name, (place, classes, shape) in (programs or {}).items()
+        }
+
+    @property
+    def capacity(self) -> int:
+        """Number of programs that there is room for."""
+        return self.inputs_end.capacity
+
+    def add(
+        self, programs: Mapping[str, ReprogrammedModel | str | os.PathLike]
+    ) -> None:
+        """Adds programs by name, or puts new ones in their place.
+
+        Many at once cost one copy of the tables.
+
+        Args:
+            programs: Models on this bank's source, or program files.
+
+        Raises:
+            ValueError: If there is no room, or a program does not fit; the
+                bank is then as it was.
+        """
+        source = self.frozen_source.source
+        free = iter(
+            sorted(
+                set(range(self.capacity))
+                - {entry.place for entry in self.programs.values()}
+            )
+        )
+        forms, mappers, entries = {}, {}, {}
+        for name, program in programs.items():
+            if not isinstance(program, ReprogrammedModel):
+                program = ReprogrammedModel.load_program(program, source)
+            if program.source is not source:
+                raise ValueError(
+                    "A bank's programs share its source: make the model with "
+                    f"the same object, or pass its file. Received: {name!r} "
+                    f"on {program.source.name}"
+                )
+            known = self.programs.get(name)
+            place = known.place if known else next(free, None)
+            if place is None:
+                raise ValueError(
+                    f"The bank has room for {self.capacity} programs: drop "
+                    "some, or make one with more `capacity`. Received: "
+                    f"{name!r} as one more"
+                )
+            forms[place] = affine_form(program.input_reprogrammer)
+            self.check_fits(name, forms[place])
+            mappers[place] = program.label_mapper
+            self.labels_end.check(program.label_mapper)
+            entries[name] = Entry(
+                place,
+                program.label_mapper.num_classes,
+                forms[place].sample_shape,
+            )
+        kept = {entry.place for entry in self.programs.values()} - set(forms)
+        self.inputs_end.put(forms, kept)
+        self.labels_end.put(mappers)
+        self.programs.update(entries)
+
+    def check_fits(self, name: str, form: Any) -> None:
+        axes = self.inputs_end.axes
+        sizes = axes.spatial_shape(form.sample_shape)
+        room = axes.spatial_shape(self.sample_shape)
+        if form.pattern.shape != self.inputs_end.source_shape or any(
+            size > largest for size, largest in zip(sizes, room)
+        ):
+            raise ValueError(
+                f"The bank takes samples of up to {self.sample_shape} onto a "
+                f"canvas of {self.inputs_end.source_shape}. Received: {name!r} "
+                f"with samples of {form.sample_shape} onto {form.pattern.shape}"
+            )
+
+    def drop(self, name: str) -> None:
+        """Drops a program; its place is free for another."""
+        self.entry(name)
+        del self.programs[name]
+
+    def entry(self, name: str) -> Entry:
+        if name not in self.programs:
+            raise ValueError(
+                f"The bank has no program {name!r}. Received: a name that is "
+                f"not among {sorted(self.programs)[:20]}"
+            )
+        return self.programs[name]
+
+    def answer(
+        self,
+        samples: Sequence[np.ndarray],
+        programs: str | Sequence[str],
+        batch_size: int = 32,
+        verbose: str | int = 0,
+    ) -> list[np.ndarray]:
+        """Each sample's outputs by its own program, in batches of any mix.
+
+        Args:
+            samples: Arrays without a batch axis, of the shapes that their
+                programs take. A sequence that loads a sample when it is asked
+                for one keeps a folder of images out of memory.
+            programs: The name of each sample's program, or one for all.
+            batch_size: Samples of a batch.
+            verbose: 0 for silence, 1 or `"auto"` for a progress bar.
+
+        Returns:
+            Arrays `[classes of the program]`.
+        """
+        if isinstance(programs, str):
+            programs = [programs] * len(samples)
+        if len(programs) != len(samples):
+            raise ValueError(
+                "There must be one program for each sample. Received: "
+                f"{len(samples)} samples and {len(programs)} programs"
+            )
+        entries = [self.entry(name) for name in programs]
+        if not entries:
+            return []
+        size = min(positive_integer("batch_size", batch_size), len(entries))
+        starts = range(0, len(entries), size)
+        progress = keras.utils.Progbar(
+            len(starts), verbose=1 if verbose == "auto" else verbose
+        )
+        answers: list[np.ndarray] = []
+        for start in starts:
+            rows = range(start, min(start + size, len(entries)))
+            batch = self.batch(samples, entries, rows, size)
+            outputs = self.predict_on_batch(batch)
+            answers += [
+                output[: entries[row].num_classes]
+                for output, row in zip(outputs, rows)
+            ]
+            progress.add(1)
+        return answers
+
+    def batch(
+        self,
+        samples: Sequence[np.ndarray],
+        entries: Sequence[Entry],
+        rows: Sequence[int],
+        size: int,
+    ) -> dict[str, np.ndarray]:
+        """Some samples in one shape; what is missing to `size` is empty."""
+        filled = np.zeros((size, *self.inputs_end.sample_shape), "float32")
+        places = np.full(size, entries[rows[0]].place, "int32")
+        channel = self.inputs_end.axes.channel
+        for index, row in enumerate(rows):
+            sample, wanted = np.asarray(samples[row]), entries[row].sample_shape
+            if sample.shape != wanted:
+                raise ValueError(
+                    f"Sample {row} must have the shape of its program's "
+                    f"samples, {wanted}. Received: shape {sample.shape}"
+                )
+            room = [slice(size) for size in wanted]
+            if channel is not None:
+                room[channel] = slice(None)  # grey for every channel
+            filled[(index, *room)] = sample
+            places[index] = entries[row].place
+        return {"samples": filled, "programs": places}
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "source": keras.saving.serialize_keras_object(
+                self.frozen_source.source
+            ),
+            "sample_shape": self.sample_shape,
+            "num_classes": self.labels_end.num_classes,
+            "capacity": self.capacity,
+            "placements": self.inputs_end.num_placements,
+            "source_shape": self.inputs_end.source_shape,
+            "data_format": self.inputs_end.data_format,
+            "programs": self.programs,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict | None = None
+    ) -> "ProgramBank":
+        source = keras.saving.deserialize_keras_object(
+            config.pop("source"), custom_objects=custom_objects
+        )
+        return cls(source, **config)

@@ -1,0 +1,252 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
+from keras_reprogram import ProgramBank
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import Frame
+from keras_reprogram.inputs import Grid
+from keras_reprogram.inputs import Mosaic
+from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import SampleMaskedProgram
+from keras_reprogram.inputs import ScaledPad
+from keras_reprogram.inputs import Tile
+from keras_reprogram.inputs import UniversalProgram
+
+# Input end and label map of each task.
+TASKS = {
+    "resized": (dict(target_shape=(4, 4, 1)), (3, "linear")),
+    "enlarged": (dict(target_shape=(5, 3, 3), clip=True), (2, "identity")),
+    "reduced": (dict(target_shape=(20, 10, 3)), (2, "random")),
+    "padded": (
+        dict(target_shape=(6, 6, 1), placement=Pad(), program="outside"),
+        (5, "random"),
+    ),
+    "at an offset": (
+        dict(
+            target_shape=(4, 4, 3),
+            placement=Pad(inner_size=6, offset=(0, 9)),
+            normalize_first=True,
+            clip=True,
+        ),
+        (3, "linear"),
+    ),
+    "framed": (
+        dict(
+            target_shape=(5, 4, 1),
+            placement=Pad(inner_size=(10, 12)),
+            program=lambda: UniversalProgram(Frame(2), squash=None),
+            value_range=(-1, 2),
+        ),
+        (2, "linear"),
+    ),
+    "scaled": (
+        dict(target_shape=(6, 6, 1), placement=lambda: ScaledPad(9)),
+        (2, "identity"),
+    ),
+    "of few values": (
+        dict(
+            target_shape=(4, 4, 1),
+            program=lambda: UniversalProgram(basis=Grid(2)),
+        ),
+        (4, "random"),
+    ),
+    "no program": (
+        dict(target_shape=(4, 4, 1), program=None, scale=(1, 2, 3.0)),
+        (2, "identity"),
+    ),
+}
+
+
+def task(source, name, **settings):
+    inputs, (classes, mapping) = TASKS[name]
+    # What holds variables is made anew.
+    settings = {
+        key: value() if callable(value) else value
+        for key, value in {**inputs, **settings}.items()
+    }
+    end = InputReprogrammer(**settings)
+    model = ReprogrammedModel(source, end, LabelMapper(classes, mapping))
+    generator = np.random.default_rng(len(name))
+    learned = {"theta"} | ({"matrix", "bias"} if mapping == "linear" else set())
+    for variable in model.program_variables:
+        if variable.name in learned:
+            variable.assign(generator.normal(0, 1, variable.shape))
+    model.label_mapper.restored()
+    return model
+
+
+def samples_of(model, count, seed=0):
+    low, high = model.input_reprogrammer.value_range
+    shape = (count, *model.input_reprogrammer.target_shape)
+    generator = np.random.default_rng(seed)
+    return generator.uniform(low, high, shape).astype("float32")
+
+
+def bank_of(source, tasks, **settings):
+    settings = {"capacity": 12, "num_classes": 5, **settings}
+    bank = ProgramBank(source, (20, 10, 3), **settings)
+    bank.add(tasks)
+    return bank
+
+
+@pytest.fixture
+def tasks(twelve_classes):
+    return {name: task(twelve_classes, name) for name in TASKS}
+
+
+def mixed(tasks, count=3):
+    samples, names, wanted = [], [], []
+    for name, model in tasks.items():
+        mine = samples_of(model, count)
+        samples += list(mine)
+        names += [name] * count
+        wanted += list(model.predict(mine, verbose=0))
+    order = np.random.default_rng(1).permutation(len(samples))
+    return tuple([part[i] for i in order] for part in (samples, names, wanted))
+
+
+def assert_answers(bank, samples, names, wanted, **kwargs):
+    answers = bank.answer(samples, names, **kwargs)
+    assert len(answers) == len(wanted)
+    for answer, expected in zip(answers, wanted):
+        np.testing.assert_allclose(answer, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [4, 27, 100])
+def test_each_row_is_answered_by_its_own_program(
+    twelve_classes, tasks, batch_size
+):
+    bank = bank_of(twelve_classes, tasks)
+    assert_answers(bank, *mixed(tasks), batch_size=batch_size)
+
+
+def test_a_waveform_has_no_channels():
+    inputs = keras.Input((12,))
+    source = keras.Model(inputs, keras.layers.Dense(6)(inputs))
+    tasks = {}
+    for name, length, placement in (
+        ("short", 5, "pad"),
+        ("long", 20, "resize"),
+        ("copied", 3, Tile(2)),
+    ):
+        end = InputReprogrammer(
+            target_shape=(length,), placement=placement, value_range=(-1, 1)
+        )
+        tasks[name] = ReprogrammedModel(source, end, LabelMapper(2, "random"))
+        tasks[name].input_reprogrammer.weights[0].assign(
+            np.random.default_rng(0).normal(
+                size=tasks[name].input_reprogrammer.weights[0].shape
+            )
+        )
+    bank = ProgramBank(source, (20,), 2)
+    bank.add(tasks)
+    assert_answers(bank, *mixed(tasks))
+
+
+def test_a_source_of_probabilities(bright_quadrants):
+    inputs = keras.Input((8, 8, 1))
+    outputs = keras.layers.Dense(6, activation="softmax")(
+        keras.layers.Flatten()(inputs / 255)
+    )
+    source = keras.Model(inputs, outputs)
+    tasks = {
+        mapping: ReprogrammedModel(
+            source,
+            InputReprogrammer(target_shape=(8, 8, 1)),
+            LabelMapper(3, mapping),
+        )
+        for mapping in ("linear", "random")
+    }
+    tasks["linear"].adapt(*bright_quadrants, verbose=0)
+    bank = ProgramBank(source, (8, 8, 1), 3)
+    bank.add(tasks)
+    assert_answers(bank, *mixed(tasks))
+
+
+def test_programs_come_and_go_without_compiling_anything(
+    twelve_classes, tasks, monkeypatch
+):
+    names = list(tasks)
+    bank = bank_of(
+        twelve_classes, {name: tasks[name] for name in names[:4]}, capacity=5
+    )
+    first = {name: tasks[name] for name in names[:4]}
+    assert_answers(bank, *mixed(first), batch_size=12)
+    function = bank.predict_function
+    calls = []
+    layer = type(bank.frozen_source)
+    call = layer.call
+    monkeypatch.setattr(
+        layer, "call", lambda self, x: calls.append(1) or call(self, x)
+    )
+    bank.drop(names[0])
+    bank.add({name: tasks[name] for name in names[4:6]})
+    held = {name: tasks[name] for name in names[1:6]}
+    assert set(bank.programs) == set(held)
+    data = mixed(held)
+    calls.clear()
+    bank.answer(*data[:2], batch_size=12)
+    assert bank.predict_function is function
+    if keras.config.backend() != "torch":  # which runs what it is given
+        assert not calls
+    monkeypatch.undo()
+    assert_answers(bank, *data, batch_size=12)
+
+
+def test_a_name_is_given_a_new_program(twelve_classes, tasks):
+    bank = bank_of(twelve_classes, tasks)
+    other = task(twelve_classes, "padded")
+    other.input_reprogrammer.weights[0].assign(
+        np.ones(other.input_reprogrammer.weights[0].shape)
+    )
+    bank.add({"padded": other})
+    assert len(bank.programs) == len(tasks)
+    assert_answers(bank, *mixed({**tasks, "padded": other}))
+
+
+def test_program_files_and_a_bank_on_disk(twelve_classes, tasks, tmp_path):
+    files = {}
+    for name, model in tasks.items():
+        files[name] = tmp_path / f"{name}.program"
+        model.save_program(files[name])
+    bank = bank_of(twelve_classes, files)
+    data = mixed(tasks)
+    assert_answers(bank, *data)
+    bank.save(tmp_path / "bank.keras")
+    assert_answers(keras.saving.load_model(tmp_path / "bank.keras"), *data)
+
+
+def test_nothing_of_a_bank_is_trained(twelve_classes, tasks):
+    assert bank_of(twelve_classes, tasks).trainable_variables == []
+
+
+def test_what_a_bank_does_not_hold_is_a_value_error(twelve_classes, tasks):
+    bank = bank_of(twelve_classes, {"padded": tasks["padded"]}, capacity=2)
+    unlike = {
+        "depends on the sample": dict(program=SampleMaskedProgram),
+        "matrix along each axis": dict(
+            target_shape=(6,), placement=Mosaic(), value_range=(0, 1)
+        ),
+        "one size": dict(target_shape=None),
+        "samples of up to": dict(target_shape=(30, 4, 1)),
+    }
+    for message, settings in unlike.items():
+        with pytest.raises(ValueError, match=message):
+            bank.add({"new": task(twelve_classes, "resized", **settings)})
+    with pytest.raises(ValueError, match="room for 2 programs"):
+        bank.add({name: tasks[name] for name in ("resized", "framed")})
+    with pytest.raises(ValueError, match="no program"):
+        bank.answer(np.ones((1, 6, 6, 1)), "framed")
+    with pytest.raises(ValueError, match="shape of its program"):
+        bank.answer(np.ones((1, 5, 6, 1)), "padded")
+    with pytest.raises(ValueError, match="one program for each"):
+        bank.answer(np.ones((2, 6, 6, 1)), ["padded"])
+    with pytest.raises(ValueError, match="more `placements`"):
+        bank_of(twelve_classes, tasks, placements=2)
+    with pytest.raises(ValueError, match="more `num_classes`"):
+        bank_of(twelve_classes, tasks, num_classes=4)
+    assert list(bank.programs) == ["padded"]
+    assert_answers(bank, *mixed({"padded": tasks["padded"]}))
