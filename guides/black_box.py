@@ -152,9 +152,7 @@ model.compile(
     keras.optimizers.Adam(0.01),
     keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
-    gradient_estimator=zeroth_order.TwoSided(
-        directions=4, smoothing=0.05, orthogonal=True
-    ),
+    gradient_estimator=zeroth_order.TwoSided(directions=4, smoothing=0.05),
 )
 history = model.fit(
     x_train,

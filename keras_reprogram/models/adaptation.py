@@ -1,4 +1,4 @@
-"""A pass over data for the label map, before training."""
+"""A pass over data for the label map alone."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,15 +12,15 @@ from keras_reprogram.models import checks
 DEFAULT_BATCH_SIZE = 32
 
 
-def labelled_source_outputs(
+def source_outputs(
     model: Any,
     x: Any,
     y: Any,
     batch_size: int | None,
     steps: int | None,
     verbose: str | int,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the source's outputs and the labels, with a progress bar.
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields samples, the source's outputs and labels, with a progress bar.
 
     Args:
         model: A `ReprogrammedModel`.
@@ -31,8 +31,7 @@ def labelled_source_outputs(
         verbose: 0 for silence, 1 or `"auto"` for a progress bar.
 
     Yields:
-        Pairs of outputs `[N, ..., S]` and labels: integers `[N, ...]`, or
-        `[N, ..., T]` where targets are binary.
+        Samples, outputs `[N, ..., S]` and labels as they were given.
     """
     batch_size = batch_size or DEFAULT_BATCH_SIZE
     total = batches.number_of_batches(x, batch_size)
@@ -49,9 +48,6 @@ def labelled_source_outputs(
                 "batches (x, y). Received: samples without labels"
             )
         checks.check_samples(samples, model.input_reprogrammer)
-        labels = model.label_mapper.solvable_labels(
-            labels, model.expects_integers
-        )
         # A smaller last batch would be compiled anew: fill it up.
         size = len(samples)
         full = max(full, size)
@@ -59,5 +55,25 @@ def labelled_source_outputs(
         outputs = model.source_model.predict_on_batch(samples[filled])
         done += 1
         progress.update(done)
-        yield np.asarray(outputs[:size]), labels
+        yield samples, np.asarray(outputs[:size]), labels
     progress.update(done, finalize=True)
+
+
+def labelled_source_outputs(
+    model: Any, *data: Any
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields outputs and labels as a label map is solved from them.
+
+    Args:
+        model: A `ReprogrammedModel`.
+        *data: As for `source_outputs`.
+
+    Yields:
+        Pairs of outputs `[N, ..., S]` and labels: integers `[N, ...]`, or
+        `[N, ..., T]` where targets are binary.
+    """
+    for _, outputs, labels in source_outputs(model, *data):
+        yield (
+            outputs,
+            model.label_mapper.solvable_labels(labels, model.expects_integers),
+        )

@@ -12,6 +12,7 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.labels import LabelMapper
 from keras_reprogram.models import batches
+from keras_reprogram.models import cached_outputs
 from keras_reprogram.models import checks
 from keras_reprogram.models import program_file
 from keras_reprogram.models.adaptation import labelled_source_outputs
@@ -314,6 +315,75 @@ class ReprogrammedModel(keras.Model):
                 validation_split=validation_split,
                 **kwargs,
             )
+
+    def fit_label_map(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int = 32,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        memory_limit: int = 2**30,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains the label map alone, with one pass through the source.
+
+        Where nothing before the label map is trained, the source says the
+        same in every epoch: its outputs are computed once, and the epochs
+        cost next to nothing. The result is that of `fit`, but that a program
+        that stands still has no dropout.
+
+        Args:
+            x: Samples, or a data set of batches `(x, y)`, as for `fit`.
+            y: Labels, where `x` is an array.
+            batch_size: Samples of a batch.
+            epochs: As for `fit`, and so `verbose`, `callbacks` (whose `model`
+                is the label map), and `kwargs`.
+            verbose: As for `fit`.
+            callbacks: As for `fit`.
+            validation_data: `(x, y)`, or a data set of batches.
+            shuffle: Whether batches are drawn anew for each epoch.
+            memory_limit: Bytes of outputs, of training and of validation,
+                that are kept in memory; the others are in a temporary file.
+            **kwargs: As for `fit`.
+
+        Returns:
+            The history.
+
+        Raises:
+            ValueError: If more than the label map is trained, nothing is, or
+                samples or labels are not valid.
+        """
+        cached_outputs.check(self)
+        bar = 0 if verbose == 2 else verbose
+        x, y = self.checked(x, y)
+        data = cached_outputs.CachedOutputs(
+            self, x, y, batch_size, shuffle, memory_limit, bar
+        )
+        if validation_data is not None:
+            pair = validation_data
+            pair = pair if isinstance(pair, (tuple, list)) else (pair,)
+            validation_data = cached_outputs.CachedOutputs(
+                self, *self.checked(*pair), batch_size, False, memory_limit, bar
+            )
+        if not self.label_mapper.solved:
+            mapper, integers = self.label_mapper, self.expects_integers
+            mapper.adapt(
+                (outputs, mapper.solvable_labels(labels, integers))
+                for outputs, labels in data.in_order()
+            )
+        return cached_outputs.head_of(self, data).fit(
+            data,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=first_of_all(FiniteLoss(), callbacks),
+            validation_data=validation_data,
+            shuffle=False,  # The data set draws its batches itself.
+            **kwargs,
+        )
 
     def adapt_for_fit(self, x, y, batch_size, verbose) -> None:
         if not batches.is_reiterable(x):

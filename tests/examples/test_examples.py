@@ -293,3 +293,12 @@ def test_across_modalities_guide(tmp_path):
     accuracies = re.findall(r"Test accuracy: ([0-9.]+)", output)
     # Chance is 0.25.
     assert len(accuracies) == 3 and min(map(float, accuracies)) > 0.4
+
+
+@on_torch
+def test_bank(tmp_path):
+    run("examples/bank.py", "--quick", "--output", tmp_path, cwd=tmp_path)
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [row["task"] for row in rows] == ["digit", "even", "loop", "turn"]
+    assert all(row["images"] == 10 for row in rows)
+    assert sum(row["test_accuracy"] for row in rows) > 1.4  # of 4; chance 1.35

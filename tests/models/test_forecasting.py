@@ -173,3 +173,21 @@ def test_one_channel_may_be_left_out():
 def test_bad_series_are_a_value_error(call, message):
     with pytest.raises(ValueError, match=message):
         call(forecaster(), *waves(8, 0))
+
+
+def test_a_forecast_head_is_trained_on_what_the_source_said_once():
+    past, future = waves(32, 0)
+    learned = []
+    for fit in ("fit", "fit_label_map"):
+        keras.utils.set_random_seed(0)
+        model = forecaster(prototypes=TextPrototypes(20, dropout=0.0))
+        model.input_reprogrammer.trainable = False
+        model.compile(keras.optimizers.Adam(0.01), "mse")
+        getattr(model, fit)(
+            past, future, batch_size=16, epochs=2, shuffle=False, verbose=0
+        )
+        learned.append(
+            [ops.convert_to_numpy(v) for v in model.label_mapper.weights]
+        )
+    for one, other in zip(*learned):
+        np.testing.assert_allclose(one, other, atol=1e-4)

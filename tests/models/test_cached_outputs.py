@@ -1,0 +1,146 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import RandomShift
+from keras_reprogram.models.cached_outputs import Rows
+
+
+def probe(source, mapping="linear", compiled=True, **settings):
+    settings = {"program": None, "scale": 1.0, **settings}
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer((8, 8, 1), **settings),
+        LabelMapper(3, mapping),
+    )
+    if compiled:
+        model.compile(
+            keras.optimizers.Adam(0.01),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+    return model
+
+
+def learned(model):
+    return [
+        keras.ops.convert_to_numpy(variable.value)
+        for variable in model.program_variables
+    ]
+
+
+def count_calls(model, monkeypatch):
+    samples = []
+    predict = model.source_model.predict_on_batch
+    monkeypatch.setattr(
+        model.source_model,
+        "predict_on_batch",
+        lambda x: samples.append(len(x)) or predict(x),
+    )
+    return samples
+
+
+def test_the_result_is_that_of_fit(twelve_classes, bright_quadrants):
+    one, other = probe(twelve_classes), probe(twelve_classes)
+    settings = dict(batch_size=10, epochs=4, shuffle=False, verbose=0)
+    wanted = one.fit(
+        *bright_quadrants, validation_data=bright_quadrants, **settings
+    )
+    found = other.fit_label_map(
+        *bright_quadrants, validation_data=bright_quadrants, **settings
+    )
+    for a, b in zip(learned(one), learned(other)):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    assert set(found.history) == set(wanted.history)
+    np.testing.assert_allclose(
+        found.history["val_loss"], wanted.history["val_loss"], rtol=1e-3
+    )
+    np.testing.assert_allclose(
+        one.evaluate(*bright_quadrants, verbose=0),
+        other.evaluate(*bright_quadrants, verbose=0),
+        rtol=1e-3,
+    )
+
+
+def test_each_sample_goes_through_the_source_once(
+    twelve_classes, bright_quadrants, monkeypatch
+):
+    model = probe(twelve_classes)
+    samples = count_calls(model, monkeypatch)
+    model.fit_label_map(*bright_quadrants, batch_size=16, epochs=5, verbose=0)
+    assert sum(samples) == len(bright_quadrants[0])
+
+
+def test_training_goes_on_with_fit(twelve_classes, bright_quadrants):
+    one, other = probe(twelve_classes), probe(twelve_classes)
+    settings = dict(batch_size=16, shuffle=False, verbose=0)
+    one.fit(*bright_quadrants, epochs=4, **settings)
+    other.fit_label_map(*bright_quadrants, epochs=2, **settings)
+    other.fit(*bright_quadrants, epochs=2, **settings)
+    for a, b in zip(learned(one), learned(other)):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_a_program_may_stand_still(twelve_classes, bright_quadrants):
+    model = probe(twelve_classes, program="everywhere", compiled=False)
+    model.input_reprogrammer.program.theta.assign(
+        np.random.default_rng(0).normal(0, 0.1, 16 * 16 * 3)
+    )
+    model.input_reprogrammer.trainable = False
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    before = learned(model)
+    model.fit_label_map(*bright_quadrants, epochs=2, verbose=0)
+    np.testing.assert_array_equal(before[0], learned(model)[0])
+    assert np.abs(before[1] - learned(model)[1]).max() > 1e-4
+
+
+def test_data_sets_of_batches(twelve_classes, bright_quadrants):
+    one, other = probe(twelve_classes), probe(twelve_classes)
+    x, y = bright_quadrants
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            rows = slice(16 * index, 16 * index + 16)
+            return x[rows], y[rows]
+
+    settings = dict(batch_size=16, epochs=2, shuffle=False, verbose=0)
+    one.fit_label_map(x, y, **settings)
+    other.fit_label_map(Batches(), validation_data=Batches(), **settings)
+    for a, b in zip(learned(one), learned(other)):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_rows_beyond_the_limit_are_in_a_file():
+    rows = np.random.default_rng(0).normal(size=(50, 3, 2)).astype("float32")
+    for limit in (100, 10**6):
+        cached = Rows(limit)
+        cached.append(rows[:20])
+        cached.append(rows[20:])
+        chosen = np.array([49, 0, 20, 20, 19])
+        np.testing.assert_array_equal(cached.read(chosen), rows[chosen])
+        assert cached.file._rolled == (limit == 100)
+
+
+def test_what_is_not_the_same_in_every_epoch_is_a_value_error(
+    twelve_classes, bright_quadrants
+):
+    for model, message in (
+        (probe(twelve_classes, program="everywhere"), "all that is trained"),
+        (probe(twelve_classes, "random"), "found by `adapt`"),
+        (
+            probe(twelve_classes, augmentation=RandomShift(0.1)),
+            "others in every epoch",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit_label_map(*bright_quadrants)
+    with pytest.raises(ValueError, match="labels"):
+        probe(twelve_classes).fit_label_map(bright_quadrants[0], verbose=0)
