@@ -167,7 +167,7 @@ test(model)
 """
 ## Where training was interrupted
 
-`keras.callbacks.BackupAndRestore` brings back the program, the label map and
+`models.ResumeTraining` brings back the program, the label map and
 the optimizer as of the last epoch. The directions of a step follow from the
 seed and the step's number, so with `shuffle=False` the epoch that was cut off
 is asked for again word by word, and a memory in a file answers all of it but

@@ -52,7 +52,7 @@ model.fit(
     epochs=6,
     shuffle=False,
     verbose=0,
-    callbacks=[keras.callbacks.BackupAndRestore(folder / "backup")],
+    callbacks=[keras_reprogram.models.ResumeTraining(folder / "training")],
 )
 np.save(folder / "program", model.input_reprogrammer.get_weights()[0])
 """
