@@ -1,0 +1,366 @@
+"""A step of reprogramming against what it cannot be faster than.
+
+    KERAS_BACKEND=torch python benchmarks/step.py
+
+For a ResNet, a ViT, EfficientNet-Lite0 and a BERT of KerasHub:
+
+- *bare*: the frozen network's forward pass and the gradient at its input,
+  written by hand in the backend, without program, label map or optimizer;
+- *reprogrammed*: `ReprogrammedModel.fit` on small samples;
+- *iterative*: the same with an iterative label map, solved after every epoch;
+- *own pass*, on PyTorch: the same program and map in a loop by hand that
+  passes over the data once more in every epoch for the map's statistics;
+- *fine-tuning*: `fit` of the whole network on full-size inputs;
+- *predict* and *bare predict*: the same without training.
+
+A unit of measurement is one epoch of a few steps. Rounds of all modes are
+interleaved; a ratio is the median of the rounds' ratios, with quartiles. Peak
+memory is that of a process of its own for each mode, above what it held when
+the model was built. All but MiniLM and EfficientNet-Lite0 have random weights,
+which cost the same.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+import keras_reprogram
+from keras_reprogram.inputs import DenseCombination
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs import TokenReprogrammer
+from keras_reprogram.sources import TextSource
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
+
+import common  # noqa: E402
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+BACKEND = keras.config.backend()
+CLASSES = 10
+SOURCES = ("resnet18", "vit_tiny", "efficientnet_lite0", "minilm")
+RATIOS = {
+    "reprogrammed / bare": ("reprogrammed", "bare"),
+    "reprogrammed / fine-tuning": ("reprogrammed", "fine-tuning"),
+    "iterative / reprogrammed": ("iterative", "reprogrammed"),
+    "iterative / own pass": ("iterative", "own pass"),
+    "predict / bare predict": ("predict", "bare predict"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sources", nargs="+", default=list(SOURCES))
+    parser.add_argument("--canvas", type=int, default=64)
+    parser.add_argument("--length", type=int, default=64, help="of a text")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--memory-of", help="a source and a mode; for itself")
+    options = parser.parse_args()
+    if options.memory_of:
+        print(peak(*options.memory_of.split(":"), options))
+        return
+    options.output.mkdir(exist_ok=True, parents=True)
+    rows = []
+    for source in options.sources:
+        if BACKEND == "jax" and source == "efficientnet_lite0":
+            continue  # Depthwise convolutions take minutes on a CPU.
+        rows.append({"source": source, **measured(source, options)})
+        print(json.dumps(rows[-1]), flush=True)
+    content = {
+        "command": "python benchmarks/step.py",
+        **common.circumstances(),
+        "settings": {
+            name: value
+            for name, value in vars(options).items()
+            if name not in ("output", "memory_of", "sources")
+        },
+        "rows": rows,
+    }
+    path = options.output / f"step_{BACKEND}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def build(name: str, options) -> tuple[keras.Model, Any, Any, Any]:
+    """A source, inputs of it, samples, and a maker of input ends."""
+    generator = np.random.default_rng(0)
+    count = options.batch_size * options.steps
+    if name == "minilm":
+        preset = keras_reprogram.sources.minilm_preset()
+        source = TextSource(keras_hub.models.Backbone.from_preset(preset))
+        width = source.table.output_dim
+        shape = (count, options.length)
+        inputs = {
+            "embeddings": generator.normal(size=(*shape, width)) * 0.05,
+            "padding_mask": np.ones(shape, "int32"),
+        }
+        inputs["embeddings"] = inputs["embeddings"].astype("float32")
+        samples = generator.integers(1, 50, shape).astype("int32")
+        return (
+            source,
+            inputs,
+            samples,
+            lambda: TokenReprogrammer(
+                DenseCombination(50, 1000), options.length
+            ),
+        )
+    shape = (options.canvas, options.canvas, 3)
+    if name == "efficientnet_lite0":
+        source = common.load_classifier(None)
+    elif name == "resnet18":
+        source = keras_hub.models.ImageClassifier(
+            keras_hub.models.ResNetBackbone(
+                input_conv_filters=[64],
+                input_conv_kernel_sizes=[7],
+                stackwise_num_filters=[64, 128, 256, 512],
+                stackwise_num_blocks=[2, 2, 2, 2],
+                stackwise_num_strides=[1, 2, 2, 2],
+                block_type="basic_block",
+                image_shape=shape,
+            ),
+            1000,
+        )
+    else:
+        source = keras_hub.models.ViTImageClassifier(
+            keras_hub.models.ViTBackbone(
+                image_shape=shape,
+                patch_size=16,
+                num_layers=12,
+                num_heads=3,
+                hidden_dim=192,
+                mlp_dim=768,
+            ),
+            1000,
+        )
+    inputs = generator.uniform(-1, 1, (count, *shape)).astype("float32")
+    samples = generator.integers(0, 256, (count, 28, 28, 1)).astype("uint8")
+    return (
+        source,
+        inputs,
+        samples,
+        lambda: InputReprogrammer((28, 28, 1), shape),
+    )
+
+
+def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
+    """For each mode, what builds the function of one epoch."""
+    source, inputs, samples, input_end = build(name, options)
+    labels = np.arange(len(samples)) % CLASSES
+    size = options.batch_size
+
+    def starts() -> range:
+        return range(0, len(samples), size)
+
+    def part(data: Any, start: int) -> Any:
+        return keras.tree.map_structure(
+            lambda array: array[start : start + size], data
+        )
+
+    def trained(model: keras.Model, data: Any) -> Callable[[], None]:
+        model.compile(
+            keras.optimizers.Adam(1e-3),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        return lambda: model.fit(data, labels, batch_size=size, verbose=0)
+
+    def reprogrammed(mapping: str) -> keras.Model:
+        return keras_reprogram.ReprogrammedModel(
+            source, input_end(), keras_reprogram.LabelMapper(CLASSES, mapping)
+        )
+
+    def bare() -> Callable[[], None]:
+        reprogrammed("random")  # freezes the source
+        step = gradient_step(source)
+        return lambda: [
+            step(part(inputs, start), part(labels, start)) for start in starts()
+        ]
+
+    def fine_tuning() -> Callable[[], None]:
+        copy = source.__class__.from_config(source.get_config())
+        outputs = keras.layers.Dense(CLASSES)(copy.output)
+        return trained(keras.Model(copy.input, outputs), inputs)
+
+    def own_pass() -> Callable[[], None]:
+        # The program and its step are the same; only the map's statistics
+        # come from a pass of their own.
+        model = reprogrammed("frequency")
+        epoch = trained(model, samples)
+
+        def with_pass() -> None:
+            epoch()
+            model.adapt(samples, labels, size, verbose=0)
+
+        return with_pass
+
+    def predict() -> Callable[[], None]:
+        model = reprogrammed("random")
+        return lambda: model.predict(samples, batch_size=size, verbose=0)
+
+    def bare_predict() -> Callable[[], None]:
+        plain = keras.Model(source.input, source.output)
+        return lambda: plain.predict(inputs, batch_size=size, verbose=0)
+
+    found = {
+        "bare": bare,
+        "reprogrammed": lambda: trained(reprogrammed("linear"), samples),
+        "iterative": lambda: trained(reprogrammed("iterative"), samples),
+        "own pass": own_pass,
+        "fine-tuning": fine_tuning,
+        "predict": predict,
+        "bare predict": bare_predict,
+    }
+    return found
+
+
+def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
+    """Loss and its gradient at the source's input, in the backend itself."""
+    if BACKEND == "torch":
+        import torch
+
+        def step(inputs: Any, labels: np.ndarray) -> None:
+            tensors = keras.tree.map_structure(torch.tensor, inputs)
+            varied = (
+                tensors["embeddings"]
+                if isinstance(tensors, dict)
+                else (tensors)
+            )
+            varied.requires_grad_(True)
+            scores = source(tensors, training=False)[:, :CLASSES]
+            loss = torch.nn.functional.cross_entropy(
+                scores, torch.tensor(labels)
+            )
+            torch.autograd.grad(loss, varied)
+            loss.item()
+
+        return step
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        @tf.function(jit_compile=False)
+        def gradient(inputs: Any, labels: Any) -> Any:
+            varied = (
+                inputs["embeddings"] if isinstance(inputs, dict) else (inputs)
+            )
+            with tf.GradientTape() as tape:
+                tape.watch(varied)
+                scores = source(inputs, training=False)[:, :CLASSES]
+                loss = tf.reduce_mean(
+                    tf.nn.sparse_softmax_cross_entropy_with_logits(
+                        labels, scores
+                    )
+                )
+            return loss, tape.gradient(loss, varied)
+
+        return lambda inputs, labels: gradient(
+            keras.tree.map_structure(tf.constant, inputs), tf.constant(labels)
+        )[0].numpy()
+    import jax
+
+    weights = [variable.value for variable in source.variables]
+
+    @jax.jit
+    def gradient(weights: Any, inputs: Any, labels: Any) -> Any:
+        def loss(varied: Any) -> Any:
+            full = varied
+            if isinstance(inputs, dict):
+                full = {**inputs, "embeddings": varied}
+            scores, _ = source.stateless_call(
+                [w for w, v in zip(weights, source.variables) if v.trainable],
+                [
+                    w
+                    for w, v in zip(weights, source.variables)
+                    if not v.trainable
+                ],
+                full,
+                training=False,
+            )
+            log = jax.nn.log_softmax(scores[:, :CLASSES])
+            return -log[jax.numpy.arange(len(labels)), labels].mean()
+
+        varied = inputs["embeddings"] if isinstance(inputs, dict) else inputs
+        return jax.value_and_grad(loss)(varied)
+
+    return lambda inputs, labels: jax.block_until_ready(
+        gradient(weights, inputs, labels)
+    )
+
+
+def measured(name: str, options) -> dict[str, Any]:
+    epochs = {mode: make() for mode, make in modes(name, options).items()}
+    for epoch in epochs.values():  # compiles
+        epoch()
+    times = {mode: [] for mode in epochs}
+    for turn in range(options.rounds):
+        order = list(epochs)
+        for mode in order[turn % len(order) :] + order[: turn % len(order)]:
+            start = time.perf_counter()
+            epochs[mode]()
+            times[mode].append(time.perf_counter() - start)
+    memory = {
+        mode: memory_of(name, mode, options)
+        for mode in ("bare", "reprogrammed", "fine-tuning")
+    }
+    return {
+        "seconds_a_step": {
+            mode: float(np.median(found)) / options.steps
+            for mode, found in times.items()
+        },
+        "ratios": {
+            ratio: quartiles(np.divide(times[one], times[other]))
+            for ratio, (one, other) in RATIOS.items()
+        },
+        "peak_megabytes": memory,
+    }
+
+
+def quartiles(values: np.ndarray) -> dict[str, float]:
+    low, median, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return {
+        "median": round(float(median), 3),
+        "low": round(float(low), 3),
+        "high": round(float(high), 3),
+    }
+
+
+def memory_of(name: str, mode: str, options) -> float:
+    """Peak of a process of its own, beyond the model."""
+    command = [sys.executable, __file__, "--memory-of", f"{name}:{mode}"]
+    for option in ("canvas", "length", "batch_size", "steps"):
+        value = str(getattr(options, option))
+        command += [f"--{option.replace('_', '-')}", value]
+    output = subprocess.run(
+        command, capture_output=True, text=True, check=True
+    ).stdout
+    return float(output.split()[-1])
+
+
+def peak(name: str, mode: str, options) -> float:
+    epoch = modes(name, options)[mode]()
+    before = megabytes("VmRSS")
+    epoch()
+    # What compiling took is not a step's: the peak is counted anew.
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    epoch()
+    return round(megabytes("VmHWM") - before, 1)
+
+
+def megabytes(name: str) -> float:
+    """What the process holds now (VmRSS) or at most held (VmHWM)."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) / 1024
+    raise OSError(f"no {name} in /proc/self/status")
+
+
+if __name__ == "__main__":
+    main()
