@@ -13,6 +13,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.affine_form import AffineForm
 from keras_reprogram.inputs.axes import Axes
+from keras_reprogram.tables import rows_of
 
 LETTERS = "abcdefgh"
 
@@ -87,32 +88,30 @@ class BankedInputs(keras.layers.Layer):
         ]
 
     def call(self, samples: Any, programs: Any) -> Any:
-        canvas = ops.cast(samples, self.compute_dtype)
-        placement = ops.take(self.placement, programs, axis=0)
+        dtype = self.compute_dtype
+        canvas = ops.cast(samples, dtype)
+        placement = rows_of(self.placement, programs)
         axes = LETTERS[: self.axes.rank]
         for axis, operators in zip(self.axes.spatial, self.operators):
             placed = axes.replace(axes[axis], "y")
             canvas = ops.einsum(
                 f"zy{axes[axis]},z{axes}->z{placed}",
-                ops.cast(ops.take(operators, placement, axis=0), canvas.dtype),
+                rows_of(operators, placement, dtype),
                 canvas,
             )
         gain, low, high = (
-            self.along_channels(variable, programs)
+            self.along_channels(rows_of(variable, programs, dtype))
             for variable in (self.gain, self.low, self.high)
         )
-        pattern = ops.cast(
-            ops.take(self.pattern, programs, axis=0), canvas.dtype
-        )
+        pattern = rows_of(self.pattern, programs, dtype)
         canvas = ops.add(ops.multiply(canvas, gain), pattern)
         return ops.minimum(ops.maximum(canvas, low), high)
 
-    def along_channels(self, variable: keras.Variable, programs: Any) -> Any:
+    def along_channels(self, values: Any) -> Any:
         shape = [1] * self.axes.rank
         if self.axes.channel is not None:
-            shape[self.axes.channel] = variable.shape[-1]
-        values = ops.take(variable, programs, axis=0)
-        return ops.cast(ops.reshape(values, (-1, *shape)), self.compute_dtype)
+            shape[self.axes.channel] = values.shape[-1]
+        return ops.reshape(values, (-1, *shape))
 
     def put(self, forms: Mapping[int, AffineForm], kept: Iterable[int]) -> None:
         """Writes programs to their places.

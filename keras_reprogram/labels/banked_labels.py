@@ -12,6 +12,7 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.labels.label_mapper import SMALLEST_PROBABILITY
 from keras_reprogram.labels.label_mapper import LabelMapper
 from keras_reprogram.labels.methods import Mapping as Method
+from keras_reprogram.tables import rows_of
 
 
 @serializable
@@ -64,13 +65,11 @@ class BankedLabels(keras.layers.Layer):
     def call(self, source_outputs: Any, programs: Any) -> Any:
         outputs = ops.cast(source_outputs, self.compute_dtype)
         if not self.from_logits:
-            share = ops.take(self.takes_logits, programs, axis=0)[:, None]
+            share = rows_of(self.takes_logits, programs)[:, None]
             logits = ops.log(ops.maximum(outputs, SMALLEST_PROBABILITY))
             outputs = ops.where(share > 0, logits, outputs)
-        matrix = ops.cast(
-            ops.take(self.matrix, programs, axis=0), outputs.dtype
-        )
-        bias = ops.cast(ops.take(self.bias, programs, axis=0), outputs.dtype)
+        matrix = rows_of(self.matrix, programs, self.compute_dtype)
+        bias = rows_of(self.bias, programs, self.compute_dtype)
         mapped = ops.squeeze(ops.matmul(outputs[:, None], matrix), axis=1)
         return ops.add(mapped, bias)
 

@@ -1,0 +1,101 @@
+"""Exported files, run by what serves them, say what the model says."""
+
+import importlib.util
+
+import keras
+import numpy as np
+import pytest
+
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
+from keras_reprogram import ProgramBank
+from keras_reprogram import ReprogrammedModel
+
+BACKEND = keras.config.backend()
+FORMATS = {
+    "tf_saved_model": ("tensorflow", "jax"),
+    "onnx": ("tensorflow", "torch"),
+    "litert": ("tensorflow",),
+}
+
+
+@pytest.fixture
+def model(twelve_classes, bright_quadrants):
+    model = ReprogrammedModel(
+        twelve_classes, InputReprogrammer((8, 8, 1)), LabelMapper(3)
+    )
+    theta = model.input_reprogrammer.program.theta
+    theta.assign(np.random.default_rng(0).normal(size=theta.shape))
+    model.adapt(*bright_quadrants, verbose=0)
+    return model
+
+
+def run_saved_model(path, inputs):
+    tensorflow = pytest.importorskip("tensorflow")
+    loaded = tensorflow.saved_model.load(path)
+    return loaded.serve(inputs).numpy()
+
+
+def run_onnx(path, inputs):
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(path)
+    if not isinstance(inputs, dict):
+        inputs = {session.get_inputs()[0].name: inputs}
+    return session.run(None, inputs)[0]
+
+
+def run_litert(path, inputs):
+    tensorflow = pytest.importorskip("tensorflow")
+    interpreter = tensorflow.lite.Interpreter(path)
+    details = interpreter.get_input_details()
+    if not isinstance(inputs, dict):
+        inputs = {"samples": inputs}
+    values = {
+        detail["index"]: next(
+            value for name, value in inputs.items() if name in detail["name"]
+        )
+        for detail in details
+    }
+    for index, value in values.items():
+        interpreter.resize_tensor_input(index, value.shape)
+    interpreter.allocate_tensors()
+    for index, value in values.items():
+        interpreter.set_tensor(index, value)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+RUN = {
+    "tf_saved_model": run_saved_model,
+    "onnx": run_onnx,
+    "litert": run_litert,
+}
+ENDINGS = {"tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
+
+
+@pytest.mark.parametrize("kind", ["model", "bank"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_exported_file_says_what_the_model_says(
+    model, bright_quadrants, twelve_classes, tmp_path, format, kind
+):
+    if BACKEND not in FORMATS[format]:
+        pytest.skip(f"Keras does not export {format} from {BACKEND}")
+    if format == "onnx":
+        needed = "tf2onnx" if BACKEND == "tensorflow" else "onnxscript"
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"needs the package {needed}")
+    inputs = bright_quadrants[0][:5].astype("float32")
+    wanted = model.predict(inputs, verbose=0)
+    exported = model
+    if kind == "bank":
+        exported = ProgramBank(twelve_classes, (8, 8, 1), 3, capacity=4)
+        exported.add({"quadrants": model})
+        inputs = {
+            "samples": np.repeat(inputs, 3, axis=-1),
+            "programs": np.zeros(5, "int32"),
+        }
+        exported.predict_on_batch(inputs)
+    path = str(tmp_path / f"exported{ENDINGS[format]}")
+    exported.export(path, format=format, verbose=False)
+    found = RUN[format](path, inputs)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
