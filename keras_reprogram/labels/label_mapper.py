@@ -1,6 +1,7 @@
 """From the source's outputs to the target's."""
 
 import itertools
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from keras_reprogram.labels import methods
 from keras_reprogram.labels import targets
 from keras_reprogram.labels.label_end import LabelEnd
 from keras_reprogram.labels.methods import Mapping
+from keras_reprogram.labels.replicas import summed_over_replicas
 from keras_reprogram.specification import SourceSpecification
 
 SMALLEST_PROBABILITY = 1e-12
@@ -119,7 +121,8 @@ class LabelMapper(LabelEnd):
         self.from_logits = from_logits
         # Epochs, or steps, since the map was last solved in `fit`.
         self.rounds: int | None = None
-        self.step_logits = None
+        # A step's logits wait for its labels; replicas are threads.
+        self.waiting = threading.local()
 
     @property
     def gathers(self) -> bool:
@@ -183,13 +186,14 @@ class LabelMapper(LabelEnd):
                 dtype="float32",
                 initializer="zeros",
                 trainable=False,
+                aggregation="mean",  # Replicas hold the same sums.
             )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if training and self.gathers:
             # The labels of a step arrive after its outputs, in its loss.
             logits = ops.reshape(inputs, (-1, self.num_sources))
-            self.step_logits = ops.stop_gradient(self.to_logits(logits))
+            self.waiting.logits = ops.stop_gradient(self.to_logits(logits))
         if not self.mapping.has_bias:
             return self.mapping.apply(inputs, self.matrix)
         return ops.add(
@@ -212,7 +216,8 @@ class LabelMapper(LabelEnd):
                 where targets are binary. A label outside `[0, num_classes)`
                 is not counted.
         """
-        logits, self.step_logits = self.step_logits, None
+        logits = self.waiting.logits
+        del self.waiting.logits
         sources, weights = self.mapping.contribution(logits, self.num_classes)
         if self.multi_label:
             self.gather_binary(sources, weights, labels)
@@ -227,7 +232,8 @@ class LabelMapper(LabelEnd):
             ops.reshape(cells, (-1,)),
             num_segments=self.num_sources * self.num_classes,
         )
-        self.statistics.assign_add(ops.reshape(sums, self.statistics.shape))
+        sums = ops.reshape(sums, self.statistics.shape)
+        self.statistics.assign_add(summed_over_replicas(sums))
 
     def gather_binary(self, sources: Any, weights: Any, labels: Any) -> None:
         # A comparison with NaN, a label that is not known, is false.
@@ -239,7 +245,7 @@ class LabelMapper(LabelEnd):
             ops.reshape(ops.cast(sources, "int32"), (-1,)),
             num_segments=self.num_sources,
         )
-        self.statistics.assign_add(sums)
+        self.statistics.assign_add(summed_over_replicas(sums))
 
     def update(self) -> None:
         """Solves the matrix from the gathered statistics and resets them.

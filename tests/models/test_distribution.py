@@ -1,0 +1,175 @@
+"""Several devices or processes find the program that one finds."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+BACKEND = keras.config.backend()
+TASK = """
+import contextlib
+import os
+import sys
+
+import keras
+import numpy as np
+
+import keras_reprogram
+
+devices, path = int(sys.argv[1]), sys.argv[2]
+images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1))
+images, labels = images.astype("uint8"), np.arange(64) % 3
+BATCH, EPOCHS = 16, 3
+
+
+def build(mapping):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(inputs / 128)
+    source = keras.Model(
+        inputs, keras.layers.Dense(12)(keras.layers.Flatten()(x))
+    )
+    model = keras_reprogram.ReprogrammedModel(
+        source,
+        keras_reprogram.InputReprogrammer((8, 8, 1)),
+        keras_reprogram.LabelMapper(3, mapping),
+    )
+    model.compile(
+        keras.optimizers.Adam(0.05),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return model
+
+
+def fit(model):
+    model.adapt(images, labels, verbose=0)
+    model.fit(
+        images,
+        labels,
+        batch_size=BATCH,
+        epochs=EPOCHS,
+        shuffle=False,
+        verbose=0,
+    )
+
+
+def save(models):
+    arrays = {
+        f"{name}_{index}": keras.ops.convert_to_numpy(variable.value)
+        for name, model in models.items()
+        for index, variable in enumerate(model.program_variables)
+    }
+    np.savez(path, **arrays)
+
+
+MAPPINGS = "linear", "iterative", "bayesian_plus"
+"""
+SCRIPTS = {
+    "jax": """
+if devices > 1:
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+models = {name: build(name) for name in MAPPINGS}
+for model in models.values():
+    fit(model)
+theta = models["linear"].input_reprogrammer.program.theta.value
+assert len(theta.sharding.device_set) == devices
+save(models)
+""",
+    "tensorflow": """
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * devices,
+)
+strategy = tf.distribute.MirroredStrategy(
+    [f"CPU:{index}" for index in range(devices)]
+)
+assert strategy.num_replicas_in_sync == devices
+with strategy.scope():
+    models = {name: build(name) for name in MAPPINGS}
+for model in models.values():
+    fit(model)
+save(models)
+""",
+    "torch": """
+import torch
+
+
+def work(rank, devices):
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = "127.0.0.1", "29533"
+    torch.distributed.init_process_group("gloo", None, None, devices, rank)
+    models = {name: build(name) for name in MAPPINGS}
+    for model in models.values():
+        model.adapt(images, labels, verbose=0)
+        parallel = torch.nn.parallel.DistributedDataParallel(model)
+        for _ in range(EPOCHS):
+            for start in range(0, len(images), BATCH):
+                rows = slice(start + rank, start + BATCH, devices)
+                y = torch.tensor(labels[rows])
+                scores = parallel(
+                    torch.tensor(images[rows].astype("float32")), training=True
+                )
+                model.zero_grad()
+                model.compute_loss(None, y, scores).backward()
+                gradients = [v.value.grad for v in model.trainable_variables]
+                with torch.no_grad():
+                    model.optimizer.apply(
+                        gradients, model.trainable_variables
+                    )
+            if model.label_mapper.gathers:
+                model.label_mapper.update()
+    if rank == 0:
+        save(models)
+    torch.distributed.destroy_process_group()
+
+
+if devices == 1:
+    models = {name: build(name) for name in MAPPINGS}
+    for model in models.values():
+        fit(model)
+    save(models)
+else:
+    torch.multiprocessing.start_processes(
+        work, (devices,), devices, start_method="fork"
+    )
+""",
+}
+
+
+def run(folder, devices):
+    path = folder / f"{devices}.npz"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+    }
+    flags = environment.get("XLA_FLAGS", "")
+    environment["XLA_FLAGS"] = (
+        f"{flags} --xla_force_host_platform_device_count={devices}"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", TASK + SCRIPTS[BACKEND], str(devices), path],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return np.load(path)
+
+
+@pytest.mark.skipif(BACKEND not in SCRIPTS, reason="another backend")
+def test_many_devices_find_what_one_finds(tmp_path):
+    one = run(tmp_path, 1)
+    many = run(tmp_path, {"jax": 4}.get(BACKEND, 2))
+    assert set(one.files) == set(many.files) and len(one.files) == 7
+    for name in one.files:
+        np.testing.assert_allclose(
+            one[name], many[name], atol=1e-4, err_msg=name
+        )
