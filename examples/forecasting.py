@@ -9,8 +9,8 @@ standardised series; the epoch is the best one on validation windows.
 
     python examples/forecasting.py --data ETTh1.csv
 
-On a CPU, `--layers 3 --windows 1200 --epochs 2` takes the better part of an
-hour; the default setting is for a GPU.
+On one core, `--layers 3 --windows 1200 --epochs 2` takes half an hour; the
+default setting is for a GPU.
 """
 
 import time
