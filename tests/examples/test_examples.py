@@ -302,3 +302,22 @@ def test_bank(tmp_path):
     assert [row["task"] for row in rows] == ["digit", "even", "loop", "turn"]
     assert all(row["images"] == 10 for row in rows)
     assert sum(row["test_accuracy"] for row in rows) > 1.4  # of 4; chance 1.35
+
+
+@on_torch
+def test_distributed(tmp_path):
+    arguments = ("--quick", "--output", tmp_path)
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run"),
+            *("--nproc-per-node", "2", "--master-port", "29541"),
+            *(str(ROOT / "examples/distributed.py"), *map(str, arguments)),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    (row,) = json.loads((tmp_path / "results.json").read_text())
+    assert row["replicas"] == 2 and 0 < row["test_accuracy"] < 1
