@@ -94,9 +94,11 @@ def compare(classifier, canvas: int, options) -> dict:
         size = file.stat().st_size
     return {
         "canvas": canvas,
-        "single_seconds": quartiles([pair["single"] for pair in pairs]),
-        "mixed_seconds": quartiles([pair["mixed"] for pair in pairs]),
-        "ratio": quartiles([pair["mixed"] / pair["single"] for pair in pairs]),
+        "single_seconds": common.quartiles([pair["single"] for pair in pairs]),
+        "mixed_seconds": common.quartiles([pair["mixed"] for pair in pairs]),
+        "ratio": common.quartiles(
+            [pair["mixed"] / pair["single"] for pair in pairs]
+        ),
         "seconds_to_add": seconds,
         "table_bytes_a_program": sum(
             int(np.prod(table.shape)) * 4 for table in tables
@@ -119,11 +121,6 @@ def reprogrammed(classifier, shape, generator):
         variable.assign(generator.normal(0, 0.1, variable.shape))
     model.label_mapper.restored()
     return model
-
-
-def quartiles(values: list[float]) -> dict[str, float]:
-    low, median, high = np.quantile(values, (0.25, 0.5, 0.75))
-    return {"median": median, "low": low, "high": high}
 
 
 if __name__ == "__main__":

@@ -92,21 +92,23 @@ def main() -> None:
     options.output.mkdir(exist_ok=True, parents=True)
     classifier = common.load_classifier(None)
     path = options.output / "queries.json"
+    settings = common.settings(options, "output", "rows", "seeds")
     rows, probes = [], {}
     if path.exists():
         before = json.loads(path.read_text())
-        if before["settings"] != settings(options):
+        if before["settings"] != settings:
             raise SystemExit(f"{path} holds runs of other settings.")
         rows, probes = before["rows"], before["linear_probe"]
     done = {(row["method"], row["seed"]) for row in rows}
     for seed in options.seeds:
         train, test = split(options, seed)
         shapes = (28, 28, 1), (options.canvas, options.canvas, 3)
-        probe = common.linear_probe(
-            classifier, shapes[1], train, test, 10, common.accuracy
-        )
-        probes[str(seed)] = probe["test_accuracy"]
-        print(f"linear probe {probe['test_accuracy']:.3f}", flush=True)
+        if str(seed) not in probes:
+            probe = common.linear_probe(
+                classifier, shapes[1], train, test, 10, common.accuracy
+            )
+            probes[str(seed)] = probe["test_accuracy"]
+        print(f"linear probe {probes[str(seed)]:.3f}", flush=True)
         for name in options.rows:
             if (name, seed) in done:
                 continue
@@ -122,7 +124,7 @@ def main() -> None:
             )
             content = {
                 "command": "python benchmarks/queries.py",
-                "settings": settings(options),
+                "settings": settings,
                 **common.circumstances(),
                 "linear_probe": probes,
                 "rows": rows,
@@ -130,14 +132,6 @@ def main() -> None:
             path.write_text(json.dumps(content, indent=1) + "\n")
     probe = float(np.mean(list(probes.values())))
     draw(rows, probe, options.output / "queries.png")
-
-
-def settings(options) -> dict:
-    return {
-        name: value
-        for name, value in vars(options).items()
-        if name not in ("output", "rows", "seeds")
-    }
 
 
 def split(options, seed: int):

@@ -8,8 +8,8 @@ For a ResNet, a ViT, EfficientNet-Lite0 and a BERT of KerasHub:
   written by hand in the backend, without program, label map or optimizer;
 - *reprogrammed*: `ReprogrammedModel.fit` on small samples;
 - *iterative*: the same with an iterative label map, solved after every epoch;
-- *own pass*, on PyTorch: the same program and map in a loop by hand that
-  passes over the data once more in every epoch for the map's statistics;
+- *own pass*: the same program and step, and a pass of its own over the data
+  in every epoch for the map's statistics, as the papers' scripts make it;
 - *fine-tuning*: `fit` of the whole network on full-size inputs;
 - *predict* and *bare predict*: the same without training.
 
@@ -81,11 +81,7 @@ def main() -> None:
     content = {
         "command": "python benchmarks/step.py",
         **common.circumstances(),
-        "settings": {
-            name: value
-            for name, value in vars(options).items()
-            if name not in ("output", "memory_of", "sources")
-        },
+        "settings": common.settings(options, "output", "memory_of", "sources"),
         "rows": rows,
     }
     path = options.output / f"step_{BACKEND}.json"
@@ -159,9 +155,6 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
     labels = np.arange(len(samples)) % CLASSES
     size = options.batch_size
 
-    def starts() -> range:
-        return range(0, len(samples), size)
-
     def part(data: Any, start: int) -> Any:
         return keras.tree.map_structure(
             lambda array: array[start : start + size], data
@@ -183,7 +176,8 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
         reprogrammed("random")  # freezes the source
         step = gradient_step(source)
         return lambda: [
-            step(part(inputs, start), part(labels, start)) for start in starts()
+            step(part(inputs, start), part(labels, start))
+            for start in range(0, len(samples), size)
         ]
 
     def fine_tuning() -> Callable[[], None]:
@@ -213,7 +207,7 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
         plain = keras.Model(source.input, source.output)
         return lambda: plain.predict(inputs, batch_size=size, verbose=0)
 
-    found = {
+    return {
         "bare": bare,
         "reprogrammed": lambda: trained(reprogrammed("linear"), samples),
         "iterative": lambda: trained(reprogrammed("iterative"), samples),
@@ -222,7 +216,11 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
         "predict": predict,
         "bare predict": bare_predict,
     }
-    return found
+
+
+def varied_part(inputs: Any) -> Any:
+    """What the gradient is of: a canvas, or the embeddings of a text."""
+    return inputs["embeddings"] if isinstance(inputs, dict) else inputs
 
 
 def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
@@ -232,11 +230,7 @@ def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
 
         def step(inputs: Any, labels: np.ndarray) -> None:
             tensors = keras.tree.map_structure(torch.tensor, inputs)
-            varied = (
-                tensors["embeddings"]
-                if isinstance(tensors, dict)
-                else (tensors)
-            )
+            varied = varied_part(tensors)
             varied.requires_grad_(True)
             scores = source(tensors, training=False)[:, :CLASSES]
             loss = torch.nn.functional.cross_entropy(
@@ -251,9 +245,7 @@ def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
 
         @tf.function(jit_compile=False)
         def gradient(inputs: Any, labels: Any) -> Any:
-            varied = (
-                inputs["embeddings"] if isinstance(inputs, dict) else (inputs)
-            )
+            varied = varied_part(inputs)
             with tf.GradientTape() as tape:
                 tape.watch(varied)
                 scores = source(inputs, training=False)[:, :CLASSES]
@@ -269,33 +261,24 @@ def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
         )[0].numpy()
     import jax
 
-    weights = [variable.value for variable in source.variables]
-
     @jax.jit
     def gradient(weights: Any, inputs: Any, labels: Any) -> Any:
         def loss(varied: Any) -> Any:
             full = varied
             if isinstance(inputs, dict):
                 full = {**inputs, "embeddings": varied}
-            scores, _ = source.stateless_call(
-                [w for w, v in zip(weights, source.variables) if v.trainable],
-                [
-                    w
-                    for w, v in zip(weights, source.variables)
-                    if not v.trainable
-                ],
-                full,
-                training=False,
-            )
+            scores, _ = source.stateless_call([], weights, full, training=False)
             log = jax.nn.log_softmax(scores[:, :CLASSES])
             return -log[jax.numpy.arange(len(labels)), labels].mean()
 
-        varied = inputs["embeddings"] if isinstance(inputs, dict) else inputs
-        return jax.value_and_grad(loss)(varied)
+        return jax.value_and_grad(loss)(varied_part(inputs))
 
-    return lambda inputs, labels: jax.block_until_ready(
-        gradient(weights, inputs, labels)
-    )
+    def step(inputs: Any, labels: np.ndarray) -> None:
+        # Frozen, none of them trainable; read anew, as `fit` moves them.
+        weights = [variable.value for variable in source.variables]
+        jax.block_until_ready(gradient(weights, inputs, labels))
+
+    return step
 
 
 def measured(name: str, options) -> dict[str, Any]:
@@ -319,19 +302,10 @@ def measured(name: str, options) -> dict[str, Any]:
             for mode, found in times.items()
         },
         "ratios": {
-            ratio: quartiles(np.divide(times[one], times[other]))
+            ratio: common.quartiles(np.divide(times[one], times[other]))
             for ratio, (one, other) in RATIOS.items()
         },
         "peak_megabytes": memory,
-    }
-
-
-def quartiles(values: np.ndarray) -> dict[str, float]:
-    low, median, high = np.quantile(values, (0.25, 0.5, 0.75))
-    return {
-        "median": round(float(median), 3),
-        "low": round(float(low), 3),
-        "high": round(float(high), 3),
     }
 
 

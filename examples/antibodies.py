@@ -74,7 +74,7 @@ def main() -> None:
         for method, result in results(train, new, seed, options):
             rows.append({"method": method, "seed": seed, **result})
             print(json.dumps(rows[-1]), flush=True)
-    report(rows)
+    common.report(rows, "recovery")
     common.write_results(rows, options.output)
 
 
@@ -210,23 +210,9 @@ def fitted(model, train, new, epochs: int, rate: float) -> dict:
     hidden = labels != NO_LABEL
     return {
         "recovery": common.accuracy(labels[hidden], guesses[hidden]),
-        "parameters": common.trained_values(model),
+        "trainable_parameters": common.trained_values(model),
         "seconds": time.perf_counter() - start,
     }
-
-
-def report(rows: list[dict]) -> None:
-    print("\n| method | recovery | trained parameters | seconds |")
-    print("|---|---:|---:|---:|")
-    for method in dict.fromkeys(row["method"] for row in rows):
-        mine = [row for row in rows if row["method"] == method]
-        scores = [row["recovery"] for row in mine]
-        parameters = mine[0].get("parameters")
-        print(
-            f"| {method} | {np.mean(scores):.3f} ± {np.std(scores):.3f} "
-            f"| {f'{parameters:,}' if parameters else ''} "
-            f"| {np.mean([row['seconds'] for row in mine]):.0f} |"
-        )
 
 
 if __name__ == "__main__":

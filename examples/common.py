@@ -7,6 +7,7 @@ import pathlib
 import platform
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -177,8 +178,40 @@ def circumstances() -> dict[str, Any]:
     }
 
 
+def settings(options: argparse.Namespace, *left_out: str) -> dict[str, Any]:
+    """A benchmark's arguments, for its result file."""
+    return {
+        name: value
+        for name, value in vars(options).items()
+        if name not in left_out
+    }
+
+
+def quartiles(values: Sequence[float]) -> dict[str, float]:
+    """The median and the first and third quartile."""
+    low, median, high = map(float, np.quantile(values, (0.25, 0.5, 0.75)))
+    return {"median": median, "low": low, "high": high}
+
+
 def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
     return float(np.mean(labels == predictions))
+
+
+def report(rows: list[dict[str, Any]], score: str) -> None:
+    """Prints a table of methods: score over seeds, size and time."""
+    print(
+        f"\n| method | {score.replace('_', ' ')} | trained parameters "
+        "| seconds |\n|---|---:|---:|---:|"
+    )
+    for method in dict.fromkeys(row["method"] for row in rows):
+        mine = [row for row in rows if row["method"] == method]
+        scores = [row[score] for row in mine]
+        parameters = mine[0].get("trainable_parameters")
+        print(
+            f"| {method} | {np.mean(scores):.3f} ± {np.std(scores):.3f} "
+            f"| {f'{parameters:,}' if parameters else ''} "
+            f"| {np.mean([row['seconds'] for row in mine]):.0f} |"
+        )
 
 
 def write_results(rows: list[dict[str, Any]], output: pathlib.Path) -> None:

@@ -72,7 +72,7 @@ def main() -> None:
         ):
             rows.append({"method": method, "seed": seed, **result})
             print(json.dumps(rows[-1]), flush=True)
-    report(rows)
+    common.report(rows, "test_accuracy")
     common.write_results(rows, options.output)
 
 
@@ -199,19 +199,6 @@ def fitted(model, train, test, epochs: int, rate: float) -> dict:
         "trainable_parameters": model.label_mapper.count_params(),
         "seconds": time.perf_counter() - start,
     }
-
-
-def report(rows: list[dict]) -> None:
-    print("\n| method | test accuracy | trained parameters | seconds |")
-    print("|---|---:|---:|---:|")
-    for method in dict.fromkeys(row["method"] for row in rows):
-        mine = [row for row in rows if row["method"] == method]
-        scores = [row["test_accuracy"] for row in mine]
-        print(
-            f"| {method} | {np.mean(scores):.3f} ± {np.std(scores):.3f} "
-            f"| {mine[0]['trainable_parameters']:,} "
-            f"| {np.mean([row['seconds'] for row in mine]):.0f} |"
-        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
 """Rows of tables, one for each sample of a batch."""
 
+import contextlib
 import math
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
 
@@ -13,3 +18,16 @@ def rows_of(table: Any, indices: Any, dtype: str | None = None) -> Any:
     flat = ops.reshape(table, (size, math.prod(shape)))
     rows = ops.reshape(ops.take(flat, indices, axis=0), (-1, *shape))
     return rows if dtype is None else ops.cast(rows, dtype)
+
+
+@contextlib.contextmanager
+def rewritten(
+    variables: Sequence[keras.Variable],
+) -> Iterator[list[np.ndarray]]:
+    """The tables as arrays to write to; nothing is assigned on an error."""
+    tables = [
+        np.array(ops.convert_to_numpy(variable.value)) for variable in variables
+    ]
+    yield tables
+    for variable, table in zip(variables, tables):
+        variable.assign(table)

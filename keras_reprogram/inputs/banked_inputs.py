@@ -13,6 +13,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.affine_form import AffineForm
 from keras_reprogram.inputs.axes import Axes
+from keras_reprogram.tables import rewritten
 from keras_reprogram.tables import rows_of
 
 LETTERS = "abcdefgh"
@@ -131,29 +132,24 @@ class BankedInputs(keras.layers.Layer):
             self.placement,
             *self.operators,
         ]
-        tables = [
-            np.array(ops.convert_to_numpy(variable.value))
-            for variable in variables
-        ]
-        pattern, gain, low, high, placement, *operators = tables
-        taken = {int(placement[place]) for place in kept}
-        for place, form in forms.items():
-            pattern[place], gain[place] = form.pattern, form.gain
-            low[place], high[place] = form.low, form.high
-            filled = [
-                np.pad(
-                    operator,
-                    ((0, 0), (0, table.shape[2] - operator.shape[1])),
-                )
-                for operator, table in zip(form.operators, operators)
-            ]
-            row = self.row_of(filled, operators, taken)
-            for table, operator in zip(operators, filled):
-                table[row] = operator
-            placement[place] = row
-            taken.add(row)
-        for variable, table in zip(variables, tables):
-            variable.assign(table)
+        with rewritten(variables) as tables:
+            pattern, gain, low, high, placement, *operators = tables
+            taken = {int(placement[place]) for place in kept}
+            for place, form in forms.items():
+                pattern[place], gain[place] = form.pattern, form.gain
+                low[place], high[place] = form.low, form.high
+                filled = [
+                    np.pad(
+                        operator,
+                        ((0, 0), (0, table.shape[2] - operator.shape[1])),
+                    )
+                    for operator, table in zip(form.operators, operators)
+                ]
+                row = self.row_of(filled, operators, taken)
+                for table, operator in zip(operators, filled):
+                    table[row] = operator
+                placement[place] = row
+                taken.add(row)
 
     def row_of(
         self, filled: list[np.ndarray], tables: list[np.ndarray], taken: set

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import positive_integer
@@ -12,6 +11,7 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.labels.label_mapper import SMALLEST_PROBABILITY
 from keras_reprogram.labels.label_mapper import LabelMapper
 from keras_reprogram.labels.methods import Mapping as Method
+from keras_reprogram.tables import rewritten
 from keras_reprogram.tables import rows_of
 
 
@@ -74,29 +74,19 @@ class BankedLabels(keras.layers.Layer):
         return ops.add(mapped, bias)
 
     def put(self, mappers: Mapping[int, LabelMapper]) -> None:
-        """Writes label maps to their places.
-
-        Raises:
-            ValueError: If a map is no matrix, or has too many classes.
-        """
+        """Writes label maps that `check` has passed to their places."""
         variables = [self.matrix, self.bias, self.takes_logits]
-        tables = [
-            np.array(ops.convert_to_numpy(variable.value))
-            for variable in variables
-        ]
-        matrix, bias, takes_logits = tables
-        for place, mapper in mappers.items():
-            self.check(mapper)
-            classes = mapper.num_classes
-            matrix[place], bias[place] = 0.0, 0.0
-            matrix[place, :, :classes] = ops.convert_to_numpy(mapper.matrix)
-            if mapper.bias is not None:
-                bias[place, :classes] = ops.convert_to_numpy(mapper.bias)
-            takes_logits[place] = mapper.mapping.has_bias
-        for variable, value in zip(variables, tables):
-            variable.assign(value)
+        with rewritten(variables) as (matrix, bias, takes_logits):
+            for place, mapper in mappers.items():
+                classes = mapper.num_classes
+                matrix[place], bias[place] = 0.0, 0.0
+                matrix[place, :, :classes] = ops.convert_to_numpy(mapper.matrix)
+                if mapper.bias is not None:
+                    bias[place, :classes] = ops.convert_to_numpy(mapper.bias)
+                takes_logits[place] = mapper.mapping.has_bias
 
     def check(self, mapper: Any) -> None:
+        """Raises unless a map is a matrix, and solved, and there is room."""
         if (
             not isinstance(mapper, LabelMapper)
             or mapper.positions

@@ -232,8 +232,7 @@ class LabelMapper(LabelEnd):
             ops.reshape(cells, (-1,)),
             num_segments=self.num_sources * self.num_classes,
         )
-        sums = ops.reshape(sums, self.statistics.shape)
-        self.statistics.assign_add(summed_over_replicas(sums))
+        self.count(ops.reshape(sums, self.statistics.shape))
 
     def gather_binary(self, sources: Any, weights: Any, labels: Any) -> None:
         # A comparison with NaN, a label that is not known, is false.
@@ -245,6 +244,9 @@ class LabelMapper(LabelEnd):
             ops.reshape(ops.cast(sources, "int32"), (-1,)),
             num_segments=self.num_sources,
         )
+        self.count(sums)
+
+    def count(self, sums: Any) -> None:
         self.statistics.assign_add(summed_over_replicas(sums))
 
     def update(self) -> None:

@@ -1,6 +1,5 @@
 """One step on several devices, each with its share of the batch."""
 
-import importlib.util
 from typing import Any
 
 import keras
@@ -20,7 +19,7 @@ def summed_over_replicas(values: Any) -> Any:
         replica = tf.distribute.get_replica_context()
         if replica is not None and replica.num_replicas_in_sync > 1:
             return replica.all_reduce(tf.distribute.ReduceOp.SUM, values)
-    if backend == "torch" and importlib.util.find_spec("torch.distributed"):
+    if backend == "torch":
         import torch.distributed as processes
 
         if processes.is_available() and processes.is_initialized():

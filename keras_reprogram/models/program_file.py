@@ -9,7 +9,6 @@ pickle.
 import json
 import os
 import pathlib
-import secrets
 import zipfile
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.models import program_archive
+from keras_reprogram.models.whole_file import written_whole
 from keras_reprogram.sources import differences
 from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import inspect_source
@@ -51,25 +51,17 @@ def save(model: Any, filepath: str | os.PathLike) -> None:
         "source": fingerprint(model.source),
     }
     check_can_be_read(header, variables)
-    partial = filepath.with_name(f".{filepath.name}.{secrets.token_hex(4)}")
-    try:
-        with open(partial, "xb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr(program_archive.HEADER, json.dumps(header))
-                for index, value in enumerate(variables):
-                    name = program_archive.member(index)
-                    with archive.open(name, "w") as file:
-                        np.lib.format.write_array(
-                            file,
-                            np.asarray(value, order="C"),
-                            allow_pickle=False,
-                        )
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, filepath)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with written_whole(filepath) as stream:
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(program_archive.HEADER, json.dumps(header))
+            for index, value in enumerate(variables):
+                name = program_archive.member(index)
+                with archive.open(name, "w") as file:
+                    np.lib.format.write_array(
+                        file,
+                        np.asarray(value, order="C"),
+                        allow_pickle=False,
+                    )
 
 
 def check_can_be_read(

@@ -2,13 +2,14 @@
 
 import os
 import pathlib
-import secrets
 import zipfile
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+
+from keras_reprogram.models.whole_file import written_whole
 
 
 class ResumeTraining(keras.callbacks.Callback):
@@ -108,18 +109,10 @@ def write(
 ) -> None:
     """Writes a file whole, or leaves the old one as it was."""
     counters = np.asarray([epoch, -1 if rounds is None else rounds])
-    partial = filepath.with_name(f".{filepath.name}.{secrets.token_hex(4)}")
     for left in filepath.parent.glob(f".{filepath.name}.*"):
         left.unlink(missing_ok=True)  # of a process that was killed
-    try:
-        with open(partial, "xb") as stream:
-            np.savez(stream, counters, *values)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, filepath)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with written_whole(filepath) as stream:
+        np.savez(stream, counters, *values)
 
 
 def read(
