@@ -16,8 +16,9 @@ class ResumeTraining(keras.callbacks.Callback):
     """Goes on with a `fit` that was interrupted, at whatever moment.
 
     At the end of every epoch, one file receives the program, the label map
-    with its statistics, the states of random generators, the optimizer and
-    the epoch's number: all but the frozen source, which is as it was. The
+    with its statistics, the states of random generators, the optimizer, the
+    search of `zeroth_order.CMAES` and the epoch's number: all but the frozen
+    source, which is as it was. The
     file is replaced whole, so that a process that is killed while it writes
     leaves the epoch before. The same script, started again, goes on from
     there and ends as an unbroken run does, if the data come in the same
@@ -68,7 +69,7 @@ class ResumeTraining(keras.callbacks.Callback):
         if not self.filepath.exists():
             return
         variables = self.variables()
-        epoch, rounds, values = read(self.filepath)
+        progress, values = read(self.filepath)
         if [value.shape for value in values] != [
             tuple(variable.shape) for variable in variables
         ]:
@@ -78,10 +79,12 @@ class ResumeTraining(keras.callbacks.Callback):
             )
         for variable, value in zip(variables, values):
             variable.assign(value)
-        if hasattr(self.model.label_mapper, "rounds"):
-            self.model.label_mapper.rounds = rounds
+        if "rounds" in progress:
+            self.model.label_mapper.rounds = int(progress["rounds"])
+        if "told" in progress:
+            self.model.questions.session.retell(progress["told"])
         # What Keras's own callback of this kind sets.
-        self.model._initial_epoch = epoch
+        self.model._initial_epoch = int(progress["epoch"])
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         values = [
@@ -93,8 +96,18 @@ class ResumeTraining(keras.callbacks.Callback):
             )
             for variable in self.variables()
         ]
+        write(self.filepath, self.progress(epoch + 1), values)
+
+    def progress(self, epoch: int) -> dict[str, Any]:
+        """What tells how far training is, besides variables."""
+        progress = {"epoch": epoch}
         rounds = getattr(self.model.label_mapper, "rounds", None)
-        write(self.filepath, epoch + 1, rounds, values)
+        if rounds is not None:
+            progress["rounds"] = rounds
+        session = self.model.questions.session
+        if session is not None:
+            progress["told"] = np.stack(session.told)
+        return progress
 
     def on_train_end(self, logs: dict | None = None) -> None:
         if not self.keep:
@@ -103,30 +116,28 @@ class ResumeTraining(keras.callbacks.Callback):
 
 def write(
     filepath: pathlib.Path,
-    epoch: int,
-    rounds: int | None,
+    progress: dict[str, Any],
     values: list[np.ndarray],
 ) -> None:
     """Writes a file whole, or leaves the old one as it was."""
-    counters = np.asarray([epoch, -1 if rounds is None else rounds])
     for left in filepath.parent.glob(f".{filepath.name}.*"):
         left.unlink(missing_ok=True)  # of a process that was killed
     with written_whole(filepath) as stream:
-        np.savez(stream, counters, *values)
+        np.savez(stream, *values, **progress)
 
 
 def read(
     filepath: pathlib.Path,
-) -> tuple[int, int | None, list[np.ndarray]]:
+) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
     try:
         with np.load(filepath, allow_pickle=False) as archive:
-            arrays: list[Any] = [
-                archive[f"arr_{index}"] for index in range(len(archive.files))
-            ]
-        epoch, rounds = map(int, arrays[0])
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as e:
+            found = dict(archive)
+        int(found["epoch"])
+        count = sum(name.startswith("arr_") for name in found)
+        values = [found.pop(f"arr_{index}") for index in range(count)]
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as e:
         raise ValueError(
             "The file is not one of `ResumeTraining`: remove it, or pass "
             f"another path. Received: filepath={filepath}"
         ) from e
-    return epoch, None if rounds < 0 else rounds, arrays[1:]
+    return found, values

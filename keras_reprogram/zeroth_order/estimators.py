@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_reprogram.configurable import Configurable
@@ -24,8 +23,8 @@ class GradientEstimator(Configurable):
 
     A step of training asks for the losses at `points(...)` around the present
     program and follows `gradient(...)`. Directions are a function of the seed
-    and the number of the step alone: training that was interrupted goes on
-    with those that it would have had.
+    and the number of the step alone, the same on every backend: training that
+    was interrupted goes on with those that it would have had.
 
     Args:
         directions: Number of random directions of a step, `q`.
@@ -66,9 +65,9 @@ class GradientEstimator(Configurable):
         Args:
             dimension: Number of values of the program.
         """
-        return keras.random.SeedGenerator(self.seed)
+        return None
 
-    def drawn(self, dimension: int, step: Any, session: Any) -> Any:
+    def drawn(self, dimension: int, step: Any, session: Any = None) -> Any:
         """The directions of a step, a tensor `[directions, dimension]`.
 
         Args:
@@ -76,15 +75,6 @@ class GradientEstimator(Configurable):
             step: Number of the step, an integer scalar.
             session: What `session` returned.
         """
-        state = session.state
-        seed = ops.stack(
-            [ops.cast(self.seed, state.dtype), ops.cast(step, state.dtype)]
-        )
-        with keras.StatelessScope(state_mapping=[(state, seed)]):
-            return self.draw(dimension, session)
-
-    def draw(self, dimension: int, generator: Any) -> Any:
-        """The same, from a generator that is set for the step."""
         raise NotImplementedError
 
     def radius(self, step: Any) -> Any:
@@ -136,11 +126,11 @@ class AlongDirections(GradientEstimator):
         super().__post_init__()
         self.settle(orthogonal=boolean("orthogonal", self.orthogonal))
 
-    def draw(self, dimension: int, generator: Any) -> Any:
+    def drawn(self, dimension: int, step: Any, session: Any = None) -> Any:
         draw = directions.unit_sphere
         if self.orthogonal:
             draw = directions.orthonormal
-        return draw(self.directions, dimension, generator)
+        return draw(self.directions, dimension, self.seed, step)
 
     def slopes(self, losses: Any, step: Any) -> Any:
         """Slopes along the directions, of shape `[directions]`."""
@@ -291,9 +281,9 @@ class SPSA(OnBothSides, GradientEstimator):
         super().__post_init__()
         self.settle(exponent=number("exponent", self.exponent, 0.0))
 
-    def draw(self, dimension: int, generator: Any) -> Any:
+    def drawn(self, dimension: int, step: Any, session: Any = None) -> Any:
         return directions.signs_of_uniform(
-            self.directions, dimension, generator
+            self.directions, dimension, self.seed, step
         )
 
     def radius(self, step: Any) -> Any:

@@ -21,10 +21,11 @@ class CMAES(GradientEstimator):
     `keras.optimizers.SGD(1.0)` goes there. The covariance is a matrix of the
     program's values: take a program of a few hundred at most (`Grid`,
     `Cosine`, `LowRank`), large batches, and a label map without trained
-    weights. The covariance is no part of a checkpoint: training that goes on
-    from one begins with a new one. It runs eagerly, and a source of Keras
-    then holds every layer's output until it has answered: `at_once=1` keeps
-    that to one program's batch.
+    weights. `keras_reprogram.models.ResumeTraining` goes on with the same
+    covariance; other checkpoints do not have it, and training begins with a
+    new one there. It runs eagerly, and a source of Keras then holds every
+    layer's output until it has answered: `at_once=1` keeps that to one
+    program's batch.
 
     Example:
 
@@ -96,7 +97,12 @@ class CMAES(GradientEstimator):
 
 
 class Generations:
-    """The search of one model: `cma`, in offsets from where it started."""
+    """The search of one model: `cma`, in offsets from where it started.
+
+    Attributes:
+        told: Losses of all generations so far, a list of arrays
+            `[directions]`. With the seed they say where the search is.
+    """
 
     def __init__(self, estimator: CMAES, dimension: int) -> None:
         try:
@@ -106,18 +112,23 @@ class Generations:
                 "CMA-ES needs the `cma` package: pip install "
                 "keras-reprogram[evolution]"
             ) from error
+        generator = np.random.default_rng(estimator.seed)
         options = {
             "popsize": estimator.directions,
-            "seed": estimator.seed + 1,  # 0 is `cma`'s word for a random one
+            "randn": lambda *shape: generator.standard_normal(shape),
+            "seed": np.nan,  # leaves the generator of NumPy alone
             "verbose": -9,
         }
         self.strategy = cma.CMAEvolutionStrategy(
             np.zeros(dimension), estimator.smoothing, options
         )
+        self.told: list[np.ndarray] = []
+        self.generation: list[np.ndarray] | None = None
 
     def ask(self) -> np.ndarray:
-        """A generation, as offsets from the mean."""
-        self.generation = self.strategy.ask()
+        """A generation, as offsets from the mean: the same until it is told."""
+        if self.generation is None:
+            self.generation = self.strategy.ask()
         offsets = np.stack(self.generation) - self.strategy.mean
         return offsets.astype("float32")
 
@@ -125,4 +136,12 @@ class Generations:
         """How far the mean moves."""
         mean = self.strategy.mean.copy()
         self.strategy.tell(self.generation, losses.astype("float64").tolist())
+        self.generation = None
+        self.told.append(losses)
         return (self.strategy.mean - mean).astype("float32")
+
+    def retell(self, told: np.ndarray) -> None:
+        """Goes where a search was that had been told these losses."""
+        for losses in told:
+            self.ask()
+            self.tell(losses)

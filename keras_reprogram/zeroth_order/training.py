@@ -26,6 +26,7 @@ class Questions:
 
     def __init__(self, model: Any, estimator: GradientEstimator | None) -> None:
         self.metrics = []
+        self.session = None
         if estimator is not None:
             self.metrics = [QueryCounter()]
             variables = model.input_reprogrammer.trainable_variables

@@ -8,6 +8,7 @@ from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.models import ResumeTraining
 from keras_reprogram.zeroth_order import CMAES
 
 pytest.importorskip("cma")
@@ -46,6 +47,31 @@ def test_the_same_seed_searches_alike():
     assert (one != other).any()
 
 
+def test_it_leaves_the_generator_of_numpy_alone():
+    def bowl(rows):
+        return np.sum(rows**2, axis=1)
+
+    np.random.seed(1)
+    expected = np.random.rand()
+    np.random.seed(1)
+    minimized(CMAES(6), bowl, 2)
+    assert np.random.rand() == expected
+
+
+def test_a_search_goes_on_from_the_losses_that_it_was_told():
+    def valley(rows):
+        return np.sum(np.array([1, 9, 1, 1, 30.0]) * (rows - 0.3) ** 2, axis=1)
+
+    estimator = CMAES(6)
+    session, other = estimator.session(5), estimator.session(5)
+    for _ in range(4):
+        session.tell(valley(session.ask()))
+    other.retell(np.stack(session.told))
+    np.testing.assert_array_equal(other.ask(), session.ask())
+    # A generation that was not answered is asked for again.
+    np.testing.assert_array_equal(other.ask(), session.ask())
+
+
 @pytest.fixture
 def network():
     inputs = keras.Input((8, 8, 3))
@@ -82,6 +108,32 @@ def test_a_program_evolves_in_fit(network):
     after = model.evaluate(images, labels, verbose=0, return_dict=True)["loss"]
     assert after < before - 0.02
     assert history["queries"][-1] == 25 * 8 * 32
+
+
+def test_a_search_that_is_interrupted_goes_on_with_its_covariance(
+    network, tmp_path
+):
+    x = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 1))
+    y = np.arange(16) % 2
+    programs = []
+    for parts in ([6], [2, 4, 6]):
+        for epochs in parts:
+            # A model of its own each time, as in a process of its own.
+            model = reprogrammed(network, [[0, 1, 2], [3, 4, 5]])
+            model.compile(
+                keras.optimizers.SGD(1.0),
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                gradient_estimator=CMAES(6, smoothing=0.3),
+            )
+            resume = ResumeTraining(
+                tmp_path / f"{len(parts)}.npz", keep=epochs < 6
+            )
+            model.fit(
+                x, y, 8, epochs, verbose=0, shuffle=False, callbacks=[resume]
+            )
+        programs.append(model.input_reprogrammer.get_weights()[0])
+    assert np.abs(programs[0]).max() > 0
+    np.testing.assert_allclose(*programs, atol=1e-6)
 
 
 def test_it_needs_plain_steps_and_a_map_that_is_not_trained(network):
