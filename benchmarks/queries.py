@@ -5,9 +5,11 @@
 EfficientNet-Lite0, 300 handwritten digits, and a Bayesian label map (BLM+),
 whose statistics cost nothing: what is learned is the program alone, and it is
 learned from the source's outputs. The estimators share one basis, a grid of
-8x8 cells, the bases one estimator. White-box training, by the gradient, is the
-ceiling, and a linear probe what 300 queries are enough for. Accuracies are of
-the last epoch's program on digits that nothing else has seen.
+8x8 cells, the bases one estimator. BlackVIP's coordinator looks at the samples
+through an encoder of its own, which costs no queries. White-box training, by
+the gradient, is the ceiling, and a linear probe what 300 queries are enough
+for. Accuracies are of the last epoch's program on digits that nothing else has
+seen.
 
 A query is one input that the source is asked about. In white-box training each
 sample counts once a step. Runs that the result file holds are not made again.
@@ -23,6 +25,7 @@ import keras
 import numpy as np
 
 import keras_reprogram
+from keras_reprogram.inputs import CoordinatorProgram
 from keras_reprogram.inputs import Cosine
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
@@ -53,12 +56,27 @@ def gradient_correction() -> keras.optimizers.Optimizer:
     )
 
 
+def slow_adam() -> keras.optimizers.Optimizer:
+    """For a program whose values are the weights of a network."""
+    return adam(1e-3)
+
+
 def evolution() -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(1.0)
 
 
+def coordinator() -> CoordinatorProgram:
+    """Prompts decoded from what a network of the user's own says."""
+    features = keras_reprogram.sources.features(common.load_classifier(None))
+    canvas = keras.Input((None, None, 3))
+    # The units that the package's preprocessor makes of pixels.
+    outputs = features(keras.layers.Rescaling(255 / 128, -127 / 128)(canvas))
+    encoder = keras_reprogram.sources.FrozenSource(keras.Model(canvas, outputs))
+    return CoordinatorProgram(encoder, strength=0.1)
+
+
 TWO_SIDED = TwoSided(5, SMOOTHING)
-# Estimator, basis and optimizer of each row.
+# Estimator, basis (or what makes a program) and optimizer of each row.
 ROWS = {
     "one-sided": (OneSided(10, SMOOTHING), Grid(8), adam),
     "two-sided": (TWO_SIDED, Grid(8), adam),
@@ -73,6 +91,7 @@ ROWS = {
     "no basis": (TWO_SIDED, None, adam),
     "cosines": (TWO_SIDED, Cosine(8), adam),
     "low rank": (TWO_SIDED, LowRank(2), adam),
+    "coordinator": (TwoSided(5, 0.01), coordinator, slow_adam),
     "white box": (None, Grid(8), adam),
     "white box, no basis": (None, None, adam),
 }
@@ -170,7 +189,7 @@ class Curve(keras.callbacks.Callback):
 
 def run(name, classifier, shapes, train, test, options) -> dict:
     estimator, basis, optimizer = ROWS[name]
-    program = UniversalProgram(basis=basis)
+    program = basis() if callable(basis) else UniversalProgram(basis=basis)
     model = keras_reprogram.ReprogrammedModel(
         classifier,
         InputReprogrammer(*shapes, program=program),
@@ -207,9 +226,15 @@ def draw(rows: list[dict], probe: float, path: pathlib.Path) -> None:
     pyplot = common.pyplot()
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True)
     names = list(dict.fromkeys(row["method"] for row in rows))
-    bases = ("no basis", "cosines", "low rank", "white box, no basis")
+    bases = {
+        "no basis",
+        "cosines",
+        "low rank",
+        "coordinator",
+        "white box, no basis",
+    }
     for axis, title, shown in (
-        (axes[0], "estimators, on a grid of 8x8", set(names) - set(bases)),
+        (axes[0], "estimators, on a grid of 8x8", set(names) - bases),
         (
             axes[1],
             "bases, by two-sided differences",

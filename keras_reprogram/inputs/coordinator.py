@@ -89,8 +89,9 @@ class CoordinatorProgram(ImageProgram):
 
     def build_on_images(self, shape: Shape) -> None:
         if self.encoder is not None:
-            features = self.encoder.compute_output_shape((None, *shape))
-            self.encode, self.num_features = self.encoder, features[-1]
+            canvas = keras.KerasTensor((None, *shape))
+            features = self.encoder.compute_output_spec(canvas)
+            self.encode, self.num_features = self.encoder, features.shape[-1]
         if self.encode is None:
             raise ValueError(
                 "A coordinator used without a `ReprogrammedModel` needs an "

@@ -19,6 +19,7 @@ from keras_reprogram.labels.methods import StatisticsMapping
 from keras_reprogram.labels.regression_head import RegressionHead
 from keras_reprogram.labels.ridge_regression import ridge_regression
 from keras_reprogram.labels.similarity import SimilarityMapping
+from keras_reprogram.labels.verbalizers import verbalizers
 
 __all__ = [
     "AttributeMapping",
@@ -40,4 +41,5 @@ __all__ = [
     "logistic_regression",
     "mappings",
     "ridge_regression",
+    "verbalizers",
 ]

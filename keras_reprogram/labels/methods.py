@@ -330,7 +330,8 @@ class LinearMapping(Mapping):
 
     Args:
         start: Where training starts: `"logistic_regression"`, solved on the
-            source's logits, or any other mapping or its name.
+            source's logits, or any other mapping: its name, a matrix, groups,
+            or itself.
         regularization: L2 penalty of the logistic regression, or
             `"cross_validation"`, which chooses one between 0.01 and 3 on
             samples left out: worth it where these are few. A strong one
@@ -347,7 +348,7 @@ class LinearMapping(Mapping):
     has_bias: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.start != "logistic_regression":
+        if not self.is_regression:
             self.settle(start=get(self.start))
         if self.regularization != "cross_validation":
             penalty = number("regularization", self.regularization, 0.0)
@@ -359,11 +360,17 @@ class LinearMapping(Mapping):
         return self.trained
 
     @property
+    def is_regression(self) -> bool:
+        return isinstance(self.start, str) and (
+            self.start == "logistic_regression"
+        )
+
+    @property
     def needs_data(self) -> bool:
-        return self.start == "logistic_regression" or self.start.needs_data
+        return self.is_regression or self.start.needs_data
 
     def solve(self, batches, num_sources, num_classes, sources_per_target):
-        if self.start != "logistic_regression":
+        if not self.is_regression:
             return self.start.solve(
                 batches, num_sources, num_classes, sources_per_target
             )

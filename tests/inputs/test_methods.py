@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram.inputs import methods
+from keras_reprogram.sources import FrozenSource
 
 
 def parameters(layer):
@@ -62,6 +63,12 @@ def test_black_vip_has_the_papers_parameters():
     assert parameters(layer) == 9_920
     assert outputs.shape == (1, 224, 224, 3)
     assert outputs.min() >= 0 and outputs.max() <= 255
+
+
+def test_black_vip_takes_a_frozen_source_for_an_encoder():
+    encoder = FrozenSource(features(keras.Input((16, 16, 3))))
+    layer = methods.black_vip(encoder, source_shape=(16, 16, 3))
+    assert layer(np.ones((1, 8, 8, 3))).shape == (1, 16, 16, 3)
 
 
 def test_an_unknown_prompt_shape_is_a_value_error():
