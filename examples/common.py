@@ -189,7 +189,7 @@ def settings(options: argparse.Namespace, *left_out: str) -> dict[str, Any]:
 
 def quartiles(values: Sequence[float]) -> dict[str, float]:
     """The median and the first and third quartile."""
-    low, median, high = map(float, np.quantile(values, (0.25, 0.5, 0.75)))
+    low, median, high = np.quantile(values, (0.25, 0.5, 0.75)).round(4).tolist()
     return {"median": median, "low": low, "high": high}
 
 

@@ -286,7 +286,7 @@ def reprogrammed(source, end, train, new_x, score, options) -> dict:
     start = time.perf_counter()
     model.adapt(*train, verbose=0)
     before = score(model.predict(new_x, verbose=0))["auroc"]
-    result = fitted(model, train, new_x, score, options.epochs, 5e-3)
+    result = fitted(model, train, new_x, score, options.epochs, 1e-3)
     result["seconds"] = time.perf_counter() - start
     return {**result, "auroc_before_training": before}
 

@@ -5,6 +5,8 @@ of samples. Statistics and matrices have the shape `[S, T]`. A target class
 of which there is no sample keeps its column.
 """
 
+import heapq
+
 import numpy as np
 
 
@@ -154,17 +156,16 @@ def frequency_mapping(
     # A row's best cell among the columns with room only gets smaller, so it
     # is looked up again only when its row is the next and its column full.
     best = statistics.argmax(axis=1)
-    value = statistics[np.arange(sources), best]
+    rows = list(zip(-statistics.max(axis=1), range(sources)))
+    heapq.heapify(rows)
     for _ in range(sources_per_target * targets):
-        row = value.argmax()
+        _, row = heapq.heappop(rows)
         while room[best[row]] == 0:
             cells = np.where(room > 0, statistics[row], -np.inf)
             best[row] = cells.argmax()
-            value[row] = cells[best[row]]
-            row = value.argmax()
+            _, row = heapq.heappushpop(rows, (-cells[best[row]], row))
         matrix[row, best[row]] = 1.0 / sources_per_target
         room[best[row]] -= 1
-        value[row] = -np.inf
     return matrix
 
 

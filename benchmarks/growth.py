@@ -1,0 +1,117 @@
+"""Time and memory of a step as batch, canvas, text and classes grow.
+
+    KERAS_BACKEND=torch python benchmarks/growth.py
+
+Steps are those of `step.py`: the bare frozen network with the gradient at its
+input, and `ReprogrammedModel.fit` on it. One size grows at a time. Label maps
+are solved from statistics of as many source by target classes. Times are of
+the processor, medians of rounds; memory is the peak of a process beyond its
+model.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import step
+
+from keras_reprogram.labels import mappings
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
+
+import common  # noqa: E402
+
+BACKEND = keras.config.backend()
+MODES = ("bare", "reprogrammed")
+SIZES = {
+    "batch": ("resnet18", "batch_size", (4, 16, 64)),
+    "canvas": ("resnet18", "canvas", (32, 64, 128, 224)),
+    "text": ("minilm", "length", (16, 64, 256)),
+}
+CLASSES = ((1000, 10), (1000, 100), (21841, 100), (21841, 1000))
+MAPS = {
+    "frequency": mappings.frequency_mapping,
+    "bayesian": mappings.bayesian_mapping,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", nargs="*", default=list(SIZES))
+    parser.add_argument("--steps", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--output", type=pathlib.Path, default=step.RESULTS)
+    options = parser.parse_args()
+    options.output.mkdir(exist_ok=True, parents=True)
+    rows = [
+        {"grows": size, "source": SIZES[size][0], "size": value, **found}
+        for size in options.sizes
+        for value, found in grown(*SIZES[size], options)
+    ]
+    content = {
+        "command": "python benchmarks/growth.py",
+        **common.circumstances(),
+        "settings": common.settings(options, "output"),
+        "steps": rows,
+        "label_maps": solved(options.rounds),
+    }
+    path = options.output / f"growth_{BACKEND}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def grown(source: str, name: str, values: tuple[int, ...], options):
+    """Yields each size and what a step takes there."""
+    for value in values:
+        sizes = {"batch_size": 8, "canvas": 64, "length": 64, name: value}
+        settings = SimpleNamespace(steps=options.steps, **sizes)
+        found = times(source, settings, options.rounds)
+        for mode in MODES:
+            peak = step.peak_of(source, mode, settings.batch_size, settings)
+            found[mode]["peak_megabytes"] = peak
+        print(name, value, json.dumps(found), flush=True)
+        yield value, found
+
+
+def times(source: str, settings, rounds: int) -> dict[str, Any]:
+    epochs = {mode: step.modes(source, settings)[mode]() for mode in MODES}
+    for epoch in epochs.values():
+        epoch()
+    seconds = {mode: [] for mode in MODES}
+    for _ in range(rounds):
+        for mode, epoch in epochs.items():
+            start = time.process_time()
+            epoch()
+            seconds[mode].append(time.process_time() - start)
+    return {
+        mode: {"milliseconds": 1e3 * float(np.median(found)) / settings.steps}
+        for mode, found in seconds.items()
+    }
+
+
+def solved(rounds: int) -> list[dict[str, Any]]:
+    """Seconds to solve a label map."""
+    found = []
+    for sources, targets in CLASSES:
+        generator = np.random.default_rng(0)
+        statistics = generator.poisson(0.05, (sources, targets))
+        row = {"sources": sources, "targets": targets}
+        for name, solve in MAPS.items():
+            seconds = []
+            for _ in range(rounds):
+                start = time.process_time()
+                solve(statistics)
+                seconds.append(time.process_time() - start)
+            row[f"{name}_seconds"] = float(np.median(seconds))
+        print(json.dumps(row), flush=True)
+        found.append(row)
+    return found
+
+
+if __name__ == "__main__":
+    main()
