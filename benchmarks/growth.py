@@ -13,11 +13,10 @@ import argparse
 import json
 import pathlib
 import sys
-import time
 from types import SimpleNamespace
 from typing import Any
 
-import keras
+import device
 import numpy as np
 import step
 
@@ -27,7 +26,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 
 import common  # noqa: E402
 
-BACKEND = keras.config.backend()
 MODES = ("bare", "reprogrammed")
 SIZES = {
     "batch": ("resnet18", "batch_size", (4, 16, 64)),
@@ -61,7 +59,7 @@ def main() -> None:
         "steps": rows,
         "label_maps": solved(options.rounds),
     }
-    path = options.output / f"growth_{BACKEND}.json"
+    path = options.output / f"growth_{device.BACKEND}.json"
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
@@ -85,9 +83,9 @@ def times(source: str, settings, rounds: int) -> dict[str, Any]:
     seconds = {mode: [] for mode in MODES}
     for _ in range(rounds):
         for mode, epoch in epochs.items():
-            start = time.process_time()
+            start = device.seconds()
             epoch()
-            seconds[mode].append(time.process_time() - start)
+            seconds[mode].append(device.seconds() - start)
     return {
         mode: {"milliseconds": 1e3 * float(np.median(found)) / settings.steps}
         for mode, found in seconds.items()
@@ -104,9 +102,9 @@ def solved(rounds: int) -> list[dict[str, Any]]:
         for name, solve in MAPS.items():
             seconds = []
             for _ in range(rounds):
-                start = time.process_time()
+                start = device.seconds()
                 solve(statistics)
-                seconds.append(time.process_time() - start)
+                seconds.append(device.seconds() - start)
             row[f"{name}_seconds"] = float(np.median(seconds))
         print(json.dumps(row), flush=True)
         found.append(row)

@@ -18,10 +18,11 @@ For a ResNet, a ViT, EfficientNet-Lite0 and a BERT of KerasHub:
 A unit of measurement is one epoch of 64 steps: `fit` spends a fixed time on
 each epoch, 70 ms on TensorFlow, which is no part of a step. Rounds of all modes
 are interleaved; a ratio is the median of the rounds' ratios, with quartiles.
-Times are of the processor, which other work on the machine does not change.
-Memory is what the peak of a process of its own grows by for each further sample
-of a batch: what tracing and the libraries take is no part of a step either. All
-but MiniLM and EfficientNet-Lite0 have random weights, which cost the same.
+Times are of the processor, which other work on the machine does not change; on
+a GPU, of the clock. Memory is what the peak of a process of its own grows by
+for each further sample of a batch: what tracing and the libraries take is no
+part of a step either. All but MiniLM and EfficientNet-Lite0 have random
+weights, which cost the same.
 """
 
 import argparse
@@ -29,10 +30,10 @@ import json
 import pathlib
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
+import device
 import keras
 import keras_hub
 import numpy as np
@@ -48,8 +49,43 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 import common  # noqa: E402
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-BACKEND = keras.config.backend()
+BACKEND = device.BACKEND
 CLASSES = 10
+
+
+def resnet(shape: tuple[int, ...], blocks: list[int], kind: str):
+    """A ResNet of 1,000 classes."""
+    backbone = keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 128, 256, 512],
+        stackwise_num_blocks=blocks,
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type=kind,
+        image_shape=shape,
+    )
+    return keras_hub.models.ImageClassifier(backbone, 1000)
+
+
+def vit(shape: tuple[int, ...], heads: int):
+    """A vision transformer of 1,000 classes, 64 values a head."""
+    backbone = keras_hub.models.ViTBackbone(
+        image_shape=shape,
+        patch_size=16,
+        num_layers=12,
+        num_heads=heads,
+        hidden_dim=64 * heads,
+        mlp_dim=256 * heads,
+    )
+    return keras_hub.models.ViTImageClassifier(backbone, 1000)
+
+
+NETWORKS = {
+    "resnet18": lambda shape: resnet(shape, [2, 2, 2, 2], "basic_block"),
+    "resnet50": lambda shape: resnet(shape, [3, 4, 6, 3], "bottleneck_block"),
+    "vit_tiny": lambda shape: vit(shape, 3),
+    "vit_base": lambda shape: vit(shape, 12),
+}
 SOURCES = ("resnet18", "vit_tiny", "efficientnet_lite0", "minilm")
 RATIOS = {
     "reprogrammed / bare": ("reprogrammed", "bare"),
@@ -85,6 +121,7 @@ def main() -> None:
     content = {
         "command": "python benchmarks/step.py",
         **common.circumstances(),
+        "device": device.accelerator(),
         "settings": common.settings(options, "output", "memory_of", "sources"),
         "rows": rows,
     }
@@ -118,31 +155,8 @@ def build(name: str, options) -> tuple[keras.Model, Any, Any, Any]:
     shape = (options.canvas, options.canvas, 3)
     if name == "efficientnet_lite0":
         source = common.load_classifier(None)
-    elif name == "resnet18":
-        source = keras_hub.models.ImageClassifier(
-            keras_hub.models.ResNetBackbone(
-                input_conv_filters=[64],
-                input_conv_kernel_sizes=[7],
-                stackwise_num_filters=[64, 128, 256, 512],
-                stackwise_num_blocks=[2, 2, 2, 2],
-                stackwise_num_strides=[1, 2, 2, 2],
-                block_type="basic_block",
-                image_shape=shape,
-            ),
-            1000,
-        )
     else:
-        source = keras_hub.models.ViTImageClassifier(
-            keras_hub.models.ViTBackbone(
-                image_shape=shape,
-                patch_size=16,
-                num_layers=12,
-                num_heads=3,
-                hidden_dim=192,
-                mlp_dim=768,
-            ),
-            1000,
-        )
+        source = NETWORKS[name](shape)
     inputs = generator.uniform(-1, 1, (count, *shape)).astype("float32")
     samples = generator.integers(0, 256, (count, 28, 28, 1)).astype("uint8")
     return (
@@ -244,12 +258,14 @@ def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
         import torch
 
         def step(inputs: Any, labels: np.ndarray) -> None:
-            tensors = keras.tree.map_structure(torch.tensor, inputs)
+            tensors = keras.tree.map_structure(
+                keras.ops.convert_to_tensor, inputs
+            )
             varied = varied_part(tensors)
             varied.requires_grad_(True)
             scores = source(tensors, training=False)[:, :CLASSES]
             loss = torch.nn.functional.cross_entropy(
-                scores, torch.tensor(labels)
+                scores, keras.ops.convert_to_tensor(labels)
             )
             torch.autograd.grad(loss, varied)
             loss.item()
@@ -304,15 +320,15 @@ def measured(name: str, options) -> dict[str, Any]:
     for turn in range(options.rounds):
         order = list(epochs)
         for mode in order[turn % len(order) :] + order[: turn % len(order)]:
-            start = time.process_time()
+            start = device.seconds()
             epochs[mode]()
-            times[mode].append(time.process_time() - start)
+            times[mode].append(device.seconds() - start)
     memory = {
         mode: memory_of(name, mode, options)
         for mode in ("bare", "reprogrammed", "fine-tuning")
     }
     return {
-        "processor_seconds_a_step": {
+        "seconds_a_step": {
             mode: float(np.median(found)) / options.steps
             for mode, found in times.items()
         },
@@ -346,20 +362,11 @@ def peak_of(name: str, mode: str, batch_size: int, options) -> float:
 
 def peak(name: str, mode: str, options) -> float:
     epoch = modes(name, options)[mode]()
-    before = megabytes("VmRSS")
+    before = device.held_megabytes()
     epoch()
-    # What compiling took is not a step's: the peak is counted anew.
-    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    device.forget_peak()  # what compiling took is not a step's
     epoch()
-    return round(megabytes("VmHWM") - before, 1)
-
-
-def megabytes(name: str) -> float:
-    """What the process holds now (VmRSS) or at most held (VmHWM)."""
-    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) / 1024
-    raise OSError(f"no {name} in /proc/self/status")
+    return round(device.peak_megabytes() - before, 1)
 
 
 if __name__ == "__main__":

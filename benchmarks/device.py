@@ -1,0 +1,122 @@
+"""What a benchmark asks of the device in use, on every backend."""
+
+import pathlib
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+BACKEND = keras.config.backend()
+
+
+def accelerator() -> str | None:
+    """The name of the GPU that the backend uses, or `None`."""
+    if BACKEND == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+        return None
+    if BACKEND == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return device.device_kind if device.platform == "gpu" else None
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return None
+    return tf.config.experimental.get_device_details(gpus[0])["device_name"]
+
+
+def seconds() -> float:
+    """A clock: the processor's time, which other work does not change.
+
+    With a GPU it is the time that passes: what is measured must then end with
+    a value that the host reads.
+    """
+    if accelerator():
+        return time.perf_counter()
+    return time.process_time()
+
+
+def peak_megabytes() -> float:
+    """The most memory that was held since `forget_peak`.
+
+    On a GPU it is the GPU's; on JAX and TensorFlow since the process began.
+    """
+    if not accelerator():
+        return status("VmHWM")
+    if BACKEND == "torch":
+        import torch
+
+        peak = torch.cuda.max_memory_allocated()
+    elif BACKEND == "jax":
+        import jax
+
+        peak = jax.devices()[0].memory_stats()["peak_bytes_in_use"]
+    else:
+        import tensorflow as tf
+
+        peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return peak / 2**20
+
+
+def held_megabytes() -> float:
+    """The memory that is held now."""
+    if not accelerator():
+        return status("VmRSS")
+    if BACKEND == "torch":
+        import torch
+
+        held = torch.cuda.memory_allocated()
+    elif BACKEND == "jax":
+        import jax
+
+        held = jax.devices()[0].memory_stats()["bytes_in_use"]
+    else:
+        import tensorflow as tf
+
+        held = tf.config.experimental.get_memory_info("GPU:0")["current"]
+    return held / 2**20
+
+
+def forget_peak() -> None:
+    if not accelerator():
+        pathlib.Path("/proc/self/clear_refs").write_text("5")
+    elif BACKEND == "torch":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+
+
+def status(name: str) -> float:
+    """What the process holds now (VmRSS) or at most held (VmHWM)."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) / 1024
+    raise OSError(f"no {name} in /proc/self/status")
+
+
+def matrix_product_rate(size: int = 4096, repeats: int = 10) -> float:
+    """Floating-point operations a second of a large product in float32.
+
+    As Keras and the backend are set, TF32 included where that is on: the
+    practical peak of a network's layers.
+    """
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(size, size)).astype("float32")
+    matrix: Any = keras.ops.convert_to_tensor(values / np.sqrt(size))
+
+    def multiplied(times: int) -> float:
+        start = time.perf_counter()
+        product = matrix
+        for _ in range(times):
+            product = keras.ops.matmul(product, matrix)
+        keras.ops.convert_to_numpy(product[0, 0])
+        return time.perf_counter() - start
+
+    multiplied(2)
+    return repeats * 2 * size**3 / multiplied(repeats)
