@@ -122,6 +122,7 @@ def main() -> None:
         "command": "python benchmarks/step.py",
         **common.circumstances(),
         "device": device.accelerator(),
+        "matrix_product_operations_a_second": device.matrix_product_rate(),
         "settings": common.settings(options, "output", "memory_of", "sources"),
         "rows": rows,
     }
@@ -267,7 +268,7 @@ def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
             loss = torch.nn.functional.cross_entropy(
                 scores, keras.ops.convert_to_tensor(labels)
             )
-            torch.autograd.grad(loss, varied)
+            loss.backward()
             loss.item()
 
         return step
@@ -312,6 +313,18 @@ def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
     return step
 
 
+def operations(step: Callable[[], None]) -> int | None:
+    """Floating-point operations of a function, where PyTorch counts them."""
+    if BACKEND != "torch":
+        return None
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with counter:
+        step()
+    return counter.get_total_flops()
+
+
 def measured(name: str, options) -> dict[str, Any]:
     epochs = {mode: make() for mode, make in modes(name, options).items()}
     for epoch in epochs.values():  # compiles
@@ -327,7 +340,9 @@ def measured(name: str, options) -> dict[str, Any]:
         mode: memory_of(name, mode, options)
         for mode in ("bare", "reprogrammed", "fine-tuning")
     }
+    counted = operations(epochs["bare"])
     return {
+        "operations_a_step": counted and counted // options.steps,
         "seconds_a_step": {
             mode: float(np.median(found)) / options.steps
             for mode, found in times.items()

