@@ -142,7 +142,59 @@ else:
 }
 
 
-def run(folder, devices):
+SHARED_TEXT_MODEL = """
+import sys
+
+import keras
+import keras_hub
+import numpy as np
+
+import keras_reprogram
+from keras_reprogram import inputs
+from keras_reprogram.sources import TextSource
+
+devices, path = int(sys.argv[1]), sys.argv[2]
+if devices > 1:
+    mesh = keras.distribution.DeviceMesh((2, devices // 2), ("batch", "model"))
+    layout = keras.distribution.LayoutMap(mesh)
+    layout["token_embedding/embeddings"] = ("model", None)
+    layout["(query|key|value)/kernel"] = (None, "model", None)
+    layout["feedforward_intermediate_dense/kernel"] = (None, "model")
+    layout["feedforward_output_dense/kernel"] = ("model", None)
+    keras.distribution.set_distribution(
+        keras.distribution.ModelParallel(
+            layout_map=layout, batch_dim_name="batch"
+        )
+    )
+keras.utils.set_random_seed(0)
+backbone = keras_hub.models.GPT2Backbone(
+    vocabulary_size=32,
+    num_layers=1,
+    num_heads=2,
+    hidden_dim=16,
+    intermediate_dim=32,
+    max_sequence_length=16,
+)
+table = backbone.token_embedding.embeddings.value
+assert table.sharding.is_fully_replicated == (devices == 1)
+model = keras_reprogram.ReprogrammedModel(
+    TextSource(backbone, "last"),
+    inputs.TokenReprogrammer(inputs.SourceTokens(), layout=[3, "sample"]),
+    keras_reprogram.LabelMapper(2),
+)
+model.compile(
+    keras.optimizers.Adam(0.02),
+    keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+)
+tokens = np.random.default_rng(0).integers(1, 30, (32, 8))
+model.fit(
+    tokens, np.arange(32) % 2, batch_size=8, epochs=2, shuffle=False, verbose=0
+)
+np.savez(path, *model.get_weights())
+"""
+
+
+def run(folder, devices, script):
     path = folder / f"{devices}.npz"
     environment = {
         **os.environ,
@@ -154,7 +206,7 @@ def run(folder, devices):
         f"{flags} --xla_force_host_platform_device_count={devices}"
     )
     result = subprocess.run(
-        [sys.executable, "-c", TASK + SCRIPTS[BACKEND], str(devices), path],
+        [sys.executable, "-c", script, str(devices), path],
         env=environment,
         capture_output=True,
         text=True,
@@ -166,10 +218,20 @@ def run(folder, devices):
 
 @pytest.mark.skipif(BACKEND not in SCRIPTS, reason="another backend")
 def test_many_devices_find_what_one_finds(tmp_path):
-    one = run(tmp_path, 1)
-    many = run(tmp_path, {"jax": 4}.get(BACKEND, 2))
+    script = TASK + SCRIPTS[BACKEND]
+    one = run(tmp_path, 1, script)
+    many = run(tmp_path, {"jax": 4}.get(BACKEND, 2), script)
     assert set(one.files) == set(many.files) and len(one.files) == 7
     for name in one.files:
         np.testing.assert_allclose(
             one[name], many[name], atol=1e-4, err_msg=name
         )
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="Keras has it on JAX")
+def test_a_language_model_in_parts_trains_the_same_prompt(tmp_path):
+    one = run(tmp_path, 1, SHARED_TEXT_MODEL)
+    parts = run(tmp_path, 4, SHARED_TEXT_MODEL)
+    assert len(one.files) == len(parts.files) > 10
+    for name in one.files:
+        np.testing.assert_allclose(one[name], parts[name], atol=1e-4)
