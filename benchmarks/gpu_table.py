@@ -73,8 +73,7 @@ def step_line(
         share,
         f"{ratios['reprogrammed / bare']['median']:.3f}",
         f"{ratios['reprogrammed / fine-tuning']['median']:.3f}",
-        f"{memory['bare']:.1f}",
-        f"{memory['reprogrammed']:.1f}",
+        *(f"{memory.get(mode, 0):.1f}" for mode in ("bare", "reprogrammed")),
     ]
     return "| " + " | ".join(cells) + " |"
 

@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--memory-of", help="a source and a mode; for itself")
     options = parser.parse_args()
     if options.memory_of:
@@ -339,6 +340,7 @@ def measured(name: str, options) -> dict[str, Any]:
     memory = {
         mode: memory_of(name, mode, options)
         for mode in ("bare", "reprogrammed", "fine-tuning")
+        if not options.no_memory
     }
     counted = operations(epochs["bare"])
     return {

@@ -261,6 +261,36 @@ def test_queries_benchmark(tmp_path, run):
 
 
 @on_torch
+def test_speed_benchmarks_make_one_table(tmp_path, run):
+    small = ("--batch-size", 2, "--steps", 1, "--rounds", 1, "--canvas", 32)
+    output = ("--output", tmp_path)
+    run(
+        "benchmarks/step.py",
+        *("--sources", "resnet18", "--no-memory", *small, *output),
+    )
+    run("benchmarks/input_pipeline.py", *small, *output)
+    run(
+        "benchmarks/bank.py",
+        *("--programs", 3, "--batch-size", 4, "--repeats", 1),
+        *("--canvases", 32, *output),
+    )
+    table = run("benchmarks/gpu_table.py", tmp_path)
+    assert (tmp_path / "gpu.md").read_text() in table
+    assert "| torch | resnet18 |" in table and "3 programs, 32x32" in table
+    (row,) = json.loads((tmp_path / "step_torch.json").read_text())["rows"]
+    assert row["operations_a_step"] > 1e6
+    assert len(row["ratios"]) == 6
+
+
+@on_torch
+def test_growth_benchmark(tmp_path, run):
+    run("benchmarks/growth.py", "--sizes", "--output", tmp_path)
+    content = json.loads((tmp_path / "growth_torch.json").read_text())
+    largest = content["label_maps"][-1]
+    assert (largest["sources"], largest["targets"]) == (21841, 1000)
+
+
+@on_torch
 def test_black_box_guide(tmp_path, run):
     output = run("guides/black_box.py")
     accuracies = re.findall(r"Test accuracy: ([0-9.]+)", output)
