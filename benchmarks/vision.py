@@ -114,9 +114,7 @@ def inputs(canvas: int) -> dict[str, Callable[..., InputReprogrammer]]:
         "SMM": methods.sample_specific_masks,
         "BlackVIP": lambda **k: methods.black_vip(strength=0.1, **k),
         "watermark": methods.watermark,
-        "overlaid": lambda **k: InputReprogrammer(
-            placement=Pad(of(128)), program="everywhere", **k
-        ),
+        "overlaid": lambda **k: methods.overlaid_image(of(128), **k),
         "low rank": methods.low_rank,
         "grid of 8x8": lambda **k: InputReprogrammer(
             program=UniversalProgram(basis=Grid(8)), **k

@@ -234,6 +234,26 @@ def low_rank(rank: int = 4, **kwargs: Any) -> InputReprogrammer:
     return InputReprogrammer(program=program, **kwargs)
 
 
+def overlaid_image(
+    inner_size: int | tuple[int, int], **kwargs: Any
+) -> InputReprogrammer:
+    """A small sample laid over a trained image, and not framed by it.
+
+    The program reaches under the sample too, where `ilm_vp` has it around the
+    sample alone.
+
+    Args:
+        inner_size: Height and width that a sample is resized to, in pixels.
+        **kwargs: Arguments of `InputReprogrammer`.
+
+    References:
+        - [Model reprogramming](https://arxiv.org/abs/2202.10629)
+    """
+    return InputReprogrammer(
+        placement=Pad(inner_size), program="everywhere", **kwargs
+    )
+
+
 def overlaid_table(
     inner_size: int | None = None, **kwargs: Any
 ) -> InputReprogrammer:

@@ -36,6 +36,7 @@ METHODS = {
     "grid": lambda **k: InputReprogrammer(
         program=UniversalProgram(basis=Grid(4)), **k
     ),
+    "overlaid_image": lambda **k: methods.overlaid_image(10, **k),
     "overlaid_table": lambda **k: methods.overlaid_table(
         **{**k, "target_shape": (64,)}
     ),
