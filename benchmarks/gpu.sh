@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Steps, memory, a bank and a real training at 224x224 on a GPU, on every
-# backend that is installed there: writes benchmarks/results/gpu/ and in it one
+# Steps, memory, a bank and a real training at 224x224 on a GPU, on PyTorch and
+# JAX where they are installed: writes benchmarks/results/gpu/ and in it one
 # table, gpu.md. TensorFlow may be absent.
 #
 #     bash benchmarks/gpu.sh
@@ -10,11 +10,12 @@
 # see that everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export XLA_PYTHON_CLIENT_PREALLOCATE=false
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 results=${RESULTS:-benchmarks/results/gpu}
 mkdir -p "$results"
 sources="resnet50 vit_base efficientnet_lite0"
-step="--canvas 224 --batch-size 64 --steps 32 --rounds 3"
+step="--canvas 224 --batch-size 64 --steps 32 --rounds 3 --memory-times 2"
 bank="--canvases 224"
 pipeline="--source resnet50 --canvas 224 --batch-size 64"
 training="--canvas 224 --batch-size 64"

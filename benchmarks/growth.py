@@ -5,8 +5,8 @@
 Steps are those of `step.py`: the bare frozen network with the gradient at its
 input, and `ReprogrammedModel.fit` on it. One size grows at a time. Label maps
 are solved from statistics of as many source by target classes. Times are of
-the processor, medians of rounds; memory is the peak of a process beyond its
-model.
+the processor, or of the clock on a GPU, medians of rounds; memory is the peak
+of a process beyond its model.
 """
 
 import argparse

@@ -36,15 +36,18 @@ def epoch(
     """
     inner = canvas // 2
     border = (canvas - inner) // 2
-    program = torch.nn.Parameter(torch.zeros(3, canvas, canvas))
-    mask = torch.ones(3, canvas, canvas)
+    device = source.weights[0].value.device
+    program = torch.zeros(3, canvas, canvas, device=device, requires_grad=True)
+    mask = torch.ones(3, canvas, canvas, device=device)
     mask[:, border : border + inner, border : border + inner] = 0
     optimizer = torch.optim.Adam([program], lr=0.01)
 
     def enlarged(rows: list) -> tuple[torch.Tensor, torch.Tensor]:
         pixels = torch.stack([row for row, _ in rows]).float() / 255
         pixels = functional.interpolate(pixels, (inner, inner), mode="bilinear")
-        return pixels.expand(-1, 3, -1, -1), torch.stack([y for _, y in rows])
+        pixels = pixels.expand(-1, 3, -1, -1)
+        targets = torch.stack([target for _, target in rows])
+        return pixels.to(device), targets.to(device)
 
     loader = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(
@@ -67,7 +70,7 @@ def epoch(
                 predicted = scores(pixels).argmax(dim=1)
                 for row, column in zip(predicted, targets):
                     counts[row, column] += 1
-        sources = torch.zeros(num_classes, dtype=torch.int64)
+        sources = torch.zeros(num_classes, dtype=torch.int64, device=device)
         for _ in range(num_classes):
             row, column = divmod(int(counts.argmax()), num_classes)
             sources[column] = row

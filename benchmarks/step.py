@@ -27,6 +27,7 @@ weights, which cost the same.
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -106,6 +107,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
+    parser.add_argument(
+        "--memory-times", type=int, default=9, help="the larger batch's size"
+    )
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--memory-of", help="a source and a mode; for itself")
     options = parser.parse_args()
@@ -115,7 +119,8 @@ def main() -> None:
     options.output.mkdir(exist_ok=True, parents=True)
     rows = []
     for source in options.sources:
-        if BACKEND == "jax" and source == "efficientnet_lite0":
+        on_cpu = device.accelerator() is None
+        if BACKEND == "jax" and on_cpu and source == "efficientnet_lite0":
             continue  # Depthwise convolutions take minutes on a CPU.
         rows.append({"source": source, **measured(source, options)})
         print(json.dumps(rows[-1]), flush=True)
@@ -360,7 +365,7 @@ def measured(name: str, options) -> dict[str, Any]:
 
 def memory_of(name: str, mode: str, options) -> float:
     """What a further sample of a batch takes, in megabytes."""
-    few, many = options.batch_size, 9 * options.batch_size
+    few, many = options.batch_size, options.memory_times * options.batch_size
     peaks = [peak_of(name, mode, size, options) for size in (few, many)]
     return round((peaks[1] - peaks[0]) / (many - few), 3)
 
@@ -371,8 +376,10 @@ def peak_of(name: str, mode: str, batch_size: int, options) -> float:
     command += ["--steps", "2", "--batch-size", str(batch_size)]
     command += ["--canvas", str(options.canvas)]
     command += ["--length", str(options.length)]
+    # On a GPU it has the device beside this process.
+    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     output = subprocess.run(
-        command, capture_output=True, text=True, check=True
+        command, stdout=subprocess.PIPE, text=True, check=True, env=environment
     ).stdout
     return float(output.split()[-1])
 

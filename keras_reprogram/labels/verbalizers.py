@@ -61,15 +61,22 @@ def verbalizers(
         - [WARP](https://arxiv.org/abs/2101.00121)
     """
     vocabulary, width = source.token_embeddings.shape
-    groups = [[integer(word) for word in group] for group in words]
-    if not all(groups) or not all(
-        word is not None and 0 <= word < vocabulary
+    groups = [
+        [integer(word) for word in group]
+        if isinstance(group, list | tuple)
+        else []
+        for group in words
+    ]
+    if not groups or not all(
+        group
+        and len(set(group)) == len(group)
+        and all(word is not None and 0 <= word < vocabulary for word in group)
         for group in groups
-        for word in group
     ):
         raise ValueError(
-            "`words` must hold, for every target class, tokens of the source, "
-            f"0 to {vocabulary - 1}. Received: words={words!r}"
+            "`words` must hold, for every target class, a list of different "
+            f"tokens of the source, 0 to {vocabulary - 1}. Received: "
+            f"words={words!r}"
         )
     outputs = source.outputs[0].shape[-1]
     if outputs != (vocabulary if source.readout == "logits" else width):

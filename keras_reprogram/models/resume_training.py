@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.models.whole_file import written_whole
+from keras_reprogram.sources import QueriedSource
 
 
 class ResumeTraining(keras.callbacks.Callback):
@@ -17,8 +18,8 @@ class ResumeTraining(keras.callbacks.Callback):
 
     At the end of every epoch, one file receives the program, the label map
     with its statistics, the states of random generators, the optimizer, the
-    search of `zeroth_order.CMAES` and the epoch's number: all but the frozen
-    source, which is as it was. The
+    search of `zeroth_order.CMAES`, the queries that were spent and the epoch's
+    number: all but the frozen source, which is as it was. The
     file is replaced whole, so that a process that is killed while it writes
     leaves the epoch before. The same script, started again, goes on from
     there and ends as an unbroken run does, if the data come in the same
@@ -63,6 +64,7 @@ class ResumeTraining(keras.callbacks.Callback):
         return [
             *(weight for weight in model.variables if id(weight) not in fixed),
             *model.optimizer.variables,
+            *(v for m in model.questions.metrics for v in m.variables),
         ]
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -81,6 +83,8 @@ class ResumeTraining(keras.callbacks.Callback):
             variable.assign(value)
         if "rounds" in progress:
             self.model.label_mapper.rounds = int(progress["rounds"])
+        if "asked" in progress:
+            self.model.source.asked = int(progress["asked"])
         if "told" in progress:
             self.model.questions.session.retell(progress["told"])
         # What Keras's own callback of this kind sets.
@@ -104,6 +108,8 @@ class ResumeTraining(keras.callbacks.Callback):
         rounds = getattr(self.model.label_mapper, "rounds", None)
         if rounds is not None:
             progress["rounds"] = rounds
+        if isinstance(self.model.source, QueriedSource):
+            progress["asked"] = self.model.source.asked
         session = self.model.questions.session
         if session is not None:
             progress["told"] = np.stack(session.told)

@@ -26,9 +26,9 @@ class QueriedSource(keras.Model):
     of it is trained with a `gradient_estimator`.
 
     Answers are remembered: what is needed twice is asked once, also after a
-    restart where `memory` is a file. Every answer is in the file before the
-    next is asked for, so a process that is killed loses the queries under way
-    and no others.
+    restart where `memory` is a file. The answers of a call of the function are
+    in the file before the next call, so a process that is killed loses those
+    under way and no others.
 
     Example:
 
@@ -103,6 +103,10 @@ class QueriedSource(keras.Model):
     @property
     def asked(self) -> int:
         return self.query.asked
+
+    @asked.setter
+    def asked(self, value: int) -> None:
+        self.query.asked = value
 
     @property
     def remembered(self) -> int:

@@ -15,18 +15,18 @@ def uniform(shape: tuple[int, ...], seed: int, step: Any) -> Any:
     """Numbers between 0 and 1, neither of them included.
 
     They are a function of their position, the seed and the step alone, in
-    integers that wrap around at 32 bits, which backends do alike; the
-    generators of `keras.random` are each backend's own.
+    integers that wrap around at 32 bits, which backends do alike, to the last
+    bit; the generators of `keras.random` are each backend's own.
 
     Args:
         shape: Shape of the numbers, of fewer than 2^31 in all.
-        seed: Integer seed.
+        seed: Integer seed, taken modulo 2^31.
         step: Number of the step, an integer scalar.
 
     Returns:
         A float32 tensor of odd multiples of 2^-24.
     """
-    key = mixed(ops.cast(ops.convert_to_tensor(seed % 2**31), "int32"))
+    key = mixed(ops.convert_to_tensor(np.int32(seed % 2**31)))
     key = mixed(ops.bitwise_xor(key, ops.cast(step, "int32")))
     positions = ops.arange(math.prod(shape), dtype="int32")
     bits = mixed(ops.bitwise_xor(mixed(positions), key))
@@ -36,6 +36,8 @@ def uniform(shape: tuple[int, ...], seed: int, step: Any) -> Any:
 
 def normal(shape: tuple[int, ...], seed: int, step: Any) -> Any:
     """Numbers of the standard normal distribution (Box and Muller).
+
+    Logarithm and cosine are each backend's own, and differ in the last bits.
 
     Args:
         shape: Shape of the numbers, of fewer than 2^30 in all.

@@ -112,15 +112,20 @@ class Generations:
                 "CMA-ES needs the `cma` package: pip install "
                 "keras-reprogram[evolution]"
             ) from error
-        generator = np.random.default_rng(estimator.seed)
+        self.strategy_class = cma.CMAEvolutionStrategy
+        self.estimator, self.dimension = estimator, dimension
+        self.begin()
+
+    def begin(self) -> None:
+        generator = np.random.default_rng(self.estimator.seed)
         options = {
-            "popsize": estimator.directions,
+            "popsize": self.estimator.directions,
             "randn": lambda *shape: generator.standard_normal(shape),
             "seed": np.nan,  # leaves the generator of NumPy alone
             "verbose": -9,
         }
-        self.strategy = cma.CMAEvolutionStrategy(
-            np.zeros(dimension), estimator.smoothing, options
+        self.strategy = self.strategy_class(
+            np.zeros(self.dimension), self.estimator.smoothing, options
         )
         self.told: list[np.ndarray] = []
         self.generation: list[np.ndarray] | None = None
@@ -142,6 +147,7 @@ class Generations:
 
     def retell(self, told: np.ndarray) -> None:
         """Goes where a search was that had been told these losses."""
+        self.begin()
         for losses in told:
             self.ask()
             self.tell(losses)

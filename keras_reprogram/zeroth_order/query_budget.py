@@ -3,6 +3,7 @@
 import keras
 
 from keras_reprogram.configurable import positive_integer
+from keras_reprogram.sources import QueriedSource
 
 
 class QueryBudget(keras.callbacks.Callback):
@@ -11,8 +12,10 @@ class QueryBudget(keras.callbacks.Callback):
     Queries are counted in inputs of the source: those of training steps, or,
     for a `keras_reprogram.sources.QueriedSource`, all that it was really
     asked, validation and the label map's data included, answers that it
-    remembers excluded. Put `keras_reprogram.models.RestoreBest` before it to
-    end with the best program and not the last.
+    remembers excluded. What a validation asks is set aside once one has shown
+    how much that is; the first is cut short where the budget ends. Put
+    `keras_reprogram.models.RestoreBest` before it to end with the best program
+    and not the last.
 
     Example:
 
@@ -30,7 +33,7 @@ class QueryBudget(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.last = self.model.queries
-        self.largest = 0
+        self.largest = self.largest_of_validation = self.validation = 0
         if self.last >= self.max_queries:
             raise ValueError(
                 "The budget is spent: nothing is left to train with. "
@@ -42,5 +45,23 @@ class QueryBudget(keras.callbacks.Callback):
         asked = self.model.queries_of(logs)
         self.largest = max(self.largest, asked - self.last)
         self.last = asked
-        if asked + self.largest > self.max_queries:
+        if asked + self.largest + self.validation > self.max_queries:
+            self.model.stop_training = True
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.before_validation = self.last
+
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if not isinstance(self.model.source, QueriedSource):
+            return  # These answers are not counted.
+        asked = self.model.source.asked
+        largest = max(self.largest_of_validation, asked - self.last)
+        self.largest_of_validation, self.last = largest, asked
+        if asked + largest > self.max_queries:
+            self.model.stop_evaluating = self.model.stop_training = True
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        spent = self.last - self.before_validation
+        self.validation = max(self.validation, spent)
+        if self.last + self.largest + self.validation > self.max_queries:
             self.model.stop_training = True

@@ -91,7 +91,9 @@ def test_a_model_starts_with_its_words_and_learns_from_there(
     )
 
 
-@pytest.mark.parametrize("words", [[[1], []], [[1], [30]], [[-1]], [["a"]]])
+@pytest.mark.parametrize(
+    "words", [[], [1, 2], [[1], []], [[1, 1]], [[1], [30]], [[-1]], [["a"]]]
+)
 def test_what_is_no_word_of_the_source_is_a_value_error(backbone, words):
     with pytest.raises(ValueError, match="0 to 29. Received: words="):
         verbalizers(TextSource(backbone, "sequence"), words)

@@ -136,6 +136,22 @@ def test_a_search_that_is_interrupted_goes_on_with_its_covariance(
     np.testing.assert_allclose(*programs, atol=1e-6)
 
 
+def test_the_same_model_goes_on_with_the_search_of_its_file(network, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (16, 4, 4, 1))
+    model = reprogrammed(network, [[0, 1, 2], [3, 4, 5]])
+    model.compile(
+        keras.optimizers.SGD(1.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        gradient_estimator=CMAES(6),
+    )
+    resume = ResumeTraining(tmp_path / "training.npz", keep=True)
+    for epochs in (2, 3):
+        model.fit(
+            x, np.arange(16) % 2, 8, epochs, verbose=0, callbacks=[resume]
+        )
+    assert len(model.questions.session.told) == 3 * 2
+
+
 def test_it_needs_plain_steps_and_a_map_that_is_not_trained(network):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model = reprogrammed(network, "linear")

@@ -14,6 +14,7 @@ from keras_reprogram.inputs import RandomShift
 from keras_reprogram.inputs import UniversalProgram
 from keras_reprogram.labels import LinearMapping
 from keras_reprogram.models import RestoreBest
+from keras_reprogram.models import ResumeTraining
 from keras_reprogram.sources import QueriedSource
 from keras_reprogram.zeroth_order import SPSA
 from keras_reprogram.zeroth_order import OneSided
@@ -203,6 +204,45 @@ def test_a_budget_ends_training_before_it_is_exceeded(
     assert history["queries"] == [192, 256]  # steps of 64
     with pytest.raises(ValueError, match="budget is spent"):
         model.fit(*bright_quadrants, verbose=0, callbacks=[QueryBudget(256)])
+
+
+def test_a_budget_counts_what_validation_asks(twelve_classes, bright_quadrants):
+    for budget in (150, 700):
+        source, calls = behind_a_function(twelve_classes)
+        model = reprogrammed(source, TwoSided(2))
+        model.fit(
+            *bright_quadrants,
+            batch_size=16,
+            epochs=9,
+            verbose=0,
+            callbacks=[QueryBudget(budget)],
+            validation_data=bright_quadrants,
+            validation_batch_size=16,
+        )
+        assert budget - 2 * 64 <= source.asked <= budget + 16
+
+
+def test_training_that_goes_on_has_spent_what_it_had(
+    twelve_classes, bright_quadrants, tmp_path
+):
+    def spent(epochs, source):
+        model = reprogrammed(source, TwoSided(2))
+        resume = ResumeTraining(tmp_path / "training.npz", keep=True)
+        history = model.fit(
+            *bright_quadrants,
+            batch_size=16,
+            epochs=epochs,
+            verbose=0,
+            callbacks=[resume],
+        ).history
+        return history["queries"]
+
+    assert spent(1, twelve_classes) == [192]
+    assert spent(2, twelve_classes) == [384]
+    (tmp_path / "training.npz").unlink()
+    before = spent(1, behind_a_function(twelve_classes)[0])
+    after = spent(2, behind_a_function(twelve_classes)[0])
+    assert after[0] == before[0] + 192
 
 
 def test_the_estimator_is_saved_with_the_model(
