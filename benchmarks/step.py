@@ -200,10 +200,17 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
     def bare() -> Callable[[], None]:
         reprogrammed("random")  # freezes the source
         step = gradient_step(source)
-        return lambda: [
-            step(part(inputs, start), part(labels, start))
+        # On the device beforehand: nothing is slower than it must be.
+        batches = [
+            (
+                keras.tree.map_structure(
+                    keras.ops.convert_to_tensor, part(inputs, start)
+                ),
+                part(labels, start),
+            )
             for start in range(0, len(samples), size)
         ]
+        return lambda: [step(*batch) for batch in batches]
 
     def fine_tuning() -> Callable[[], None]:
         copy = source.__class__.from_config(source.get_config())
@@ -265,9 +272,7 @@ def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
         import torch
 
         def step(inputs: Any, labels: np.ndarray) -> None:
-            tensors = keras.tree.map_structure(
-                keras.ops.convert_to_tensor, inputs
-            )
+            tensors = keras.tree.map_structure(torch.Tensor.detach, inputs)
             varied = varied_part(tensors)
             varied.requires_grad_(True)
             scores = source(tensors, training=False)[:, :CLASSES]
@@ -294,9 +299,9 @@ def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
                 )
             return loss, tape.gradient(loss, varied)
 
-        return lambda inputs, labels: gradient(
-            keras.tree.map_structure(tf.constant, inputs), tf.constant(labels)
-        )[0].numpy()
+        return lambda inputs, labels: gradient(inputs, tf.constant(labels))[
+            0
+        ].numpy()
     import jax
 
     @jax.jit

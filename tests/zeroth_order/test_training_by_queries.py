@@ -16,6 +16,7 @@ from keras_reprogram.labels import LinearMapping
 from keras_reprogram.models import RestoreBest
 from keras_reprogram.models import ResumeTraining
 from keras_reprogram.sources import QueriedSource
+from keras_reprogram.sources import top_answers
 from keras_reprogram.zeroth_order import SPSA
 from keras_reprogram.zeroth_order import OneSided
 from keras_reprogram.zeroth_order import QueryBudget
@@ -292,6 +293,22 @@ def test_a_source_behind_a_function_trains_as_the_network_does(
         model.fit(*bright_quadrants, batch_size=16, epochs=2, verbose=0)
         outcomes.append(model.predict(bright_quadrants[0], verbose=0))
     np.testing.assert_allclose(*outcomes, atol=0.02)
+
+
+def test_a_source_that_names_labels_alone_trains_a_program(
+    twelve_classes, bright_quadrants
+):
+    scores = behind_a_function(twelve_classes)[0].query.function
+    name = top_answers(lambda rows: scores(rows).argmax(axis=1), 12)
+    source = QueriedSource(name, (16, 16, 3), 12)
+    groups = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    model = reprogrammed(
+        source, TwoSided(24, smoothing=1.0), groups, from_logits=False
+    )
+    before = model.evaluate(*bright_quadrants, verbose=0, return_dict=True)
+    model.fit(*bright_quadrants, batch_size=48, epochs=12, verbose=0)
+    after = model.evaluate(*bright_quadrants, verbose=0, return_dict=True)
+    assert after["loss"] < before["loss"]
 
 
 def test_answers_are_not_asked_for_twice(
