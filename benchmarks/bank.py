@@ -45,16 +45,14 @@ def main() -> None:
     for canvas in options.canvases:
         rows.append(compare(classifier, canvas, options))
         print(json.dumps(rows[-1]), flush=True)
-    content = {
-        "command": "python benchmarks/bank.py",
-        **common.circumstances(),
-        "programs": options.programs,
-        "batch_size": options.batch_size,
-        "repeats": options.repeats,
-        "rows": rows,
-    }
-    path = options.output / f"bank_{keras.config.backend()}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    common.write_benchmark(
+        options.output / f"bank_{keras.config.backend()}.json",
+        "bank.py",
+        programs=options.programs,
+        batch_size=options.batch_size,
+        repeats=options.repeats,
+        rows=rows,
+    )
 
 
 def compare(classifier, canvas: int, options) -> dict:

@@ -65,14 +65,12 @@ def main() -> None:
             )
             rows.append({"seed": seed, "source": dtype, **result})
             print(json.dumps(rows[-1]), flush=True)
-    content = {
-        "command": "python benchmarks/bfloat16.py",
-        **common.circumstances(),
-        "settings": common.settings(options, "output", "seeds"),
-        "rows": rows,
-    }
-    path = options.output / f"bfloat16_{keras.config.backend()}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    common.write_benchmark(
+        options.output / f"bfloat16_{keras.config.backend()}.json",
+        "bfloat16.py",
+        settings=common.settings(options, "output", "seeds"),
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import pathlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -43,6 +44,26 @@ def seconds() -> float:
     if accelerator():
         return time.perf_counter()
     return time.process_time()
+
+
+def interleaved(
+    functions: dict[str, Callable[[], Any]], rounds: int
+) -> dict[str, np.ndarray]:
+    """Seconds of every function in every round; each round begins elsewhere.
+
+    All are called once beforehand, which compiles them.
+    """
+    for function in functions.values():
+        function()
+    names = list(functions)
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            start = seconds()
+            functions[name]()
+            found[name].append(seconds() - start)
+    return {name: np.asarray(values) for name, values in found.items()}
 
 
 def peak_megabytes() -> float:
@@ -97,12 +118,13 @@ def status(name: str) -> float:
     raise OSError(f"no {name} in /proc/self/status")
 
 
-def matrix_product_rate(size: int = 4096, repeats: int = 10) -> float:
+def matrix_product_rate(repeats: int = 10) -> float:
     """Floating-point operations a second of a large product in float32.
 
     As Keras and the backend are set, TF32 included where that is on: the
     practical peak of a network's layers.
     """
+    size = 4096 if accelerator() else 1024
     generator = np.random.default_rng(0)
     values = generator.normal(size=(size, size)).astype("float32")
     matrix: Any = keras.ops.convert_to_tensor(values / np.sqrt(size))

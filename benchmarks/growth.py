@@ -10,6 +10,7 @@ of a process beyond its model.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import sys
@@ -52,15 +53,13 @@ def main() -> None:
         for size in options.sizes
         for value, found in grown(*SIZES[size], options)
     ]
-    content = {
-        "command": "python benchmarks/growth.py",
-        **common.circumstances(),
-        "settings": common.settings(options, "output"),
-        "steps": rows,
-        "label_maps": solved(options.rounds),
-    }
-    path = options.output / f"growth_{device.BACKEND}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    common.write_benchmark(
+        options.output / f"growth_{device.BACKEND}.json",
+        "growth.py",
+        settings=common.settings(options, "output"),
+        steps=rows,
+        label_maps=solved(options.rounds),
+    )
 
 
 def grown(source: str, name: str, values: tuple[int, ...], options):
@@ -77,18 +76,11 @@ def grown(source: str, name: str, values: tuple[int, ...], options):
 
 
 def times(source: str, settings, rounds: int) -> dict[str, Any]:
-    epochs = {mode: step.modes(source, settings)[mode]() for mode in MODES}
-    for epoch in epochs.values():
-        epoch()
-    seconds = {mode: [] for mode in MODES}
-    for _ in range(rounds):
-        for mode, epoch in epochs.items():
-            start = device.seconds()
-            epoch()
-            seconds[mode].append(device.seconds() - start)
+    modes = step.modes(source, settings)
+    epochs = {mode: modes[mode]() for mode in MODES}
     return {
         mode: {"milliseconds": 1e3 * float(np.median(found)) / settings.steps}
-        for mode, found in seconds.items()
+        for mode, found in device.interleaved(epochs, rounds).items()
     }
 
 
@@ -99,12 +91,11 @@ def solved(rounds: int) -> list[dict[str, Any]]:
         generator = np.random.default_rng(0)
         statistics = generator.poisson(0.05, (sources, targets))
         row = {"sources": sources, "targets": targets}
-        for name, solve in MAPS.items():
-            seconds = []
-            for _ in range(rounds):
-                start = device.seconds()
-                solve(statistics)
-                seconds.append(device.seconds() - start)
+        solvers = {
+            name: functools.partial(solve, statistics)
+            for name, solve in MAPS.items()
+        }
+        for name, seconds in device.interleaved(solvers, rounds).items():
             row[f"{name}_seconds"] = float(np.median(seconds))
         print(json.dumps(row), flush=True)
         found.append(row)

@@ -12,9 +12,11 @@ that could be lost.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import device
@@ -41,20 +43,18 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path, default=step.RESULTS)
     options = parser.parse_args()
     options.output.mkdir(exist_ok=True, parents=True)
-    content = {
-        "command": "python benchmarks/input_pipeline.py",
-        **common.circumstances(),
-        "device": device.accelerator(),
-        "settings": common.settings(options, "output"),
-        **measured(options),
-    }
-    print(json.dumps(content, indent=1))
-    path = options.output / f"input_pipeline_{device.BACKEND}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    found = measured(options)
+    print(json.dumps(found, indent=1))
+    common.write_benchmark(
+        options.output / f"input_pipeline_{device.BACKEND}.json",
+        "input_pipeline.py",
+        device=device.accelerator(),
+        settings=common.settings(options, "output"),
+        **found,
+    )
 
 
 def measured(options) -> dict[str, Any]:
-    options.length = 0
     source, _, _, _ = step.build(options.source, options)
     canvas = (options.canvas, options.canvas, 3)
     generator = np.random.default_rng(0)
@@ -62,7 +62,7 @@ def measured(options) -> dict[str, Any]:
     small = generator.integers(0, 256, (len(labels), *SMALL)).astype("uint8")
     whole = generator.integers(0, 256, (len(labels), *canvas)).astype("float32")
     batches = {"small": (SMALL, small), "canvas": (canvas, whole)}
-    modes = {}
+    modes: dict[str, Callable[[], None]] = {}
     for name, (shape, samples) in batches.items():
         model = keras_reprogram.ReprogrammedModel(
             source,
@@ -72,17 +72,18 @@ def measured(options) -> dict[str, Any]:
         model.compile(
             "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         )
-        resident = keras.ops.convert_to_tensor(samples)
-        modes[f"{name}, on the device"] = model, resident
-        modes[f"{name}, from the host"] = model, samples
-    seconds = {mode: [] for mode in modes}
-    for turn in range(options.rounds + 1):  # the first one compiles
-        for mode, (model, samples) in modes.items():
-            start = device.seconds()
-            for _ in range(options.steps):
-                model.train_on_batch(samples, labels)
-            if turn:
-                seconds[mode].append((device.seconds() - start) / options.steps)
+        places = {
+            "on the device": keras.ops.convert_to_tensor(samples),
+            "from the host": samples,
+        }
+        for place, batch in places.items():
+            modes[f"{name}, {place}"] = functools.partial(
+                train, model, batch, labels, options.steps
+            )
+    seconds = {
+        mode: found / options.steps
+        for mode, found in device.interleaved(modes, options.rounds).items()
+    }
     base = seconds["small, on the device"]
     return {
         "kilobytes_a_batch": {
@@ -98,6 +99,11 @@ def measured(options) -> dict[str, Any]:
             for mode, found in seconds.items()
         },
     }
+
+
+def train(model: keras.Model, samples: Any, labels: Any, steps: int) -> None:
+    for _ in range(steps):
+        model.train_on_batch(samples, labels)
 
 
 if __name__ == "__main__":

@@ -141,14 +141,13 @@ def main() -> None:
                 f"{row['seconds']:6.0f} s",
                 flush=True,
             )
-            content = {
-                "command": "python benchmarks/queries.py",
-                "settings": settings,
-                **common.circumstances(),
-                "linear_probe": probes,
-                "rows": rows,
-            }
-            path.write_text(json.dumps(content, indent=1) + "\n")
+            common.write_benchmark(
+                path,
+                "queries.py",
+                settings=settings,
+                linear_probe=probes,
+                rows=rows,
+            )
     probe = float(np.mean(list(probes.values())))
     draw(rows, probe, options.output / "queries.png")
 

@@ -124,16 +124,14 @@ def main() -> None:
             continue  # Depthwise convolutions take minutes on a CPU.
         rows.append({"source": source, **measured(source, options)})
         print(json.dumps(rows[-1]), flush=True)
-    content = {
-        "command": "python benchmarks/step.py",
-        **common.circumstances(),
-        "device": device.accelerator(),
-        "matrix_product_operations_a_second": device.matrix_product_rate(),
-        "settings": common.settings(options, "output", "memory_of", "sources"),
-        "rows": rows,
-    }
-    path = options.output / f"step_{BACKEND}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    common.write_benchmark(
+        options.output / f"step_{BACKEND}.json",
+        "step.py",
+        device=device.accelerator(),
+        matrix_product_operations_a_second=device.matrix_product_rate(),
+        settings=common.settings(options, "output", "memory_of", "sources"),
+        rows=rows,
+    )
 
 
 def build(name: str, options) -> tuple[keras.Model, Any, Any, Any]:
@@ -324,43 +322,36 @@ def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
     return step
 
 
-def operations(step: Callable[[], None]) -> int | None:
-    """Floating-point operations of a function, where PyTorch counts them."""
+def operations(name: str, options) -> int | None:
+    """Floating-point operations of a bare step, where PyTorch counts them."""
     if BACKEND != "torch":
         return None
     from torch.utils.flop_counter import FlopCounterMode
 
+    single = argparse.Namespace(**{**vars(options), "steps": 1})
+    epoch = modes(name, single)["bare"]()
     counter = FlopCounterMode(display=False)
     with counter:
-        step()
+        epoch()
     return counter.get_total_flops()
 
 
 def measured(name: str, options) -> dict[str, Any]:
     epochs = {mode: make() for mode, make in modes(name, options).items()}
-    for epoch in epochs.values():  # compiles
-        epoch()
-    times = {mode: [] for mode in epochs}
-    for turn in range(options.rounds):
-        order = list(epochs)
-        for mode in order[turn % len(order) :] + order[: turn % len(order)]:
-            start = device.seconds()
-            epochs[mode]()
-            times[mode].append(device.seconds() - start)
+    times = device.interleaved(epochs, options.rounds)
     memory = {
         mode: memory_of(name, mode, options)
         for mode in ("bare", "reprogrammed", "fine-tuning")
         if not options.no_memory
     }
-    counted = operations(epochs["bare"])
     return {
-        "operations_a_step": counted and counted // options.steps,
+        "operations_a_step": operations(name, options),
         "seconds_a_step": {
             mode: float(np.median(found)) / options.steps
             for mode, found in times.items()
         },
         "ratios": {
-            ratio: common.quartiles(np.divide(times[one], times[other]))
+            ratio: common.quartiles(times[one] / times[other])
             for ratio, (one, other) in RATIOS.items()
             if other in times
         },

@@ -201,15 +201,14 @@ def finished(path: pathlib.Path, options) -> list[dict]:
 
 
 def write(rows: list[dict], options, path: pathlib.Path) -> None:
-    content = {
-        "command": "python benchmarks/vision.py",
-        "canvas": options.canvas,
-        "epochs": options.epochs,
-        "samples": {name: DATA[name][1:] for name in DATA},
-        **common.circumstances(),
-        "rows": rows,
-    }
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    common.write_benchmark(
+        path,
+        "vision.py",
+        canvas=options.canvas,
+        epochs=options.epochs,
+        samples={name: DATA[name][1:] for name in DATA},
+        rows=rows,
+    )
 
 
 @functools.cache

@@ -178,6 +178,13 @@ def circumstances() -> dict[str, Any]:
     }
 
 
+def write_benchmark(path: pathlib.Path, script: str, **content: Any) -> None:
+    """Writes a benchmark's result file, with what its figures depend on."""
+    command = f"python benchmarks/{script}"
+    found = {"command": command, **circumstances(), **content}
+    path.write_text(json.dumps(found, indent=1) + "\n")
+
+
 def settings(options: argparse.Namespace, *left_out: str) -> dict[str, Any]:
     """A benchmark's arguments, for its result file."""
     return {

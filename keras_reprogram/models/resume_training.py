@@ -10,7 +10,6 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.models.whole_file import written_whole
-from keras_reprogram.sources import QueriedSource
 
 
 class ResumeTraining(keras.callbacks.Callback):
@@ -83,10 +82,7 @@ class ResumeTraining(keras.callbacks.Callback):
             variable.assign(value)
         if "rounds" in progress:
             self.model.label_mapper.rounds = int(progress["rounds"])
-        if "asked" in progress:
-            self.model.source.asked = int(progress["asked"])
-        if "told" in progress:
-            self.model.questions.session.retell(progress["told"])
+        self.model.questions.resume(progress)
         # What Keras's own callback of this kind sets.
         self.model._initial_epoch = int(progress["epoch"])
 
@@ -104,15 +100,10 @@ class ResumeTraining(keras.callbacks.Callback):
 
     def progress(self, epoch: int) -> dict[str, Any]:
         """What tells how far training is, besides variables."""
-        progress = {"epoch": epoch}
+        progress = {"epoch": epoch, **self.model.questions.progress()}
         rounds = getattr(self.model.label_mapper, "rounds", None)
         if rounds is not None:
             progress["rounds"] = rounds
-        if isinstance(self.model.source, QueriedSource):
-            progress["asked"] = self.model.source.asked
-        session = self.model.questions.session
-        if session is not None:
-            progress["told"] = np.stack(session.told)
         return progress
 
     def on_train_end(self, logs: dict | None = None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_reprogram.sources import QueriedSource
 from keras_reprogram.zeroth_order import queries
@@ -27,10 +28,29 @@ class Questions:
     def __init__(self, model: Any, estimator: GradientEstimator | None) -> None:
         self.metrics = []
         self.session = None
+        self.queried = None
+        if isinstance(model.source, QueriedSource):
+            self.queried = model.source
         if estimator is not None:
             self.metrics = [QueryCounter()]
             variables = model.input_reprogrammer.trainable_variables
             self.session = estimator.session(queries.dimension(variables))
+
+    def progress(self) -> dict[str, Any]:
+        """What tells how far training is, besides variables."""
+        progress = {}
+        if self.queried is not None:
+            progress["asked"] = self.queried.asked
+        if self.session is not None:
+            progress["told"] = np.stack(self.session.told)
+        return progress
+
+    def resume(self, progress: dict[str, Any]) -> None:
+        """Goes where training was that had this progress."""
+        if "asked" in progress:
+            self.queried.asked = int(progress["asked"])
+        if "told" in progress:
+            self.session.retell(progress["told"])
 
 
 def check(model: Any, estimator: GradientEstimator | None) -> None:

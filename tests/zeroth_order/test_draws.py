@@ -47,6 +47,5 @@ def test_the_ends_of_the_unit_interval_are_never_drawn():
     drawn = ops.convert_to_numpy(draws.uniform((2_000_000,), 0, 0))
     assert drawn.min() > 0 and drawn.max() < 1
     counts, _ = np.histogram(drawn, bins=64, range=(0, 1))
-    assert (
-        (counts - 31250) ** 2 / 31250
-    ).sum() < 120  # chi-square, 63 freedoms
+    # Chi-square, of 63 degrees of freedom.
+    assert ((counts - 31250) ** 2 / 31250).sum() < 120
