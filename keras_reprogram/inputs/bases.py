@@ -27,6 +27,18 @@ class Basis(Configurable):
         """The canvas, of shape `canvas_shape`."""
         raise NotImplementedError
 
+    def reaching(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
+        """Which values of `theta` change any value of the canvas that is free.
+
+        Args:
+            mask: Boolean array of the canvas's shape: the values that are free.
+            axes: The canvas's spatial and channel axes.
+
+        Returns:
+            A boolean array `[dimension]`.
+        """
+        return np.full(self.dimension(mask.shape, axes), mask.any())
+
 
 @serializable
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +77,25 @@ class Grid(Basis):
         grid = ops.reshape(theta, (1, *self.grid_shape(canvas_shape, axes)))
         sizes = axes.spatial_shape(canvas_shape)
         return resize(grid, sizes, axes, self.interpolation)[0]
+
+    def reaching(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
+        cells = self.grid_shape(mask.shape, axes)
+        for axis in axes.spatial:
+            weights = self.weights(cells[axis], mask.shape[axis])
+            found = np.tensordot(mask, weights != 0, (axis, 0))
+            mask = np.moveaxis(found, -1, axis)
+        return mask.ravel()
+
+    def weights(self, cells: int, length: int) -> np.ndarray:
+        """What each cell adds along an axis, an array `[length, cells]`."""
+        image = np.eye(cells, dtype="float32")[None, :, :, None]
+        weights = ops.image.resize(
+            image,
+            (length, cells),
+            interpolation=self.interpolation,
+            data_format="channels_last",
+        )
+        return ops.convert_to_numpy(weights)[0, :, :, 0]
 
 
 @serializable
@@ -120,6 +151,15 @@ class LowRank(Basis):
         if axes.channel != 0:
             images = ops.transpose(images, (1, 2, 0))
         return ops.reshape(images, canvas_shape)
+
+    def reaching(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
+        channels, height, width = self.sizes(mask.shape, axes)
+        if axes.channel != 0:
+            mask = np.moveaxis(mask.reshape(height, width, channels), -1, 0)
+        mask = mask.reshape(channels, height, width)
+        rows = np.repeat(mask.any(axis=2), self.rank)
+        columns = np.repeat(mask.any(axis=1)[:, None], self.rank, axis=1)
+        return np.concatenate([rows, columns.ravel()])
 
 
 @serializable

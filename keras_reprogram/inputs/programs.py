@@ -70,7 +70,8 @@ class UniversalProgram(Program):
 
     `theta` holds one value for each free value of the canvas and none for
     the others: what the mask `M` excludes is neither stored nor computed.
-    With a `basis`, `theta` is shorter: `strength * M * squash(expand(theta))`.
+    With a `basis`, `theta` is shorter: `strength * M * squash(expand(theta))`,
+    and what changes no free value of the canvas is left out of it as well.
 
     Example:
 
@@ -165,33 +166,42 @@ class UniversalProgram(Program):
         self.canvas_shape, self.axes = tuple(canvas_shape), axes
         # `None` where every value is free: then `theta` is the canvas.
         self.mask = None if mask.all() else mask
-        dimension = int(mask.sum())
+        free = mask.ravel()
         if self.basis is not None:
-            dimension = self.basis.dimension(canvas_shape, axes)
+            free = self.basis.reaching(mask, axes)
+        self.num_values = free.size
+        self.free = None if free.all() else np.flatnonzero(free)
         self.theta = self.add_weight(
             name="theta",
-            shape=(dimension,),
+            shape=(int(free.sum()),),
             initializer=self.initializer,
             regularizer=self.regularizer,
         )
         self.built = True
 
     def call(self, canvas: Any = None, training: bool | None = None) -> Any:
-        theta = ops.cast(self.theta, self.compute_dtype)
+        values = ops.cast(self.theta, self.compute_dtype)
         if self.basis is not None:
-            theta = self.basis.expand(theta, self.canvas_shape, self.axes)
-        values = ops.multiply(self.squash(theta), self.strength)
+            values = self.basis.expand(
+                self.whole(values), self.canvas_shape, self.axes
+            )
+        values = ops.multiply(self.squash(values), self.strength)
         if training and self.dropout:
             values = keras.random.dropout(
                 values, self.dropout, seed=self.seed_generator
             )
+        if self.basis is None:
+            return ops.reshape(self.whole(values), self.canvas_shape)
         if self.mask is None:
-            return ops.reshape(values, self.canvas_shape)
-        if self.basis is not None:
-            return ops.multiply(values, ops.cast(self.mask, values.dtype))
-        free = np.flatnonzero(self.mask)[:, None].astype("int32")
-        values = ops.scatter(free, values, (self.mask.size,))
-        return ops.reshape(values, self.canvas_shape)
+            return values
+        return ops.multiply(values, ops.cast(self.mask, values.dtype))
+
+    def whole(self, free: Any) -> Any:
+        """All values, from those that are free: the others are zero."""
+        if self.free is None:
+            return free
+        places = self.free[:, None].astype("int32")
+        return ops.scatter(places, free, (self.num_values,))
 
     def pattern(self) -> np.ndarray:
         """The program as it is added, an array of the canvas's shape."""

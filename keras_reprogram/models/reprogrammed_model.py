@@ -118,6 +118,7 @@ class ReprogrammedModel(keras.Model):
         self.input_reprogrammer = input_reprogrammer
         self.label_mapper = label_mapper
         self.gradient_estimator: estimators.GradientEstimator | None = None
+        self.questions = zeroth_order.Questions(self, None)
 
     @property
     def source(self) -> keras.Model:
@@ -190,15 +191,7 @@ class ReprogrammedModel(keras.Model):
 
         Of a `QueriedSource`, all that it was asked about.
         """
-        if isinstance(self.source, QueriedSource):
-            return self.source.asked
-        return sum(int(metric.result()) for metric in self.questions.metrics)
-
-    def queries_of(self, logs: dict[str, Any]) -> int:
-        """The same in the middle of `fit`, from the logs of a step."""
-        if isinstance(self.source, QueriedSource):
-            return self.source.asked
-        return int(logs["queries"])
+        return self.questions.asked()
 
     def train_step(self, *args: Any) -> Any:
         if self.gradient_estimator is None:

@@ -13,6 +13,7 @@ from keras_reprogram.configurable import positive_integer
 
 # What goes away by itself: too many requests, and a server in trouble.
 TRANSIENT = (429, 500, 502, 503, 504)
+LONGEST_PAUSE = 60.0
 DTYPES = {
     "FP16": "float16",
     "FP32": "float32",
@@ -26,6 +27,13 @@ class InferenceError(RuntimeError):
     """A server's reply that is no answer."""
 
 
+class Patience(urllib3.Retry):
+    """Waits as long as a server asks for, and no longer than a minute."""
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        return min(super().parse_retry_after(retry_after), LONGEST_PAUSE)
+
+
 class InferenceClient:
     """Asks a model server about arrays: Open Inference Protocol V2, HTTP.
 
@@ -33,7 +41,7 @@ class InferenceClient:
     are sent in pieces, several at a time. A request that meets a server that
     is busy (429), in trouble (500, 502 to 504), slow or gone is sent again,
     each time after twice the pause, or after the pause that the server asks
-    for.
+    for, no pause being longer than 60 seconds.
 
     Example:
 
@@ -57,7 +65,7 @@ class InferenceClient:
         timeout: Seconds to wait for a connection, and for a reply.
         retries: How often a request is sent again.
         pause: Seconds before the second time that it is sent again; doubled
-            from time to time, to at most 30.
+            from time to time.
         input_name: Name of the model's input; asked of the server if left out.
         output_name: Name of the output; the first one if left out.
 
@@ -97,10 +105,10 @@ class InferenceClient:
         self.input_name, self.output_name = input_name, output_name
         concurrency = positive_integer("concurrency", concurrency)
         self.pool = concurrent.futures.ThreadPoolExecutor(concurrency)
-        retry = urllib3.Retry(
+        retry = Patience(
             total=int(number("retries", retries, 0)),
             backoff_factor=number("pause", pause, 0.0),
-            backoff_max=30.0,
+            backoff_max=LONGEST_PAUSE,
             status_forcelist=TRANSIENT,
             allowed_methods=None,
             raise_on_status=False,

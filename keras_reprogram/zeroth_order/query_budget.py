@@ -3,7 +3,6 @@
 import keras
 
 from keras_reprogram.configurable import positive_integer
-from keras_reprogram.sources import QueriedSource
 
 
 class QueryBudget(keras.callbacks.Callback):
@@ -32,6 +31,13 @@ class QueryBudget(keras.callbacks.Callback):
         self.max_queries = positive_integer("max_queries", max_queries)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
+        questions = self.model.questions
+        if questions.queried is None and not questions.metrics:
+            raise ValueError(
+                "A model that is trained by its gradient asks no queries: pass "
+                "a `gradient_estimator` to `compile`, or leave out the budget. "
+                f"Received: max_queries={self.max_queries}"
+            )
         self.last = self.model.queries
         self.largest = self.largest_of_validation = self.validation = 0
         if self.last >= self.max_queries:
@@ -42,7 +48,7 @@ class QueryBudget(keras.callbacks.Callback):
             )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        asked = self.model.queries_of(logs)
+        asked = self.model.questions.asked(logs)
         self.largest = max(self.largest, asked - self.last)
         self.last = asked
         if asked + self.largest + self.validation > self.max_queries:
@@ -52,9 +58,9 @@ class QueryBudget(keras.callbacks.Callback):
         self.before_validation = self.last
 
     def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if not isinstance(self.model.source, QueriedSource):
+        if self.model.questions.queried is None:
             return  # These answers are not counted.
-        asked = self.model.source.asked
+        asked = self.model.questions.asked()
         largest = max(self.largest_of_validation, asked - self.last)
         self.largest_of_validation, self.last = largest, asked
         if asked + largest > self.max_queries:

@@ -36,6 +36,22 @@ class Questions:
             variables = model.input_reprogrammer.trainable_variables
             self.session = estimator.session(queries.dimension(variables))
 
+    def asked(self, logs: dict[str, Any] | None = None) -> int:
+        """Inputs that the source was asked about.
+
+        All that a `QueriedSource` was asked about, and those of training for
+        any other source.
+
+        Args:
+            logs: The logs of a step, in the middle of `fit`, where metrics
+                are not in their variables on every backend.
+        """
+        if self.queried is not None:
+            return self.queried.asked
+        if logs is not None:
+            return int(logs["queries"])
+        return sum(int(metric.result()) for metric in self.metrics)
+
     def progress(self) -> dict[str, Any]:
         """What tells how far training is, besides variables."""
         progress = {}
@@ -93,7 +109,7 @@ def keeping(model: Any) -> Iterator[None]:
     step that fails leaves them without values.
     """
     held = []
-    if isinstance(model.source, QueriedSource):
+    if model.questions.queried is not None:
         held = [
             (variable, variable.value)
             for variable in (
@@ -160,6 +176,6 @@ def update_metrics(
             metric.update_state(loss, sample_weight=keras.ops.shape(x)[0])
         elif metric.name == "queries":
             metric.update_state(asked)
-            if isinstance(model.source, QueriedSource):
-                metric.count.assign(model.source.asked)
+            if model.questions.queried is not None:
+                metric.count.assign(model.questions.asked())
     return model.compute_metrics(x, y, y_pred, sample_weight=weight)

@@ -5,6 +5,7 @@ from keras import ops
 from keras_reprogram.inputs import Cosine
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import LowRank
+from keras_reprogram.inputs import Patch
 from keras_reprogram.inputs import UniversalProgram
 from keras_reprogram.inputs.axes import Axes
 
@@ -80,6 +81,54 @@ def test_a_program_with_a_basis_keeps_to_its_region():
     np.testing.assert_allclose(pattern[~occupied], np.tanh(1.0), rtol=1e-5)
     copy = UniversalProgram.from_config(program.get_config())
     assert copy.basis == Grid(4)
+
+
+BASES = [
+    Grid(4),
+    Grid((3, 6), "nearest"),
+    Grid(5, "bicubic"),
+    Cosine(3),
+    LowRank(2),
+]
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("basis", BASES)
+def test_values_that_reach_a_free_place_are_those_that_change_it(
+    basis, data_format
+):
+    axes = Axes(3, data_format)
+    mask = np.zeros(SHAPE, bool)
+    mask[9:12, 12:15] = True
+    mask = np.moveaxis(mask, -1, axes.channel)
+    shape = mask.shape
+    theta = np.random.default_rng(0).normal(size=basis.dimension(shape, axes))
+    before = expand(basis, theta, shape, axes)[mask]
+    changes = []
+    for place in range(len(theta)):
+        moved = theta.copy()
+        moved[place] += 1.0
+        after = expand(basis, moved, shape, axes)[mask]
+        changes.append(np.abs(after - before).max() > 1e-6)
+    reaching = basis.reaching(mask, axes)
+    np.testing.assert_array_equal(reaching, changes)
+    assert reaching.all() == isinstance(basis, Cosine)
+
+
+@pytest.mark.parametrize("basis", BASES)
+def test_a_masked_program_stores_what_reaches_its_region_alone(basis):
+    whole = UniversalProgram(basis=basis, squash=None)
+    patch = UniversalProgram(Patch(3, (9, 12)), basis=basis, squash=None)
+    for program in (whole, patch):
+        program.build_on(SHAPE, AXES, np.zeros(SHAPE[:2], bool))
+    theta = np.random.default_rng(0).normal(size=whole.theta.shape)
+    whole.theta.assign(theta)
+    mask = np.zeros(SHAPE, bool)
+    mask[9:12, 12:15] = True
+    patch.theta.assign(theta[basis.reaching(mask, AXES)])
+    np.testing.assert_allclose(
+        patch.pattern(), np.where(mask, whole.pattern(), 0.0), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

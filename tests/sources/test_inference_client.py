@@ -26,6 +26,7 @@ from keras_reprogram.inputs import UniversalProgram
 from keras_reprogram.sources import InferenceClient
 from keras_reprogram.sources import InferenceError
 from keras_reprogram.sources import QueriedSource
+from keras_reprogram.sources import inference_client
 from keras_reprogram.zeroth_order import TwoSided
 
 pytest.importorskip("mlserver")
@@ -136,6 +137,8 @@ class Troublemaker(http.server.ThreadingHTTPServer):
 
     def __init__(self, upstream):
         self.upstream, self.troubles, self.seen = upstream, [], []
+        self.delay, self.retry_after = 2.0, 1
+        self.lock, self.under_way, self.most_under_way = threading.Lock(), 0, 0
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -150,6 +153,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         length = int(self.headers["Content-Length"])
+        with self.server.lock:
+            self.server.under_way += 1
+            self.server.most_under_way = max(
+                self.server.under_way, self.server.most_under_way
+            )
         self.pass_on(self.rfile.read(length))
 
     def pass_on(self, body):
@@ -162,7 +170,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         if trouble == "slow":
-            time.sleep(2.0)
+            time.sleep(server.delay)
         if isinstance(trouble, int):
             self.answer(trouble, b'{"error": "trouble"}')
             return
@@ -187,10 +195,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(reply.status_code, content)
 
     def answer(self, status, content):
+        if self.command == "POST":
+            with self.server.lock:
+                self.server.under_way -= 1
         try:
             self.send_response(status)
             if status == 429:
-                self.send_header("Retry-After", "1")
+                self.send_header("Retry-After", str(self.server.retry_after))
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -254,6 +265,31 @@ def test_what_goes_away_by_itself_is_waited_for(
     assert not troublemaker.troubles
     if trouble == 429:  # the pause that the server asked for, each time
         assert time.perf_counter() - start >= 2.0
+
+
+def test_no_pause_is_longer_than_the_longest(
+    troublemaker, canvases, monkeypatch
+):
+    monkeypatch.setattr(inference_client, "LONGEST_PAUSE", 0.5)
+    patient = client(troublemaker.url)
+    patient(canvases[:1])
+    troublemaker.retry_after = 3600
+    troublemaker.troubles += [429]
+    start = time.perf_counter()
+    patient(canvases[:1])
+    assert 0.5 <= time.perf_counter() - start < 60
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_as_many_requests_are_under_way_as_are_allowed(
+    troublemaker, canvases, concurrency
+):
+    expected = client(troublemaker.url)(canvases)
+    troublemaker.most_under_way, troublemaker.delay = 0, 0.5
+    asking = client(troublemaker.url, batch_size=1, concurrency=concurrency)
+    troublemaker.troubles += ["slow"] * 5
+    np.testing.assert_allclose(asking(canvases), expected, atol=1e-5)
+    assert troublemaker.most_under_way == concurrency
 
 
 def test_what_does_not_go_away_is_named(troublemaker, canvases):

@@ -223,6 +223,24 @@ def test_a_budget_counts_what_validation_asks(twelve_classes, bright_quadrants):
         assert budget - 2 * 64 <= source.asked <= budget + 16
 
 
+def test_a_budget_without_queries_is_a_value_error(
+    twelve_classes, bright_quadrants
+):
+    model = reprogrammed(twelve_classes, None)
+    with pytest.raises(ValueError, match="asks no queries"):
+        model.fit(*bright_quadrants, callbacks=[QueryBudget(100)], verbose=0)
+
+
+def test_queries_are_counted_before_training(twelve_classes, bright_quadrants):
+    source, _ = behind_a_function(twelve_classes)
+    model = ReprogrammedModel(
+        source, InputReprogrammer((8, 8, 1)), LabelMapper(3, "frequency")
+    )
+    assert model.queries == 0
+    model.adapt(*bright_quadrants, verbose=0)
+    assert model.queries == 48
+
+
 def test_training_that_goes_on_has_spent_what_it_had(
     twelve_classes, bright_quadrants, tmp_path
 ):
