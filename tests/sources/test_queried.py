@@ -1,5 +1,7 @@
+import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_reprogram.sources import QueriedSource
 from keras_reprogram.sources import inspect_source
@@ -33,6 +35,19 @@ def test_alike_inputs_of_a_batch_are_asked_about_once():
     np.testing.assert_array_equal(answers, [[1, 3, 6], [5, 11, 18], [1, 3, 6]])
     assert [len(batch) for batch in asked] == [2]
     assert (source.asked, source.remembered) == (2, 1)
+
+
+def test_a_network_behind_the_function_keeps_no_gradients():
+    layer = keras.layers.Dense(3)
+    kept = []
+
+    def function(inputs):
+        outputs = layer(inputs)
+        kept.append(getattr(outputs, "requires_grad", False))
+        return ops.convert_to_numpy(outputs)
+
+    source_of(function)(np.ones((2, 4), "float32"))
+    assert kept == [False]
 
 
 @pytest.mark.parametrize(
