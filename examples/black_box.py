@@ -104,7 +104,7 @@ def compare(classifier, train, test, options) -> dict[str, tuple]:
     network = probabilities_of(classifier)
 
     def service(images: np.ndarray) -> np.ndarray:
-        return ops.convert_to_numpy(network(images, training=False))
+        return network.predict_on_batch(images)
 
     def program():
         return UniversalProgram(basis=Grid(options.cells))

@@ -137,7 +137,7 @@ def draw(model, images, path):
         axis.set_axis_off()
 
     # For every target class, the source classes that speak most for it.
-    matrix = keras.ops.convert_to_numpy(model.label_mapper.matrix.value)
+    matrix = keras.ops.convert_to_numpy(model.label_mapper.matrix)
     chosen = np.unique(np.argsort(matrix, axis=0)[-2:])
     order = chosen[np.argsort(matrix[chosen].argmax(axis=1), kind="stable")]
     axis = bottom.subplots()

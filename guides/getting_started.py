@@ -187,7 +187,7 @@ prompted.fit(
     validation_data=(images[validation], labels[validation]),
 )
 
-matrix = keras.ops.convert_to_numpy(prompted.label_mapper.matrix.value)
+matrix = keras.ops.convert_to_numpy(prompted.label_mapper.matrix)
 for digit, source_class in enumerate(matrix.argmax(axis=0)):
     name = keras_hub.utils.imagenet_id_to_name(int(source_class))
     print(digit, "is", name)

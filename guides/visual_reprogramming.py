@@ -193,7 +193,7 @@ And the label map, at its strongest links. A class that leans on one or two
 source classes is fragile; in a linear map many classes share the work.
 """
 
-matrix = keras.ops.convert_to_numpy(model.label_mapper.matrix.value)
+matrix = keras.ops.convert_to_numpy(model.label_mapper.matrix)
 figure = diagnostics.draw_label_map(
     matrix,
     [keras_hub.utils.imagenet_id_to_name(index) for index in range(1000)],

@@ -13,6 +13,7 @@ from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.labels import mappings
 from keras_reprogram.labels import methods
 from keras_reprogram.labels import targets
 from keras_reprogram.labels.label_end import LabelEnd
@@ -30,6 +31,9 @@ class LabelMapper(LabelEnd):
     ```
     outputs = source_outputs @ matrix         # [N, S] @ [S, T]
     ```
+
+    Where a target class is the mean of some source classes, these are stored
+    and looked up in place of the matrix.
 
     Where the source has outputs at every step of a sequence or at every pixel
     of an image, `[N, ..., S]`, each of them is mapped: tagging, infilling,
@@ -157,12 +161,27 @@ class LabelMapper(LabelEnd):
         elif isinstance(self.mapping, methods.StatisticsMapping):
             # Solving from nothing shows now whether the numbers fit.
             self.mapping.matrix(matrix, self.sources_per_target)
-        self.matrix = self.add_weight(
-            name="matrix",
-            shape=shape,
-            initializer=constant(matrix),
-            trainable=self.mapping.trainable,
-        )
+        choices = self.mapping.choices(self.sources_per_target)
+        self.dense = self.sources = None
+        if choices is None:
+            self.dense = self.add_weight(
+                name="matrix",
+                shape=shape,
+                initializer=constant(matrix),
+                trainable=self.mapping.trainable,
+            )
+        else:
+            shape_of_sources = (self.num_classes, choices)
+            sources = np.zeros(shape_of_sources)
+            if not self.mapping.needs_data:
+                sources = mappings.chosen_sources(matrix)
+            self.sources = self.add_weight(
+                name="sources",
+                shape=shape_of_sources,
+                dtype="int32",
+                initializer=constant(sources),
+                trainable=False,
+            )
         self.bias = None
         if self.mapping.has_bias:
             self.bias = self.add_weight(
@@ -194,11 +213,21 @@ class LabelMapper(LabelEnd):
             # The labels of a step arrive after its outputs, in its loss.
             logits = ops.reshape(inputs, (-1, self.num_sources))
             self.waiting.logits = ops.stop_gradient(self.to_logits(logits))
+        if self.sources is not None:
+            return ops.mean(ops.take(inputs, self.sources, axis=-1), axis=-1)
         if not self.mapping.has_bias:
-            return self.mapping.apply(inputs, self.matrix)
+            return self.mapping.apply(inputs, self.dense)
         return ops.add(
-            ops.matmul(self.to_logits(inputs), self.matrix), self.bias
+            ops.matmul(self.to_logits(inputs), self.dense), self.bias
         )
+
+    @property
+    def matrix(self) -> Any:
+        """The map as a matrix `[S, T]`, however it is stored."""
+        if self.sources is None:
+            return self.dense
+        chosen = ops.one_hot(self.sources, self.num_sources)
+        return ops.transpose(ops.mean(chosen, axis=1))
 
     def to_logits(self, outputs: Any) -> Any:
         if self.from_logits is False:
@@ -341,10 +370,24 @@ class LabelMapper(LabelEnd):
     def assign(
         self, matrix: np.ndarray, bias: np.ndarray | None = None
     ) -> None:
-        self.matrix.assign(matrix.astype("float32"))
+        if self.sources is None:
+            self.dense.assign(matrix.astype("float32"))
+        else:
+            self.sources.assign(mappings.chosen_sources(matrix))
         if self.bias is not None:
             self.bias.assign(bias.astype("float32"))
         self.is_solved.assign(1)
+
+    def restored(self) -> None:
+        if self.sources is not None:
+            sources = ops.convert_to_numpy(self.sources.value)
+            if sources.min() < 0 or sources.max() >= self.num_sources:
+                raise ValueError(
+                    "Every source class must lie between 0 and "
+                    f"{self.num_sources - 1}. Received: classes from "
+                    f"{sources.min()} to {sources.max()}"
+                )
+        super().restored()
 
     def check_solved(self) -> None:
         if not self.solved:
@@ -357,7 +400,8 @@ class LabelMapper(LabelEnd):
 
     @property
     def learned_variables(self) -> list[keras.Variable]:
-        return [self.matrix] if self.bias is None else [self.matrix, self.bias]
+        variables = [self.sources, self.dense, self.bias]
+        return [variable for variable in variables if variable is not None]
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]

@@ -280,6 +280,20 @@ def fixed_mapping(groups: list[list[int]], num_sources: int) -> np.ndarray:
     return matrix
 
 
+def chosen_sources(matrix: np.ndarray) -> np.ndarray:
+    """The source classes of every target, where all have as many.
+
+    Args:
+        matrix: Array `[S, T]` with `k` numbers other than zero in a column.
+
+    Returns:
+        An int32 array `[T, k]`, rising along its rows.
+    """
+    sources, targets = np.nonzero(matrix)
+    order = np.argsort(targets, kind="stable")
+    return sources[order].reshape(matrix.shape[1], -1).astype("int32")
+
+
 def blocks_to_matrix(
     order: np.ndarray, num_classes: int, sources_per_target: int
 ) -> np.ndarray:

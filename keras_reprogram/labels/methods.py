@@ -70,14 +70,36 @@ class Mapping(Configurable):
         """
         raise NotImplementedError
 
+    def choices(self, sources_per_target: int) -> int | None:
+        """How many source classes a target is the mean of, if nothing else.
+
+        They are stored and looked up in place of a matrix, which is large
+        where there are many classes.
+
+        Args:
+            sources_per_target: As for `solve`.
+
+        Returns:
+            A number that is the same for all targets, or `None` for a map
+            that only a matrix can tell.
+        """
+        return None
+
     def apply(self, outputs: Any, matrix: Any) -> Any:
         """From the source's outputs `[N, S]` to the target's `[N, T]`."""
         return ops.matmul(outputs, matrix)
 
 
+class ChosenSources(Mapping):
+    """Base class: a target is the mean of source classes that are its own."""
+
+    def choices(self, sources_per_target: int) -> int | None:
+        return sources_per_target
+
+
 @serializable
 @dataclasses.dataclass(frozen=True)
-class IdentityMapping(Mapping):
+class IdentityMapping(ChosenSources):
     """Target class `t` is source class `t`, or the `t`-th block of them.
 
     References:
@@ -93,7 +115,7 @@ class IdentityMapping(Mapping):
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class RandomMapping(Mapping):
+class RandomMapping(ChosenSources):
     """Source classes drawn at random, the same ones for the same seed.
 
     Args:
@@ -176,6 +198,17 @@ class FixedMapping(Mapping):
             )
         return matrix, np.zeros(num_classes)
 
+    def choices(self, sources_per_target: int) -> int | None:
+        if self.groups is not None:
+            counts = np.array([len(group) for group in self.groups])
+            return int(counts[0]) if np.ptp(counts) == 0 else None
+        matrix = np.asarray(self.matrix)
+        counts = np.count_nonzero(matrix, axis=0)
+        alike = np.where(matrix != 0, 1.0 / np.maximum(counts, 1), 0.0)
+        if counts[0] and np.ptp(counts) == 0 and np.allclose(matrix, alike):
+            return int(counts[0])
+        return None
+
 
 class StatisticsMapping(Mapping):
     """Base class: a map solved from statistics `[S, T]` of the data."""
@@ -214,7 +247,7 @@ class StatisticsMapping(Mapping):
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class FrequencyMapping(StatisticsMapping):
+class FrequencyMapping(ChosenSources, StatisticsMapping):
     """FLM: the source classes predicted most often, before training.
 
     References:
@@ -242,7 +275,7 @@ class UpdatedMapping(StatisticsMapping):
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class IterativeMapping(UpdatedMapping):
+class IterativeMapping(ChosenSources, UpdatedMapping):
     """ILM: the frequency map, solved again at the end of every epoch.
 
     Args:

@@ -7,12 +7,13 @@ import numpy as np
 
 from keras_reprogram.configurable import serializable
 from keras_reprogram.labels import mappings
+from keras_reprogram.labels.methods import ChosenSources
 from keras_reprogram.labels.methods import StatisticsMapping
 
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class SimilarityMapping(StatisticsMapping):
+class SimilarityMapping(ChosenSources, StatisticsMapping):
     """Yen et al. 2021: the source classes of the most similar centroids.
 
     ```

@@ -25,7 +25,7 @@ LARGEST_SAMPLE = 2**25  # values
 LARGEST_LABEL_MAP = 2**28  # values
 LARGEST_TOTAL = 2**30  # bytes
 MOST_VARIABLES = 1000
-DTYPES = ("float16", "float32", "float64")
+DTYPES = ("float16", "float32", "float64", "int32")
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 KERAS_MODULES = {
     "keras": (keras, {"DTypePolicy"}),
@@ -156,7 +156,10 @@ def check_shapes(header: dict[str, Any]) -> None:
     classes = header["label_mapper"]["config"]["num_classes"]
     matrix = [header["source"]["output_shape"][-1], classes]
     check_size(tuple(matrix), LARGEST_LABEL_MAP)
-    if matrix not in [variable["shape"] for variable in header["variables"]]:
+    if not any(
+        shape == matrix or (len(shape) == 2 and shape[0] == classes)
+        for shape in (variable["shape"] for variable in header["variables"])
+    ):
         raise ValueError(f"there is no label map of shape {matrix}")
 
 

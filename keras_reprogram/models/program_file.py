@@ -28,11 +28,7 @@ ENDS = tuple(program_archive.ENDS)
 def save(model: Any, filepath: str | os.PathLike) -> None:
     """Writes a model's program whole, or leaves the old file as it was."""
     filepath = pathlib.Path(filepath)
-    # NumPy has no bfloat16: a variable is cast back when it is assigned.
-    variables = [
-        ops.convert_to_numpy(ops.cast(variable.value, "float32"))
-        for variable in model.program_variables
-    ]
+    variables = [as_array(variable) for variable in model.program_variables]
     ends = {
         end: keras.saving.serialize_keras_object(getattr(model, end))
         for end in ENDS
@@ -62,6 +58,14 @@ def save(model: Any, filepath: str | os.PathLike) -> None:
                         np.asarray(value, order="C"),
                         allow_pickle=False,
                     )
+
+
+def as_array(variable: keras.Variable) -> np.ndarray:
+    value = variable.value
+    if keras.backend.is_float_dtype(variable.dtype):
+        # NumPy has no bfloat16: a variable is cast back when it is assigned.
+        value = ops.cast(value, "float32")
+    return ops.convert_to_numpy(value)
 
 
 def check_can_be_read(

@@ -1,5 +1,6 @@
 """A NumPy function in the middle of a model."""
 
+import concurrent.futures
 from collections.abc import Callable
 from typing import Any
 
@@ -37,8 +38,9 @@ def host_call(
         if inputs.device.type == "meta":
             return inputs.new_empty((inputs.shape[0], num_outputs))
         # A network behind the function keeps nothing for a backward pass.
-        with torch.no_grad():
-            return ops.convert_to_tensor(
-                function(ops.convert_to_numpy(inputs))
-            )
-    return ops.convert_to_tensor(function(ops.convert_to_numpy(inputs)))
+        function = torch.no_grad()(function)
+    # A thread of its own is outside of the step, its replica and its scopes:
+    # there a Keras model behind the function may `predict`.
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        answers = thread.submit(function, ops.convert_to_numpy(inputs))
+        return ops.convert_to_tensor(answers.result())

@@ -28,7 +28,7 @@ def test_all_attributes_are_a_matrix_product():
     similarities = np.random.default_rng(0).normal(size=(5, 8))
     mapper = LabelMapper(2, AttributeMapping([DESCRIBING], top_k=4))
     outputs = ops.convert_to_numpy(mapper(similarities.astype("float32")))
-    matrix = ops.convert_to_numpy(mapper.matrix.value)
+    matrix = ops.convert_to_numpy(mapper.matrix)
     np.testing.assert_allclose(outputs, similarities @ matrix, rtol=1e-5)
 
 

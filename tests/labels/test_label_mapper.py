@@ -83,6 +83,52 @@ def test_step_statistics_equal_the_pure_functions(
     assert not ops.convert_to_numpy(mapper.statistics).any()
 
 
+CHOSEN = {
+    "identity": ("identity", 2),
+    "random": (RandomMapping(1), 2),
+    "frequency": ("frequency", 2),
+    "iterative": ("iterative", 1),
+    "groups": ([[5, 0], [1, 3], [2, 5]], 2),
+    "one_to_one": (np.eye(6)[:, [4, 0, 2]], 1),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_source_classes_of_a_target_are_looked_up(
+    name, golden_logits, golden_labels
+):
+    mapping, choices = CHOSEN[name]
+    mapper = LabelMapper(3, mapping, sources_per_target=choices)
+    mapper.build((None, 6))
+    mapper.adapt([(golden_logits, golden_labels)])
+    assert mapper.sources.shape == (3, choices)
+    assert sum(np.prod(each.shape) for each in mapper.learned_variables) < 18
+    matrix, _ = mapper.mapping.solve(
+        [(golden_logits, golden_labels)], 6, 3, choices
+    )
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(mapper.matrix), matrix, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        mapped(mapper, golden_logits), golden_logits @ matrix, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        "bayesian",
+        LinearMapping(start="random"),
+        [[0, 1], [2, 3], [4]],
+        np.eye(6)[:, :3] * 2.0,
+    ],
+)
+def test_what_is_more_than_a_choice_is_a_matrix(mapping):
+    mapper = LabelMapper(3, mapping)
+    mapper.build((None, 6))
+    assert mapper.sources is None and mapper.matrix.shape == (6, 3)
+
+
 def test_invalid_labels_are_not_counted(golden_logits):
     mapper = LabelMapper(3, "iterative")
     labels = np.array([0, 1, 2, 3, -1, 99, 0, 1, 2, 0, 1, 2])

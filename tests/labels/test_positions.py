@@ -45,8 +45,8 @@ def test_a_position_without_a_label_does_not_count(outputs):
     part.gather(masked)
     assert ops.convert_to_numpy(part.statistics.value).sum() == 12
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(part.matrix.value),
-        ops.convert_to_numpy(whole.matrix.value),
+        ops.convert_to_numpy(part.matrix),
+        ops.convert_to_numpy(whole.matrix),
     )
 
 

@@ -92,6 +92,16 @@ def test_every_map_survives(source, images, labels, mapping, tmp_path):
     )
 
 
+def test_a_source_class_that_there_is_not_is_a_value_error(source, tmp_path):
+    model = ReprogrammedModel(
+        source, InputReprogrammer((4, 4, 1)), LabelMapper(3, "random")
+    )
+    model.label_mapper.sources.assign([[0], [6], [2]])
+    model.save_program(tmp_path / "task.program")
+    with pytest.raises(ValueError, match="between 0 and 5.*from 0 to 6"):
+        ReprogrammedModel.load_program(tmp_path / "task.program", source)
+
+
 def test_the_file_holds_what_was_learned_and_no_more(trained, program):
     with zipfile.ZipFile(program) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}

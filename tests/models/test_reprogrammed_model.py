@@ -27,7 +27,7 @@ MAPPINGS = [
 
 
 def matrix_of(model):
-    return ops.convert_to_numpy(model.label_mapper.matrix.value)
+    return ops.convert_to_numpy(model.label_mapper.matrix)
 
 
 @pytest.mark.parametrize("mapping", MAPPINGS)

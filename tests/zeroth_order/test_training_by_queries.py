@@ -329,6 +329,26 @@ def test_a_source_that_names_labels_alone_trains_a_program(
     assert after["loss"] < before["loss"]
 
 
+def test_the_function_may_be_the_predict_of_a_keras_model(
+    twelve_classes, bright_quadrants
+):
+    source = QueriedSource(
+        lambda images: twelve_classes.predict(images, verbose=0),
+        (16, 16, 3),
+        12,
+        from_logits=True,
+    )
+    by_its_gradient = reprogrammed(twelve_classes, None)
+    for model in (
+        reprogrammed(source, TwoSided(2)),
+        by_its_gradient,
+        reprogrammed(source, TwoSided(2)),
+    ):
+        model.fit(*bright_quadrants, batch_size=48, epochs=2, verbose=0)
+        found = model.predict(bright_quadrants[0], verbose=0)
+        assert np.isfinite(found).all()
+
+
 def test_answers_are_not_asked_for_twice(
     twelve_classes, bright_quadrants, tmp_path
 ):
