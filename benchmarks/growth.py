@@ -4,9 +4,9 @@
 
 Steps are those of `step.py`: the bare frozen network with the gradient at its
 input, and `ReprogrammedModel.fit` on it. One size grows at a time. Label maps
-are solved from statistics of as many source by target classes. Times are of
-the processor, or of the clock on a GPU, medians of rounds; memory is the peak
-of a process beyond its model.
+are solved from statistics of as many source by target classes, and applied to
+a batch. Times are of the processor, or of the clock on a GPU, medians of
+rounds; memory is the peak of a process beyond its model.
 """
 
 import argparse
@@ -18,9 +18,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import device
+import keras
 import numpy as np
 import step
 
+from keras_reprogram import LabelMapper
+from keras_reprogram.labels import LinearMapping
 from keras_reprogram.labels import mappings
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
@@ -34,6 +37,7 @@ SIZES = {
     "text": ("minilm", "length", (16, 64, 256)),
 }
 CLASSES = ((1000, 10), (1000, 100), (21841, 100), (21841, 1000))
+APPLICATIONS = 10
 MAPS = {
     "frequency": mappings.frequency_mapping,
     "bayesian": mappings.bayesian_mapping,
@@ -85,7 +89,7 @@ def times(source: str, settings, rounds: int) -> dict[str, Any]:
 
 
 def solved(rounds: int) -> list[dict[str, Any]]:
-    """Seconds to solve a label map."""
+    """Seconds to solve a label map, and milliseconds to apply it."""
     found = []
     for sources, targets in CLASSES:
         generator = np.random.default_rng(0)
@@ -97,9 +101,35 @@ def solved(rounds: int) -> list[dict[str, Any]]:
         }
         for name, seconds in device.interleaved(solvers, rounds).items():
             row[f"{name}_seconds"] = float(np.median(seconds))
+        row |= applied(sources, targets, rounds)
         print(json.dumps(row), flush=True)
         found.append(row)
     return found
+
+
+def applied(sources: int, targets: int, rounds: int) -> dict[str, float]:
+    """A batch of 64, where source classes are looked up and by a matrix."""
+    outputs = keras.random.normal((64, sources), seed=0)
+    mappers = {
+        "lookup": LabelMapper(targets, "random"),
+        "matrix": LabelMapper(targets, LinearMapping(start="random")),
+    }
+
+    def applications(mapper: LabelMapper) -> None:
+        for _ in range(APPLICATIONS):
+            keras.ops.convert_to_numpy(mapper(outputs))
+
+    seconds = device.interleaved(
+        {
+            name: functools.partial(applications, mapper)
+            for name, mapper in mappers.items()
+        },
+        rounds,
+    )
+    return {
+        f"{name}_milliseconds": 1e3 * float(np.median(found)) / APPLICATIONS
+        for name, found in seconds.items()
+    }
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ Times are of the processor, which other work on the machine does not change; on
 a GPU, of the clock. Memory is what the peak of a process of its own grows by
 for each further sample of a batch: what tracing and the libraries take is no
 part of a step either. All but MiniLM and EfficientNet-Lite0 have random
-weights, which cost the same.
+weights, which cost the same. Rows of other sources are kept where an earlier
+run had the same settings.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from typing import Any
 import device
 import keras
 import keras_hub
+import networks
 import numpy as np
 
 import keras_reprogram
@@ -52,41 +54,6 @@ import common  # noqa: E402
 RESULTS = pathlib.Path(__file__).parent / "results"
 BACKEND = device.BACKEND
 CLASSES = 10
-
-
-def resnet(shape: tuple[int, ...], blocks: list[int], kind: str):
-    """A ResNet of 1,000 classes."""
-    backbone = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[7],
-        stackwise_num_filters=[64, 128, 256, 512],
-        stackwise_num_blocks=blocks,
-        stackwise_num_strides=[1, 2, 2, 2],
-        block_type=kind,
-        image_shape=shape,
-    )
-    return keras_hub.models.ImageClassifier(backbone, 1000)
-
-
-def vit(shape: tuple[int, ...], heads: int):
-    """A vision transformer of 1,000 classes, 64 values a head."""
-    backbone = keras_hub.models.ViTBackbone(
-        image_shape=shape,
-        patch_size=16,
-        num_layers=12,
-        num_heads=heads,
-        hidden_dim=64 * heads,
-        mlp_dim=256 * heads,
-    )
-    return keras_hub.models.ViTImageClassifier(backbone, 1000)
-
-
-NETWORKS = {
-    "resnet18": lambda shape: resnet(shape, [2, 2, 2, 2], "basic_block"),
-    "resnet50": lambda shape: resnet(shape, [3, 4, 6, 3], "bottleneck_block"),
-    "vit_tiny": lambda shape: vit(shape, 3),
-    "vit_base": lambda shape: vit(shape, 12),
-}
 SOURCES = ("resnet18", "vit_tiny", "efficientnet_lite0", "minilm")
 RATIOS = {
     "reprogrammed / bare": ("reprogrammed", "bare"),
@@ -117,21 +84,41 @@ def main() -> None:
         print(peak(*options.memory_of.split(":"), options))
         return
     options.output.mkdir(exist_ok=True, parents=True)
-    rows = []
+    path = options.output / f"step_{BACKEND}.json"
+    settings = {
+        name: getattr(options, name)
+        for name in ("canvas", "length", "batch_size", "steps", "rounds")
+    }
+    rows = known_rows(path, settings)
     for source in options.sources:
         on_cpu = device.accelerator() is None
         if BACKEND == "jax" and on_cpu and source == "efficientnet_lite0":
             continue  # Depthwise convolutions take minutes on a CPU.
-        rows.append({"source": source, **measured(source, options)})
-        print(json.dumps(rows[-1]), flush=True)
-    common.write_benchmark(
-        options.output / f"step_{BACKEND}.json",
-        "step.py",
-        device=device.accelerator(),
-        matrix_product_operations_a_second=device.matrix_product_rate(),
-        settings=common.settings(options, "output", "memory_of", "sources"),
-        rows=rows,
-    )
+        rows[source] = {"source": source, **measured(source, options)}
+        print(json.dumps(rows[source]), flush=True)
+        common.write_benchmark(
+            path,
+            "step.py",
+            device=device.accelerator(),
+            matrix_product_operations_a_second=device.matrix_product_rate(),
+            settings=settings,
+            rows=list(rows.values()),
+        )
+
+
+def known_rows(path: pathlib.Path, settings: dict) -> dict[str, dict]:
+    """Rows of other sources from an earlier run, where it was like this one."""
+    if not path.exists():
+        return {}
+    before = json.loads(path.read_text())
+    like_this = {
+        **common.circumstances(),
+        "device": device.accelerator(),
+        "settings": settings,
+    }
+    if any(before.get(key) != value for key, value in like_this.items()):
+        return {}
+    return {row["source"]: row for row in before["rows"]}
 
 
 def build(name: str, options) -> tuple[keras.Model, Any, Any, Any]:
@@ -161,7 +148,7 @@ def build(name: str, options) -> tuple[keras.Model, Any, Any, Any]:
     if name == "efficientnet_lite0":
         source = common.load_classifier(None)
     else:
-        source = NETWORKS[name](shape)
+        source = networks.NETWORKS[name](shape)
     inputs = generator.uniform(-1, 1, (count, *shape)).astype("float32")
     samples = generator.integers(0, 256, (count, 28, 28, 1)).astype("uint8")
     return (
