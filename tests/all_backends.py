@@ -1,4 +1,8 @@
-"""Runs the test suite once for every backend that is installed, two at once."""
+"""Runs the test suite once for every backend that is installed.
+
+Examples and the rest are jobs of their own, as many at once as there are cores;
+with arguments, which go to pytest, there is one job a backend.
+"""
 
 import importlib.util
 import os
@@ -9,6 +13,24 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 BACKENDS = ("tensorflow", "jax", "torch")
+EXAMPLES = "tests/examples"
+# The longest first: nothing long is left to run alone at the end.
+JOBS = [
+    ("tensorflow", f"--ignore={EXAMPLES}"),
+    ("jax", f"--ignore={EXAMPLES}"),
+    ("torch", EXAMPLES),
+    ("torch", f"--ignore={EXAMPLES}"),
+    ("tensorflow", EXAMPLES),
+    ("jax", EXAMPLES),
+]
+# As many jobs as cores are faster than jobs of many threads each.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "",
+}
 # Most of a test on JAX is compilation: of code that runs once, none too fast.
 # Many tests compile the same.
 JAX_SETTINGS = {
@@ -19,38 +41,42 @@ JAX_SETTINGS = {
 }
 
 
-def run(backend: str) -> int:
-    """Runs the suite on one backend and prints its output when it is done."""
+def run(job: tuple[str, ...]) -> int:
+    """Runs a job and prints its output when it is done."""
+    backend, *arguments = job
+    name = " ".join(job)
     if importlib.util.find_spec(backend) is None:
         print(f"=== {backend} is not installed ===", flush=True)
         return 0
-    print(f"=== {backend}: started ===", flush=True)
+    print(f"=== {name}: started ===", flush=True)
     with tempfile.TemporaryDirectory() as cache:
         settings = {**JAX_SETTINGS, "JAX_COMPILATION_CACHE_DIR": cache}
         result = subprocess.run(
-            [sys.executable, "-m", "pytest", *sys.argv[1:]],
+            [sys.executable, "-m", "pytest", *arguments],
             cwd=pathlib.Path(__file__).resolve().parent.parent,
             env={
                 **os.environ,
+                **ONE_THREAD,
                 "KERAS_BACKEND": backend,
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "CUDA_VISIBLE_DEVICES": "",
                 **(settings if backend == "jax" else {}),
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-    print(f"=== {backend} ===\n{result.stdout}", flush=True)
+    print(f"=== {name} ===\n{result.stdout}", flush=True)
     return result.returncode
 
 
 def main() -> int:
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        codes = dict(zip(BACKENDS, pool.map(run, BACKENDS)))
-    failed = [backend for backend, code in codes.items() if code]
+    jobs = JOBS
+    if sys.argv[1:]:
+        jobs = [(backend, *sys.argv[1:]) for backend in BACKENDS]
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
+        codes = dict(zip(jobs, pool.map(run, jobs)))
+    failed = [" ".join(job) for job, code in codes.items() if code]
     if failed:
-        print(f"failed on: {', '.join(failed)}")
+        print(f"failed: {', '.join(failed)}")
     return len(failed)
 
 
