@@ -8,6 +8,7 @@ from keras_reprogram.inputs.bases import Grid
 from keras_reprogram.inputs.bases import LowRank
 from keras_reprogram.inputs.channels_in_time import ChannelsInTime
 from keras_reprogram.inputs.coordinator import CoordinatorProgram
+from keras_reprogram.inputs.dense_combination import DenseCombination
 from keras_reprogram.inputs.image_programs import ConvolutionProgram
 from keras_reprogram.inputs.image_programs import SampleMaskedProgram
 from keras_reprogram.inputs.input_end import InputEnd
@@ -35,11 +36,10 @@ from keras_reprogram.inputs.series_statistics import series_statistics
 from keras_reprogram.inputs.sparse_combination import SparseCombination
 from keras_reprogram.inputs.text_prototypes import TextPrototypes
 from keras_reprogram.inputs.token_patches import TokenPatches
-from keras_reprogram.inputs.token_programs import DenseCombination
 from keras_reprogram.inputs.token_programs import FreeEmbeddings
 from keras_reprogram.inputs.token_programs import SourceTokens
 from keras_reprogram.inputs.token_programs import TokenProgram
-from keras_reprogram.inputs.token_programs import TokenRemapping
+from keras_reprogram.inputs.token_remapping import TokenRemapping
 from keras_reprogram.inputs.token_reprogrammer import TokenReprogrammer
 
 __all__ = [

@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.labels.label_mapper import SMALLEST_PROBABILITY
 from keras_reprogram.labels.label_mapper import LabelMapper
+from keras_reprogram.labels.logarithm import logarithm
 from keras_reprogram.labels.methods import Mapping as Method
 from keras_reprogram.tables import rewritten
 from keras_reprogram.tables import rows_of
@@ -66,7 +66,7 @@ class BankedLabels(keras.layers.Layer):
         outputs = ops.cast(source_outputs, self.compute_dtype)
         if not self.from_logits:
             share = rows_of(self.takes_logits, programs)[:, None]
-            logits = ops.log(ops.maximum(outputs, SMALLEST_PROBABILITY))
+            logits = logarithm(outputs)
             outputs = ops.where(share > 0, logits, outputs)
         matrix = rows_of(self.matrix, programs, self.compute_dtype)
         bias = rows_of(self.bias, programs, self.compute_dtype)

@@ -17,11 +17,10 @@ from keras_reprogram.labels import mappings
 from keras_reprogram.labels import methods
 from keras_reprogram.labels import targets
 from keras_reprogram.labels.label_end import LabelEnd
+from keras_reprogram.labels.logarithm import logarithm
 from keras_reprogram.labels.methods import Mapping
 from keras_reprogram.labels.replicas import summed_over_replicas
 from keras_reprogram.specification import SourceSpecification
-
-SMALLEST_PROBABILITY = 1e-12
 
 
 @serializable
@@ -231,7 +230,7 @@ class LabelMapper(LabelEnd):
 
     def to_logits(self, outputs: Any) -> Any:
         if self.from_logits is False:
-            return ops.log(ops.maximum(outputs, SMALLEST_PROBABILITY))
+            return logarithm(outputs)
         return outputs
 
     def gather(self, labels: Any) -> None:
@@ -334,7 +333,7 @@ class LabelMapper(LabelEnd):
     ) -> tuple[np.ndarray, np.ndarray]:
         """The logits `[M, S]` and labels of all positions that have one."""
         if self.from_logits is False:
-            outputs = np.log(np.maximum(outputs, SMALLEST_PROBABILITY))
+            outputs = logarithm(outputs, np)
         if outputs.ndim > 2:
             outputs = outputs.reshape(-1, outputs.shape[-1])
             axis = (labels.shape[-1],) if self.multi_label else ()

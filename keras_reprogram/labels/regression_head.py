@@ -14,7 +14,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.labels import targets
 from keras_reprogram.labels.label_end import LabelEnd
-from keras_reprogram.labels.label_mapper import SMALLEST_PROBABILITY
+from keras_reprogram.labels.logarithm import logarithm
 from keras_reprogram.labels.ridge_regression import RidgeStatistics
 from keras_reprogram.specification import SourceSpecification
 
@@ -139,7 +139,7 @@ class RegressionHead(LabelEnd):
 
     def call(self, inputs: Any) -> Any:
         if self.from_logits is False:
-            inputs = ops.log(ops.maximum(inputs, SMALLEST_PROBABILITY))
+            inputs = logarithm(inputs)
         inputs = (inputs - self.source_mean) / self.source_scale
         standardized = ops.add(ops.matmul(inputs, self.kernel), self.bias)
         return ops.add(self.mean, ops.multiply(self.scale, standardized))
@@ -157,7 +157,7 @@ class RegressionHead(LabelEnd):
         statistics = RidgeStatistics()
         for outputs, values in batches:
             if self.from_logits is False:
-                outputs = np.log(np.maximum(outputs, SMALLEST_PROBABILITY))
+                outputs = logarithm(outputs, np)
             if not np.isfinite(outputs).all():
                 raise ValueError(
                     "A regression starts from finite outputs of the source. "
