@@ -17,6 +17,7 @@ from keras_reprogram.labels import mappings
 from keras_reprogram.labels import methods
 from keras_reprogram.labels import targets
 from keras_reprogram.labels.label_end import LabelEnd
+from keras_reprogram.labels.logarithm import SMALLEST_PROBABILITY
 from keras_reprogram.labels.logarithm import logarithm
 from keras_reprogram.labels.methods import Mapping
 from keras_reprogram.labels.replicas import summed_over_replicas
@@ -212,13 +213,20 @@ class LabelMapper(LabelEnd):
             # The labels of a step arrive after its outputs, in its loss.
             logits = ops.reshape(inputs, (-1, self.num_sources))
             self.waiting.logits = ops.stop_gradient(self.to_logits(logits))
-        if self.sources is not None:
-            return ops.mean(ops.take(inputs, self.sources, axis=-1), axis=-1)
-        if not self.mapping.has_bias:
-            return self.mapping.apply(inputs, self.dense)
-        return ops.add(
-            ops.matmul(self.to_logits(inputs), self.dense), self.bias
-        )
+        if self.mapping.has_bias:
+            return ops.add(
+                ops.matmul(self.to_logits(inputs), self.dense), self.bias
+            )
+        if self.sources is None:
+            outputs = self.mapping.apply(inputs, self.dense)
+        else:
+            chosen = ops.take(inputs, self.sources, axis=-1)
+            outputs = ops.mean(chosen, axis=-1)
+        if self.from_logits is False:
+            # Losses divide by the sum, which would be zero where the source is
+            # certain of a class that no target has.
+            outputs = ops.add(outputs, SMALLEST_PROBABILITY)
+        return outputs
 
     @property
     def matrix(self) -> Any:

@@ -129,6 +129,18 @@ def test_what_is_more_than_a_choice_is_a_matrix(mapping):
     assert mapper.sources is None and mapper.matrix.shape == (6, 3)
 
 
+@pytest.mark.parametrize("mapping", [[[0], [1], [2]], [[0], [1], [2, 3]]])
+def test_a_source_that_is_certain_of_another_class_has_a_loss(mapping):
+    mapper = LabelMapper(3, mapping, from_logits=False)
+    outputs = mapped(mapper, np.eye(6, dtype="float32")[[5, 5, 5]])
+    losses = keras.losses.SparseCategoricalCrossentropy(reduction=None)(
+        np.arange(3), outputs
+    )
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(losses), np.log(3.0), rtol=1e-5
+    )
+
+
 def test_invalid_labels_are_not_counted(golden_logits):
     mapper = LabelMapper(3, "iterative")
     labels = np.array([0, 1, 2, 3, -1, 99, 0, 1, 2, 0, 1, 2])
