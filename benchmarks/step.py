@@ -90,6 +90,7 @@ def main() -> None:
         for name in ("canvas", "length", "batch_size", "steps", "rounds")
     }
     rows = known_rows(path, settings)
+    rate = device.matrix_product_rate()
     for source in options.sources:
         on_cpu = device.accelerator() is None
         if BACKEND == "jax" and on_cpu and source == "efficientnet_lite0":
@@ -100,7 +101,7 @@ def main() -> None:
             path,
             "step.py",
             device=device.accelerator(),
-            matrix_product_operations_a_second=device.matrix_product_rate(),
+            matrix_product_operations_a_second=rate,
             settings=settings,
             rows=list(rows.values()),
         )

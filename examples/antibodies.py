@@ -195,16 +195,10 @@ def reprogrammed(train, new, epochs: int, seed: int, options) -> dict:
 
 def fitted(model, train, new, epochs: int, rate: float) -> dict:
     start = time.perf_counter()
-    steps = max(1, epochs) * -(-len(train[0]) // BATCH_SIZE)
-    model.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(rate, steps)
-        ),
-        keras.losses.SparseCategoricalCrossentropy(
-            from_logits=True, ignore_class=NO_LABEL
-        ),
+    loss = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True, ignore_class=NO_LABEL
     )
-    model.fit(*train, batch_size=BATCH_SIZE, epochs=epochs, verbose=0)
+    common.train(model, train, loss, epochs, BATCH_SIZE, rate, verbose=0)
     samples, labels = new
     guesses = model.predict(samples, verbose=0).argmax(axis=-1)
     hidden = labels != NO_LABEL

@@ -48,9 +48,26 @@ def load_classifier(preset: str | None) -> keras_hub.models.ImageClassifier:
     return keras_hub.models.ImageClassifier.from_preset(preset)
 
 
+def train(
+    model: keras.Model,
+    data: tuple[np.ndarray, np.ndarray],
+    loss: Any,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    metrics: list[str] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Trains with Adam and a rate that falls to zero along a cosine."""
+    steps = max(1, epochs) * -(-len(data[0]) // batch_size)
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    model.compile(keras.optimizers.Adam(schedule), loss, metrics=metrics)
+    model.fit(*data, batch_size=batch_size, epochs=epochs, **kwargs)
+
+
 def train_and_score(
     model: keras.Model,
-    train: tuple[np.ndarray, np.ndarray],
+    data: tuple[np.ndarray, np.ndarray],
     test: tuple[np.ndarray, np.ndarray],
     score: Score,
     epochs: int,
@@ -60,15 +77,15 @@ def train_and_score(
 ) -> dict[str, Any]:
     """Trains a model; its score is the last epoch's."""
     start = time.perf_counter()
-    steps = epochs * -(-len(train[0]) // batch_size)
-    model.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-        ),
+    train(
+        model,
+        data,
         keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits),
+        epochs,
+        batch_size,
+        learning_rate,
         metrics=["accuracy"],
     )
-    model.fit(*train, batch_size=batch_size, epochs=epochs)
     seconds = time.perf_counter() - start
     predictions = model.predict(test[0], verbose=0).argmax(axis=1)
     return {

@@ -213,21 +213,16 @@ def trained(name: str, model, parts: dict, train, options) -> dict:
     past, future = map(np.ascontiguousarray, train)
     print(f"\n{name}, {len(past)} windows")
     start = time.perf_counter()
-    steps = epochs * -(-len(past) // options.batch_size)
-    model.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
-        ),
-        "mse",
-    )
     best = keras.callbacks.EarlyStopping(
         patience=epochs, restore_best_weights=True
     )
-    model.fit(
-        past,
-        future,
-        batch_size=options.batch_size,
-        epochs=epochs,
+    common.train(
+        model,
+        (past, future),
+        "mse",
+        epochs,
+        options.batch_size,
+        options.learning_rate,
         validation_data=parts["validation"],
         callbacks=[best],
     )

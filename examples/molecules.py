@@ -206,16 +206,10 @@ def weights_of_positives(targets: np.ndarray) -> list[float]:
 
 def fitted(model, train, new_x, score, epochs, rate) -> dict:
     start = time.perf_counter()
-    steps = epochs * -(-len(train[0]) // BATCH_SIZE)
-    model.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(rate, steps)
-        ),
-        keras_reprogram.losses.KnownBinaryCrossentropy(
-            weights_of_positives(train[1])
-        ),
+    loss = keras_reprogram.losses.KnownBinaryCrossentropy(
+        weights_of_positives(train[1])
     )
-    model.fit(*train, batch_size=BATCH_SIZE, epochs=epochs, verbose=0)
+    common.train(model, train, loss, epochs, BATCH_SIZE, rate, verbose=0)
     predictions = model.predict(new_x, verbose=0)
     return {
         **score(predictions),

@@ -134,24 +134,20 @@ def compare(classifier, task: Task, train, test, options):
         )
         model.adapt(*train, verbose=0)
         if method == "reprogrammed":
-            fit(model, task, train, options)
+            common.train(
+                model,
+                train,
+                task.loss,
+                options.epochs,
+                options.batch_size,
+                options.learning_rate,
+                verbose=0,
+            )
         outputs = model.predict(test[0], verbose=0)
         yield method, float(task.score(test[1], task.predicted(outputs)))
     for method, make in task.peers.items():
         predictions = make().fit(*train).predict(test[0])
         yield method, float(task.score(test[1], predictions))
-
-
-def fit(model: keras.Model, task: Task, train, options) -> None:
-    steps = options.epochs * -(-len(train[0]) // options.batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
-    model.compile(keras.optimizers.Adam(rate), task.loss)
-    model.fit(
-        *train,
-        batch_size=options.batch_size,
-        epochs=options.epochs,
-        verbose=0,
-    )
 
 
 def report(name: str, task: Task, rows: list[dict[str, Any]]) -> None:

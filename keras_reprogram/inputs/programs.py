@@ -170,7 +170,9 @@ class UniversalProgram(Program):
         if self.basis is not None:
             free = self.basis.reaching(mask, axes)
         self.num_values = free.size
-        self.free = None if free.all() else np.flatnonzero(free)
+        self.places = None
+        if not free.all():
+            self.places = np.flatnonzero(free)[:, None].astype("int32")
         self.theta = self.add_weight(
             name="theta",
             shape=(int(free.sum()),),
@@ -198,10 +200,9 @@ class UniversalProgram(Program):
 
     def whole(self, free: Any) -> Any:
         """All values, from those that are free: the others are zero."""
-        if self.free is None:
+        if self.places is None:
             return free
-        places = self.free[:, None].astype("int32")
-        return ops.scatter(places, free, (self.num_values,))
+        return ops.scatter(self.places, free, (self.num_values,))
 
     def pattern(self) -> np.ndarray:
         """The program as it is added, an array of the canvas's shape."""

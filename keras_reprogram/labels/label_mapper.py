@@ -171,13 +171,12 @@ class LabelMapper(LabelEnd):
                 trainable=self.mapping.trainable,
             )
         else:
-            shape_of_sources = (self.num_classes, choices)
-            sources = np.zeros(shape_of_sources)
+            sources = np.zeros((self.num_classes, choices))
             if not self.mapping.needs_data:
                 sources = mappings.chosen_sources(matrix)
             self.sources = self.add_weight(
                 name="sources",
-                shape=shape_of_sources,
+                shape=sources.shape,
                 dtype="int32",
                 initializer=constant(sources),
                 trainable=False,
