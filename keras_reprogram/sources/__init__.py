@@ -17,6 +17,7 @@ from keras_reprogram.sources.packaged import efficientnet_lite0_preset
 from keras_reprogram.sources.queried import QueriedSource
 from keras_reprogram.sources.queried import top_answers
 from keras_reprogram.sources.smollm2 import smollm2_preset
+from keras_reprogram.sources.stage_features import stage_features
 from keras_reprogram.sources.text import TextSource
 from keras_reprogram.sources.zero_shot import embed_texts
 from keras_reprogram.sources.zero_shot import zero_shot_classifier
@@ -40,6 +41,7 @@ __all__ = [
     "musicnn_tagger",
     "speech_attention_rnn",
     "smollm2_preset",
+    "stage_features",
     "top_answers",
     "zero_shot_classifier",
 ]
