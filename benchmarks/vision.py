@@ -134,25 +134,30 @@ MAPS = {
     "SMM, ILM": ("SMM", "iterative"),
     "SMM, BLM+": ("SMM", "bayesian_plus"),
 }
-BASELINES = (
-    "linear probe",
-    "probe of features",
-    "from scratch",
-)
+# Logistic regressions, and what they look at.
+PROBES = {
+    "linear probe": "logits",
+    "probe of features": "features",
+    "probe of stages": "stages",
+}
 # The recipe for little data: the source of each, and how long it is trained.
 RECIPES = {
-    "little data": (lambda classifier: classifier, 1),
-    "little data, features": (sources.features, 1),
-    "little data, features, longer": (sources.features, LONGER),
+    "little data": ("logits", 1),
+    "little data, features": ("features", 1),
+    "little data, features, longer": ("features", LONGER),
+    "little data, stages": ("stages", 1),
+    "little data, stages, longer": ("stages", LONGER),
 }
-# Fine-tuning: whether the samples are augmented, and how long it takes.
+# Fine-tuning: what the last layer looks at, whether the samples are augmented,
+# and how long it takes.
 FINE_TUNING = {
-    "fine-tuning": (False, 1),
-    "fine-tuning, longer": (False, LONGER),
-    "fine-tuning, augmented": (True, 1),
-    "fine-tuning, augmented, longer": (True, LONGER),
+    "fine-tuning": ("logits", False, 1),
+    "fine-tuning, longer": ("logits", False, LONGER),
+    "fine-tuning, augmented": ("logits", True, 1),
+    "fine-tuning, augmented, longer": ("logits", True, LONGER),
+    "fine-tuning of stages, augmented, longer": ("stages", True, LONGER),
 }
-ROWS = (*BASELINES, *FINE_TUNING, *RECIPES, *MAPS)
+ROWS = (*PROBES, "from scratch", *FINE_TUNING, *RECIPES, *MAPS)
 
 
 def main() -> None:
@@ -236,17 +241,19 @@ def run(method: str, data: str, train, test, options) -> dict:
         "target_shape": train[0].shape[1:],
         "source_shape": (options.canvas, options.canvas, 3),
     }
-    if method == "linear probe":
-        return probe(classifier, shapes, train, test, classes)
-    if method == "probe of features":
-        source = sources.features(classifier)
+    if method in PROBES:
+        source = looked_at(classifier, PROBES[method], options.canvas)
         return probe(source, shapes, train, test, classes)
     if method == "from scratch":
         model = common.untrained(classifier, *shapes.values(), classes)
         return trained(model, train, test, options.epochs, RATE)
     if method in FINE_TUNING:
-        augmented, longer = FINE_TUNING[method]
-        model = fine_tuned(classifier, shapes, train, classes, options.preset)
+        look, augmented, longer = FINE_TUNING[method]
+        source, network = (
+            looked_at(model, look, options.canvas)
+            for model in (classifier, common.load_classifier(options.preset))
+        )
+        model = fine_tuned(source, network, shapes, train, classes)
         if augmented:
             samples = keras.Input(shapes["target_shape"])
             outputs = model(augmentation(data)(samples))
@@ -254,9 +261,9 @@ def run(method: str, data: str, train, test, options) -> dict:
         epochs = longer * options.epochs
         return trained(model, train, test, epochs, RATE_OF_FINE_TUNING)
     if method in RECIPES:
-        source, longer = RECIPES[method]
+        look, longer = RECIPES[method]
         model = keras_reprogram.recipes.little_data(
-            source(classifier),
+            looked_at(classifier, look, options.canvas),
             classes,
             InputReprogrammer(**shapes, augmentation=augmentation(data)),
         )
@@ -269,6 +276,13 @@ def run(method: str, data: str, train, test, options) -> dict:
     )
     rate = RATE if mapping == "linear" else RATE_OF_FIXED_MAPS
     return trained(model, train, test, options.epochs, rate, name == "EVP")
+
+
+def looked_at(classifier, look: str, canvas: int) -> keras.Model:
+    """A network up to what a linear map looks at."""
+    if look == "stages":
+        return sources.stage_features(classifier, (canvas, canvas, 3))
+    return sources.features(classifier) if look == "features" else classifier
 
 
 def probe(source, shapes, train, test, classes) -> dict:
@@ -289,15 +303,17 @@ def augmentation(data: str) -> keras.layers.Layer:
     return keras.Sequential([flip, RandomShift()])
 
 
-def fine_tuned(classifier, shapes, train, classes, preset) -> keras.Model:
-    """All weights, from the linear probe on; normalisation as it was."""
+def fine_tuned(source, network, shapes, train, classes) -> keras.Model:
+    """All weights of a network, from the linear probe of the same as a source.
+
+    Its batch statistics stay as they are.
+    """
     plain = keras_reprogram.ReprogrammedModel(
-        classifier,
+        source,
         InputReprogrammer(**shapes, program=None),
         keras_reprogram.LabelMapper(classes),
     )
     plain.adapt(*train, verbose=0)
-    network = common.load_classifier(preset)
     head = keras.layers.Dense(classes)
     samples = keras.Input(shapes["target_shape"])
     logits = InferenceMode(network)(plain.input_reprogrammer(samples))

@@ -17,7 +17,7 @@ import numpy as np
 import keras_reprogram
 
 Score = Callable[[np.ndarray, np.ndarray], float]
-REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
 def parser(

@@ -7,13 +7,14 @@ from keras_reprogram.inputs import RandomShift
 from keras_reprogram.labels import LabelMapper
 from keras_reprogram.labels import LinearMapping
 from keras_reprogram.models import ReprogrammedModel
+from keras_reprogram.sources import inspect_source
 
 
 def little_data(
     source: keras.Model,
     num_classes: int,
     input_reprogrammer: InputReprogrammer | None = None,
-    learning_rate: float = 1e-3,
+    learning_rate: float | None = None,
 ) -> ReprogrammedModel:
     """A model for a few hundred labelled samples, compiled.
 
@@ -23,9 +24,10 @@ def little_data(
     small; and what is kept is the moving average of the program and the map
     over about 50 steps.
 
-    Give it a classifier's `keras_reprogram.sources.features` for a source:
-    a map of features takes to few samples better than one of logits. Where a
-    mirrored sample is one of the same class, add flips to the shifts:
+    Give it a classifier's `keras_reprogram.sources.stage_features` for a
+    source: a map of all stages takes to few samples better than one of the
+    last stage's features, and that better than one of logits. Where a mirrored
+    sample is one of the same class, add flips to the shifts:
 
     ```python
     keras.Sequential(
@@ -60,15 +62,18 @@ def little_data(
         input_reprogrammer: The input's side. Defaults to a sample resized to
             the source's size, a program everywhere, and `RandomShift()` for
             an augmentation.
-        learning_rate: Learning rate of Adam. 3e-3 gets further in as many
-            epochs where samples are far from what the source was trained on,
-            such as digits.
+        learning_rate: Learning rate of Adam. Left out, `1 / S` for a source
+            of `S` outputs, at most 1e-3: a step of Adam moves every weight of
+            the map alike, and a logit is the sum of `S` of them.
 
     Returns:
         A compiled `ReprogrammedModel`.
     """
     if input_reprogrammer is None:
         input_reprogrammer = InputReprogrammer(augmentation=RandomShift())
+    if learning_rate is None:
+        num_sources = inspect_source(source).num_classes
+        learning_rate = min(1e-3, 1 / num_sources)
     mapping = LinearMapping(regularization="cross_validation")
     model = ReprogrammedModel(
         source, input_reprogrammer, LabelMapper(num_classes, mapping)

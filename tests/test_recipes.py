@@ -1,14 +1,15 @@
 import keras
 import numpy as np
+import pytest
 
 import keras_reprogram
 from keras_reprogram.inputs import RandomShift
 
 
-def source():
+def source(outputs=6):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((8, 8, 3))
-    outputs = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
+    outputs = keras.layers.Dense(outputs)(keras.layers.Flatten()(inputs))
     return keras.Model(inputs, outputs)
 
 
@@ -30,3 +31,17 @@ def test_an_input_of_ones_own_stays_as_it_is():
     ends = keras_reprogram.InputReprogrammer(program=None)
     model = keras_reprogram.recipes.little_data(source(), 2, ends)
     assert model.input_reprogrammer.augmentation is None
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"), [(6, 1e-3), (1000, 1e-3), (4000, 2.5e-4)]
+)
+def test_more_outputs_of_the_source_are_trained_in_smaller_steps(
+    outputs, expected
+):
+    model = keras_reprogram.recipes.little_data(source(outputs), num_classes=2)
+    assert np.isclose(float(model.optimizer.learning_rate), expected)
+    model = keras_reprogram.recipes.little_data(
+        source(outputs), num_classes=2, learning_rate=0.01
+    )
+    assert np.isclose(float(model.optimizer.learning_rate), 0.01)

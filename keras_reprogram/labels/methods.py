@@ -366,7 +366,7 @@ class LinearMapping(Mapping):
             source's logits, or any other mapping: its name, a matrix, groups,
             or itself.
         regularization: L2 penalty of the logistic regression, or
-            `"cross_validation"`, which chooses one between 0.01 and 3 on
+            `"cross_validation"`, which chooses one between 0.01 and 10 on
             samples left out: worth it where these are few. A strong one
             leaves the program something to learn.
         trained: Whether the loss trains the map, after its start.
