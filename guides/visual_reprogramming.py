@@ -2,7 +2,7 @@
 Title: Visual reprogramming
 Author: The keras-reprogram authors
 Date created: 2026/11/24
-Last modified: 2026/11/24
+Last modified: 2026/11/25
 Description: Choose placement, program and label map for images, and see them.
 Accelerator: GPU
 """
@@ -121,10 +121,6 @@ cross-validated logistic regression, takes small steps, and keeps the average
 of the last ones. Samples that are shifted at random in training, by an
 `augmentation`, are worth the most.
 
-Where you need no names of source classes, pass
-`keras_reprogram.sources.features(classifier)` for the source: what the last
-layer looks at says more than its logits.
-
 `RestoreBest` ends training with the best epoch on validation data. Its first
 candidate is the state *before* the first epoch: should training only make
 things worse, you get the linear probe, and a warning. `SwapEMAWeights` shows
@@ -168,11 +164,49 @@ loss, accuracy = probe.evaluate(*test_data, verbose=0)
 print(f"Linear probe. Test accuracy: {accuracy:.3f}")
 
 """
+## Every stage of the source
+
+Digits are not photographs. What tells them apart is there at the source's
+early stages, edges and strokes, and half gone at the last, which was made for
+dogs and cars. `keras_reprogram.sources.stage_features` is the same network
+with the outputs of all its stages, averaged over a grid of 4x4, for the label
+map to look at. Where you need no names of source classes, it is the source to
+start from: a forward pass and a logistic regression.
+"""
+
+stages = keras_reprogram.recipes.little_data(
+    keras_reprogram.sources.stage_features(
+        classifier, image_shape=shapes["source_shape"]
+    ),
+    num_classes=10,
+    input_reprogrammer=keras_reprogram.InputReprogrammer(
+        augmentation=keras_reprogram.inputs.RandomShift(0.07), **shapes
+    ),
+)
+stages.adapt(*training_data, verbose=0)
+loss, accuracy = stages.evaluate(*test_data, verbose=0)
+print(f"Linear probe of the stages. Test accuracy: {accuracy:.3f}")
+
+best = keras_reprogram.models.RestoreBest(validation_data)
+stages.fit(
+    *training_data,
+    validation_data=validation_data,
+    batch_size=20,
+    epochs=6,
+    callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), best],
+)
+loss, accuracy = stages.evaluate(*test_data, verbose=0)
+print(f"Best epoch: {best.best_epoch}. Test accuracy: {accuracy:.3f}")
+
+"""
+Where a probe leaves no training sample wrong, training may find nothing to
+add. The best epoch is then the state before the first, and you have the probe.
+
 ## Pictures
 
-The program, grey where it adds nothing. Its title gives the largest value, in
-units of the sample's range: a program far above 0.5 has painted over the
-samples.
+The program that was trained on the source's logits, grey where it adds
+nothing. Its title gives the largest value, in units of the sample's range: a
+program far above 0.5 has painted over the samples.
 """
 
 figure = diagnostics.draw_program(model.input_reprogrammer)
@@ -205,7 +239,7 @@ figure.savefig("label_map.png")
 """
 ## Conclusion
 
-Start with the default input and the recipe for little data, compare with the
-probe, and only then try others: `examples/search.py` does that by itself, on
-validation data, and keeps a table of what it tried.
+Start with the default input and the recipe for little data, on the source's
+stages; compare with the probe, and only then try others: `examples/search.py`
+does that by itself, on validation data, and keeps a table of what it tried.
 """
