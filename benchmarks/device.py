@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 BACKEND = keras.config.backend()
+MOST_FRAMES = 120  # several chunks of the stack, for what a network calls
 if BACKEND == "torch":
     import torch
 
@@ -46,13 +47,24 @@ def seconds() -> float:
     return time.process_time()
 
 
+def called_at(depth: int, function: Callable[[], Any]) -> None:
+    """Calls a function from so many frames further down the stack."""
+    if depth:
+        called_at(depth - 1, function)
+    else:
+        function()
+
+
 def interleaved(
     functions: dict[str, Callable[[], Any]], rounds: int
 ) -> dict[str, np.ndarray]:
     """Seconds of every function in every round; each round begins elsewhere.
 
-    All are called once beforehand, which compiles them.
+    All are called once beforehand, which compiles them. Python is up to a third
+    slower at some depths of its stack than at others, whatever it runs: each
+    call is made from a depth of its own.
     """
+    depths = np.random.default_rng(0)
     for function in functions.values():
         function()
     names = list(functions)
@@ -60,8 +72,9 @@ def interleaved(
     for turn in range(rounds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
+            depth = int(depths.integers(MOST_FRAMES))
             start = seconds()
-            functions[name]()
+            called_at(depth, functions[name])
             found[name].append(seconds() - start)
     return {name: np.asarray(values) for name, values in found.items()}
 

@@ -54,14 +54,18 @@ def train(
     loss: Any,
     epochs: int,
     batch_size: int,
-    learning_rate: float,
+    learning_rate: float | None,
     metrics: list[str] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Trains with Adam and a rate that falls to zero along a cosine."""
-    steps = max(1, epochs) * -(-len(data[0]) // batch_size)
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    model.compile(keras.optimizers.Adam(schedule), loss, metrics=metrics)
+    """Trains with Adam and a rate that falls to zero along a cosine.
+
+    Without a rate, the model is trained as it was compiled.
+    """
+    if learning_rate is not None:
+        steps = max(1, epochs) * -(-len(data[0]) // batch_size)
+        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        model.compile(keras.optimizers.Adam(schedule), loss, metrics=metrics)
     model.fit(*data, batch_size=batch_size, epochs=epochs, **kwargs)
 
 
@@ -72,7 +76,7 @@ def train_and_score(
     score: Score,
     epochs: int,
     batch_size: int,
-    learning_rate: float,
+    learning_rate: float | None,
     from_logits: bool = True,
 ) -> dict[str, Any]:
     """Trains a model; its score is the last epoch's."""

@@ -1,9 +1,10 @@
 """Finds defective solar cells with a reprogrammed ImageNet classifier.
 
 Electroluminescence photographs of 2,624 solar cells, from the package
-`elpv-dataset`: which ones are defective? Reprogramming, a linear probe and
-training from scratch are compared at several numbers of labelled cells, by
-balanced accuracy on a fixed test split, at the last epoch, over three seeds.
+`elpv-dataset`: which ones are defective? Reprogramming, the recipe for little
+data on all stages of the classifier, linear probes and training from scratch
+are compared at several numbers of labelled cells, by balanced accuracy on a
+fixed test split, at the last epoch, over three seeds.
 
     python examples/solar_cells.py
 """
@@ -101,7 +102,7 @@ def compare(classifier, train, test, options) -> dict[str, dict]:
     source_shape = (options.canvas, options.canvas, 3)
     batch_size = min(32, max(8, len(train[0]) // 8))
 
-    def trained(model, epochs):
+    def trained(model, epochs, learning_rate=options.learning_rate):
         return common.train_and_score(
             model,
             train,
@@ -109,7 +110,12 @@ def compare(classifier, train, test, options) -> dict[str, dict]:
             balanced_accuracy,
             epochs,
             batch_size,
-            options.learning_rate,
+            learning_rate,
+        )
+
+    def probed(source):
+        return common.linear_probe(
+            source, source_shape, train, test, NUM_CLASSES, balanced_accuracy
         )
 
     reprogrammed = keras_reprogram.ReprogrammedModel(
@@ -117,19 +123,28 @@ def compare(classifier, train, test, options) -> dict[str, dict]:
         keras_reprogram.InputReprogrammer(target_shape, source_shape),
         keras_reprogram.LabelMapper(NUM_CLASSES),
     )
+    stages = keras_reprogram.sources.stage_features(classifier, source_shape)
+    # A cell is one from whatever side it is photographed.
+    flipped = keras.layers.RandomFlip("horizontal_and_vertical")
+    recipe = keras_reprogram.recipes.little_data(
+        stages,
+        NUM_CLASSES,
+        keras_reprogram.InputReprogrammer(
+            target_shape,
+            source_shape,
+            augmentation=keras.Sequential(
+                [flipped, keras_reprogram.inputs.RandomShift()]
+            ),
+        ),
+    )
     scratch = common.untrained(
         classifier, target_shape, source_shape, NUM_CLASSES
     )
     return {
+        "recipe, stages": trained(recipe, options.epochs, None),
         "reprogrammed": trained(reprogrammed, options.epochs),
-        "linear probe": common.linear_probe(
-            classifier,
-            source_shape,
-            train,
-            test,
-            NUM_CLASSES,
-            balanced_accuracy,
-        ),
+        "probe of stages": probed(stages),
+        "linear probe": probed(classifier),
         "from scratch": trained(scratch, options.scratch_epochs),
     }
 
