@@ -41,10 +41,12 @@ def trained(source, images, labels):
         ),
         LabelMapper(3),
     )
-    model.compile(
-        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # Tracing two steps would take TensorFlow most of this file's time.
+    eager = keras.config.backend() == "tensorflow"
+    model.compile("adam", loss, run_eagerly=eager)
     model.fit(images, labels, epochs=2, verbose=0)
+    model.compile("adam", loss)
     return model
 
 
