@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+import device
 import keras
 import numpy as np
 
@@ -75,16 +76,13 @@ def compare(classifier, canvas: int, options) -> dict:
         "samples": np.repeat(samples, 3, axis=-1),
         "programs": np.arange(options.batch_size, dtype="int32") % len(models),
     }
-    pairs = []
-    for repeat in range(options.repeats + 2):
-        times = {}
-        order = [("single", single, samples), ("mixed", bank, mixed)]
-        for name, model, data in order[:: 1 if repeat % 2 else -1]:
-            start = time.perf_counter()
-            model.predict_on_batch(data)
-            times[name] = time.perf_counter() - start
-        if repeat >= 2:  # the first ones compile
-            pairs.append(times)
+    times = device.interleaved(
+        {
+            "single": lambda: single.predict_on_batch(samples),
+            "mixed": lambda: bank.predict_on_batch(mixed),
+        },
+        options.repeats,
+    )
     tables = [*bank.inputs_end.weights, *bank.labels_end.weights]
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "task.program"
@@ -92,11 +90,9 @@ def compare(classifier, canvas: int, options) -> dict:
         size = file.stat().st_size
     return {
         "canvas": canvas,
-        "single_seconds": common.quartiles([pair["single"] for pair in pairs]),
-        "mixed_seconds": common.quartiles([pair["mixed"] for pair in pairs]),
-        "ratio": common.quartiles(
-            [pair["mixed"] / pair["single"] for pair in pairs]
-        ),
+        "single_seconds": common.quartiles(times["single"]),
+        "mixed_seconds": common.quartiles(times["mixed"]),
+        "ratio": common.quartiles(times["mixed"] / times["single"]),
         "seconds_to_add": seconds,
         "table_bytes_a_program": sum(
             int(np.prod(table.shape)) * 4 for table in tables

@@ -1,10 +1,10 @@
 """One program trained on several devices.
 
-On JAX and TensorFlow `fit` does it: a `keras.distribution.DataParallel` or a
+`fit` does it. On JAX and TensorFlow a `keras.distribution.DataParallel` or a
 `tf.distribute.MirroredStrategy` is all that is added. On PyTorch each process
-of `DistributedDataParallel` runs a loop on its share of every batch; start it
-by `torchrun`. The statistics of a label map are added up over all replicas, so
-that the map is that of one device.
+of `torch.distributed` fits on its share of the samples; start them by
+`torchrun`. Gradients are averaged and the statistics of a label map added up
+over all replicas, so that program and map are those of one device.
 
     KERAS_BACKEND=jax python examples/distributed.py
     KERAS_BACKEND=tensorflow python examples/distributed.py
@@ -56,16 +56,18 @@ def main() -> None:
             keras.optimizers.Adam(0.02),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
-    data = images[train], labels[train]
-    if BACKEND == "torch" and replicas > 1:
-        fit_in_processes(model, *data, rank, replicas, options)
-    else:
-        model.fit(
-            *data,
-            batch_size=options.batch_size,
-            epochs=options.epochs,
-            verbose=2,
-        )
+    share, batch_size = slice(None), options.batch_size
+    if BACKEND == "torch":
+        # As many samples for every process: what is left over is left out.
+        whole = len(train) // replicas * replicas
+        share, batch_size = slice(rank, whole, replicas), batch_size // replicas
+    model.fit(
+        images[train][share],
+        labels[train][share],
+        batch_size=batch_size,
+        epochs=options.epochs,
+        verbose=2 if rank == 0 else 0,
+    )
     if rank == 0:
         predictions = model.predict(images[test], verbose=0).argmax(axis=1)
         result = {
@@ -103,31 +105,6 @@ def join() -> tuple[int, int, contextlib.AbstractContextManager]:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     rank = int(os.environ.get("RANK", 0))
     return rank, replicas, contextlib.nullcontext()
-
-
-def fit_in_processes(model, images, labels, rank, replicas, options) -> None:
-    """What `fit` does, on this process's share of every batch."""
-    import torch
-
-    model.adapt(images, labels, verbose=0)
-    parallel = torch.nn.parallel.DistributedDataParallel(model)
-    order = np.random.default_rng(options.seed)
-    for _ in range(options.epochs):
-        shuffled = order.permutation(len(images))
-        for start in range(0, len(images), options.batch_size):
-            rows = shuffled[start : start + options.batch_size][rank::replicas]
-            x = keras.ops.convert_to_tensor(images[rows], dtype="float32")
-            y = keras.ops.convert_to_tensor(labels[rows])
-            scores = parallel(x, training=True)
-            model.zero_grad()
-            model.compute_loss(x, y, scores).backward()
-            variables = model.trainable_variables
-            with torch.no_grad():
-                model.optimizer.apply(
-                    [variable.value.grad for variable in variables], variables
-                )
-        if model.label_mapper.gathers:
-            model.label_mapper.update()
 
 
 if __name__ == "__main__":

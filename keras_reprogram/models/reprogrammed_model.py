@@ -14,6 +14,7 @@ from keras_reprogram.labels import LabelMapper
 from keras_reprogram.models import batches
 from keras_reprogram.models import cached_outputs
 from keras_reprogram.models import checks
+from keras_reprogram.models import processes
 from keras_reprogram.models import program_file
 from keras_reprogram.models.adaptation import labelled_source_outputs
 from keras_reprogram.models.finite_loss import FiniteLoss
@@ -273,6 +274,11 @@ class ReprogrammedModel(keras.Model):
         `adapt`, from at most 100 batches. A map that is updated counts every
         sample of an epoch once, whatever its weight.
 
+        In several processes of `torch.distributed` each one trains on what it
+        is given, its share of the data, in as many batches as the others; all
+        start from the first one's program and label map, and the program is
+        that of one process with all the data.
+
         Raises:
             ValueError: If samples or labels are not valid, or the loss is
                 not a number at the end of an epoch.
@@ -299,7 +305,7 @@ class ReprogrammedModel(keras.Model):
             mapping = self.label_mapper.mapping
             update = LabelMapUpdate(mapping.update_every, mapping.update_unit)
             callbacks = first_of_all(update, callbacks)
-        with zeroth_order.keeping(self):
+        with zeroth_order.keeping(self), processes.together(self):
             return super().fit(
                 x,
                 y,

@@ -1,0 +1,54 @@
+"""Training in several processes of PyTorch, each on its share of the data."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+
+@contextlib.contextmanager
+def together(model: keras.Model) -> Iterator[None]:
+    """Keeps the program and the label map of all processes the same.
+
+    With `torch.distributed`, everyone starts from what the first process has,
+    and a gradient is the mean of the processes' gradients. On the other
+    backends, and in a process by itself, nothing is changed.
+    """
+    processes = group()
+    if processes is None:
+        yield
+        return
+    if model.gradient_estimator is not None:
+        raise ValueError(
+            "Gradients from queries are those of one process: leave "
+            "`torch.distributed` out, or train by the gradient itself. "
+            f"Received: gradient_estimator={model.gradient_estimator}"
+        )
+
+    def average(parameter: Any) -> None:
+        processes.all_reduce(parameter.grad)
+        parameter.grad /= processes.get_world_size()
+
+    for variable in model.learned_variables:
+        processes.broadcast(variable.value.data, 0)
+    hooks = [
+        variable.value.register_post_accumulate_grad_hook(average)
+        for variable in model.trainable_variables
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def group() -> Any:
+    """`torch.distributed`, where there is more than this process."""
+    if keras.config.backend() != "torch":
+        return None
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return None
+    return distributed if distributed.get_world_size() > 1 else None
