@@ -60,6 +60,11 @@ def features(classifier: keras.Model) -> keras.Model:
     model = keras.Model(
         classifier.inputs[0], hidden, name=f"features_of_{classifier.name}"
     )
+    return with_scaling_of(classifier, model)
+
+
+def with_scaling_of(classifier: keras.Model, model: keras.Model) -> keras.Model:
+    """The model, with the scaling that a KerasHub classifier names."""
     preprocessor = getattr(classifier, "preprocessor", None)
     if preprocessor is not None:
         model.preprocessor = preprocessor

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_reprogram.configurable import positive_integer
+from keras_reprogram.sources.features import with_scaling_of
 from keras_reprogram.sources.inspection import channels_first
 from keras_reprogram.sources.inspection import inspect_source
 
@@ -95,10 +96,7 @@ def stage_features(
         ops.concatenate(features, axis=-1),
         name=f"stages_of_{classifier.name}",
     )
-    preprocessor = getattr(classifier, "preprocessor", None)
-    if preprocessor is not None:
-        model.preprocessor = preprocessor
-    return model
+    return with_scaling_of(classifier, model)
 
 
 def stage_outputs(
