@@ -87,7 +87,14 @@ def test_solar_cells(tmp_path, run):
         "examples/solar_cells.py",
         *("--quick", "--output", tmp_path, "--canvas", 32),
     )
-    check_rows(tmp_path / "results.json", METHODS)
+    methods = [
+        "recipe, stages",
+        "reprogrammed",
+        "probe of stages",
+        "linear probe",
+        "from scratch",
+    ]
+    check_rows(tmp_path / "results.json", methods)
     assert (tmp_path / "solar_cells.png").exists()
 
 
@@ -221,7 +228,7 @@ def test_vision_benchmark(tmp_path, run):
         "benchmarks/vision.py",
         *("--canvas", 32, "--epochs", 1, "--seeds", 0, "--data", "fields"),
         *("--output", tmp_path, "--rows", "linear probe"),
-        *("little data, features", "EVP"),
+        *("little data, stages", "EVP"),
     )
     rows = json.loads((tmp_path / "vision.json").read_text())["rows"]
     assert len(rows) == 3 and all(0 < row["accuracy"] < 1 for row in rows)
