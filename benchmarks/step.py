@@ -16,8 +16,10 @@ For a ResNet, a ViT, EfficientNet-Lite0 and a BERT of KerasHub:
 - *predict* and *bare predict*: the same without training.
 
 A unit of measurement is one epoch of 64 steps: `fit` spends a fixed time on
-each epoch, 70 ms on TensorFlow, which is no part of a step. Rounds of all modes
-are interleaved; a ratio is the median of the rounds' ratios, with quartiles.
+each epoch, 70 ms on TensorFlow, which is no part of a step. On PyTorch, where
+it does not and where steps depend on the depth of Python's stack they are
+called at, `--steps 16 --rounds 12` tells more. Rounds of all modes are
+interleaved; a ratio is the median of the rounds' ratios, with quartiles.
 Times are of the processor, which other work on the machine does not change; on
 a GPU, of the clock. Memory is what the peak of a process of its own grows by
 for each further sample of a batch: what tracing and the libraries take is no
