@@ -8,7 +8,6 @@ from keras import ops
 
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.sources.features import with_scaling_of
-from keras_reprogram.sources.inspection import channels_first
 from keras_reprogram.sources.inspection import inspect_source
 
 POOLING = {
@@ -86,9 +85,7 @@ def stage_features(
         )
     network = getattr(classifier, "backbone", classifier)
     stages = keras.Model(network.inputs[0], stage_outputs(network, layers))
-    data_format = (
-        "channels_first" if channels_first(classifier) else "channels_last"
-    )
+    data_format = getattr(network, "data_format", "channels_last")
     images = keras.Input(image_shape)
     features = [averaged(stage, grid, data_format) for stage in stages(images)]
     model = keras.Model(

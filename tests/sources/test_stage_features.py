@@ -110,8 +110,9 @@ def test_size_and_scaling_are_the_classifiers():
 )
 def test_channels_may_come_first():
     network = hub_classifier("channels_first", (3, 32, 32))
-    source = stage_features(network, grid=2)
-    assert source.output_shape == (None, 2 * 2 * (64 + 128))
+    for model in (network, network.backbone):
+        source = stage_features(model, grid=2)
+        assert source.output_shape == (None, 2 * 2 * (64 + 128))
 
 
 def test_a_program_trains_through_every_stage():
