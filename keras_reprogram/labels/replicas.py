@@ -12,17 +12,25 @@ def summed_over_replicas(values: Any) -> Any:
     PyTorch the processes of `torch.distributed`. On JAX a step sees the whole
     batch, wherever its parts are.
     """
-    backend = keras.config.backend()
-    if backend == "tensorflow":
+    if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
         replica = tf.distribute.get_replica_context()
         if replica is not None and replica.num_replicas_in_sync > 1:
             return replica.all_reduce(tf.distribute.ReduceOp.SUM, values)
-    if backend == "torch":
-        import torch.distributed as processes
-
-        if processes.is_available() and processes.is_initialized():
-            values = values.clone()
-            processes.all_reduce(values)
+    processes = process_group()
+    if processes is not None:
+        values = values.clone()
+        processes.all_reduce(values)
     return values
+
+
+def process_group() -> Any:
+    """`torch.distributed`, where there is more than this process."""
+    if keras.config.backend() != "torch":
+        return None
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return None
+    return distributed if distributed.get_world_size() > 1 else None

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_reprogram.labels.replicas import process_group
+
 
 @contextlib.contextmanager
 def together(model: keras.Model) -> Iterator[None]:
@@ -15,7 +17,7 @@ def together(model: keras.Model) -> Iterator[None]:
     and a gradient is the mean of the processes' gradients. On the other
     backends, and in a process by itself, nothing is changed.
     """
-    processes = group()
+    processes = process_group()
     if processes is None:
         yield
         return
@@ -41,14 +43,3 @@ def together(model: keras.Model) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def group() -> Any:
-    """`torch.distributed`, where there is more than this process."""
-    if keras.config.backend() != "torch":
-        return None
-    from torch import distributed
-
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return None
-    return distributed if distributed.get_world_size() > 1 else None

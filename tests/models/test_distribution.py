@@ -251,6 +251,6 @@ def test_gradients_from_queries_are_those_of_one_process(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         gradient_estimator=keras_reprogram.zeroth_order.SPSA(),
     )
-    monkeypatch.setattr(processes, "group", object)  # more than one
+    monkeypatch.setattr(processes, "process_group", object)  # more than one
     with pytest.raises(ValueError, match="Received: gradient_estimator"):
         model.fit(images, labels, verbose=0)
