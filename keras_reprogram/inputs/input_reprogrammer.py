@@ -268,16 +268,18 @@ class InputReprogrammer(InputEnd):
         canvas = self.placement.place(canvas, self.source_shape, self.axes)
         # Resizing, and a program of a wider dtype, may widen the canvas.
         canvas = ops.cast(canvas, self.compute_dtype)
-        canvas = self.broadcast(canvas)
-        if self.program is not None:
-            program = ops.cast(self.program(canvas), self.compute_dtype)
-            program = self.placement.reveal(
-                program, self.source_shape, self.axes
-            )
-            canvas = ops.add(canvas, program)
+        if self.program is None:
+            canvas = canvas if self.normalize_first else self.normalize(canvas)
+            return self.broadcast(canvas)
+        program = self.program(self.broadcast(canvas))
+        program = ops.cast(program, self.compute_dtype)
+        program = self.placement.reveal(program, self.source_shape, self.axes)
         if not self.normalize_first:
-            canvas = self.normalize(canvas)
-        return canvas
+            # Each by itself: a program is mostly one canvas, not a batch.
+            gain = ops.cast(self.gain, self.compute_dtype)
+            canvas = ops.multiply(canvas, gain)
+            program = self.normalize(program)
+        return self.broadcast(ops.add(canvas, program))
 
     def in_unit_range(self, samples: Any) -> Any:
         samples = ops.cast(samples, self.compute_dtype)

@@ -187,6 +187,25 @@ class ReprogrammedModel(keras.Model):
         return [*super().metrics, *(questions.metrics if questions else [])]
 
     @property
+    def trainable_weights(self) -> list[keras.Variable]:
+        # Asked for in every step: not by way of all the source's layers.
+        if not self.trainable:
+            return []
+        found = {
+            id(variable): variable
+            for layer in self.layers
+            for variable in layer.trainable_weights
+        }
+        return list(found.values())
+
+    @property
+    def losses(self) -> list[Any]:
+        return [
+            *self._get_own_losses(),
+            *(loss for layer in self.layers for loss in layer.losses),
+        ]
+
+    @property
     def queries(self) -> int:
         """Inputs that the source was asked about, in training.
 
@@ -461,6 +480,7 @@ class ReprogrammedModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         self.label_mapper.check_solved()
+        self.frozen_source.freeze_again()
         return super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> Any:

@@ -1,5 +1,6 @@
 """The pretrained model in the middle, which never learns unasked."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,6 +58,7 @@ class FrozenSource(keras.layers.Layer):
         super().__init__(**kwargs)
         self.source = source
         self.unfrozen = names_of_layers(source, unfrozen)
+        self.forget_penalties = forgetting(source)
         self.freeze()
 
     def freeze(self) -> None:
@@ -137,8 +139,18 @@ class FrozenSource(keras.layers.Layer):
         # `training=True` would take its place.
         outputs = self.source(inputs, training=False)
         # Penalties of the source's own training are not the program's.
-        self.source._clear_losses()
+        self.forget_penalties()
         return outputs
+
+    # Keras asks every layer for its losses and clears them in every step.
+    # The source has none left after a call, and many layers.
+
+    def _clear_losses(self) -> None:
+        pass
+
+    @property
+    def losses(self) -> list[Any]:
+        return self._get_regularization_losses()
 
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
         # The source says it: PyTorch would try a sequence of unknown length
@@ -159,6 +171,19 @@ class FrozenSource(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> "FrozenSource":
         source = keras.saving.deserialize_keras_object(config.pop("source"))
         return cls(source, **config)
+
+
+def forgetting(source: keras.Model) -> Callable[[], None]:
+    """What forgets the losses that the source's layers added in a call."""
+    # Not an attribute of the layer, which would have them as its own.
+    layers = source._flatten_layers()
+
+    def forget() -> None:
+        for layer in layers:
+            if layer._losses or layer._loss_ids:
+                layer._clear_losses()
+
+    return forget
 
 
 def names_of_layers(

@@ -442,6 +442,46 @@ def test_unfreezing_the_model_leaves_the_source_frozen(source, images, labels):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("unfrozen, penalties", [(0, 1), (1, 2)])
+def test_penalties_are_of_what_is_trained(images, labels, unfrozen, penalties):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, activity_regularizer="l2")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    outputs = keras.layers.Dense(6, kernel_regularizer="l2")(x)
+    program = UniversalProgram(initializer="ones", regularizer="l2")
+    model = ReprogrammedModel(
+        keras.Model(inputs, outputs),
+        InputReprogrammer((4, 4, 1), program=program),
+        LabelMapper(3, "random"),
+        unfrozen,
+    )
+    model(images[:2])
+    found = [float(ops.convert_to_numpy(loss)) for loss in model.losses]
+    assert len(found) == penalties
+    np.testing.assert_allclose(max(found), 0.01 * 8 * 8 * 3, rtol=1e-5)
+
+
+def test_a_step_does_not_ask_the_source_for_all_its_weights(images, labels):
+    asked = []
+
+    class Counted(keras.layers.Dense):
+        @property
+        def weights(self):
+            asked.append(self)
+            return super().weights
+
+    inputs = keras.Input((8, 8, 3))
+    outputs = Counted(6)(keras.layers.Flatten()(inputs))
+    model = reprogrammed(keras.Model(inputs, outputs), "random")
+    model.fit(images, labels, batch_size=4, verbose=0)
+    counts = []
+    for batch_size in (len(images), 2):
+        asked.clear()
+        model.fit(images, labels, batch_size=batch_size, verbose=0)
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
 def test_summary_counts_what_is_trained(source):
     lines = []
     reprogrammed(source).summary(print_fn=lambda line, **_: lines.append(line))
