@@ -23,7 +23,6 @@ from keras_reprogram.models.label_map_update import first_of_all
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import QueriedSource
 from keras_reprogram.sources import inspect_source
-from keras_reprogram.sources.advice import warn_of_depthwise_convolutions
 from keras_reprogram.zeroth_order import estimators
 from keras_reprogram.zeroth_order import training as zeroth_order
 
@@ -302,7 +301,6 @@ class ReprogrammedModel(keras.Model):
             ValueError: If samples or labels are not valid, or the loss is
                 not a number at the end of an epoch.
         """
-        warn_of_depthwise_convolutions(self.source)
         x, y = self.checked(x, y)
         validation_data = kwargs.get("validation_data")
         if isinstance(validation_data, (tuple, list)):

@@ -8,6 +8,7 @@ import keras
 
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.sources.convolutions import rewrite_slow_convolutions
 
 
 @serializable
@@ -59,6 +60,7 @@ class FrozenSource(keras.layers.Layer):
         self.source = source
         self.unfrozen = names_of_layers(source, unfrozen)
         self.forget_penalties = forgetting(source)
+        rewrite_slow_convolutions(source)
         self.freeze()
 
     def freeze(self) -> None:

@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 
@@ -28,10 +27,6 @@ def test_another_checkpoint_is_refused(tmp_path):
         packaged.read_checkpoint(path)
 
 
-@pytest.mark.skipif(
-    keras.config.backend() == "jax",
-    reason="depthwise convolutions are slow on JAX without a GPU",
-)
 def test_the_preset_is_a_working_classifier(tmp_path):
     preset = keras_reprogram.sources.efficientnet_lite0_preset(tmp_path)
     assert keras_reprogram.sources.efficientnet_lite0_preset(tmp_path) == preset
