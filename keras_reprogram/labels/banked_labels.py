@@ -15,19 +15,13 @@ from keras_reprogram.tables import rewritten
 from keras_reprogram.tables import rows_of
 
 
-@serializable
 class BankedLabels(keras.layers.Layer):
-    """Gives each row of a batch its own label map.
-
-    ```
-    outputs_i = source_outputs_i @ matrix_p + bias_p,  p = program of row i
-    ```
+    """Base class: gives each row of a batch its own label map.
 
     Args:
         num_classes: Most target classes of a program. Outputs beyond a
             program's own classes are zero.
         capacity: Number of programs that there is room for.
-        from_logits: Whether the source returns logits, not probabilities.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -38,52 +32,26 @@ class BankedLabels(keras.layers.Layer):
         A tensor `(batch, num_classes)`.
     """
 
-    def __init__(
-        self, num_classes: int, capacity: int, from_logits: bool, **kwargs: Any
-    ) -> None:
+    def __init__(self, num_classes: int, capacity: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_classes = positive_integer("num_classes", num_classes)
         self.capacity = positive_integer("capacity", capacity)
-        self.from_logits = from_logits
 
-    def build(self, source_outputs_shape: Any, programs_shape: Any) -> None:
-        def table(name: str, *shape: int) -> keras.Variable:
-            return self.add_weight(
-                name=name,
-                shape=(self.capacity, *shape),
-                initializer="zeros",
-                trainable=False,
-            )
-
-        self.matrix = table(
-            "matrix", source_outputs_shape[-1], self.num_classes
+    def table(
+        self, name: str, *shape: int, dtype: str | None = None
+    ) -> keras.Variable:
+        """A row of zeros for each program."""
+        return self.add_weight(
+            name=name,
+            shape=(self.capacity, *shape),
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
         )
-        self.bias = table("bias", self.num_classes)
-        # 1 where a map acts on logarithms of probabilities.
-        self.takes_logits = table("takes_logits")
-
-    def call(self, source_outputs: Any, programs: Any) -> Any:
-        outputs = ops.cast(source_outputs, self.compute_dtype)
-        if not self.from_logits:
-            share = rows_of(self.takes_logits, programs)[:, None]
-            logits = logarithm(outputs)
-            outputs = ops.where(share > 0, logits, outputs)
-        matrix = rows_of(self.matrix, programs, self.compute_dtype)
-        bias = rows_of(self.bias, programs, self.compute_dtype)
-        mapped = ops.squeeze(ops.matmul(outputs[:, None], matrix), axis=1)
-        return ops.add(mapped, bias)
 
     def put(self, mappers: Mapping[int, LabelMapper]) -> None:
         """Writes label maps that `check` has passed to their places."""
-        variables = [self.matrix, self.bias, self.takes_logits]
-        with rewritten(variables) as (matrix, bias, takes_logits):
-            for place, mapper in mappers.items():
-                classes = mapper.num_classes
-                matrix[place], bias[place] = 0.0, 0.0
-                matrix[place, :, :classes] = ops.convert_to_numpy(mapper.matrix)
-                if mapper.bias is not None:
-                    bias[place, :classes] = ops.convert_to_numpy(mapper.bias)
-                takes_logits[place] = mapper.mapping.has_bias
+        raise NotImplementedError
 
     def check(self, mapper: Any) -> None:
         """Raises unless a map is a matrix, and solved, and there is room."""
@@ -115,5 +83,133 @@ class BankedLabels(keras.layers.Layer):
             **super().get_config(),
             "num_classes": self.num_classes,
             "capacity": self.capacity,
-            "from_logits": self.from_logits,
+        }
+
+
+@serializable
+class BankedMatrices(BankedLabels):
+    """Label maps of every kind, a matrix each.
+
+    ```
+    outputs_i = source_outputs_i @ matrix_p + bias_p,  p = program of row i
+    ```
+
+    Args:
+        num_classes: As for `BankedLabels`, and so `capacity`.
+        capacity: As for `BankedLabels`.
+        from_logits: Whether the source returns logits, not probabilities.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self, num_classes: int, capacity: int, from_logits: bool, **kwargs: Any
+    ) -> None:
+        super().__init__(num_classes, capacity, **kwargs)
+        self.from_logits = from_logits
+
+    def build(self, source_outputs_shape: Any, programs_shape: Any) -> None:
+        num_sources = source_outputs_shape[-1]
+        self.matrix = self.table("matrix", num_sources, self.num_classes)
+        self.bias = self.table("bias", self.num_classes)
+        # 1 where a map acts on logarithms of probabilities.
+        self.takes_logits = self.table("takes_logits")
+
+    def call(self, source_outputs: Any, programs: Any) -> Any:
+        outputs = ops.cast(source_outputs, self.compute_dtype)
+        if not self.from_logits:
+            share = rows_of(self.takes_logits, programs)[:, None]
+            logits = logarithm(outputs)
+            outputs = ops.where(share > 0, logits, outputs)
+        matrix = rows_of(self.matrix, programs, self.compute_dtype)
+        bias = rows_of(self.bias, programs, self.compute_dtype)
+        mapped = ops.squeeze(ops.matmul(outputs[:, None], matrix), axis=1)
+        return ops.add(mapped, bias)
+
+    def put(self, mappers: Mapping[int, LabelMapper]) -> None:
+        variables = [self.matrix, self.bias, self.takes_logits]
+        with rewritten(variables) as (matrix, bias, takes_logits):
+            for place, mapper in mappers.items():
+                classes = mapper.num_classes
+                matrix[place], bias[place] = 0.0, 0.0
+                matrix[place, :, :classes] = ops.convert_to_numpy(mapper.matrix)
+                if mapper.bias is not None:
+                    bias[place, :classes] = ops.convert_to_numpy(mapper.bias)
+                takes_logits[place] = mapper.mapping.has_bias
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "from_logits": self.from_logits}
+
+
+@serializable
+class BankedSources(BankedLabels):
+    """Label maps that look source classes up, without a matrix.
+
+    ```
+    outputs_it = sum_k share_ptk * source_outputs_i[source_ptk]
+    ```
+
+    with the sources that target class `t` of program `p` takes the mean of.
+
+    Args:
+        num_classes: As for `BankedLabels`, and so `capacity`.
+        capacity: As for `BankedLabels`.
+        sources_per_target: Most source classes of a target class.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        capacity: int,
+        sources_per_target: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_classes, capacity, **kwargs)
+        self.sources_per_target = positive_integer(
+            "sources_per_target", sources_per_target
+        )
+
+    def build(self, source_outputs_shape: Any, programs_shape: Any) -> None:
+        shape = (self.num_classes, self.sources_per_target)
+        self.sources = self.table("sources", *shape, dtype="int32")
+        self.shares = self.table("shares", *shape)
+
+    def call(self, source_outputs: Any, programs: Any) -> Any:
+        outputs = ops.cast(source_outputs, self.compute_dtype)
+        shares = rows_of(self.shares, programs, self.compute_dtype)
+        # As a matrix of one column, and with rows that are counted: PyTorch
+        # can export that.
+        rows = ops.cumsum(ops.ones_like(programs)) - 1
+        starts = ops.reshape(rows * outputs.shape[-1], (-1, 1, 1))
+        places = ops.add(rows_of(self.sources, programs), starts)
+        chosen = ops.take(ops.reshape(outputs, (-1, 1)), places, axis=0)
+        chosen = ops.squeeze(chosen, axis=-1)
+        return ops.sum(ops.multiply(chosen, shares), axis=-1)
+
+    def put(self, mappers: Mapping[int, LabelMapper]) -> None:
+        with rewritten([self.sources, self.shares]) as (sources, shares):
+            for place, mapper in mappers.items():
+                found = ops.convert_to_numpy(mapper.sources.value)
+                classes, choices = found.shape
+                sources[place], shares[place] = 0, 0.0
+                sources[place, :classes, :choices] = found
+                shares[place, :classes, :choices] = 1 / choices
+
+    def check(self, mapper: Any) -> None:
+        super().check(mapper)
+        choices = 0 if mapper.sources is None else mapper.sources.shape[-1]
+        if not 0 < choices <= self.sources_per_target:
+            raise ValueError(
+                "This bank looks up to "
+                f"{self.sources_per_target} source classes up for a target "
+                "class: make one with another `sources_per_target`, or "
+                "without it for maps of any kind. Received: a "
+                f"{type(mapper.mapping).__name__} "
+                + (f"of {choices}" if choices else "that is a matrix")
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "sources_per_target": self.sources_per_target,
         }

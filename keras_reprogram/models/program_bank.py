@@ -14,7 +14,8 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.affine_form import affine_form
 from keras_reprogram.inputs.axes import Axes
 from keras_reprogram.inputs.banked_inputs import BankedInputs
-from keras_reprogram.labels.banked_labels import BankedLabels
+from keras_reprogram.labels.banked_labels import BankedMatrices
+from keras_reprogram.labels.banked_labels import BankedSources
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
@@ -47,7 +48,7 @@ class ProgramBank(keras.Model):
     dropping one compiles nothing again. A program of a bank adds the same
     pattern to all its samples, its placement resizes, pads or tiles, and its
     label map is a matrix. It takes one canvas of numbers, whatever the number
-    of values that it was trained by, and a label map.
+    of values that it was trained by, and its label map.
 
     Example:
 
@@ -81,6 +82,9 @@ class ProgramBank(keras.Model):
         capacity: Number of programs that there is room for.
         placements: Number of different placements, and sizes of samples, that
             there is room for.
+        sources_per_target: Most source classes of a target class, for a bank
+            of label maps that look source classes up: a program takes no
+            matrix there. `None` for label maps of any kind.
         source_shape: Shape of the source's input, where the source leaves it
             open.
         data_format: As for `InputReprogrammer`.
@@ -106,6 +110,7 @@ class ProgramBank(keras.Model):
         num_classes: int,
         capacity: int = 64,
         placements: int = 8,
+        sources_per_target: int | None = None,
         source_shape: Sequence[int] | None = None,
         data_format: str | None = None,
         programs: Mapping[str, Sequence[int]] | None = None,
@@ -130,9 +135,14 @@ class ProgramBank(keras.Model):
         inputs_end = BankedInputs(
             filled_shape, source_shape, capacity, placements, data_format
         )
-        labels_end = BankedLabels(
-            num_classes, capacity, specification.from_logits
-        )
+        if sources_per_target is None:
+            labels_end = BankedMatrices(
+                num_classes, capacity, specification.from_logits
+            )
+        else:
+            labels_end = BankedSources(
+                num_classes, capacity, sources_per_target
+            )
         frozen_source = FrozenSource(source, name="frozen_source")
 
         # === Functional Model ===
@@ -149,6 +159,7 @@ class ProgramBank(keras.Model):
         self.inputs_end = inputs_end
         self.labels_end = labels_end
         self.sample_shape = sample_shape
+        self.sources_per_target = sources_per_target
         self.programs = {
             name: Entry(place, classes, tuple(shape))
             for name, (place, classes, shape) in (programs or {}).items()
@@ -319,6 +330,7 @@ class ProgramBank(keras.Model):
             "num_classes": self.labels_end.num_classes,
             "capacity": self.capacity,
             "placements": self.inputs_end.num_placements,
+            "sources_per_target": self.sources_per_target,
             "source_shape": self.inputs_end.source_shape,
             "data_format": self.inputs_end.data_format,
             "programs": self.programs,

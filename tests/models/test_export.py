@@ -19,15 +19,19 @@ FORMATS = {
 }
 
 
-@pytest.fixture
-def model(twelve_classes, bright_quadrants):
+def adapted(source, data, mapping="linear"):
     model = ReprogrammedModel(
-        twelve_classes, InputReprogrammer((8, 8, 1)), LabelMapper(3)
+        source, InputReprogrammer((8, 8, 1)), LabelMapper(3, mapping)
     )
     theta = model.input_reprogrammer.program.theta
     theta.assign(np.random.default_rng(0).normal(size=theta.shape))
-    model.adapt(*bright_quadrants, verbose=0)
+    model.adapt(*data, verbose=0)
     return model
+
+
+@pytest.fixture
+def model(twelve_classes, bright_quadrants):
+    return adapted(twelve_classes, bright_quadrants)
 
 
 def run_saved_model(path, inputs):
@@ -73,7 +77,7 @@ RUN = {
 ENDINGS = {"tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 
 
-@pytest.mark.parametrize("kind", ["model", "bank"])
+@pytest.mark.parametrize("kind", ["model", "bank", "bank of lookups"])
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_exported_file_says_what_the_model_says(
     model, bright_quadrants, twelve_classes, tmp_path, format, kind
@@ -85,10 +89,20 @@ def test_an_exported_file_says_what_the_model_says(
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"needs the package {needed}")
     inputs = bright_quadrants[0][:5].astype("float32")
+    sources_per_target = None
+    if kind == "bank of lookups":
+        model = adapted(twelve_classes, bright_quadrants, "frequency")
+        sources_per_target = 1
     wanted = model.predict(inputs, verbose=0)
     exported = model
-    if kind == "bank":
-        exported = ProgramBank(twelve_classes, (8, 8, 1), 3, capacity=4)
+    if kind != "model":
+        exported = ProgramBank(
+            twelve_classes,
+            (8, 8, 1),
+            3,
+            capacity=4,
+            sources_per_target=sources_per_target,
+        )
         exported.add({"quadrants": model})
         inputs = {
             "samples": np.repeat(inputs, 3, axis=-1),
