@@ -8,92 +8,107 @@ from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import convolutions
 
 BACKEND = keras.config.backend()
-WAYS = {
-    layers.DepthwiseConv1D: convolutions.call_depthwise,
-    layers.DepthwiseConv2D: convolutions.call_depthwise,
-    layers.SeparableConv1D: convolutions.call_separable,
-    layers.SeparableConv2D: convolutions.call_separable,
-}
+KINDS = (
+    layers.DepthwiseConv1D,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv1D,
+    layers.SeparableConv2D,
+)
+OPTIONS = (
+    {"kernel_size": 3},
+    {"kernel_size": 4, "activation": "tanh"},
+    {"kernel_size": 3, "strides": 2, "use_bias": False},
+    {"kernel_size": 2, "strides": 3},
+    {"kernel_size": 3, "dilation_rate": 2},
+    {"kernel_size": 3, "depth_multiplier": 3},
+)
+# Inputs, kernel, strides, dilation and padding of a convolution.
+LARGE_KERNELS = (
+    ((2, 2), 3, 1, 1, "same"),
+    ((1, 1), 3, 1, 1, "same"),
+    ((4, 4), 3, 2, 1, "same"),
+    ((6, 6), 3, 2, 1, "valid"),
+    ((3, 9), 7, 1, 1, "same"),
+    ((2, 2), (5, 1), 1, 1, "same"),
+    ((3, 3), 5, 1, 2, "same"),
+    ((9, 9), 3, 1, 1, "same"),  # which is not
+    ((9, 9), 9, 9, 1, "valid"),
+)
 
 
-def weights_set(layer, inputs):
-    layer.build(inputs.shape)
-    generator = np.random.default_rng(0)
-    layer.set_weights(
-        [generator.normal(size=weight.shape) for weight in layer.weights]
-    )
-    return layer
+@pytest.fixture
+def rewritten(monkeypatch):
+    """Rewrites the layers of a model on every backend."""
+    monkeypatch.setattr(convolutions, "jax_has_processors_alone", lambda: True)
+    return convolutions.rewrite_slow_convolutions
 
 
 def assert_same(found, wanted):
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(found),
-        ops.convert_to_numpy(wanted),
-        rtol=1e-4,
-        atol=1e-4,
+    for one, other in zip(
+        keras.tree.flatten(found), keras.tree.flatten(wanted)
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def assert_rewriting_changes_nothing(model, rewritten):
+    generator = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(generator.normal(size=weight.shape))
+    inputs = generator.normal(size=(2, *model.input_shape[1:]))
+    wanted = model.predict(inputs, verbose=0)
+    rewritten(model)
+    model.predict_function = None
+    assert_same(model.predict(inputs, verbose=0), wanted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sums_of_products_are_the_convolution(kind, rewritten):
+    filters = {"filters": 4} if "Separable" in kind.__name__ else {}
+    inputs = keras.Input((9, 8, 5)[-2 if "1D" in kind.__name__ else -3 :])
+    outputs = [
+        kind(padding=padding, **filters, **options)(inputs)
+        for options in OPTIONS
+        for padding in ("same", "valid")
+    ]
+    model = keras.Model(inputs, outputs)
+    assert_rewriting_changes_nothing(model, rewritten)
+    assert len(rewritten_layers(model)) == len(outputs)
+
+
+def test_a_kernel_larger_than_its_outputs(rewritten, monkeypatch):
+    sums = []
+    sum_of_products = convolutions.sum_of_products
+    monkeypatch.setattr(
+        convolutions,
+        "sum_of_products",
+        lambda *args: sums.append(args) or sum_of_products(*args),
     )
+    inputs = keras.Input((9, 9, 5))
+    outputs = []
+    for (height, width), kernel, strides, dilation, padding in LARGE_KERNELS:
+        cropped = layers.Cropping2D(((0, 9 - height), (0, 9 - width)))(inputs)
+        convolution = layers.Conv2D(
+            4, kernel, strides, padding, dilation_rate=dilation
+        )
+        outputs.append(convolution(cropped))
+    model = keras.Model(inputs, outputs)
+    assert_rewriting_changes_nothing(model, rewritten)
+    assert len(sums) == len(LARGE_KERNELS) - 2  # one large, one of 81 places
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"kernel_size": 3},
-        {"kernel_size": 4, "activation": "tanh"},
-        {"kernel_size": 3, "strides": 2, "use_bias": False},
-        {"kernel_size": 2, "strides": 3},
-        {"kernel_size": 3, "dilation_rate": 2},
-        {"kernel_size": 3, "depth_multiplier": 3},
-    ],
-)
-@pytest.mark.parametrize("kind", WAYS)
-def test_sums_of_products_are_the_convolution(kind, options, padding):
-    if kind in (layers.SeparableConv1D, layers.SeparableConv2D):
-        options = {"filters": 4, **options}
-    rank = 1 if "1D" in kind.__name__ else 2
-    shape = (2, 9, 8, 5)[: rank + 1] + (5,)
-    inputs = np.random.default_rng(1).normal(size=shape).astype("float32")
-    layer = weights_set(kind(padding=padding, **options), inputs)
-    assert_same(WAYS[kind](layer, inputs), layer(inputs))
-
-
-@pytest.mark.parametrize(
-    "size, kernel, strides, dilation, padding",
-    [
-        ((2, 2), 3, 1, 1, "same"),
-        ((1, 1), 3, 1, 1, "same"),
-        ((4, 4), 3, 2, 1, "same"),
-        ((6, 6), 3, 2, 1, "valid"),
-        ((3, 9), 7, 1, 1, "same"),
-        ((2, 2), (5, 1), 1, 1, "same"),
-        ((3, 3), 5, 1, 2, "same"),
-        ((9, 9), 3, 1, 1, "same"),
-        ((16, 16), 16, 16, 1, "valid"),
-        ((1,), 3, 1, 1, "same"),
-        ((4,), 5, 2, 1, "same"),
-    ],
-)
-def test_a_kernel_larger_than_its_outputs(
-    size, kernel, strides, dilation, padding
-):
-    inputs = np.random.default_rng(1).normal(size=(2, *size, 5))
-    inputs = inputs.astype("float32")
-    kind = layers.Conv1D if len(size) == 1 else layers.Conv2D
-    layer = kind(4, kernel, strides, padding, dilation_rate=dilation)
-    layer = weights_set(layer, inputs)
-    found = convolutions.convolve(layer, inputs, layer.kernel)
-    assert_same(ops.add(found, layer.bias), layer(inputs))
+def test_a_series_shorter_than_its_kernel(rewritten):
+    inputs = keras.Input((4, 5))
+    outputs = layers.Conv1D(3, 5, 2, "same")(inputs)
+    assert_rewriting_changes_nothing(keras.Model(inputs, outputs), rewritten)
 
 
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="no such convolution there")
-def test_channels_first():
-    inputs = np.random.default_rng(1).normal(size=(2, 5, 9, 8))
-    inputs = inputs.astype("float32")
-    layer = layers.DepthwiseConv2D(
+def test_channels_first(rewritten):
+    inputs = keras.Input((5, 9, 8))
+    outputs = layers.DepthwiseConv2D(
         3, padding="same", depth_multiplier=2, data_format="channels_first"
-    )
-    layer = weights_set(layer, inputs)
-    assert_same(convolutions.call_depthwise(layer, inputs), layer(inputs))
+    )(inputs)
+    assert_rewriting_changes_nothing(keras.Model(inputs, outputs), rewritten)
 
 
 def network():
@@ -109,10 +124,10 @@ def network():
 
 def test_a_frozen_source_is_the_same_function():
     source = network()
-    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3))
+    images = np.random.default_rng(0).random((4, 8, 8, 3), "float32")
     before = source.predict(images, verbose=0)
     frozen = FrozenSource(source)
-    assert_same(frozen(ops.cast(images, "float32")), before)
+    assert_same(ops.convert_to_numpy(frozen(images)), before)
     source.predict_function = None
     assert_same(source.predict(images, verbose=0), before)
     copy = keras.Model.from_config(source.get_config())
@@ -138,13 +153,12 @@ def test_layers_are_rewritten_on_jax_without_an_accelerator_alone():
     assert rewritten_layers(source) == (slow if on_jax else [])
 
 
-def test_a_layer_that_computes_more_is_left_alone(monkeypatch):
+def test_a_layer_that_computes_more_is_left_alone(rewritten):
     class Doubled(layers.DepthwiseConv2D):
         def call(self, inputs):
             return 2 * super().call(inputs)
 
-    monkeypatch.setattr(convolutions, "jax_has_processors_alone", lambda: True)
     inputs = keras.Input((8, 8, 3))
     source = keras.Model(inputs, Doubled(3)(inputs))
-    convolutions.rewrite_slow_convolutions(source)
+    rewritten(source)
     assert rewritten_layers(source) == []

