@@ -37,7 +37,7 @@ def rewrite_slow_convolutions(source: keras.Model) -> None:
             layer.call = functools.partial(call_depthwise, layer)
         elif calls_as(layer, SEPARABLE):
             layer.call = functools.partial(call_separable, layer)
-        elif calls_as(layer, FULL) and layer.groups == 1:
+        elif calls_as(layer, FULL, "convolution_op") and layer.groups == 1:
             layer.convolution_op = functools.partial(convolve, layer)
 
 
@@ -47,13 +47,18 @@ def jax_has_processors_alone() -> bool:
     )
 
 
-def calls_as(layer: keras.layers.Layer, kinds: tuple[type, ...]) -> bool:
+def calls_as(
+    layer: keras.layers.Layer, kinds: tuple[type, ...], method: str = "call"
+) -> bool:
     """Whether a layer is of a kind, and no subclass that computes more."""
-    return any(
-        isinstance(layer, kind)
-        and type(layer).call is kind.call
+    return (
+        isinstance(layer, kinds)
+        and any(
+            getattr(type(layer), method) is getattr(kind, method)
+            for kind in kinds
+        )
         and layer.padding in ("same", "valid")
-        for kind in kinds
+        and math.prod(layer.kernel_size) <= MOST_PLACES
     )
 
 
@@ -91,7 +96,7 @@ def convolve(layer: keras.layers.Layer, inputs: Any, kernel: Any) -> Any:
         outputs[axis] is not None and outputs[axis] < size
         for axis, size in zip(axes, layer.kernel_size)
     )
-    if exceeds and math.prod(layer.kernel_size) <= MOST_PLACES:
+    if exceeds:
         return sum_of_products(layer, inputs, kernel, ops.matmul)
     return type(layer).convolution_op(layer, inputs, kernel)
 
@@ -124,14 +129,18 @@ def sum_of_products(
     widths = [(0, 0), *(margins for margins, _ in steps), (0, 0)]
     if first:
         inputs = ops.moveaxis(inputs, 1, -1)
-    inputs = ops.pad(inputs, widths)
+    # As a convolution adds up, whatever the layer's own precision.
+    dtype = keras.backend.result_type(inputs.dtype, "float32")
+    kernel = ops.cast(kernel, dtype)
+    padded = ops.pad(ops.cast(inputs, dtype), widths)
     total = 0.0
     for place in itertools.product(*(enumerate(found) for _, found in steps)):
         if any(window is None for _, window in place):
             continue
         index, windows = zip(*place)
-        moved = inputs[(slice(None), *windows)]
+        moved = padded[(slice(None), *windows)]
         total = ops.add(total, product(moved, kernel[index]))
+    total = ops.cast(total, inputs.dtype)
     return ops.moveaxis(total, -1, 1) if first else total
 
 

@@ -158,7 +158,25 @@ def test_a_layer_that_computes_more_is_left_alone(rewritten):
         def call(self, inputs):
             return 2 * super().call(inputs)
 
+    class Normed(layers.Conv2D):
+        def convolution_op(self, inputs, kernel):
+            return super().convolution_op(inputs, kernel / 2)
+
     inputs = keras.Input((8, 8, 3))
-    source = keras.Model(inputs, Doubled(3)(inputs))
+    many_places = layers.DepthwiseConv2D(15, padding="same")
+    source = keras.Model(inputs, many_places(Normed(3, 3)(Doubled(3)(inputs))))
     rewritten(source)
     assert rewritten_layers(source) == []
+
+
+def test_sums_are_in_float32(rewritten):
+    inputs = keras.Input((9, 9, 4))
+    layer = layers.DepthwiseConv2D(5, padding="same", dtype="bfloat16")
+    model = keras.Model(inputs, layer(inputs))
+    images = np.random.default_rng(0).random((2, 9, 9, 4), "float32")
+    wanted = ops.convert_to_numpy(ops.cast(model(images), "float32"))
+    rewritten(model)
+    found = model(images)
+    assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
+    found = ops.convert_to_numpy(ops.cast(found, "float32"))
+    np.testing.assert_allclose(found, wanted, rtol=0.01, atol=0.01)
