@@ -54,7 +54,7 @@ def sharpened(model):
     return model
 
 
-def sentences(samples=60, length=9):
+def sentences(samples=64, length=9):
     """Most tokens of a class are its own; lengths differ."""
     generator = np.random.default_rng(0)
     labels = np.arange(samples) % 2
@@ -84,7 +84,7 @@ def trained(model, epochs=6, **kwargs):
         metrics=["accuracy"],
     )
     tokens, labels = sentences()
-    model.fit(tokens, labels, batch_size=12, epochs=epochs, verbose=0, **kwargs)
+    model.fit(tokens, labels, batch_size=16, epochs=epochs, verbose=0, **kwargs)
     return model
 
 
