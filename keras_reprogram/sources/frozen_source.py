@@ -62,6 +62,11 @@ class FrozenSource(keras.layers.Layer):
         self.forget_penalties = forgetting(source)
         rewrite_slow_convolutions(source)
         self.freeze()
+        # A preprocessor, say, with nothing to build: Keras on JAX calls a model
+        # eagerly for every batch while one of its layers is not built.
+        for layer in source._flatten_layers():
+            if type(layer).build is keras.layers.Layer.build:
+                layer.built = True
 
     def freeze(self) -> None:
         # On every leaf: TensorFlow ignores `trainable = False` on a model

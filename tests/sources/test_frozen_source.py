@@ -70,6 +70,26 @@ def test_penalties_of_the_source_do_not_enter_the_loss():
     )
 
 
+def test_a_layer_beside_the_source_does_not_have_it_called_eagerly(source):
+    calls = []
+
+    class Counted(keras.layers.Layer):
+        def call(self, inputs):
+            calls.append(inputs)
+            return inputs
+
+    inputs = keras.Input((8, 8, 3))
+    network = keras.Model(inputs, source(Counted()(inputs)))
+    network.preprocessor = keras.layers.Rescaling(1 / 255)  # never called
+    outer = keras.Input((8, 8, 3))
+    model = keras.Model(outer, FrozenSource(network)(outer))
+    batch = np.ones((2, 8, 8, 3), "float32")
+    model.predict_on_batch(batch)
+    calls.clear()
+    model.predict_on_batch(batch)
+    assert len(calls) == (keras.config.backend() == "torch")
+
+
 def test_dropout_is_off_while_the_outer_model_trains(source):
     model, _ = trained_around(source)
     inputs = np.random.default_rng(0).random((2, 8, 8, 3), "float32")
