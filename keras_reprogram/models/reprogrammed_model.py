@@ -199,6 +199,8 @@ class ReprogrammedModel(keras.Model):
 
     @property
     def losses(self) -> list[Any]:
+        if self._losses_override:  # those of a call on JAX, for its loss
+            return self._losses_override
         return [
             *self._get_own_losses(),
             *(loss for layer in self.layers for loss in layer.losses),

@@ -461,6 +461,28 @@ def test_penalties_are_of_what_is_trained(images, labels, unfrozen, penalties):
     np.testing.assert_allclose(max(found), 0.01 * 8 * 8 * 3, rtol=1e-5)
 
 
+def test_penalties_of_a_program_enter_the_loss(source, images, labels):
+    class Penalised(UniversalProgram):
+        def call(self, canvas=None, training=None):
+            self.add_loss(ops.multiply(ops.mean(self.theta), 5.0))
+            return super().call(canvas, training)
+
+    losses = []
+    for kind in (UniversalProgram, Penalised):
+        model = ReprogrammedModel(
+            source,
+            InputReprogrammer((4, 4, 1), program=kind(initializer="ones")),
+            LabelMapper(3, "identity"),
+        )
+        model.compile(
+            keras.optimizers.SGD(0.0),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        trained = model.fit(images, labels, verbose=0).history["loss"][0]
+        losses.append((trained, model.evaluate(images, labels, verbose=0)))
+    np.testing.assert_allclose(np.subtract(*losses[::-1]), 5.0, rtol=1e-4)
+
+
 def test_a_step_does_not_ask_the_source_for_all_its_weights(images, labels):
     asked = []
 
