@@ -310,7 +310,8 @@ def test_a_source_behind_a_function_trains_as_the_network_does(
         model = reprogrammed(each, TwoSided(3))
         model.fit(*bright_quadrants, batch_size=16, epochs=2, verbose=0)
         outcomes.append(model.predict(bright_quadrants[0], verbose=0))
-    np.testing.assert_allclose(*outcomes, atol=0.02)
+    # Differences of losses magnify what rounding changes.
+    np.testing.assert_allclose(*outcomes, rtol=0.005, atol=0.02)
 
 
 def test_a_source_that_names_labels_alone_trains_a_program(
