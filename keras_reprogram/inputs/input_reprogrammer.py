@@ -276,8 +276,7 @@ class InputReprogrammer(InputEnd):
         program = self.placement.reveal(program, self.source_shape, self.axes)
         if not self.normalize_first:
             # Each by itself: a program is mostly one canvas, not a batch.
-            gain = ops.cast(self.gain, self.compute_dtype)
-            canvas = ops.multiply(canvas, gain)
+            canvas = self.scaled(canvas)
             program = self.normalize(program)
         return self.broadcast(ops.add(canvas, program))
 
@@ -314,9 +313,11 @@ class InputReprogrammer(InputEnd):
         return self.program.same_samples()
 
     def normalize(self, values: Any) -> Any:
-        gain = ops.cast(self.gain, self.compute_dtype)
         bias = ops.cast(self.bias, self.compute_dtype)
-        return ops.add(ops.multiply(values, gain), bias)
+        return ops.add(self.scaled(values), bias)
+
+    def scaled(self, values: Any) -> Any:
+        return ops.multiply(values, ops.cast(self.gain, self.compute_dtype))
 
     def valid_range(self) -> np.ndarray:
         """Lowest and highest value in the source's units, by channel."""

@@ -90,11 +90,13 @@ def depthwise(layer: keras.layers.Layer, inputs: Any, kernel: Any) -> Any:
 
 def convolve(layer: keras.layers.Layer, inputs: Any, kernel: Any) -> Any:
     """A convolution, by its kernel's places if they exceed its outputs."""
-    axes = spatial_axes(layer, len(inputs.shape))
-    outputs = layer.compute_output_shape(tuple(inputs.shape))
+    shape = layer.compute_output_shape(tuple(inputs.shape))
+    first = layer.data_format == "channels_first"
     exceeds = any(
-        outputs[axis] is not None and outputs[axis] < size
-        for axis, size in zip(axes, layer.kernel_size)
+        length is not None and length < size
+        for length, size in zip(
+            shape[2:] if first else shape[1:-1], layer.kernel_size
+        )
     )
     if exceeds:
         return sum_of_products(layer, inputs, kernel, ops.matmul)
@@ -118,17 +120,19 @@ def sum_of_products(
     Returns:
         The sum of the products, in the layer's data format.
     """
-    axes = spatial_axes(layer, len(inputs.shape))
     first = layer.data_format == "channels_first"
+    if first:
+        inputs = ops.moveaxis(inputs, 1, -1)
     steps = [
-        places(inputs.shape[axis], *along, layer.padding)
-        for axis, along in zip(
-            axes, zip(layer.kernel_size, layer.strides, layer.dilation_rate)
+        places(*along, layer.padding)
+        for along in zip(
+            inputs.shape[1:-1],
+            layer.kernel_size,
+            layer.strides,
+            layer.dilation_rate,
         )
     ]
     widths = [(0, 0), *(margins for margins, _ in steps), (0, 0)]
-    if first:
-        inputs = ops.moveaxis(inputs, 1, -1)
     # As a convolution adds up, whatever the layer's own precision.
     dtype = keras.backend.result_type(inputs.dtype, "float32")
     kernel = ops.cast(kernel, dtype)
@@ -164,12 +168,6 @@ def places(
         inside = any(before <= value < before + length for value in met)
         windows.append(slice(met.start, met.stop, stride) if inside else None)
     return (before, after), windows
-
-
-def spatial_axes(layer: keras.layers.Layer, rank: int) -> range:
-    if layer.data_format == "channels_first":
-        return range(2, rank)
-    return range(1, rank - 1)
 
 
 def finished(layer: keras.layers.Layer, outputs: Any) -> Any:
