@@ -1,18 +1,21 @@
 """Convolutions that JAX is slow at on a processor, as sums of products."""
 
 import functools
-import itertools
 import math
-from collections.abc import Callable
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-FULL = (keras.layers.Conv1D, keras.layers.Conv2D)
+from keras_reprogram.sources.sums_of_products import DEPTHWISE
+from keras_reprogram.sources.sums_of_products import FULL
+from keras_reprogram.sources.sums_of_products import Axis
+from keras_reprogram.sources.sums_of_products import Product
+from keras_reprogram.sources.sums_of_products import sum_of_products
+
+DEPTHWISE_LAYERS = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+SEPARABLE_LAYERS = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+FULL_LAYERS = (keras.layers.Conv1D, keras.layers.Conv2D)
 MOST_PLACES = 64  # each is an operation to compile
 
 
@@ -33,11 +36,13 @@ def rewrite_slow_convolutions(source: keras.Model) -> None:
     if not jax_has_processors_alone():
         return
     for layer in source._flatten_layers():
-        if calls_as(layer, DEPTHWISE):
+        if calls_as(layer, DEPTHWISE_LAYERS):
             layer.call = functools.partial(call_depthwise, layer)
-        elif calls_as(layer, SEPARABLE):
+        elif calls_as(layer, SEPARABLE_LAYERS):
             layer.call = functools.partial(call_separable, layer)
-        elif calls_as(layer, FULL, "convolution_op") and layer.groups == 1:
+        elif (
+            calls_as(layer, FULL_LAYERS, "convolution_op") and layer.groups == 1
+        ):
             layer.convolution_op = functools.partial(convolve, layer)
 
 
@@ -63,29 +68,16 @@ def calls_as(
 
 
 def call_depthwise(layer: keras.layers.Layer, inputs: Any) -> Any:
-    return finished(layer, depthwise(layer, inputs, layer.kernel))
+    outputs = computed(layer, inputs, layer.kernel, DEPTHWISE)
+    return finished(layer, outputs)
 
 
 def call_separable(layer: keras.layers.Layer, inputs: Any) -> Any:
-    outputs = depthwise(layer, inputs, layer.depthwise_kernel)
+    outputs = computed(layer, inputs, layer.depthwise_kernel, DEPTHWISE)
     outputs = ops.conv(
         outputs, layer.pointwise_kernel, data_format=layer.data_format
     )
     return finished(layer, outputs)
-
-
-def depthwise(layer: keras.layers.Layer, inputs: Any, kernel: Any) -> Any:
-    channels, multiplier = kernel.shape[-2:]
-
-    def product(moved: Any, weights: Any) -> Any:
-        # `[..., C]` by `[C, M]`: the M outputs of a channel are neighbours.
-        if multiplier == 1:
-            return ops.multiply(moved, weights[:, 0])
-        outputs = ops.multiply(ops.expand_dims(moved, -1), weights)
-        shape = (-1, *moved.shape[1:-1], channels * multiplier)
-        return ops.reshape(outputs, shape)
-
-    return sum_of_products(layer, inputs, kernel, product)
 
 
 def convolve(layer: keras.layers.Layer, inputs: Any, kernel: Any) -> Any:
@@ -99,32 +91,19 @@ def convolve(layer: keras.layers.Layer, inputs: Any, kernel: Any) -> Any:
         )
     )
     if exceeds:
-        return sum_of_products(layer, inputs, kernel, ops.matmul)
+        return computed(layer, inputs, kernel, FULL)
     return type(layer).convolution_op(layer, inputs, kernel)
 
 
-def sum_of_products(
-    layer: keras.layers.Layer,
-    inputs: Any,
-    kernel: Any,
-    product: Callable[[Any, Any], Any],
+def computed(
+    layer: keras.layers.Layer, inputs: Any, kernel: Any, product: Product
 ) -> Any:
-    """Moves the inputs under every place of a kernel.
-
-    Args:
-        layer: Whose strides, padding, dilation and data format are meant.
-        inputs: Tensor of one more axis than spatial ones, and a batch.
-        kernel: Tensor `(*kernel size, channels, outputs)`.
-        product: Of inputs `[..., channels]` and one place of the kernel.
-
-    Returns:
-        The sum of the products, in the layer's data format.
-    """
+    """The sum of products that a layer's convolution is, without its bias."""
     first = layer.data_format == "channels_first"
     if first:
         inputs = ops.moveaxis(inputs, 1, -1)
-    steps = [
-        places(*along, layer.padding)
+    axes = [
+        Axis(*along, layer.padding)
         for along in zip(
             inputs.shape[1:-1],
             layer.kernel_size,
@@ -132,42 +111,13 @@ def sum_of_products(
             layer.dilation_rate,
         )
     ]
-    widths = [(0, 0), *(margins for margins, _ in steps), (0, 0)]
-    # As a convolution adds up, whatever the layer's own precision.
-    dtype = keras.backend.result_type(inputs.dtype, "float32")
-    kernel = ops.cast(kernel, dtype)
-    padded = ops.pad(ops.cast(inputs, dtype), widths)
-    total = 0.0
-    for place in itertools.product(*(enumerate(found) for _, found in steps)):
-        if any(window is None for _, window in place):
-            continue
-        index, windows = zip(*place)
-        moved = padded[(slice(None), *windows)]
-        total = ops.add(total, product(moved, kernel[index]))
-    total = ops.cast(total, inputs.dtype)
-    return ops.moveaxis(total, -1, 1) if first else total
-
-
-def places(
-    length: int, size: int, stride: int, dilation: int, padding: str
-) -> tuple[tuple[int, int], Sequence[slice | None]]:
-    """How an axis is padded, and which of it each place of a kernel meets.
-
-    `None` stands for a place that meets the padding alone.
-    """
-    reach = (size - 1) * dilation + 1
-    before = after = 0
-    count = (length - reach) // stride + 1
-    if padding == "same":
-        count = -(-length // stride)
-        missing = max((count - 1) * stride + reach - length, 0)
-        before, after = missing // 2, missing - missing // 2
-    windows = []
-    for start in range(0, reach, dilation):
-        met = range(start, start + (count - 1) * stride + 1, stride)
-        inside = any(before <= value < before + length for value in met)
-        windows.append(slice(met.start, met.stop, stride) if inside else None)
-    return (before, after), windows
+    outputs = sum_of_products(axes, inputs, kernel, product)
+    positions = (axis.outputs for axis in axes)
+    # The outputs of a channel, where they have an axis, are neighbours.
+    channels = math.prod(outputs.shape[1 + len(axes) :])
+    outputs = ops.reshape(outputs, (-1, *positions, channels))
+    outputs = ops.cast(outputs, inputs.dtype)
+    return ops.moveaxis(outputs, -1, 1) if first else outputs
 
 
 def finished(layer: keras.layers.Layer, outputs: Any) -> Any:
