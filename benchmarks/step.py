@@ -48,7 +48,7 @@ from keras_reprogram.inputs import DenseCombination
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import TokenReprogrammer
 from keras_reprogram.sources import TextSource
-from keras_reprogram.sources import convolutions
+from keras_reprogram.sources import slow_layers
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 
@@ -203,7 +203,7 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
         for layer in copy._flatten_layers():
             layer.trainable = True  # as the source was before it was frozen
         # As quick as the source's, on JAX without a GPU.
-        convolutions.rewrite_slow_convolutions(copy)
+        slow_layers.rewrite_slow_layers(copy)
         outputs = keras.layers.Dense(CLASSES)(copy.output)
         return trained(keras.Model(copy.input, outputs), inputs)
 

@@ -8,7 +8,7 @@ import keras
 
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.sources.convolutions import rewrite_slow_convolutions
+from keras_reprogram.sources.slow_layers import rewrite_slow_layers
 
 
 @serializable
@@ -60,7 +60,7 @@ class FrozenSource(keras.layers.Layer):
         self.source = source
         self.unfrozen = names_of_layers(source, unfrozen)
         self.forget_penalties = forgetting(source)
-        rewrite_slow_convolutions(source)
+        rewrite_slow_layers(source)
         self.freeze()
         # A preprocessor, say, with nothing to build: Keras on JAX calls a model
         # eagerly for every batch while one of its layers is not built.

@@ -5,7 +5,7 @@ from keras import layers
 from keras import ops
 
 from keras_reprogram.sources import FrozenSource
-from keras_reprogram.sources import convolutions
+from keras_reprogram.sources import slow_layers
 
 BACKEND = keras.config.backend()
 KINDS = (
@@ -22,25 +22,28 @@ OPTIONS = (
     {"kernel_size": 3, "dilation_rate": 2},
     {"kernel_size": 3, "depth_multiplier": 3},
 )
-# Inputs, kernel, strides, dilation and padding of a convolution.
-LARGE_KERNELS = (
-    ((2, 2), 3, 1, 1, "same"),
-    ((1, 1), 3, 1, 1, "same"),
-    ((4, 4), 3, 2, 1, "same"),
-    ((6, 6), 3, 2, 1, "valid"),
-    ((3, 9), 7, 1, 1, "same"),
-    ((2, 2), (5, 1), 1, 1, "same"),
-    ((3, 3), 5, 1, 2, "same"),
-    ((9, 9), 3, 1, 1, "same"),  # which is not
-    ((9, 9), 9, 9, 1, "valid"),
+# Inputs, kernel, strides, dilation and padding of a convolution, and the way.
+KERNELS = (
+    ((2, 2), 3, 1, 1, "same", "full"),
+    ((1, 1), 3, 1, 1, "same", "full"),
+    ((4, 4), 3, 2, 1, "same", "full"),
+    ((6, 6), 3, 2, 1, "valid", "full"),
+    ((3, 9), 7, 1, 1, "same", "full"),
+    ((2, 2), (5, 1), 1, 1, "same", "full"),
+    ((3, 3), 5, 1, 2, "same", "full"),
+    ((9, 9), 3, 1, 1, "same", None),
+    ((9, 9), 9, 2, 1, "same", None),  # of 81 places
+    ((9, 9), 9, 9, 1, "valid", "tiles"),
+    ((4, 9), (2, 3), (2, 3), 1, "same", "tiles"),
+    ((5, 5), 2, 2, 1, "valid", None),
 )
 
 
 @pytest.fixture
 def rewritten(monkeypatch):
     """Rewrites the layers of a model on every backend."""
-    monkeypatch.setattr(convolutions, "jax_has_processors_alone", lambda: True)
-    return convolutions.rewrite_slow_convolutions
+    monkeypatch.setattr(slow_layers, "jax_has_processors_alone", lambda: True)
+    return slow_layers.rewrite_slow_layers
 
 
 def assert_same(found, wanted):
@@ -100,24 +103,53 @@ def test_sums_of_products_are_the_convolution(kind, rewritten):
     assert len(rewritten_layers(model)) == len(outputs)
 
 
-def test_a_kernel_larger_than_its_outputs(rewritten, monkeypatch):
-    sums = set()
-    computed = convolutions.computed
+def test_kernels_larger_than_their_outputs_and_tiles(rewritten, monkeypatch):
+    ways = set()
+    channels_last = slow_layers.channels_last
     monkeypatch.setattr(
-        convolutions,
-        "computed",
-        lambda layer, *args: sums.add(layer) or computed(layer, *args),
+        slow_layers,
+        "channels_last",
+        lambda layer, compute, *args: (
+            ways.add((layer.name, compute.__name__))
+            or channels_last(layer, compute, *args)
+        ),
     )
     inputs = keras.Input((9, 9, 5))
     outputs = []
-    for (height, width), kernel, strides, dilation, padding in LARGE_KERNELS:
+    for (height, width), kernel, strides, dilation, padding, _ in KERNELS:
         cropped = layers.Cropping2D(((0, 9 - height), (0, 9 - width)))(inputs)
         convolution = layers.Conv2D(
             4, kernel, strides, padding, dilation_rate=dilation
         )
         outputs.append(convolution(cropped))
     assert_rewriting_changes_nothing(inputs, outputs, rewritten)
-    assert len(sums) == len(LARGE_KERNELS) - 2  # one large, one of 81 places
+    found = [way for _, way in sorted(ways)]
+    wanted = [way for *_, way in KERNELS if way]
+    assert sorted(found) == sorted(wanted)
+
+
+POOLS = (
+    {"pool_size": 3, "strides": 2},
+    {"pool_size": 2},
+    {"pool_size": 2, "strides": 3},
+    {"pool_size": 3, "strides": 1},
+)
+
+
+@pytest.mark.parametrize("kind", (layers.MaxPooling1D, layers.MaxPooling2D))
+def test_maxima_are_those_of_the_layer_and_the_first_one_learns(
+    kind, rewritten
+):
+    inputs = keras.Input((9, 8, 5)[-2 if "1D" in kind.__name__ else -3 :])
+    # Two values: nearly all maxima are of several inputs.
+    signs = layers.Lambda(lambda x: ops.stop_gradient(ops.sign(x) - x) + x)
+    outputs = [
+        kind(padding=padding, **options)(signs(inputs))
+        for options in POOLS
+        for padding in ("same", "valid")
+    ]
+    model = assert_rewriting_changes_nothing(inputs, outputs, rewritten)
+    assert len(rewritten_layers(model)) == len(outputs)
 
 
 def test_a_series_shorter_than_its_kernel(rewritten):
@@ -169,7 +201,7 @@ def rewritten_layers(source):
 
 def test_layers_are_rewritten_on_jax_without_an_accelerator_alone():
     source = network()
-    convolutions.rewrite_slow_convolutions(source)
+    slow_layers.rewrite_slow_layers(source)
     slow = ["Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2D"]
     on_jax = BACKEND == "jax" and all(
         device.startswith("cpu") for device in keras.distribution.list_devices()
