@@ -38,19 +38,29 @@ def depthwise(axes: Sequence[Axis], inputs: Any, kernel: Any) -> Any:
         def share(place: Place, upstream: Any) -> Any:
             return ops.sum(ops.multiply(upstream, kernel[place]), axis=-1)
 
-        def of_kernel(place: Place, upstream: Any) -> Any:
-            moved = ops.expand_dims(under(axes, inputs, place), -1)
-            batch_and_outputs = tuple(range(len(axes) + 1))
-            return ops.sum(ops.multiply(moved, upstream), batch_and_outputs)
+        def of_kernel(upstream: Any) -> Any:
+            # Sample by sample: what is moved stays in the processor's cache.
+            def added(index: Any, total: Any) -> Any:
+                sample = inputs[index][None, ..., None]
+                products = [
+                    ops.sum(
+                        under(axes, sample, place) * upstream[index],
+                        axis=tuple(range(1 + len(axes))),
+                    )
+                    for place in places(axes)
+                ]
+                return ops.add(total, ops.stack(products))
+
+            shape = (len(list(places(axes))), *kernel.shape[-2:])
+            zeros = ops.zeros(shape, kernel.dtype)
+            total = ops.fori_loop(0, ops.shape(inputs)[0], added, zeros)
+            return whole_kernel(axes, kernel, total)
 
         def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any]:
             upstream = args[-1] if upstream is None else upstream
-            found = {
-                place: of_kernel(place, upstream) for place in places(axes)
-            }
             return (
                 gradient_at_inputs(axes, [upstream], share),
-                whole_kernel(kernel, found),
+                of_kernel(upstream),
             )
 
         return outputs, gradient
@@ -62,12 +72,13 @@ def depthwise(axes: Sequence[Axis], inputs: Any, kernel: Any) -> Any:
     return ops.reshape(outputs, (-1, *outputs.shape[1:-2], channels))
 
 
-def whole_kernel(kernel: Any, found: dict[Place, Any]) -> Any:
-    """A kernel of zeros but for the places that are found."""
-    zeros = ops.zeros_like(next(iter(found.values())))
-    every = itertools.product(*map(range, kernel.shape[:-2]))
-    stacked = ops.stack([found.get(place, zeros) for place in every])
-    return ops.reshape(stacked, kernel.shape)
+def whole_kernel(axes: Sequence[Axis], kernel: Any, values: Any) -> Any:
+    """A kernel of zeros but for the places that meet inputs."""
+    met = {place: number for number, place in enumerate(places(axes))}
+    every = itertools.product(*(range(axis.size) for axis in axes))
+    zeros = ops.zeros_like(values[0])
+    stacked = [values[met[one]] if one in met else zeros for one in every]
+    return ops.reshape(ops.stack(stacked), kernel.shape)
 
 
 def full(axes: Sequence[Axis], inputs: Any, kernel: Any) -> Any:
