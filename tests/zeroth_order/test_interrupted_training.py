@@ -11,6 +11,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SCRIPT = """
 import pathlib
+import random
 import sys
 import time
 
@@ -32,7 +33,7 @@ def classify(images):
     return images.reshape(len(images), -1) @ weights
 
 
-keras.utils.set_random_seed(0)
+random.seed(0)  # Keras would import TensorFlow, if it is there, to do this.
 generator = np.random.default_rng(0)
 images = generator.integers(0, 256, (24, 4, 4, 3)).astype("uint8")
 model = keras_reprogram.ReprogrammedModel(
