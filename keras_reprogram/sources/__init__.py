@@ -16,6 +16,7 @@ from keras_reprogram.sources.musicnn import musicnn_tagger
 from keras_reprogram.sources.packaged import efficientnet_lite0_preset
 from keras_reprogram.sources.queried import QueriedSource
 from keras_reprogram.sources.queried import top_answers
+from keras_reprogram.sources.rematerialization import rematerialize
 from keras_reprogram.sources.smollm2 import smollm2_preset
 from keras_reprogram.sources.stage_features import stage_features
 from keras_reprogram.sources.text import TextSource
@@ -39,6 +40,7 @@ __all__ = [
     "inspect_source",
     "minilm_preset",
     "musicnn_tagger",
+    "rematerialize",
     "speech_attention_rnn",
     "smollm2_preset",
     "stage_features",
