@@ -48,6 +48,7 @@ from keras_reprogram.inputs import DenseCombination
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import TokenReprogrammer
 from keras_reprogram.sources import TextSource
+from keras_reprogram.sources import rematerialize
 from keras_reprogram.sources import slow_layers
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
@@ -217,6 +218,13 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
         outputs = keras.layers.Dense(CLASSES)(copy.output)
         return trained(keras.Model(copy.input, outputs), inputs)
 
+    def rematerialized() -> Callable[[], float]:
+        nonlocal source
+        source = rematerialize(
+            source.__class__.from_config(source.get_config())
+        )
+        return trained(reprogrammed("linear"), samples)
+
     def own_pass() -> Callable[[], None]:
         # The program and its step are the same; only the map's statistics
         # come from a pass of their own.
@@ -255,6 +263,7 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
         "fine-tuning": fine_tuning,
         "predict": predict,
         "bare predict": bare_predict,
+        "rematerialized": rematerialized,
     }
     if BACKEND == "torch" and name != "minilm":
         found["peer loop"] = peer
@@ -349,7 +358,11 @@ def operations(name: str, options) -> int | None:
 
 
 def measured(name: str, options) -> dict[str, Any]:
-    epochs = {mode: make() for mode, make in modes(name, options).items()}
+    epochs = {
+        mode: make()
+        for mode, make in modes(name, options).items()
+        if mode != "rematerialized"  # which has a benchmark of its own
+    }
     times = device.interleaved(epochs, options.rounds)
     memory = {
         mode: memory_of(name, mode, options)
