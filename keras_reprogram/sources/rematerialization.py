@@ -59,7 +59,8 @@ def rematerialize(source: keras.Model) -> keras.Model:
         )
     blocks = repeated_blocks(source)
     for block in blocks:
-        block.call = recomputed(block.call)
+        if "call" not in vars(block):  # or it was asked for before
+            block.call = recomputed(block.call)
     if blocks:
         return source
     chain = max(functional_models(source), key=size, default=None)
