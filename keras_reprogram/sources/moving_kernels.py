@@ -38,29 +38,11 @@ def depthwise(axes: Sequence[Axis], inputs: Any, kernel: Any) -> Any:
         def share(place: Place, upstream: Any) -> Any:
             return ops.sum(ops.multiply(upstream, kernel[place]), axis=-1)
 
-        def of_kernel(upstream: Any) -> Any:
-            # Sample by sample: what is moved stays in the processor's cache.
-            def added(index: Any, total: Any) -> Any:
-                sample = inputs[index][None, ..., None]
-                products = [
-                    ops.sum(
-                        under(axes, sample, place) * upstream[index],
-                        axis=tuple(range(1 + len(axes))),
-                    )
-                    for place in places(axes)
-                ]
-                return ops.add(total, ops.stack(products))
-
-            shape = (len(list(places(axes))), *kernel.shape[-2:])
-            zeros = ops.zeros(shape, kernel.dtype)
-            total = ops.fori_loop(0, ops.shape(inputs)[0], added, zeros)
-            return whole_kernel(axes, kernel, total)
-
         def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any]:
             upstream = args[-1] if upstream is None else upstream
             return (
                 gradient_at_inputs(axes, [upstream], share),
-                of_kernel(upstream),
+                depthwise_gradient(axes, inputs, kernel, upstream),
             )
 
         return outputs, gradient
@@ -72,13 +54,29 @@ def depthwise(axes: Sequence[Axis], inputs: Any, kernel: Any) -> Any:
     return ops.reshape(outputs, (-1, *outputs.shape[1:-2], channels))
 
 
-def whole_kernel(axes: Sequence[Axis], kernel: Any, values: Any) -> Any:
-    """A kernel of zeros but for the places that meet inputs."""
+def depthwise_gradient(
+    axes: Sequence[Axis], inputs: Any, kernel: Any, upstream: Any
+) -> Any:
+    """The gradient at a depthwise kernel, of padded inputs."""
     met = {place: number for number, place in enumerate(places(axes))}
+
+    # Sample by sample: what is moved stays in the processor's cache.
+    def added(index: Any, total: Any) -> Any:
+        sample = inputs[index][None, ..., None]
+        products = [
+            ops.sum(
+                ops.multiply(under(axes, sample, place), upstream[index]),
+                axis=tuple(range(1 + len(axes))),
+            )
+            for place in met
+        ]
+        return ops.add(total, ops.stack(products))
+
+    zeros = ops.zeros((len(met), *kernel.shape[-2:]), kernel.dtype)
+    total = ops.fori_loop(0, ops.shape(inputs)[0], added, zeros)
     every = itertools.product(*(range(axis.size) for axis in axes))
-    zeros = ops.zeros_like(values[0])
-    stacked = [values[met[one]] if one in met else zeros for one in every]
-    return ops.reshape(ops.stack(stacked), kernel.shape)
+    values = [total[met[one]] if one in met else zeros[0] for one in every]
+    return ops.reshape(ops.stack(values), kernel.shape)
 
 
 def full(axes: Sequence[Axis], inputs: Any, kernel: Any) -> Any:
