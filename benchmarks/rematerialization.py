@@ -43,8 +43,8 @@ def main() -> None:
 
 
 def measured(name: str, options: argparse.Namespace) -> dict:
-    # One source each: it is changed in place.
-    epochs = {mode: step.modes(name, options)[mode]() for mode in MODES}
+    made = step.modes(name, options)
+    epochs = {mode: made[mode]() for mode in MODES}
     times = device.interleaved(epochs, options.rounds)
     kept, again = (times[mode] for mode in MODES)
     return {

@@ -93,8 +93,6 @@ def main() -> None:
         name: getattr(options, name)
         for name in ("canvas", "length", "batch_size", "steps", "rounds")
     }
-    if tunables := os.environ.get("GLIBC_TUNABLES"):
-        settings["glibc_tunables"] = tunables
     rows = known_rows(path, settings)
     rate = device.matrix_product_rate()
     for source in options.sources:
@@ -189,7 +187,7 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
 
         return epoch
 
-    def reprogrammed(mapping: str) -> keras.Model:
+    def reprogrammed(mapping: str, source: keras.Model = source) -> keras.Model:
         return keras_reprogram.ReprogrammedModel(
             source, input_end(), keras_reprogram.LabelMapper(CLASSES, mapping)
         )
@@ -210,7 +208,7 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
         return lambda: [step(*batch) for batch in batches]
 
     def fine_tuning() -> Callable[[], None]:
-        copy = source.__class__.from_config(source.get_config())
+        copy = copied(source)
         for layer in copy._flatten_layers():
             layer.trainable = True  # as the source was before it was frozen
         # As quick as the source's, on JAX without a GPU.
@@ -219,11 +217,8 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
         return trained(keras.Model(copy.input, outputs), inputs)
 
     def rematerialized() -> Callable[[], float]:
-        nonlocal source
-        source = rematerialize(
-            source.__class__.from_config(source.get_config())
-        )
-        return trained(reprogrammed("linear"), samples)
+        copy = rematerialize(copied(source))
+        return trained(reprogrammed("linear", copy), samples)
 
     def own_pass() -> Callable[[], None]:
         # The program and its step are the same; only the map's statistics
@@ -268,6 +263,11 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
     if BACKEND == "torch" and name != "minilm":
         found["peer loop"] = peer
     return found
+
+
+def copied(source: keras.Model) -> keras.Model:
+    """A network like a source, with weights of its own."""
+    return source.__class__.from_config(source.get_config())
 
 
 class Stopwatch(keras.callbacks.Callback):

@@ -196,6 +196,7 @@ def circumstances() -> dict[str, Any]:
             package.__name__: package.__version__ for package in packages
         },
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "glibc_tunables": os.environ.get("GLIBC_TUNABLES"),
     }
 
 

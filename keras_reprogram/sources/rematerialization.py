@@ -71,6 +71,7 @@ def rematerialize(source: keras.Model) -> keras.Model:
             "model that can be cut into parts, can be rematerialized. "
             f"Received: {type(source).__name__} {source.name!r}"
         )
+    parts = [recomputed(part) for part in parts]
     chain.call = functools.partial(call_parts, parts)
     return source
 
@@ -181,8 +182,11 @@ def cuts_of(chain: keras.Model) -> list[keras.KerasTensor]:
 
 
 def call_parts(
-    parts: list[keras.Model], inputs: Any, training: Any = None, **kwargs: Any
+    parts: list[Callable[..., Any]],
+    inputs: Any,
+    training: Any = None,
+    **kwargs: Any,
 ) -> Any:
     for part in parts:
-        inputs = recomputed(part)(inputs, training=training)
+        inputs = part(inputs, training=training)
     return inputs

@@ -66,22 +66,21 @@ def few(kernel_size: tuple[int, ...]) -> bool:
 
 
 def call_depthwise(layer: keras.layers.Layer, inputs: Any) -> Any:
-    axes = convolution_axes(layer, inputs)
-    outputs = channels_last(
-        layer, moving_kernels.depthwise, axes, inputs, layer.kernel
-    )
-    return finished(layer, outputs)
+    return finished(layer, depthwise(layer, inputs, layer.kernel))
 
 
 def call_separable(layer: keras.layers.Layer, inputs: Any) -> Any:
-    axes = convolution_axes(layer, inputs)
-    outputs = channels_last(
-        layer, moving_kernels.depthwise, axes, inputs, layer.depthwise_kernel
-    )
     outputs = ops.conv(
-        outputs, layer.pointwise_kernel, data_format=layer.data_format
+        depthwise(layer, inputs, layer.depthwise_kernel),
+        layer.pointwise_kernel,
+        data_format=layer.data_format,
     )
     return finished(layer, outputs)
+
+
+def depthwise(layer: keras.layers.Layer, inputs: Any, kernel: Any) -> Any:
+    axes = convolution_axes(layer, inputs)
+    return channels_last(layer, moving_kernels.depthwise, axes, inputs, kernel)
 
 
 def call_maximum(layer: keras.layers.Layer, inputs: Any) -> Any:

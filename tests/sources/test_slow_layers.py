@@ -15,14 +15,12 @@ KINDS = (
     layers.SeparableConv2D,
 )
 OPTIONS = (
-    {"kernel_size": 3, "padding": "same"},
-    {"kernel_size": 4, "padding": "valid", "activation": "tanh"},
-    {"kernel_size": 3, "padding": "same", "strides": 2, "use_bias": False},
-    {"kernel_size": 3, "padding": "valid", "strides": 2},
-    {"kernel_size": 2, "padding": "same", "strides": 3},
-    {"kernel_size": 2, "padding": "valid", "strides": 3},
-    {"kernel_size": 3, "padding": "same", "dilation_rate": 2},
-    {"kernel_size": 3, "padding": "valid", "depth_multiplier": 3},
+    {"kernel_size": 3},
+    {"kernel_size": 4, "activation": "tanh"},
+    {"kernel_size": 3, "strides": 2, "use_bias": False},
+    {"kernel_size": 2, "strides": 3},
+    {"kernel_size": 3, "dilation_rate": 2},
+    {"kernel_size": 3, "depth_multiplier": 3},
 )
 # Inputs, kernel, strides, dilation and padding of a convolution, and the way.
 KERNELS = (
@@ -94,7 +92,11 @@ def assert_rewriting_changes_nothing(inputs, outputs, rewritten):
 def test_sums_of_products_are_the_convolution(kind, rewritten):
     filters = {"filters": 4} if "Separable" in kind.__name__ else {}
     inputs = keras.Input((9, 8, 5)[-2 if "1D" in kind.__name__ else -3 :])
-    outputs = [kind(**filters, **options)(inputs) for options in OPTIONS]
+    outputs = [
+        kind(padding=padding, **filters, **options)(inputs)
+        for options in OPTIONS
+        for padding in ("same", "valid")
+    ]
     model = assert_rewriting_changes_nothing(inputs, outputs, rewritten)
     assert len(rewritten_layers(model)) == len(outputs)
 
