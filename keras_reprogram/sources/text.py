@@ -6,9 +6,20 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
 
 READOUTS = ("sequence", "mean", "first", "last", "pooled", "logits")
+# What KerasHub's tokenizers pad with; the others' padding is 0.
+PADDING_TOKENS = {
+    "BloomBackbone": 3,
+    "ESMBackbone": 1,
+    "FNetBackbone": 3,
+    "OPTBackbone": 1,
+    "Qwen3Backbone": 151643,
+    "Qwen3MoeBackbone": 151643,
+    "RobertaBackbone": 1,  # and XLM-RoBERTa, its subclass
+}
 
 
 @serializable
@@ -98,7 +109,35 @@ class TextSource(keras.Model):
     @property
     def token_embeddings(self) -> keras.Variable:
         """The embeddings of the source's tokens, `[vocabulary, width]`."""
+        if getattr(self.table, "quantization_mode", None) is not None:
+            # The variable holds integers without their scale.
+            return self.table(ops.arange(self.table.input_dim))
         return self.table.embeddings
+
+    @property
+    def padding_token(self) -> int:
+        """The token that fills up a sequence.
+
+        That of the model's tokenizer, where it has a preprocessor; otherwise
+        what KerasHub's tokenizers for this backbone pad with.
+        """
+        token = integer(getattr(tokenizer_of(self.model), "pad_token_id", None))
+        if token is None:
+            kinds = type(backbone_of(self.model)).__mro__
+            found = (PADDING_TOKENS.get(kind.__name__) for kind in kinds)
+            token = next((item for item in found if item is not None), 0)
+        return token if 0 <= token < self.table.input_dim else 0
+
+    @property
+    def start_token(self) -> int | None:
+        """The token that begins every sequence; `None` where not known."""
+        preprocessor = getattr(self.model, "preprocessor", None)
+        if not getattr(preprocessor, "add_start_token", True):
+            return None
+        tokenizer = tokenizer_of(self.model)
+        names = ("cls_token_id", "start_token_id")
+        tokens = (integer(getattr(tokenizer, name, None)) for name in names)
+        return next((token for token in tokens if token is not None), None)
 
     @property
     def longest(self) -> int | None:
@@ -187,6 +226,11 @@ def logits(model: keras.Model, hidden: Any, padding_mask: Any) -> Any:
 
 def backbone_of(model: keras.Model) -> keras.Model:
     return getattr(model, "backbone", model)
+
+
+def tokenizer_of(model: keras.Model) -> Any:
+    """The tokenizer of a task's preprocessor, or `None`."""
+    return getattr(getattr(model, "preprocessor", None), "tokenizer", None)
 
 
 @serializable

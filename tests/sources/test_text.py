@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import TextSource
+from keras_reprogram.sources import inspect_source
 
 models = keras_hub.models
 ENCODER = dict(
@@ -158,6 +159,60 @@ def test_a_source_survives_its_file(tmp_path, readout):
 def test_the_longest_sequence_is_that_of_the_positions():
     assert TextSource(backbone("BertBackbone")).longest == 12
     assert TextSource(backbone("LlamaBackbone")).longest is None
+
+
+@pytest.mark.parametrize(
+    "name, padding_token",
+    [("BertBackbone", 0), ("GPT2Backbone", 0), ("LlamaBackbone", 0)]
+    + [("RobertaBackbone", 1), ("OPTBackbone", 1), ("FNetBackbone", 3)]
+    # A vocabulary without the pretrained model's padding.
+    + [("Qwen3Backbone", 0)],
+)
+def test_a_backbone_pads_as_its_tokenizer_does(name, padding_token):
+    source = TextSource(backbone(name))
+    assert source.padding_token == padding_token
+    assert source.start_token is None
+    assert inspect_source(source).padding_token == padding_token
+
+
+def test_subclasses_pad_as_their_backbone_does():
+    model = models.XLMRobertaBackbone(**ENCODER)
+    assert TextSource(model).padding_token == 1
+
+
+def test_a_tokenizer_says_how_sequences_begin_and_are_padded():
+    words = ["[UNK]", "[CLS]", "[SEP]", "[MASK]", "word", "[PAD]"]
+    tokenizer = models.BertTokenizer(words)
+    preprocessor = models.BertTextClassifierPreprocessor(tokenizer)
+    task = models.BertTextClassifier(backbone("BertBackbone"), 3, preprocessor)
+    specification = inspect_source(TextSource(task, "logits"))
+    assert specification.padding_token == 5
+    assert specification.start_token == 1
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_start_that_is_not_added_is_not_expected(starts):
+    vocabulary = {"<|endoftext|>": 0, "a": 1, "b": 2, "ab": 3}
+    tokenizer = models.GPT2Tokenizer(vocabulary, ["a b"])
+    preprocessor = models.GPT2CausalLMPreprocessor(
+        tokenizer, add_start_token=starts
+    )
+    task = models.GPT2CausalLM(backbone("GPT2Backbone"), preprocessor)
+    assert TextSource(task).start_token == (0 if starts else None)
+
+
+@pytest.mark.parametrize("name", ["GPT2Backbone", "LlamaBackbone"])
+def test_embeddings_of_a_quantized_model_are_numbers(name):
+    model = backbone(name)
+    model.quantize("int8")
+    source = TextSource(model, "sequence")
+    embeddings = ops.convert_to_numpy(source.token_embeddings)
+    inputs = {"embeddings": embeddings[TOKENS], "padding_mask": MASK}
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(source(inputs, training=False)),
+        whole(model)["out"],
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize(
