@@ -5,7 +5,48 @@ from keras import ops
 from tiny import Sequence
 from tiny import reprogrammed
 
+import keras_reprogram
 from keras_reprogram.models import RestoreBest
+from keras_reprogram.models import restore_best
+
+RISING = (
+    "AUC Accuracy BinaryAccuracy BinaryIoU CategoricalAccuracy "
+    "ConcordanceCorrelation CosineSimilarity F1Score FBetaScore IoU MeanIoU "
+    "OneHotIoU OneHotMeanIoU PearsonCorrelation Precision PrecisionAtRecall "
+    "R2Score Recall RecallAtPrecision SensitivityAtSpecificity "
+    "SparseCategoricalAccuracy SparseTopKCategoricalAccuracy "
+    "SpecificityAtSensitivity TopKCategoricalAccuracy TrueNegatives "
+    "TruePositives binary_accuracy categorical_accuracy "
+    "concordance_correlation pearson_correlation sparse_categorical_accuracy "
+    "sparse_top_k_categorical_accuracy top_k_categorical_accuracy"
+).split()
+FALLING = (
+    "BinaryCrossentropy CategoricalCrossentropy CategoricalHinge "
+    "FalseNegatives FalsePositives Hinge KLDivergence LogCoshError "
+    "MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError "
+    "MeanSquaredLogarithmicError Poisson RootMeanSquaredError "
+    "SparseCategoricalCrossentropy SquaredHinge binary_crossentropy "
+    "binary_focal_crossentropy categorical_crossentropy "
+    "categorical_focal_crossentropy categorical_hinge hinge huber "
+    "kl_divergence log_cosh mean_absolute_error "
+    "mean_absolute_percentage_error mean_squared_error "
+    "mean_squared_logarithmic_error poisson sparse_categorical_crossentropy "
+    "squared_hinge"
+).split()
+UNKNOWN = ["Mean", "Sum", "MeanMetricWrapper"]
+NO_METRICS = ["Metric", "deserialize", "get", "serialize"]
+SETTINGS = {
+    "BinaryIoU": ([0],),
+    "IoU": (3, [0]),
+    "OneHotIoU": (3, [0]),
+    "MeanIoU": (3,),
+    "OneHotMeanIoU": (3,),
+    "MeanMetricWrapper": (lambda y_true, y_pred: y_pred,),
+    "PrecisionAtRecall": (0.5,),
+    "RecallAtPrecision": (0.5,),
+    "SensitivityAtSpecificity": (0.5,),
+    "SpecificityAtSensitivity": (0.5,),
+}
 
 
 def fitted(model, images, labels, best, **kwargs):
@@ -99,15 +140,127 @@ def test_it_is_a_keras_callback():
 
 
 @pytest.mark.parametrize(
-    "monitor, sign",
+    "name", [name for name in dir(keras.metrics) if name[0] != "_"]
+)
+@pytest.mark.parametrize("declared", [True, False])
+def test_every_metric_of_keras_has_its_direction(name, declared, monkeypatch):
+    if name in NO_METRICS:
+        return
+    made = getattr(keras.metrics, name)
+    if isinstance(made, type):
+        metric = made(*SETTINGS.get(name, ()))
+    else:
+        metric = keras.metrics.MeanMetricWrapper(made)
+    if not declared:
+        monkeypatch.setattr(
+            restore_best, "declared_direction", lambda metric: None
+        )
+    assert name in RISING + FALLING + UNKNOWN, "new in Keras"
+    expected = 1 if name in RISING else -1 if name in FALLING else None
+    assert restore_best.direction(metric) == expected
+
+
+@pytest.mark.parametrize(
+    "loss",
     [
-        ("val_loss", -1),
-        ("val_mae", -1),
-        ("val_mean_squared_error", -1),
-        ("val_binary_crossentropy", -1),
-        ("val_accuracy", 1),
-        ("val_auc", 1),
+        keras.losses.CosineSimilarity(),
+        keras.losses.cosine_similarity,
+        keras.losses.Dice(),
+        keras_reprogram.losses.KnownBinaryCrossentropy(),
     ],
 )
-def test_what_is_better_follows_from_the_metrics_name(monitor, sign):
-    assert RestoreBest((1, 2), monitor=monitor).sign == sign
+def test_a_loss_that_is_a_metric_is_minimized(loss):
+    metric = keras.metrics.MeanMetricWrapper(loss)
+    assert restore_best.direction(metric) == -1
+
+
+def own_measure(y_true, y_pred):
+    return ops.mean(y_pred, axis=-1)
+
+
+def test_a_metric_is_found_under_any_name(source, images, labels):
+    model = reprogrammed(source, "random")
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[
+            "accuracy",
+            keras.metrics.SparseCategoricalCrossentropy(name="score"),
+            keras.metrics.SparseTopKCategoricalAccuracy(2, name="error"),
+            own_measure,
+        ],
+        weighted_metrics=[
+            "sparse_categorical_crossentropy",
+            keras.metrics.SparseCategoricalAccuracy(name="score"),
+            keras.metrics.SparseCategoricalCrossentropy(name="score"),
+        ],
+    )
+    found = model.evaluate(images, labels, verbose=0, return_dict=True)
+    expected = {
+        "accuracy": 1,
+        "error": 1,
+        "sparse_categorical_crossentropy": -1,
+        "score": -1,
+        "weighted_score": 1,
+        "weighted_score_1": -1,
+    }
+    assert set(found) == {*expected, "loss", "own_measure"}
+    for name, sign in expected.items():
+        assert restore_best.better(model, f"val_{name}") == sign
+    with pytest.raises(ValueError, match='pass `mode="max"`.*Received: '):
+        restore_best.better(model, "val_own_measure")
+    assert RestoreBest((1, 2), monitor="val_own_measure", mode="max")
+
+
+class Recorded:
+    """A model whose validation returns what is recorded."""
+
+    metrics = [keras.metrics.MeanIoU(2, name="recorded")]
+
+    def __init__(self, values):
+        self.variable = keras.Variable(0.0)
+        self.learned_variables = [self.variable]
+        self.values = iter(values)
+        self.arguments = []
+
+    def evaluate(self, *args, **kwargs):
+        self.arguments.append((args, kwargs))
+        return {"recorded": next(self.values)}
+
+
+def restored(values, data=(1, 2), **kwargs):
+    """Epoch that training ends with, of those with recorded values."""
+    model = Recorded(values)
+    best = RestoreBest(data, monitor="val_recorded", **kwargs)
+    best.set_model(model)
+    best.on_train_begin()
+    for epoch, value in enumerate(model.values):
+        model.variable.assign(epoch + 1)
+        best.on_epoch_end(epoch, {"val_recorded": value})
+    best.on_train_end()
+    assert best.best_epoch == float(ops.convert_to_numpy(model.variable.value))
+    return best.best_epoch, model
+
+
+def test_the_best_mean_iou_is_the_largest():
+    assert restored([0.1, 0.4, 0.2])[0] == 1
+    assert restored([0.3, 0.2, 0.1, 0.4], mode="min")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "values, expected",
+    [([np.nan, 0.1, np.nan], 1), ([0.2, np.nan, 0.3], 2)],
+)
+def test_what_is_not_a_number_is_never_the_best(values, expected):
+    assert restored(values)[0] == expected
+
+
+def test_a_value_for_each_class_is_a_value_error():
+    with pytest.raises(ValueError, match=r'"macro".*Received: .*\(3,\)'):
+        restored([np.zeros(3)])
+
+
+def test_validation_data_may_have_sample_weights():
+    _, model = restored([0.1, 0.2], data=("x", "y", "weights"))
+    args, kwargs = model.arguments[0]
+    assert args == ("x", "y")
+    assert kwargs["sample_weight"] == "weights"
