@@ -10,6 +10,7 @@ from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
 
 READOUTS = ("sequence", "mean", "first", "last", "pooled", "logits")
+INPUTS = ("token_ids", "padding_mask", "segment_ids", "position_ids")
 # What KerasHub's tokenizers pad with; the others' padding is 0.
 PADDING_TOKENS = {
     "BloomBackbone": 3,
@@ -75,7 +76,8 @@ class TextSource(keras.Model):
         A tensor `(batch, features)`, or `(batch, length, features)`.
 
     Raises:
-        ValueError: If the model cannot be cut, or has no such readout.
+        ValueError: If the model cannot be cut, such as one with an encoder
+            and a decoder, or with images, or has no such readout.
     """
 
     def __init__(
@@ -170,26 +172,19 @@ def cut(backbone: keras.Model) -> tuple[Any, keras.Model]:
     """
     table = getattr(backbone, "token_embedding", None)
     inputs = getattr(backbone, "input", None)
-    if table is None or not isinstance(inputs, dict):
-        raise ValueError(
-            "`model` must be a text backbone of KerasHub with one token "
-            "embedding, or a task of one. Received: "
-            f"{type(backbone).__name__}"
+    inputs = inputs if isinstance(inputs, dict) else {}
+    first = first_layer(backbone, table)
+    if first is None or "token_ids" not in inputs or {*inputs} - {*INPUTS}:
+        raise not_cut(backbone)
+    others = [name for name in INPUTS[1:] if name in inputs]
+    masks = masks_of_tokens(backbone, inputs["token_ids"])
+    try:
+        rest = keras.Model(
+            [first.output, *[inputs[name] for name in others], *masks],
+            backbone.output,
         )
-    first = next(
-        layer
-        for layer in backbone.layers
-        if layer is table or getattr(layer, "token_embedding", None) is table
-    )
-    others = {
-        name: tensor
-        for name, tensor in inputs.items()
-        if name not in ("token_ids", "padding_mask")
-    }
-    masks = [inputs["padding_mask"]] if "padding_mask" in inputs else []
-    rest = keras.Model(
-        [first.output, *masks, *others.values()], backbone.output
-    )
+    except ValueError as error:  # the tokens are read elsewhere, too
+        raise not_cut(backbone) from error
 
     embeddings = keras.Input((None, table.output_dim))
     padding_mask = keras.Input((None,), dtype="int32")
@@ -197,11 +192,51 @@ def cut(backbone: keras.Model) -> tuple[Any, keras.Model]:
     if first is not table:
         # One layer for tokens and positions: its second half is added here.
         start = embeddings + first.position_embedding(embeddings)
-    zeros = ops.zeros_like(padding_mask)
+    values = {
+        "padding_mask": padding_mask,
+        "segment_ids": ops.zeros_like(padding_mask),
+        "position_ids": ops.cumsum(ops.ones_like(padding_mask), axis=1) - 1,
+    }
+    there = ops.cast(padding_mask, "bool")
     outputs = rest(
-        [start, *[padding_mask] * len(masks), *[zeros] * len(others)]
+        [start, *[values[name] for name in others], *[there] * len(masks)]
     )
+    if isinstance(outputs, dict) and "sequence_output" not in outputs:
+        raise not_cut(backbone)
     return table, keras.Model([embeddings, padding_mask], outputs)
+
+
+def first_layer(backbone: keras.Model, table: Any) -> Any:
+    """The layer that embeds the tokens: the table, or what holds it."""
+    for layer in getattr(backbone, "layers", ()) if table is not None else ():
+        if layer is table:
+            return layer
+        if getattr(layer, "token_embedding", None) is table:
+            return layer if hasattr(layer, "position_embedding") else None
+    return None
+
+
+def masks_of_tokens(backbone: keras.Model, tokens: Any) -> list[Any]:
+    """The masks that a backbone computes from its tokens, as ESM's does."""
+    return [
+        node.output_tensors[0]
+        for node in itertools.chain(*backbone._nodes_by_depth.values())
+        if type(node.operation).__name__ == "NotEqual"
+        and any(tensor is tokens for tensor in node.input_tensors)
+    ]
+
+
+def not_cut(backbone: Any) -> ValueError:
+    inputs = getattr(backbone, "input", None)
+    return ValueError(
+        "`model` must be a text backbone of KerasHub, or a task of one, with "
+        "one token embedding, which alone reads the tokens, and no inputs but "
+        f"{', '.join(f'`{name}`' for name in INPUTS)}, such as BERT, "
+        "RoBERTa, GPT-2, Llama or a Gemma without images. An encoder and a "
+        "decoder in one model, images and audio are not supported. Received: "
+        f"{type(backbone).__name__} with inputs "
+        f"{sorted(inputs) if isinstance(inputs, dict) else None}"
+    )
 
 
 def logits(model: keras.Model, hidden: Any, padding_mask: Any) -> Any:

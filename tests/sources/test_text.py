@@ -32,11 +32,33 @@ BACKBONES = {
     "AlbertBackbone": dict(ENCODER, embedding_dim=4),
     "DebertaV3Backbone": dict(ENCODER, bucket_size=8),
     "FNetBackbone": {k: v for k, v in ENCODER.items() if k != "num_heads"},
+    "ESMBackbone": ENCODER,
+    "RoformerV2Backbone": {
+        "head_size": 4,
+        **{k: v for k, v in ENCODER.items() if k != "max_sequence_length"},
+    },
     "GPT2Backbone": ENCODER,
     "OPTBackbone": ENCODER,
     "LlamaBackbone": DECODER,
     "Qwen3Backbone": dict(DECODER, head_dim=4),
     "GemmaBackbone": dict(DECODER, head_dim=4),
+    "Gemma4Backbone": dict(DECODER, head_dim=4, image_size=16),
+}
+REFUSED = {
+    "T5Backbone": ENCODER,
+    "BartBackbone": ENCODER,
+    "XLNetBackbone": ENCODER,
+    "WhisperBackbone": ENCODER,
+    "PaliGemmaBackbone": dict(
+        DECODER,
+        head_dim=4,
+        image_size=16,
+        vit_patch_size=8,
+        vit_num_heads=2,
+        vit_hidden_dim=8,
+        vit_num_layers=1,
+        vit_intermediate_dim=16,
+    ),
 }
 TOKENS = np.array([[3, 4, 5, 6, 7], [8, 9, 2, 0, 0], [1, 2, 0, 0, 0]], "int32")
 MASK = (TOKENS > 0).astype("int32")
@@ -53,6 +75,7 @@ def whole(model):
         "token_ids": TOKENS,
         "padding_mask": MASK,
         "segment_ids": np.zeros_like(TOKENS),
+        "position_ids": np.tile(np.arange(5, dtype="int32"), (3, 1)),
     }
     outputs = model({name: inputs[name] for name in model.input})
     outputs = {"out": outputs} if not isinstance(outputs, dict) else outputs
@@ -227,3 +250,52 @@ def test_embeddings_of_a_quantized_model_are_numbers(name):
 def test_what_cannot_be_cut_or_read_is_a_value_error(make):
     with pytest.raises(ValueError, match="Received: "):
         make()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_model_of_more_than_text_is_a_value_error_that_names_it(name):
+    settings = REFUSED[name]
+    if name != "BartBackbone":
+        settings = {
+            k: v for k, v in settings.items() if k != "max_sequence_length"
+        }
+    model = getattr(models, name)(**settings)
+    with pytest.raises(ValueError, match=f"text backbone.*Received: {name}"):
+        TextSource(model)
+
+
+def test_gemma_3_is_cut_without_its_images_and_refused_with_them():
+    settings = dict(DECODER, head_dim=4, image_size=16)
+    vision = models.Gemma3VisionEncoder(
+        image_size=16,
+        patch_size=4,
+        num_heads=2,
+        hidden_dim=8,
+        num_layers=1,
+        intermediate_dim=16,
+        output_dim=8,
+        pool_size=2,
+    )
+    model = models.Gemma3Backbone(vision_encoder=vision, **settings)
+    with pytest.raises(ValueError, match="without images.*vision_indices"):
+        TextSource(model)
+    model = models.Gemma3Backbone(**settings)
+    np.testing.assert_allclose(
+        outputs(TextSource(model, "sequence")), whole(model)["out"], atol=1e-5
+    )
+
+
+def test_tokens_that_are_read_elsewhere_too_are_a_value_error():
+    tokens = keras.Input((None,), dtype="int32", name="token_ids")
+    table = keras.layers.Embedding(20, 8)
+    counted = ops.cast(tokens, "float32")[:, :, None]
+    model = keras.Model({"token_ids": tokens}, table(tokens) + counted)
+    model.token_embedding = table
+    with pytest.raises(ValueError, match="alone reads the tokens"):
+        TextSource(model)
+
+
+@pytest.mark.parametrize("model", ["bert_tiny_en_uncased", None])
+def test_what_is_no_model_is_a_value_error(model):
+    with pytest.raises(ValueError, match="text backbone.*Received: "):
+        TextSource(model)
