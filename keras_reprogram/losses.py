@@ -1,11 +1,18 @@
 """Losses of targets that not every sample has a label for."""
 
+import math
+import numbers
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
+
+LARGEST_LOGIT = 1e9
+SMALLEST_PROBABILITY = 1e-7
 
 
 @serializable
@@ -13,35 +20,124 @@ class KnownBinaryCrossentropy(keras.losses.Loss):
     """Binary cross-entropy over the labels that are known.
 
     A label of NaN is not known and counts for nothing. The loss of a sample
-    is the mean over its known labels.
+    is the mean over its known labels. A label between 0 and 1 is a
+    probability; one outside makes the loss NaN.
 
     Example:
 
     ```python
     loss = keras_reprogram.losses.KnownBinaryCrossentropy()
     loss(np.array([[1.0, np.nan]]), np.array([[0.0, 5.0]]))  # log(2)
+
+    loss = keras_reprogram.losses.KnownBinaryCrossentropy(from_logits=False)
+    loss(np.array([[1.0, np.nan]]), np.array([[0.5, 0.9]]))  # log(2)
     ```
 
     Args:
         positive_weight: Weight of a label of 1, against the 1 of a 0: above 1
             for rare positives; one number, or one for each target.
+        from_logits: Whether the model returns logits, as a trained label map
+            does, or probabilities. `label_mapper.from_logits` is which.
         **kwargs: Keyword arguments of `keras.losses.Loss`.
+
+    Raises:
+        ValueError: If `positive_weight` is not positive and finite, or labels
+            and predictions have different shapes.
     """
 
-    def __init__(self, positive_weight: Any = 1.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        positive_weight: Any = 1.0,
+        from_logits: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.positive_weight = positive_weight
+        self.positive_weight = positive_numbers(
+            "positive_weight", positive_weight
+        )
+        self.from_logits = boolean("from_logits", from_logits)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        y_true = ops.cast(y_true, y_pred.dtype)
-        known = ops.cast(ops.logical_not(ops.isnan(y_true)), y_pred.dtype)
-        labels = ops.where(ops.isnan(y_true), ops.zeros_like(y_true), y_true)
-        weights = ops.convert_to_tensor(self.positive_weight, y_pred.dtype)
-        weights = ops.where(labels > 0.5, weights, ops.ones_like(labels))
-        # log(1 + exp(-z)) for a label of 1, log(1 + exp(z)) for one of 0.
-        losses = ops.softplus(ops.multiply(y_pred, 1.0 - 2.0 * labels))
-        total = ops.sum(losses * weights * known, axis=-1)
+        # Of less than float32 nothing is left of 1 - 1e-7.
+        y_pred = ops.cast(y_pred, "float32")
+        labels, known = labels_of_shape(y_true, y_pred)
+        weights = ops.convert_to_tensor(self.positive_weight, "float32")
+        if len(weights.shape) and weights.shape[0] != y_pred.shape[-1]:
+            raise ValueError(
+                "`positive_weight` must be one number, or one for each "
+                f"target. Received: {weights.shape[0]} numbers for "
+                f"predictions of shape {tuple(y_pred.shape)}"
+            )
+        # A prediction of no known label may be anything, infinity too.
+        y_pred = ops.where(known, y_pred, ops.zeros_like(y_pred))
+        positive, negative = self.losses_of_both(y_pred)
+        losses = weights * labels * positive + (1.0 - labels) * negative
+        known = ops.cast(known, "float32")
+        total = ops.sum(losses * known, axis=-1)
         return total / ops.maximum(ops.sum(known, axis=-1), 1.0)
 
+    def losses_of_both(self, y_pred: Any) -> tuple[Any, Any]:
+        """What a prediction costs where the label is 1, and where it is 0."""
+        if self.from_logits:
+            logits = ops.clip(y_pred, -LARGEST_LOGIT, LARGEST_LOGIT)
+            return ops.softplus(-logits), ops.softplus(logits)
+        probabilities = ops.clip(
+            y_pred, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY
+        )
+        return -ops.log(probabilities), -ops.log(1.0 - probabilities)
+
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "positive_weight": self.positive_weight}
+        return {
+            **super().get_config(),
+            "positive_weight": self.positive_weight,
+            "from_logits": self.from_logits,
+        }
+
+
+def labels_of_shape(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    """Binary labels in the shape of predictions, and which are known.
+
+    Args:
+        y_true: Labels of 0, 1, or between; NaN where not known.
+        y_pred: Predictions of the same shape, or with one more axis of 1.
+
+    Returns:
+        Labels as float32, 0 where not known and NaN where they are no labels,
+        and a mask.
+    """
+    labels = ops.cast(y_true, "float32")
+    if len(labels.shape) == len(y_pred.shape) - 1 and y_pred.shape[-1] == 1:
+        labels = ops.expand_dims(labels, -1)
+    pairs = list(zip(labels.shape, y_pred.shape))
+    if len(labels.shape) != len(y_pred.shape) or any(
+        None not in pair and pair[0] != pair[1] for pair in pairs
+    ):
+        raise ValueError(
+            "Labels and predictions must have the same shape, with one label "
+            f"for each target. Received: labels of shape {tuple(y_true.shape)} "
+            f"and predictions of shape {tuple(y_pred.shape)}"
+        )
+    known = ops.logical_not(ops.isnan(labels))
+    labels = ops.where(known, labels, ops.zeros_like(labels))
+    valid = ops.logical_and(labels >= 0.0, labels <= 1.0)
+    return ops.where(valid, labels, ops.full_like(labels, math.nan)), known
+
+
+def positive_numbers(name: str, value: Any) -> float | list[float]:
+    """Checks one positive number, or a list of them, and keeps its form."""
+    items = np.asarray(value).tolist()
+    valid = all(
+        isinstance(item, numbers.Real)
+        and not isinstance(item, bool)
+        and math.isfinite(item)
+        and item > 0
+        for item in (items if isinstance(items, list) else [items])
+    )
+    if not valid or items == []:
+        raise ValueError(
+            f"`{name}` must be a positive finite number, or one for each "
+            f"target. Received: {name}={value!r}"
+        )
+    if isinstance(items, list):
+        return [float(item) for item in items]
+    return float(items)
