@@ -8,6 +8,7 @@ from keras_reprogram import diagnostics
 from keras_reprogram import inputs
 from keras_reprogram import labels
 from keras_reprogram import losses
+from keras_reprogram import metrics
 from keras_reprogram import models
 from keras_reprogram import optimizers
 from keras_reprogram import recipes
@@ -29,6 +30,7 @@ __all__ = [
     "inputs",
     "labels",
     "losses",
+    "metrics",
     "models",
     "optimizers",
     "recipes",

@@ -1,0 +1,295 @@
+"""Metrics of targets that not every sample has a label for."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_reprogram.configurable import boolean
+from keras_reprogram.configurable import integer
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import serializable
+from keras_reprogram.losses import labels_of_shape
+
+
+@serializable
+class KnownBinaryAccuracy(keras.metrics.Mean):
+    """Share of the known binary labels that are predicted.
+
+    A label of NaN is not known and is left out. `"accuracy"` in `compile`
+    counts it as wrong, and compares logits with .5.
+
+    Example:
+
+    ```python
+    metric = keras_reprogram.metrics.KnownBinaryAccuracy()
+    metric(np.array([[1.0, np.nan]]), np.array([[0.3, 5.0]]))  # 1.0
+    ```
+
+    Args:
+        from_logits: Whether predictions are logits or probabilities.
+        threshold: Probability above which a label of 1 is predicted.
+        name: Name of the metric.
+        dtype: Dtype of the metric's result.
+
+    Call arguments:
+        y_true: Labels of 0 or 1, or NaN, of any shape. A label outside makes
+            the result NaN.
+        y_pred: Predictions of the same shape. NaN is never right.
+        sample_weight: One weight for each sample, or for each label.
+
+    Raises:
+        ValueError: If `threshold` is not between 0 and 1, or the shapes
+            differ.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = True,
+        threshold: float = 0.5,
+        name: str = "known_binary_accuracy",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self._direction = "up"
+        self.from_logits = boolean("from_logits", from_logits)
+        self.threshold = number("threshold", threshold, 0, 1)
+        if self.threshold in (0.0, 1.0):
+            raise ValueError(
+                "`threshold` must be a probability above 0 and below 1, for "
+                f"logits too. Received: threshold={threshold!r}"
+            )
+
+    def update_state(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        y_pred = ops.cast(y_pred, "float32")
+        labels, known = labels_of_shape(y_true, y_pred)
+        threshold = self.threshold
+        if self.from_logits:
+            threshold = math.log(threshold / (1.0 - threshold))
+        correct = ops.equal(y_pred > threshold, labels > 0.5)
+        correct = ops.logical_and(correct, ops.logical_not(ops.isnan(y_pred)))
+        # NaN where the label is not one of 0 to 1.
+        values = ops.cast(correct, "float32") + 0.0 * labels
+        weights = weights_of_known(known, sample_weight)
+        super().update_state(
+            ops.reshape(values, [-1]), ops.reshape(weights, [-1])
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "from_logits": self.from_logits,
+            "threshold": self.threshold,
+        }
+
+
+@serializable
+class KnownAccuracy(keras.metrics.Mean):
+    """Share of the known classes that are predicted.
+
+    A class of `ignore_class` or NaN is not known and is left out, and so is
+    a one-hot row of zeros or with NaN.
+
+    Example:
+
+    ```python
+    metric = keras_reprogram.metrics.KnownAccuracy()
+    metric(np.array([1, -1]), np.array([[0.0, 2.0], [3.0, 1.0]]))  # 1.0
+    ```
+
+    Args:
+        ignore_class: The integer that stands for a class that is not known;
+            `None` for no such integer.
+        name: Name of the metric.
+        dtype: Dtype of the metric's result.
+
+    Call arguments:
+        y_true: Classes, `(batch, ...)` or `(batch, ..., 1)`, or one-hot rows,
+            `(batch, ..., classes)`.
+        y_pred: Logits or probabilities, `(batch, ..., classes)`. A row with
+            NaN is never right.
+        sample_weight: One weight for each sample, or for each class.
+
+    Raises:
+        ValueError: If `ignore_class` is not an integer, or the shapes do not
+            go together.
+    """
+
+    def __init__(
+        self,
+        ignore_class: int | None = -1,
+        name: str = "known_accuracy",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self._direction = "up"
+        if ignore_class is not None and integer(ignore_class) is None:
+            raise ValueError(
+                "`ignore_class` must be an integer or `None`. Received: "
+                f"ignore_class={ignore_class!r}"
+            )
+        self.ignore_class = integer(ignore_class)
+
+    def update_state(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        y_pred = ops.cast(y_pred, "float32")
+        labels, known = classes_of_shape(ops.convert_to_tensor(y_true), y_pred)
+        if self.ignore_class is not None:
+            known = ops.logical_and(known, labels != self.ignore_class)
+        predicted = ops.cast(ops.argmax(y_pred, axis=-1), "int32")
+        correct = ops.logical_and(
+            ops.equal(predicted, labels),
+            ops.logical_not(ops.any(ops.isnan(y_pred), axis=-1)),
+        )
+        weights = weights_of_known(known, sample_weight)
+        super().update_state(
+            ops.reshape(ops.cast(correct, "float32"), [-1]),
+            ops.reshape(weights, [-1]),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "ignore_class": self.ignore_class}
+
+
+@serializable
+class KnownAUC(keras.metrics.AUC):
+    """Area under a curve over the binary labels that are known.
+
+    `keras.metrics.AUC` of the labels that are not NaN, of all targets
+    together. With `multi_label=True`, it is the mean of the targets' areas;
+    a target with known labels of only one kind has none and is left out.
+
+    Example:
+
+    ```python
+    metric = keras_reprogram.metrics.KnownAUC()
+    y_true = np.array([[0.0, 1.0], [np.nan, 0.0], [1.0, np.nan]])
+    y_pred = np.array([[-1.0, 2.0], [4.0, 1.0], [3.0, -3.0]])
+    metric(y_true, y_pred)  # 1.0
+    ```
+
+    Args:
+        from_logits: Whether predictions are logits or probabilities.
+        name: Name of the metric.
+        **kwargs: Keyword arguments of `keras.metrics.AUC`. Probabilities are
+            told apart by `num_thresholds`, 200: pass more where they are
+            close to each other, as for rare labels.
+
+    Call arguments:
+        y_true: Labels of 0 or 1, or NaN, of any shape; `(batch, targets)`
+            with `multi_label=True`. A label outside makes the result NaN.
+        y_pred: Predictions of the same shape. NaN for a known label makes the
+            result NaN.
+        sample_weight: One weight for each sample, or for each label.
+
+    Raises:
+        ValueError: If the shapes differ, or as `keras.metrics.AUC` does.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = True,
+        name: str = "known_auc",
+        **kwargs: Any,
+    ) -> None:
+        from_logits = boolean("from_logits", from_logits)
+        super().__init__(from_logits=from_logits, name=name, **kwargs)
+        self._direction = "up"
+
+    def update_state(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        y_pred = ops.cast(y_pred, "float32")
+        labels, known = labels_of_shape(y_true, y_pred)
+        weights = weights_of_known(known, sample_weight)
+        # Keras takes NaN for a label of 1, and for any prediction.
+        nothing = ops.isnan(labels + y_pred)
+        wrong = ops.logical_and(known, nothing)
+        weights = ops.where(wrong, ops.full_like(weights, math.nan), weights)
+        labels = ops.cast(labels > 0.5, "float32")
+        y_pred = ops.where(nothing, ops.zeros_like(y_pred), y_pred)
+        super().update_state(labels, y_pred, weights)
+
+    def result(self) -> Any:
+        if not self.multi_label:
+            return super().result()
+        # What each target's area counts in the mean.
+        given = self.label_weights
+        positives = self.true_positives[0] + self.false_negatives[0]
+        negatives = self.false_positives[0] + self.true_negatives[0]
+        lacking = ops.logical_or(positives == 0.0, negatives == 0.0)
+        weights = ops.ones_like(positives) if given is None else given
+        self.label_weights = ops.where(lacking, 0.0, weights)
+        try:
+            return super().result()
+        finally:
+            self.label_weights = given
+
+    def get_config(self) -> dict[str, Any]:
+        weights = self.label_weights
+        if weights is not None:
+            weights = ops.convert_to_numpy(weights).tolist()
+        return {**super().get_config(), "label_weights": weights}
+
+
+def classes_of_shape(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    """Integer classes in the shape of predictions, and which are known."""
+    true_shape, shape = tuple(y_true.shape), tuple(y_pred.shape)
+    one_hot = len(true_shape) == len(shape) and true_shape[-1] == shape[-1]
+    sparse_shape = true_shape
+    if len(true_shape) == len(shape) and true_shape[-1:] == (1,):
+        sparse_shape = true_shape[:-1]
+    pairs = zip(shape if one_hot else shape[:-1], sparse_shape)
+    if (
+        len(shape) < 2
+        or shape[-1] == 1
+        or not (one_hot or len(sparse_shape) == len(shape) - 1)
+        or any(None not in pair and pair[0] != pair[1] for pair in pairs)
+    ):
+        raise ValueError(
+            "Predictions must have two classes or more, (batch, ..., classes), "
+            "and labels must be classes, (batch, ...), or one-hot rows; for a "
+            "binary target use `KnownBinaryAccuracy`. Received: labels of "
+            f"shape {true_shape} and predictions of shape {shape}"
+        )
+    floating = "float" in keras.backend.standardize_dtype(y_true.dtype)
+    missing = ops.zeros_like(y_true, dtype="bool")
+    if floating:
+        missing = ops.isnan(y_true)
+        y_true = ops.where(missing, ops.zeros_like(y_true), y_true)
+    if one_hot:
+        known = ops.logical_and(
+            ops.logical_not(ops.any(missing, axis=-1)),
+            ops.any(y_true > 0, axis=-1),
+        )
+        return ops.cast(ops.argmax(y_true, axis=-1), "int32"), known
+    if sparse_shape != true_shape:
+        y_true, missing = ops.squeeze(y_true, -1), ops.squeeze(missing, -1)
+    return ops.cast(y_true, "int32"), ops.logical_not(missing)
+
+
+def weights_of_known(known: Any, sample_weight: Any) -> Any:
+    """The weight of every label, 0 where it is not known."""
+    weights = ops.cast(known, "float32")
+    if sample_weight is None:
+        return weights
+    given = ops.cast(sample_weight, "float32")
+    rank = len(known.shape)
+    if len(given.shape) == rank + 1 and given.shape[-1] == 1:
+        given = ops.squeeze(given, -1)
+    pairs = zip(given.shape, known.shape)
+    if len(given.shape) > rank or any(
+        None not in pair and pair[0] not in (1, pair[1]) for pair in pairs
+    ):
+        raise ValueError(
+            "`sample_weight` must hold one weight for each sample or for each "
+            f"label. Received: weights of shape {tuple(given.shape)} for "
+            f"labels of shape {tuple(known.shape)}"
+        )
+    for _ in range(rank - len(given.shape) if len(given.shape) else 0):
+        given = ops.expand_dims(given, -1)
+    return weights * given
