@@ -42,6 +42,30 @@ class InputEnd(keras.layers.Layer):
             num_outputs: Length of an output's last axis.
         """
 
+    def check_sample_shape(self, shape: Shape) -> None:
+        """Raises a `ValueError` for a sample's shape that does not fit.
+
+        Args:
+            shape: The shape, without the batch axis, of as many axes as
+                `target_shape`; `None` where a size is not known.
+        """
+
+    def merged(self, samples: dict[str, Any]) -> Any:
+        """One array or tensor of several that belong together.
+
+        Raises:
+            ValueError: If the layer takes one array alone.
+        """
+        raise ValueError(
+            f"A `{type(self).__name__}` takes one array of samples, of shape "
+            f"(samples, *{self.target_shape}). Received: a dictionary of "
+            f"{sorted(map(str, samples))}"
+        )
+
+    def hint(self, samples: Any) -> str:
+        """What to do with samples that are no numbers, a sentence or none."""
+        return ""
+
     def check_values(self, samples: np.ndarray) -> None:
         """Raises a `ValueError` if samples hold what the layer cannot take."""
 

@@ -1,6 +1,7 @@
 """From a target sample to what the source expects."""
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,11 @@ from keras_reprogram.inputs.programs import Program
 from keras_reprogram.specification import SourceSpecification
 
 PIXELS = 255.0
+# Share of a sample's values that may lie outside of its range by design, as
+# those of standardized features do.
+MOST_OUTSIDE = 0.01
+# Whole numbers as large as this are sound that was not scaled.
+LOUDEST = 1000
 
 
 @serializable
@@ -113,7 +119,9 @@ class InputReprogrammer(InputEnd):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Whole numbers and large values are not cast down before they are in
+        # the unit range.
+        super().__init__(**{"autocast": False, **kwargs})
         self.target_shape = check_shape("target_shape", target_shape)
         self.source_shape = check_shape("source_shape", source_shape)
         self.placement = placements.get(placement)
@@ -148,6 +156,7 @@ class InputReprogrammer(InputEnd):
                 "value_range=None"
             )
         self.completed_with: tuple | None = None
+        self.has_warned = False
         self.accept_target_shape()
 
     def accept_target_shape(self) -> None:
@@ -203,6 +212,17 @@ class InputReprogrammer(InputEnd):
 
     def check_values(self, samples: np.ndarray) -> None:
         self.placement.check_values(samples)
+        if self.has_warned or self.placement.reads_tokens or not samples.size:
+            return
+        doubt = doubtful_range(samples, self.value_range)
+        if doubt:
+            self.has_warned = True
+            warnings.warn(doubt, stacklevel=2)
+
+    def check_sample_shape(self, shape: Shape) -> None:
+        if self.source_shape is not None:
+            axes = Axes(len(self.source_shape), self.data_format)
+            self.placement.check(shape, self.source_shape, axes)
 
     def build(self, input_shape: Shape) -> None:
         if self.source_shape is None:
@@ -258,6 +278,7 @@ class InputReprogrammer(InputEnd):
 
     def unclipped(self, inputs: Any, training: bool = False) -> Any:
         """The sum of sample and program, in the source's units."""
+        self.check_sample_shape(tuple(inputs.shape[1:]))
         if self.augmentation is not None:
             inputs = self.augmentation(inputs, training=training)
         canvas = inputs
@@ -281,11 +302,13 @@ class InputReprogrammer(InputEnd):
         return self.broadcast(ops.add(canvas, program))
 
     def in_unit_range(self, samples: Any) -> Any:
-        samples = ops.cast(samples, self.compute_dtype)
         if self.value_range is None:
-            return samples
+            return ops.cast(samples, self.compute_dtype)
+        # In float32 at least: 65,535 is infinite in float16.
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
         low, high = self.value_range
-        return (samples - low) / (high - low)
+        samples = (ops.cast(samples, dtype) - low) / (high - low)
+        return ops.cast(samples, self.compute_dtype)
 
     def broadcast(self, canvas: Any) -> Any:
         """Repeats a grey channel for a source of several channels."""
@@ -358,6 +381,46 @@ def check_shape(name: str, shape: Sequence[int] | None) -> Shape | None:
             f"batch axis. Received: {name}={shape!r}"
         )
     return tuple(size and integer(size) for size in sizes)
+
+
+def doubtful_range(
+    samples: np.ndarray, value_range: tuple[float, float] | None
+) -> str | None:
+    """What is strange about samples in this range, in words."""
+    lowest, highest = float(samples.min()), float(samples.max())
+    seen = f"values from {lowest:g} to {highest:g} of dtype {samples.dtype}"
+    whole = samples.dtype.kind in "iu"
+    if value_range is None:
+        if (
+            not whole
+            or samples.dtype.itemsize < 2
+            or (max(-lowest, highest) < LOUDEST)
+        ):
+            return None
+        return (
+            f"Samples are passed to the source as they are, {seen}: a source "
+            "of sound takes values from -1 to 1, so divide int16 by 32768, or "
+            "pass `value_range` and `scale`."
+        )
+    low, high = value_range
+    span = high - low
+    outside = (samples < low) | (samples > high)
+    if (
+        lowest < low - span
+        or highest > high + span
+        or outside.mean() > MOST_OUTSIDE
+    ):
+        return (
+            f"Samples lie outside of `value_range={value_range}`: {seen}. Pass "
+            "the lowest and the highest value that a sample may have."
+        )
+    if span >= 10 and -1 <= lowest < highest <= 1:
+        return (
+            f"Samples lie in a small part of `value_range={value_range}`: "
+            f"{seen}. Pass `value_range=(0, 1)` or `(-1, 1)` for samples that "
+            "were scaled, or the samples before that."
+        )
+    return None
 
 
 def check_value_range(

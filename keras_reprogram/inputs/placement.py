@@ -39,15 +39,17 @@ class Placement(Configurable):
         """Raises unless the sample's axes and channels fit the canvas's."""
         if len(sample_shape) != len(canvas_shape):
             raise ValueError(
-                "Samples must have as many axes as the source's input; give "
-                "a grey image a channel axis. Received: samples of shape "
-                f"{sample_shape}, source_shape={canvas_shape}"
+                "Samples must have as many axes as the source's input; "
+                f"{advice_on_axes(len(sample_shape), len(canvas_shape))}. "
+                f"Received: samples of shape {sample_shape}, "
+                f"source_shape={canvas_shape}"
             )
         channels = axes.channels(sample_shape)
         if channels not in (None, 1, axes.channels(canvas_shape)):
             raise ValueError(
                 "Samples must have one channel, or as many as the source's "
-                f"input. Received: samples of shape {sample_shape}, "
+                f"input; {advice_on_channels(sample_shape, canvas_shape, axes)}"
+                f". Received: samples of shape {sample_shape}, "
                 f"source_shape={canvas_shape}, "
                 f"data_format={axes.data_format!r}"
             )
@@ -306,6 +308,37 @@ def get(identifier: str | dict | Placement) -> Placement:
         f"`placement` must be one of {sorted(PLACEMENTS)} or a "
         f"`keras_reprogram.inputs.Placement`. Received: {identifier!r}"
     )
+
+
+def advice_on_axes(sample_axes: int, canvas_axes: int) -> str:
+    """What to do with samples of a wrong number of axes."""
+    if canvas_axes == 1:
+        return (
+            "take the axis of one channel away, take the mean of several, as "
+            "of stereo sound, or lay them one after the other by "
+            "`placement=keras_reprogram.inputs.ChannelsInTime()`"
+        )
+    if canvas_axes == 3 and sample_axes == 2:
+        return "give a grey image a channel axis"
+    if canvas_axes == 2 and sample_axes == 1:
+        return "give a series of one channel a channel axis"
+    return "add axes of one, or take some away"
+
+
+def advice_on_channels(
+    sample_shape: Shape, canvas_shape: Shape, axes: Axes
+) -> str:
+    """What to do with samples of a wrong number of channels."""
+    other = 0 if axes.channel else len(sample_shape) - 1
+    if sample_shape[other] in (1, axes.channels(canvas_shape)):
+        return (
+            "move the channels to where `data_format` has them, or pass "
+            "another `data_format`"
+        )
+    channels = axes.channels(sample_shape)
+    if len(axes.spatial) == 2 and channels in (2, 4):
+        return "leave out the alpha channel, as by `images[..., :-1]`"
+    return "choose some of them, or take their mean"
 
 
 def check_interpolation(interpolation: str) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
@@ -19,6 +21,10 @@ class FrozenSource(keras.layers.Layer):
     later, except for the layers in `unfrozen`. Batch normalisation uses its
     moving statistics, which stay as they are, and dropout is off, also while
     the program and those layers are trained.
+
+    Of an unfrozen layer that is trained in part, what has `trainable = False`
+    stays frozen: sublayers or variables that were frozen by hand, and the base
+    of a layer with LoRA.
 
     Example:
 
@@ -59,6 +65,7 @@ class FrozenSource(keras.layers.Layer):
         super().__init__(**kwargs)
         self.source = source
         self.unfrozen = names_of_layers(source, unfrozen)
+        self.kept_frozen: set[int] = set()
         self.forget_penalties = forgetting(source)
         rewrite_slow_layers(source)
         self.freeze()
@@ -69,16 +76,68 @@ class FrozenSource(keras.layers.Layer):
                 layer.built = True
 
     def freeze(self) -> None:
+        self.note_frozen_parts()
         # On every leaf: TensorFlow ignores `trainable = False` on a model
         # that reads false already while its layers do not.
         for layer in self.source._flatten_layers():
             layer.trainable = False
         for variable in self.source.weights:
             variable.trainable = False
+        trained = {id(variable) for variable in self.unfrozen_variables}
         for layer in self.unfrozen_leaves():
-            layer.trainable = True
-        for variable in self.unfrozen_variables:
-            variable.trainable = True
+            if any(id(each) in trained for each in layer._trainable_variables):
+                layer.trainable = True
+            for variable in layer._trainable_variables:
+                variable.trainable = id(variable) in trained
+
+    def note_frozen_parts(self) -> None:
+        """Notes which parts of unfrozen layers are not to be trained.
+
+        A layer without any trainable variable is one that was frozen as a
+        whole, with the source: it is thawed but for what was noted before.
+        """
+        for name in self.unfrozen:
+            variables = [
+                variable
+                for layer in self.source._flatten_layers()
+                if layer.name == name
+                for leaf in layer._flatten_layers()
+                for variable in leaf._trainable_variables
+            ]
+            if any(variable.trainable for variable in variables):
+                for variable in variables:
+                    if variable.trainable:
+                        self.kept_frozen.discard(id(variable))
+                    else:
+                        self.kept_frozen.add(id(variable))
+
+    def candidates(self) -> list[keras.Variable]:
+        """All that could be trained in the unfrozen layers, in order."""
+        # A layer's own list: statistics, which are never trained, are not
+        # in it.
+        found = {
+            id(variable): variable
+            for leaf in self.unfrozen_leaves()
+            for variable in leaf._trainable_variables
+            if not is_base_of_lora(leaf, variable)
+        }
+        return list(found.values())
+
+    @property
+    def frozen_parts(self) -> list[int]:
+        """Which of the `candidates` stay frozen, for a config."""
+        return [
+            index
+            for index, variable in enumerate(self.candidates())
+            if id(variable) in self.kept_frozen
+        ]
+
+    @frozen_parts.setter
+    def frozen_parts(self, indices: Sequence[int]) -> None:
+        candidates = self.candidates()
+        for index in indices:
+            candidates[index].trainable = False
+        self.freeze()
 
     def unfrozen_leaves(self) -> list[keras.layers.Layer]:
         if not self.unfrozen:
@@ -93,14 +152,11 @@ class FrozenSource(keras.layers.Layer):
     @property
     def unfrozen_variables(self) -> list[keras.Variable]:
         """What is trained in the source."""
-        # A layer's own list: statistics, which are never trained, are not
-        # in it.
-        found = {
-            id(variable): variable
-            for leaf in self.unfrozen_leaves()
-            for variable in leaf._trainable_variables
-        }
-        return list(found.values())
+        return [
+            variable
+            for variable in self.candidates()
+            if id(variable) not in self.kept_frozen
+        ]
 
     # Whoever asks an outer model what it trains asks here for the source's
     # part: someone may have thawed the source in the meantime.
@@ -116,6 +172,7 @@ class FrozenSource(keras.layers.Layer):
         return super().weights
 
     def freeze_again(self) -> None:
+        self.note_frozen_parts()
         trained = {id(variable) for variable in self.unfrozen_variables}
         if any(
             variable.trainable != (id(variable) in trained)
@@ -144,10 +201,25 @@ class FrozenSource(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         # Said here and not in a functional graph, where the outer model's
         # `training=True` would take its place.
-        outputs = self.source(inputs, training=False)
+        outputs = self.source(self.as_taken(inputs), training=False)
         # Penalties of the source's own training are not the program's.
         self.forget_penalties()
-        return outputs
+        # A dictionary of one output is that output.
+        return keras.tree.flatten(outputs)[0]
+
+    def as_taken(self, inputs: Any) -> Any:
+        """Inputs in the structure and the dtype that the source takes."""
+        taken = self.source.inputs
+        if len(taken) != 1:
+            return inputs
+        (values,) = keras.tree.flatten(inputs)
+        dtype = keras.backend.standardize_dtype(taken[0].dtype)
+        if keras.backend.is_int_dtype(dtype):
+            # Cast alone would wrap what is below zero around.
+            bounds = np.iinfo(dtype)
+            values = ops.clip(ops.round(values), bounds.min, bounds.max)
+            values = ops.cast(values, dtype)
+        return keras.tree.pack_sequence_as(self.source.input, [values])
 
     # Keras asks every layer for its losses and clears them in every step.
     # The source has none left after a call, and many layers.
@@ -172,12 +244,26 @@ class FrozenSource(keras.layers.Layer):
             **super().get_config(),
             "source": source,
             "unfrozen": self.unfrozen,
+            "frozen_parts": self.frozen_parts,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "FrozenSource":
         source = keras.saving.deserialize_keras_object(config.pop("source"))
-        return cls(source, **config)
+        frozen_parts = config.pop("frozen_parts", ())
+        layer = cls(source, **config)
+        layer.frozen_parts = frozen_parts
+        return layer
+
+
+def is_base_of_lora(
+    layer: keras.layers.Layer, variable: keras.Variable
+) -> bool:
+    """Whether LoRA keeps a variable fixed and trains its own beside it."""
+    return getattr(layer, "lora_enabled", False) and any(
+        variable is getattr(layer, name, None)
+        for name in ("_kernel", "_embeddings")
+    )
 
 
 def forgetting(source: keras.Model) -> Callable[[], None]:
