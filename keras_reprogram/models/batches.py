@@ -1,32 +1,50 @@
 """Data of any kind that `fit` takes, as batches of NumPy arrays."""
 
 import itertools
+from collections.abc import Generator
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-Batch = tuple[np.ndarray, np.ndarray | None]
+Batch = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+
+# Batches that are read of a stream of unknown length, for each that is wanted.
+LONGEST_STREAM = 100
 
 
 def is_array(data: Any) -> bool:
     return hasattr(data, "shape") and hasattr(data, "dtype")
 
 
+def is_table(data: Any) -> bool:
+    """Whether this is a `DataFrame` or another table, as of pandas."""
+    return hasattr(data, "to_numpy") and hasattr(data, "columns")
+
+
 def only_item(data: Any) -> Any:
-    """What a list, a tuple or a dictionary of one holds, as Keras takes it."""
+    """What a list, a tuple or a dictionary of one holds, as Keras takes it.
+
+    A table, and a column of one, is the array of its values.
+    """
     if isinstance(data, dict) and len(data) == 1:
-        return next(iter(data.values()))
+        return only_item(next(iter(data.values())))
     if isinstance(data, (list, tuple)) and len(data) == 1:
         # A list of one batch is a data set of one batch.
-        return data if isinstance(data[0], (list, tuple)) else data[0]
+        held = data[0]
+        return data if isinstance(held, (list, tuple)) else only_item(held)
+    if is_table(data) or type(data).__module__.startswith("pandas."):
+        return data.to_numpy()
     return data
 
 
 def is_reiterable(data: Any) -> bool:
     """Whether a pass over the data leaves it whole for the next one."""
-    return not isinstance(data, Iterator)
+    # The iterators of Keras's `ImageDataGenerator` are data sets all the same.
+    return isinstance(data, keras.utils.PyDataset) or not isinstance(
+        data, Iterator
+    )
 
 
 def number_of_batches(x: Any, batch_size: int) -> int | None:
@@ -46,8 +64,10 @@ def iterate(
     batch_size: int = 32,
     steps: int | None = None,
     seed: int = 0,
+    sample_weight: Any = None,
+    longest: int | None = None,
 ) -> Iterator[Batch]:
-    """Yields samples and labels, batch by batch.
+    """Yields samples, labels and sample weights, batch by batch.
 
     Args:
         x: Arrays or tensors of samples; or a `tf.data.Dataset`, a
@@ -55,38 +75,87 @@ def iterate(
             iterable of batches `(x, y)` or `(x, y, sample_weight)`.
         y: Labels, where `x` is an array.
         batch_size: Samples of a batch, where `x` is an array.
-        steps: Number of batches after which to stop. An array that is longer
-            is drawn from at random, so that ordered data are seen evenly.
+        steps: Number of batches to take, or `None` for all. Of an array that
+            is longer samples are drawn at random, and of a data set batches
+            are taken at even distances: ordered data are seen evenly.
         seed: Seed of that draw.
+        sample_weight: Weights of the samples, where `x` is an array.
+        longest: Most batches to read of a data set whose length is not known.
+            Defaults to 100 times `steps`.
 
     Yields:
-        Pairs of samples and labels as NumPy arrays.
+        Samples, labels and weights as NumPy arrays, or `None`.
     """
     if is_array(x):
         order = np.arange(len(x))
         if steps is not None and steps * batch_size < len(x):
             draw = np.random.default_rng(seed).permutation(len(x))
             order = np.sort(draw[: steps * batch_size])
-        samples, labels = to_numpy(x), to_numpy(y)
+        arrays = [to_numpy(data) for data in (x, y, sample_weight)]
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            yield samples[rows], None if labels is None else labels[rows]
-        return
-    batches = x
-    if isinstance(x, keras.utils.PyDataset):
-        length = number_of_batches(x, batch_size)
-        indices = itertools.count() if length is None else range(length)
-        batches = (x[index] for index in indices)
-    for step, batch in enumerate(batches):
-        if step == steps:
-            return
-        if isinstance(batch, (tuple, list)):
-            samples, labels, _ = keras.utils.unpack_x_y_sample_weight(
-                tuple(batch)
+            yield tuple(
+                None if array is None else array[rows] for array in arrays
             )
+        return
+    for batch in chosen_batches(x, batch_size, steps, longest):
+        if isinstance(batch, (tuple, list)):
+            parts = keras.utils.unpack_x_y_sample_weight(tuple(batch))
         else:
-            samples, labels = batch, None
-        yield to_numpy(samples), to_numpy(labels)
+            parts = batch, None, None
+        samples, labels, weights = map(only_item, parts)
+        if isinstance(samples, (dict, list, tuple)):
+            samples = keras.tree.map_structure(to_numpy, samples)
+        else:
+            samples = to_numpy(samples)
+        yield samples, to_numpy(labels), to_numpy(weights)
+
+
+def chosen_batches(
+    data: Any, batch_size: int, steps: int | None, longest: int | None
+) -> Iterator[Any]:
+    """The batches of a data set, or `steps` of them at even distances."""
+    length = number_of_batches(data, batch_size)
+    if longest is not None and length is not None:
+        length = min(length, longest)
+    if length is None and steps is not None and is_reiterable(data):
+        longest = longest or LONGEST_STREAM * steps
+        length = sum(1 for _ in itertools.islice(batches_of(data), longest))
+    if length is None:
+        yield from itertools.islice(batches_of(data), steps or longest)
+        return
+    indices = np.arange(length)
+    if steps is not None and steps < length:
+        indices = np.linspace(0, length - 1, steps).round().astype(int)
+    if isinstance(data, keras.utils.PyDataset):
+        yield from (data[int(index)] for index in indices)
+        return
+    wanted = set(indices.tolist())
+    for index, batch in enumerate(itertools.islice(batches_of(data), length)):
+        if index in wanted:
+            yield batch
+
+
+def batches_of(data: Any) -> Iterator[Any]:
+    if not isinstance(data, keras.utils.PyDataset):
+        return iter(data)
+    length = number_of_batches(data, 1)
+    indices = itertools.count() if length is None else range(length)
+    return (data[index] for index in indices)
+
+
+def replayed(
+    generator: Iterator[Any], count: int
+) -> tuple[list[Any], Generator[Any, None, None]]:
+    """The first batches of a generator, and one that still has them all."""
+    first = list(itertools.islice(generator, count))
+
+    def whole() -> Generator[Any, None, None]:
+        yield from first
+        first.clear()
+        yield from generator
+
+    return list(first), whole()
 
 
 def to_numpy(data: Any) -> np.ndarray | None:

@@ -20,10 +20,12 @@ class CachedOutputs(keras.utils.PyDataset):
         model: A `ReprogrammedModel`.
         x: As for `ReprogrammedModel.adapt`.
         y: Labels, where `x` is an array.
+        sample_weight: Weights of the samples, where `x` is an array.
         batch_size: Samples of a batch.
         shuffle: Whether batches are drawn anew for each epoch.
         memory_limit: Bytes that are kept in memory.
         verbose: 0 for silence, 1 or `"auto"` for a progress bar.
+        steps: Number of batches of a pass over a data set, or `None` for all.
     """
 
     def __init__(
@@ -31,10 +33,12 @@ class CachedOutputs(keras.utils.PyDataset):
         model: Any,
         x: Any,
         y: Any,
+        sample_weight: Any,
         batch_size: int,
         shuffle: bool,
         memory_limit: int,
         verbose: str | int,
+        steps: int | None = None,
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
@@ -45,33 +49,44 @@ class CachedOutputs(keras.utils.PyDataset):
         self.samples = (
             Rows(memory_limit) if model.label_mapper.looks_at_samples else None
         )
-        labels = []
-        for samples, outputs, batch_labels in adaptation.source_outputs(
-            model, x, y, batch_size, None, verbose
+        labels, weights = [], []
+        for samples, outputs, *rest in adaptation.source_outputs(
+            model, x, y, batch_size, None, verbose, sample_weight, steps
         ):
             self.outputs.append(outputs)
             if self.samples is not None:
                 self.samples.append(samples)
-            labels.append(batch_labels)
+            labels.append(rest[0])
+            weights.append(rest[1])
         if not labels:
             raise ValueError(
                 "A label map is trained on at least one batch of data. "
                 "Received: no batches"
             )
         self.labels = np.concatenate(labels)
+        self.weights = None
+        if any(part is not None for part in weights):
+            self.weights = np.concatenate(
+                [
+                    np.ones(len(label), "float32") if part is None else part
+                    for label, part in zip(labels, weights)
+                ]
+            )
         self.order = np.arange(len(self.labels))
         self.on_epoch_end()
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Any, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         start = index * self.batch_size
         rows = self.order[start : start + self.batch_size]
-        outputs = self.outputs.read(rows)
+        inputs = self.outputs.read(rows)
         if self.samples is not None:
-            return (outputs, self.samples.read(rows)), self.labels[rows]
-        return outputs, self.labels[rows]
+            inputs = inputs, self.samples.read(rows)
+        if self.weights is None:
+            return inputs, self.labels[rows]
+        return inputs, self.labels[rows], self.weights[rows]
 
     def on_epoch_end(self) -> None:
         if self.shuffle:
@@ -112,6 +127,27 @@ class Rows:
         return found.reshape(len(rows), *self.shape)
 
 
+class Head(keras.Model):
+    """A label map whose loss is that of the whole model."""
+
+    def __init__(self, inputs: Any, outputs: Any, model: Any) -> None:
+        super().__init__(inputs, outputs)
+        self.label_mapper = model.label_mapper
+        # Not an attribute of the model, which would have it as a part.
+        self.loss_arguments = lambda *labelled: model.loss_arguments(*labelled)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        y, y_pred = self.loss_arguments(y, y_pred)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+
 def head_of(model: Any, data: CachedOutputs) -> keras.Model:
     """The label map as a model of its own, compiled as the whole is."""
     outputs = keras.Input(data.outputs.shape, name="source_outputs")
@@ -123,7 +159,7 @@ def head_of(model: Any, data: CachedOutputs) -> keras.Model:
             dtype=model.input_reprogrammer.sample_dtype,
         )
         inputs = [outputs, samples]
-    head = keras.Model(inputs, model.label_mapper.head(outputs, samples))
+    head = Head(inputs, model.label_mapper.head(outputs, samples), model)
     config = model.get_compile_config()
     if config is None:
         raise ValueError(

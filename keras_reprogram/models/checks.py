@@ -6,7 +6,63 @@ import numpy as np
 
 from keras_reprogram.inputs.input_end import InputEnd
 from keras_reprogram.models.batches import is_array
+from keras_reprogram.models.batches import only_item
 from keras_reprogram.models.batches import to_numpy
+
+
+def array_of_samples(x: Any, input_end: InputEnd) -> Any:
+    """The samples out of their container, or the data set as it is.
+
+    Raises:
+        ValueError: If they are several arrays, or no arrays at all.
+    """
+    x = only_item(x)
+    if isinstance(x, dict):
+        return input_end.merged(x)
+    if isinstance(x, (str, bytes)) or (
+        isinstance(x, (list, tuple)) and not holds_batches(x)
+    ):
+        raise ValueError(
+            "`x` must be one array of samples, of shape (samples, "
+            f"*{input_end.target_shape}), or a data set of batches. "
+            f"{input_end.hint(x)}Received: x={described(x)}"
+        )
+    return x
+
+
+def holds_batches(x: Any) -> bool:
+    """Whether a list holds pairs of samples and labels."""
+    return bool(x) and all(
+        isinstance(batch, (list, tuple))
+        and len(batch) in (2, 3)
+        and all(is_array(part) for part in batch if part is not None)
+        for batch in x
+    )
+
+
+def described(x: Any) -> str:
+    """A short description of what cannot be taken for samples."""
+    if isinstance(x, dict):
+        return f"a dictionary of {sorted(map(str, x))}"
+    if isinstance(x, (list, tuple)):
+        kinds = sorted({type(item).__name__ for item in x})
+        return f"a {type(x).__name__} of {len(x)} items of type {kinds}"
+    return f"a value of type {type(x).__name__}"
+
+
+def array_of_labels(y: Any) -> Any:
+    """The labels out of their container, or `None`.
+
+    Raises:
+        ValueError: If they are no array.
+    """
+    y = only_item(y)
+    if y is not None and not is_array(y):
+        raise ValueError(
+            "`y` must be an array: pass `np.asarray(y)`. Received: "
+            f"y={described(y)}"
+        )
+    return y
 
 
 def check_samples(x: Any, input_end: InputEnd) -> None:
@@ -15,9 +71,11 @@ def check_samples(x: Any, input_end: InputEnd) -> None:
         return
     target_shape = input_end.target_shape
     shape = tuple(x.shape[1:])
-    # Keras adds a channel axis of one by itself.
+    # Keras adds a channel axis of one by itself, and takes one away.
     if target_shape[-1:] == (1,) and len(shape) == len(target_shape) - 1:
         shape = (*shape, 1)
+    if shape[-1:] == (1,) and len(shape) == len(target_shape) + 1:
+        shape = shape[:-1]
     if len(shape) != len(target_shape) or any(
         wanted not in (None, size) for size, wanted in zip(shape, target_shape)
     ):
@@ -26,22 +84,31 @@ def check_samples(x: Any, input_end: InputEnd) -> None:
             f"target_shape {target_shape}. Received: samples of shape "
             f"{tuple(x.shape[1:])}"
         )
+    input_end.check_sample_shape(shape)
     values = to_numpy(x)
     if values.dtype.kind not in "iufb":
         raise ValueError(
-            f"`x` must hold numbers. Received: x of dtype {values.dtype}"
+            f"`x` must hold numbers. {input_end.hint(x)}Received: x of dtype "
+            f"{values.dtype}"
         )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(
-            "`x` must be finite. Received: samples with NaN or infinity"
+            "`x` must be finite. Received: samples that are not finite, NaN "
+            "or infinity"
         )
     input_end.check_values(values)
 
 
-def check_lengths(x: Any, y: Any) -> None:
-    """Raises unless there is one label for each sample."""
+def check_lengths(x: Any, y: Any, sample_weight: Any = None) -> None:
+    """Raises unless there is one label, and one weight, for each sample."""
     if is_array(x) and is_array(y) and len(x) != len(y):
         raise ValueError(
             "`x` and `y` must have as many samples as each other. Received: "
             f"{len(x)} samples and {len(y)} labels"
+        )
+    weights = only_item(sample_weight)
+    if is_array(x) and is_array(weights) and len(x) != len(weights):
+        raise ValueError(
+            "`x` and `sample_weight` must have as many samples as each other. "
+            f"Received: {len(x)} samples and {len(weights)} weights"
         )

@@ -1,7 +1,5 @@
 """When a label map is solved again during training."""
 
-from typing import Any
-
 import keras
 
 
@@ -60,15 +58,3 @@ class LabelMapUpdate(keras.callbacks.Callback):
             self.model.label_mapper.update()
             if self.unit == "step":
                 self.model.label_mapper.rounds %= self.every
-
-
-def first_of_all(callback: keras.callbacks.Callback, others: Any) -> Any:
-    """Puts a callback before others: one, a list, or a `CallbackList`."""
-    if isinstance(others, keras.callbacks.CallbackList):
-        callback.set_model(others.model)
-        callback.set_params(others.params)
-        others.callbacks.insert(0, callback)
-        return others
-    if isinstance(others, keras.callbacks.Callback):
-        others = [others]
-    return [callback, *(others or [])]

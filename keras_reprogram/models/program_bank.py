@@ -137,11 +137,14 @@ class ProgramBank(keras.Model):
         )
         if sources_per_target is None:
             labels_end = BankedMatrices(
-                num_classes, capacity, specification.from_logits
+                num_classes, capacity, specification.activation
             )
         else:
             labels_end = BankedSources(
-                num_classes, capacity, sources_per_target
+                num_classes,
+                capacity,
+                sources_per_target,
+                source_activation=specification.activation,
             )
         frozen_source = FrozenSource(source, name="frozen_source")
 

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,22 +12,40 @@ import numpy as np
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.labels import LabelMapper
+from keras_reprogram.labels import targets
 from keras_reprogram.models import batches
 from keras_reprogram.models import cached_outputs
 from keras_reprogram.models import checks
 from keras_reprogram.models import processes
 from keras_reprogram.models import program_file
 from keras_reprogram.models.adaptation import labelled_source_outputs
+from keras_reprogram.models.compiled_loss import CompiledLoss
+from keras_reprogram.models.compiled_metrics import reading_as
 from keras_reprogram.models.finite_loss import FiniteLoss
 from keras_reprogram.models.label_map_update import LabelMapUpdate
-from keras_reprogram.models.label_map_update import first_of_all
+from keras_reprogram.models.static_shape import with_static_shape
+from keras_reprogram.models.training_callbacks import UnmovedProgram
+from keras_reprogram.models.training_callbacks import first_of_all
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import QueriedSource
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.zeroth_order import estimators
 from keras_reprogram.zeroth_order import training as zeroth_order
 
+COMPILE_ARGUMENTS = (
+    "optimizer",
+    "loss",
+    "loss_weights",
+    "metrics",
+    "weighted_metrics",
+    "run_eagerly",
+    "steps_per_execution",
+    "jit_compile",
+    "auto_scale_loss",
+)
 STEPS_OF_ADAPTATION_IN_FIT = 100
+# Batches of an endless data set that are looked through for these, at most.
+LONGEST_ADAPTATION_IN_FIT = 1000
 
 
 @serializable
@@ -96,7 +115,10 @@ class ReprogrammedModel(keras.Model):
     ) -> None:
         specification = inspect_source(source)
         input_reprogrammer = input_reprogrammer or InputReprogrammer()
-        label_mapper = label_mapper or LabelMapper(specification.num_classes)
+        # One output, where it is a probability, is two classes.
+        label_mapper = label_mapper or LabelMapper(
+            max(2, specification.num_classes)
+        )
         input_reprogrammer.complete(specification)
         label_mapper.accept(specification)
         frozen_source = FrozenSource(source, unfrozen, name="frozen_source")
@@ -157,15 +179,35 @@ class ReprogrammedModel(keras.Model):
         """
         gradient_estimator = estimators.get(gradient_estimator)
         zeroth_order.check(self, gradient_estimator)
+        kwargs.update(zip(COMPILE_ARGUMENTS, args))
+        for name in ("metrics", "weighted_metrics"):
+            if kwargs.get(name):
+                kwargs[name] = reading_as(kwargs[name], self.label_mapper)
         self.gradient_estimator = gradient_estimator
         self.questions = zeroth_order.Questions(self, gradient_estimator)
         if isinstance(self.source, QueriedSource) or (
             gradient_estimator is not None and gradient_estimator.runs_eagerly
         ):
             kwargs = {**kwargs, "run_eagerly": True, "jit_compile": False}
-        super().compile(*args, **kwargs)
+        super().compile(**kwargs)
+        self.warn_of_logits()
         if gradient_estimator is not None:
             gradient_estimator.check(self, self.optimizer)
+
+    def warn_of_logits(self) -> None:
+        """Warns if the loss takes logits for probabilities, or the reverse."""
+        expected = CompiledLoss.of(self).from_logits
+        returned = self.label_mapper.returns_logits
+        if None in (expected, returned) or expected == returned:
+            return
+        kinds = {True: "logits", False: "probabilities"}
+        warnings.warn(
+            f"The label map returns {kinds[returned]} and the loss expects "
+            f"{kinds[expected]}: pass a loss with `from_logits={returned}`, as "
+            "`model.label_mapper.returns_logits` says. Received: "
+            f"loss={self.loss!r}",
+            stacklevel=3,
+        )
 
     def get_compile_config(self) -> dict[str, Any] | None:
         config = super().get_compile_config()
@@ -214,10 +256,25 @@ class ReprogrammedModel(keras.Model):
         """
         return self.questions.asked()
 
+    def call(
+        self, inputs: Any, training: bool | None = None, mask: Any = None
+    ) -> Any:
+        return super().call(self.one_input(inputs), training, mask)
+
+    def one_input(self, inputs: Any) -> Any:
+        """A batch's samples as one tensor, of sizes that are known."""
+        inputs = batches.only_item(inputs)
+        if isinstance(inputs, dict):
+            inputs = self.input_reprogrammer.merged(inputs)
+        return with_static_shape(inputs, self.inputs[0].shape)
+
     def train_step(self, *args: Any) -> Any:
-        if self.gradient_estimator is None:
-            return super().train_step(*args)
-        return zeroth_order.train_step(self, *args)
+        try:
+            if self.gradient_estimator is None:
+                return super().train_step(*args)
+            return zeroth_order.train_step(self, *args)
+        finally:
+            self.label_mapper.end_step()
 
     def source_logits(
         self,
@@ -238,8 +295,7 @@ class ReprogrammedModel(keras.Model):
             A NumPy array `[samples, source classes]`: logits, or
             probabilities where the source returns those.
         """
-        x = batches.only_item(x)
-        checks.check_samples(x, self.input_reprogrammer)
+        x, _ = self.checked(x)
         return self.source_model.predict(
             x, batch_size=batch_size, steps=steps, verbose=verbose
         )
@@ -251,11 +307,12 @@ class ReprogrammedModel(keras.Model):
         batch_size: int | None = None,
         steps: int | None = None,
         verbose: str | int = "auto",
+        longest: int | None = None,
     ) -> None:
         """Finds the label map from one pass over data, before training.
 
         Counts every sample once, whatever its weight. A map that needs no
-        data is left as it is.
+        data is left as it is. Warns if there is no sample of a class.
 
         Args:
             x: Samples, or a data set of batches `(x, y)`, as for `fit`.
@@ -263,8 +320,12 @@ class ReprogrammedModel(keras.Model):
                 shape `(samples, T)` where targets are binary.
             batch_size: Samples of a batch, where `x` is an array. Defaults
                 to 32.
-            steps: Number of batches to look at. Defaults to all of them.
+            steps: Number of batches to look at, taken at even distances from
+                all that there are. Defaults to all of them.
             verbose: 0 for silence, 1 or `"auto"` for a progress bar.
+            longest: Number of batches that `steps` are taken from, for a data
+                set that does not end or whose length is not known. Defaults
+                to 100 times `steps`.
 
         Raises:
             ValueError: If there are no labels, or they or the samples are
@@ -274,7 +335,9 @@ class ReprogrammedModel(keras.Model):
             return
         x, y = self.checked(x, y)
         self.label_mapper.adapt(
-            labelled_source_outputs(self, x, y, batch_size, steps, verbose)
+            labelled_source_outputs(
+                self, x, y, batch_size, steps, verbose, longest=longest
+            )
         )
 
     def fit(
@@ -286,13 +349,22 @@ class ReprogrammedModel(keras.Model):
         verbose: str | int = "auto",
         callbacks: Any = None,
         validation_split: float = 0.0,
-        **kwargs: Any,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
     ) -> keras.callbacks.History:
         """Trains the program, as `keras.Model.fit` does.
 
         A label map that needs data and has seen none is first found by
-        `adapt`, from at most 100 batches. A map that is updated counts every
-        sample of an epoch once, whatever its weight.
+        `adapt`, from at most 100 batches, taken at even distances from all
+        that there are. A map that is updated counts every sample of an epoch
+        once, whatever its weight.
 
         In several processes of `torch.distributed` each one trains on what it
         is given, its share of the data, in as many batches as the others; all
@@ -303,28 +375,29 @@ class ReprogrammedModel(keras.Model):
             ValueError: If samples or labels are not valid, or the loss is
                 not a number at the end of an epoch.
         """
-        x, y = self.checked(x, y)
-        validation_data = kwargs.get("validation_data")
+        x, y = self.checked(x, y, sample_weight)
         if isinstance(validation_data, (tuple, list)):
-            self.checked(*validation_data[:2])
-        if not self.label_mapper.solved and epochs > 0:
+            arrays = validation_data
+            validation_data = (*self.checked(*arrays[:3]), *arrays[2:])
+        if not batches.is_array(x):
+            x = self.checked_data(x)
+        if not self.label_mapper.solved and epochs > initial_epoch:
             training_part = slice(None)
             if validation_split and validation_data is None:
                 training_part = slice(int(len(x) * (1 - validation_split)))
-            self.adapt_for_fit(
-                x[training_part] if batches.is_array(x) else x,
-                y[training_part] if batches.is_array(y) else y,
+            x = self.adapt_for_fit(
+                x,
+                y,
+                training_part,
                 batch_size,
                 verbose,
+                steps_per_epoch and steps_per_epoch * (epochs - initial_epoch),
             )
-        callbacks = first_of_all(FiniteLoss(), callbacks)
-        for callback in self.input_reprogrammer.training_callbacks():
-            callbacks = first_of_all(callback, callbacks)
-        if self.label_mapper.gathers:
-            mapping = self.label_mapper.mapping
-            update = LabelMapUpdate(mapping.update_every, mapping.update_unit)
-            callbacks = first_of_all(update, callbacks)
-        with zeroth_order.keeping(self), processes.together(self):
+        with (
+            first_of_all(self.added_callbacks(), callbacks) as callbacks,
+            zeroth_order.keeping(self),
+            processes.together(self),
+        ):
             return super().fit(
                 x,
                 y,
@@ -333,8 +406,30 @@ class ReprogrammedModel(keras.Model):
                 verbose=verbose,
                 callbacks=callbacks,
                 validation_split=validation_split,
-                **kwargs,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
             )
+
+    def added_callbacks(self) -> list[keras.callbacks.Callback]:
+        """What `fit` does besides gradient steps, in order."""
+        added: list[keras.callbacks.Callback] = []
+        if self.label_mapper.gathers:
+            mapping = self.label_mapper.mapping
+            added.append(
+                LabelMapUpdate(mapping.update_every, mapping.update_unit)
+            )
+        added += self.input_reprogrammer.training_callbacks()
+        variables = self.input_reprogrammer.trainable_variables
+        if variables and self.gradient_estimator is None:
+            added.append(UnmovedProgram(variables))
+        return [*added, FiniteLoss()]
 
     def fit_label_map(
         self,
@@ -347,6 +442,8 @@ class ReprogrammedModel(keras.Model):
         validation_data: Any = None,
         shuffle: bool = True,
         memory_limit: int = 2**30,
+        sample_weight: Any = None,
+        steps_per_epoch: int | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """Trains the label map alone, with one pass through the source.
@@ -364,10 +461,14 @@ class ReprogrammedModel(keras.Model):
                 is the label map), and `kwargs`.
             verbose: As for `fit`.
             callbacks: As for `fit`.
-            validation_data: `(x, y)`, or a data set of batches.
+            validation_data: `(x, y)`, `(x, y, sample_weight)`, or a data set
+                of batches.
             shuffle: Whether batches are drawn anew for each epoch.
             memory_limit: Bytes of outputs, of training and of validation,
                 that are kept in memory; the others are in a temporary file.
+            sample_weight: Weights of the samples, where `x` is an array.
+            steps_per_epoch: Number of batches of a data set that are taken
+                for an epoch, the same ones in each. Defaults to all of them.
             **kwargs: As for `fit`.
 
         Returns:
@@ -379,46 +480,99 @@ class ReprogrammedModel(keras.Model):
         """
         cached_outputs.check(self)
         bar = 0 if verbose == 2 else verbose
-        x, y = self.checked(x, y)
+        x, y = self.checked(x, y, sample_weight)
         data = cached_outputs.CachedOutputs(
-            self, x, y, batch_size, shuffle, memory_limit, bar
+            self,
+            x,
+            y,
+            sample_weight,
+            batch_size,
+            shuffle,
+            memory_limit,
+            bar,
+            None if batches.is_array(x) else steps_per_epoch,
         )
         if validation_data is not None:
-            pair = validation_data
-            pair = pair if isinstance(pair, (tuple, list)) else (pair,)
+            parts = validation_data
+            parts = parts if isinstance(parts, (tuple, list)) else (parts,)
+            weights = parts[2] if len(parts) > 2 else None
             validation_data = cached_outputs.CachedOutputs(
-                self, *self.checked(*pair), batch_size, False, memory_limit, bar
+                self,
+                *self.checked(*parts[:3]),
+                weights,
+                batch_size,
+                False,
+                memory_limit,
+                bar,
+                kwargs.get("validation_steps"),
             )
         if not self.label_mapper.solved:
-            mapper, integers = self.label_mapper, self.expects_integers
+            mapper, loss = self.label_mapper, CompiledLoss.of(self)
             mapper.adapt(
-                (outputs, mapper.solvable_labels(labels, integers))
+                (
+                    outputs,
+                    mapper.solvable_labels(
+                        labels, loss.expects_integers, loss.ignored_label
+                    ),
+                )
                 for outputs, labels in data.in_order()
             )
-        return cached_outputs.head_of(self, data).fit(
-            data,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=first_of_all(FiniteLoss(), callbacks),
-            validation_data=validation_data,
-            shuffle=False,  # The data set draws its batches itself.
-            **kwargs,
-        )
-
-    def adapt_for_fit(self, x, y, batch_size, verbose) -> None:
-        if not batches.is_reiterable(x):
-            raise ValueError(
-                "The label map is found from data before training, which "
-                "would use up a generator: call `adapt` with data first. "
-                f"Received: x of type {type(x).__name__}"
+        with first_of_all([FiniteLoss()], callbacks) as callbacks:
+            return cached_outputs.head_of(self, data).fit(
+                data,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_data=validation_data,
+                shuffle=False,  # The data set draws its batches itself.
+                **kwargs,
             )
-        steps = STEPS_OF_ADAPTATION_IN_FIT
+
+    def adapt_for_fit(
+        self,
+        x: Any,
+        y: Any,
+        part: slice,
+        batch_size: int | None,
+        verbose: str | int,
+        steps: int | None,
+    ) -> Any:
+        """Finds the label map; returns the samples that `fit` takes.
+
+        Args:
+            x: Samples or a data set.
+            y: Labels, where `x` is an array.
+            part: The samples of an array that are trained on.
+            batch_size: As for `fit`, and so `verbose`.
+            verbose: As for `fit`.
+            steps: Number of steps of all epochs, if it was passed.
+        """
+        most = STEPS_OF_ADAPTATION_IN_FIT
         # `verbose=2` is one line an epoch: no bar.
         verbose = 0 if verbose == 2 else verbose
-        self.adapt(x, y, batch_size, steps=steps, verbose=verbose)
+        if batches.is_array(x):
+            self.adapt(x[part], y[part], batch_size, most, verbose)
+            return x
+        if not batches.is_reiterable(x):
+            first, x = batches.replayed(x, min(most, steps or most))
+            self.adapt(first, verbose=verbose)
+            return x
+        longest = steps and min(steps, LONGEST_ADAPTATION_IN_FIT)
+        self.adapt(x, None, batch_size, most, verbose, longest)
+        return x
 
-    def evaluate(self, x: Any = None, y: Any = None, *args, **kwargs) -> Any:
-        x, y = self.checked(x, y)
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        x, y = self.checked(x, y, sample_weight)
+        args = (batch_size, verbose, sample_weight, *args)
         with self.input_reprogrammer.inference():
             return super().evaluate(x, y, *args, **kwargs)
 
@@ -444,9 +598,10 @@ class ReprogrammedModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
+        loss, y = CompiledLoss.of(self), batches.only_item(y)
         if y is not None:
             self.label_mapper.check_target_shape(
-                tuple(y.shape), self.expects_integers
+                tuple(y.shape), loss.expects_integers
             )
         if training and self.label_mapper.gathers:
             if y is None:
@@ -454,29 +609,49 @@ class ReprogrammedModel(keras.Model):
                     "This label map is solved from the labels of training: "
                     "pass `y`. Received: y=None"
                 )
-            self.label_mapper.gather(y)
+            self.label_mapper.gather(y, loss.ignored_label)
+        y, y_pred = self.loss_arguments(y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def loss_arguments(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
+        """Targets and predictions in the units of the loss."""
+        if y is None or y_pred is None or CompiledLoss.of(self).has_a_unit:
+            return y, y_pred
+        return self.label_mapper.in_loss_units(y, y_pred)
 
     @property
     def expects_integers(self) -> bool:
         """Whether the loss takes a label as one integer."""
-        loss = batches.only_item(getattr(self, "loss", None))
-        return (
-            isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
-            or loss == "sparse_categorical_crossentropy"
-            or loss is keras.losses.sparse_categorical_crossentropy
-        )
+        return CompiledLoss.of(self).expects_integers
 
-    def checked(self, x: Any, y: Any = None) -> tuple[Any, Any]:
+    def checked(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> tuple[Any, Any]:
         """The samples and labels, out of their containers, if valid."""
-        x, y = batches.only_item(x), batches.only_item(y)
-        checks.check_samples(x, self.input_reprogrammer)
-        checks.check_lengths(x, y)
-        if batches.is_array(y):
-            self.label_mapper.check_targets(
-                batches.to_numpy(y), self.expects_integers
-            )
+        end = self.input_reprogrammer
+        x, y = checks.array_of_samples(x, end), checks.array_of_labels(y)
+        checks.check_samples(x, end)
+        checks.check_lengths(x, y, sample_weight)
+        if y is not None:
+            self.check_labels(batches.to_numpy(y))
         return x, y
+
+    def check_labels(self, y: np.ndarray) -> None:
+        loss, mapper = CompiledLoss.of(self), self.label_mapper
+        mapper.check_targets(y, loss.expects_integers, loss.ignored_label)
+        if loss.expects_one_hot and mapper.returns_logits is not None:
+            targets.check_one_hot(y.shape, mapper.num_classes, mapper.positions)
+
+    def checked_data(self, data: Any) -> Any:
+        """A data set whose first batch is valid."""
+        if batches.is_reiterable(data):
+            first = next(batches.iterate(data, longest=1), None)
+        else:
+            held, data = batches.replayed(data, 1)
+            first = next(batches.iterate(held), None)
+        if first is not None and first[1] is not None:
+            self.checked(*first)
+        return data
 
     def make_train_function(self, force: bool = False) -> Any:
         self.label_mapper.check_solved()
@@ -562,6 +737,7 @@ class ReprogrammedModel(keras.Model):
                 self.label_mapper
             ),
             "unfrozen": self.frozen_source.unfrozen,
+            "frozen_parts": self.frozen_source.frozen_parts,
             "name": self.name,
         }
 
@@ -576,4 +752,6 @@ class ReprogrammedModel(keras.Model):
             for key in ("source", "input_reprogrammer", "label_mapper")
         }
         unfrozen = config.get("unfrozen", ())
-        return cls(**parts, unfrozen=unfrozen, name=config.get("name"))
+        model = cls(**parts, unfrozen=unfrozen, name=config.get("name"))
+        model.frozen_source.frozen_parts = config.get("frozen_parts", ())
+        return model

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_reprogram.sources import QueriedSource
+from keras_reprogram.sources.gradient_path import what_blocks_gradient
 from keras_reprogram.zeroth_order import queries
 from keras_reprogram.zeroth_order.estimators import GradientEstimator
 from keras_reprogram.zeroth_order.query_counter import QueryCounter
@@ -89,6 +90,16 @@ def check(model: Any, estimator: GradientEstimator | None) -> None:
             "counted: pass `CoordinatorProgram` an `encoder` of its own. "
             "Received: a program without one"
         )
+    if estimator is None and model.input_reprogrammer.trainable_weights:
+        blocked = what_blocks_gradient(model.source)
+        if blocked and not isinstance(model.source, QueriedSource):
+            raise ValueError(
+                "No gradient gets through this source to the program: rebuild "
+                "it with a floating point `keras.Input`, pass a "
+                "`gradient_estimator`, or train a label map alone, with "
+                f"`program=None`. Received: a source with {blocked} between "
+                "its inputs and outputs"
+            )
     if (
         estimator is None
         and isinstance(model.source, QueriedSource)
@@ -141,7 +152,7 @@ def train_step(model: Any, *arguments: Any) -> Any:
 def labelled(model: Any, data: Any) -> tuple[Any, Any, Any]:
     """Samples as the input's side takes them, labels and weights."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    x = keras.tree.flatten(x)[0]
+    x = model.one_input(x)
     return keras.ops.cast(x, model.inputs[0].dtype), y, sample_weight
 
 

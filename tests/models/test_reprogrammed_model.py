@@ -291,16 +291,27 @@ def test_data_of_every_kind_gives_the_same_map(
     assert model.source_logits(data).shape == (24, 6)
 
 
-def test_a_generator_needs_adapt_first(source, images, labels):
-    def batches():
-        while True:
-            yield images[:8], labels[:8]
+def test_the_label_map_is_found_from_a_generator_that_training_takes_whole(
+    source, images, labels
+):
+    taken = []
 
-    model = reprogrammed(source)
-    with pytest.raises(ValueError, match="call `adapt`"):
-        model.fit(batches(), steps_per_epoch=2, verbose=0)
-    model.adapt(images, labels, verbose=0)
-    model.fit(batches(), steps_per_epoch=2, verbose=0)
+    def batches():
+        for start in range(0, 24, 8):
+            taken.append(start)
+            yield images[start : start + 8], labels[start : start + 8]
+
+    model, expected = (
+        reprogrammed(source, "frequency"),
+        reprogrammed(source, "frequency"),
+    )
+    history = model.fit(batches(), verbose=0).history
+    expected.fit(Sequence(images, labels), shuffle=False, verbose=0)
+    assert taken == [0, 8, 16] and np.isfinite(history["loss"]).all()
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(model.label_mapper.matrix),
+        ops.convert_to_numpy(expected.label_mapper.matrix),
+    )
 
 
 def test_endless_data_are_bounded(source, images, labels):

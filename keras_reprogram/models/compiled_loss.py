@@ -1,0 +1,102 @@
+"""What a compiled loss expects of labels and predictions."""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from keras_reprogram.losses import KnownBinaryCrossentropy
+from keras_reprogram.models import batches
+
+SPARSE = (
+    keras.losses.SparseCategoricalCrossentropy,
+    keras.losses.sparse_categorical_crossentropy,
+)
+# Losses of class labels, which take logits or probabilities.
+CLASSIFICATION = (
+    *SPARSE,
+    KnownBinaryCrossentropy,
+    keras.losses.BinaryCrossentropy,
+    keras.losses.BinaryFocalCrossentropy,
+    keras.losses.CategoricalCrossentropy,
+    keras.losses.CategoricalFocalCrossentropy,
+    keras.losses.binary_crossentropy,
+    keras.losses.binary_focal_crossentropy,
+    keras.losses.categorical_crossentropy,
+    keras.losses.categorical_focal_crossentropy,
+)
+# These take one-hot labels.
+CATEGORICAL = (
+    keras.losses.CategoricalCrossentropy,
+    keras.losses.CategoricalFocalCrossentropy,
+    keras.losses.categorical_crossentropy,
+    keras.losses.categorical_focal_crossentropy,
+)
+# These take probabilities and nothing else.
+OF_PROBABILITIES = (keras.losses.KLDivergence, keras.losses.kl_divergence)
+# What these compare is no difference: another unit makes another loss.
+WITH_A_UNIT = (
+    keras.losses.MeanSquaredLogarithmicError,
+    keras.losses.mean_squared_logarithmic_error,
+    keras.losses.CosineSimilarity,
+    keras.losses.cosine_similarity,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class CompiledLoss:
+    """The loss that a model was compiled with, and what is known of it.
+
+    Args:
+        loss: A loss, its name, or a function; `None` for a model that is not
+            compiled.
+    """
+
+    loss: Any
+
+    @classmethod
+    def of(cls, model: keras.Model) -> "CompiledLoss":
+        loss = batches.only_item(getattr(model, "loss", None))
+        if isinstance(loss, str):
+            loss = keras.losses.get(loss)
+        return cls(loss)
+
+    def is_one_of(self, kinds: tuple[Any, ...]) -> bool:
+        classes = tuple(kind for kind in kinds if isinstance(kind, type))
+        return isinstance(self.loss, classes) or any(
+            self.loss is kind for kind in kinds
+        )
+
+    def setting(self, name: str, otherwise: Any) -> Any:
+        """A setting of the loss; a function has its default."""
+        if not isinstance(self.loss, keras.losses.Loss):
+            return otherwise
+        return self.loss.get_config().get(name, otherwise)
+
+    @property
+    def expects_integers(self) -> bool:
+        """Whether a label is one integer."""
+        return self.is_one_of(SPARSE)
+
+    @property
+    def expects_one_hot(self) -> bool:
+        return self.is_one_of(CATEGORICAL)
+
+    @property
+    def ignored_label(self) -> int | None:
+        """The integer label that does not count, if there is one."""
+        if not self.expects_integers:
+            return None
+        return self.setting("ignore_class", None)
+
+    @property
+    def from_logits(self) -> bool | None:
+        """Whether predictions are logits; `None` where that is not known."""
+        if self.is_one_of(CLASSIFICATION):
+            return bool(self.setting("from_logits", False))
+        return False if self.is_one_of(OF_PROBABILITIES) else None
+
+    @property
+    def has_a_unit(self) -> bool:
+        """Whether targets and predictions cannot be divided by a number."""
+        return self.is_one_of(WITH_A_UNIT)

@@ -1,0 +1,36 @@
+"""Shapes that a data set of TensorFlow leaves open."""
+
+from typing import Any
+
+import keras
+
+
+def with_static_shape(x: Any, shape: tuple[int | None, ...]) -> Any:
+    """A tensor whose sizes are known while a step is traced.
+
+    TensorFlow's data sets of decoded files or of windows of a series know
+    their sizes only as they run. Where the model knows them, the step checks
+    them as it runs and takes them for known; other backends trace no step
+    with sizes that are open.
+
+    Args:
+        x: A tensor, or anything else, which is returned as it is.
+        shape: The model's own shape, batch included, `None` where it is open.
+    """
+    if keras.config.backend() != "tensorflow" or isinstance(
+        x, keras.KerasTensor
+    ):
+        return x
+    import tensorflow as tf
+
+    if not isinstance(x, tf.Tensor):
+        return x
+    known = x.shape
+    if known.rank is not None and known.rank != len(shape):
+        return x  # Keras adds an axis of one by itself.
+    if known.rank is None or any(
+        size is None and wanted is not None
+        for size, wanted in zip(known, shape)
+    ):
+        return tf.ensure_shape(x, shape)
+    return x

@@ -1,0 +1,78 @@
+"""Callbacks that `fit` adds to those of the user."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@contextlib.contextmanager
+def first_of_all(
+    added: Sequence[keras.callbacks.Callback], others: Any
+) -> Iterator[Any]:
+    """Puts callbacks before others: one, a list, or a `CallbackList`.
+
+    A `CallbackList` has them as long as the context lasts: it may be passed
+    to `fit` again.
+    """
+    added = list(added)
+    if isinstance(others, keras.callbacks.CallbackList):
+        for callback in added:
+            callback.set_model(others.model)
+            callback.set_params(others.params)
+        before = list(others.callbacks)
+        others.callbacks[:0] = added
+        try:
+            yield others
+        finally:
+            others.callbacks[:] = before
+        return
+    if isinstance(others, keras.callbacks.Callback):
+        others = [others]
+    yield [*added, *(others or [])]
+
+
+class UnmovedProgram(keras.callbacks.Callback):
+    """Warns when the first epoch has left the program as it was.
+
+    Args:
+        variables: What is trained at the input's side.
+    """
+
+    def __init__(self, variables: Sequence[keras.Variable]) -> None:
+        super().__init__()
+        self.start = [as_array(variable) for variable in variables]
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if not self.start:
+            return
+        # Through the model: on JAX the layers have no state in an epoch.
+        variables = self.model.input_reprogrammer.trainable_variables
+        moved = any(
+            not np.array_equal(as_array(variable), start)
+            for variable, start in zip(variables, self.start)
+        )
+        self.start = []
+        rate = as_number(self.model.optimizer.learning_rate)
+        if not moved and rate:
+            warnings.warn(
+                "The program is exactly as it was before this epoch: no "
+                "gradient gets to it. Is there a cast to integers or a "
+                "rounding in the source, or a function that is not "
+                "differentiated? Pass a `gradient_estimator` to `compile` for "
+                "a source without a gradient, or `program=None`.",
+                stacklevel=2,
+            )
+
+
+def as_array(variable: keras.Variable) -> np.ndarray:
+    return ops.convert_to_numpy(ops.cast(variable.value, "float32"))
+
+
+def as_number(rate: Any) -> float:
+    return float(ops.convert_to_numpy(rate))
