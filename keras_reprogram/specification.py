@@ -14,8 +14,9 @@ class SourceSpecification:
             on, where it names one.
         num_classes: Length of the output's last axis: the source classes, or
             features.
-        from_logits: Whether the output is logits or features, not
-            probabilities.
+        activation: What makes the output: `"softmax"` or `"sigmoid"` for
+            probabilities, `"linear"` for logits, features and what is not
+            known.
         positions: Axes of the output between the batch and the classes: 0
             for one output a sample, 1 for one at each step of a sequence.
         pixel_scale: Scale of pixels from 0 to 255, if the source names one.
@@ -23,14 +24,24 @@ class SourceSpecification:
         embeddings: The embeddings of the source's tokens, a variable
             `[vocabulary, width]`, where the source takes embeddings.
         longest: Most steps of a sequence, if the source has such a limit.
+        padding_token: The token that fills up a sequence, where the source
+            takes embeddings.
+        start_token: The token that begins every sequence, if it is known.
     """
 
     accepted_shape: tuple[int | None, ...]
     preferred_shape: tuple[int | None, ...]
     num_classes: int
-    from_logits: bool
+    activation: str
     positions: int = 0
     pixel_scale: Any = None
     pixel_offset: Any = 0.0
     embeddings: Any = None
     longest: int | None = None
+    padding_token: int = 0
+    start_token: int | None = None
+
+    @property
+    def from_logits(self) -> bool:
+        """Whether the output is logits or features, not probabilities."""
+        return self.activation == "linear"

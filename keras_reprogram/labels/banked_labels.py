@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.labels import reading
 from keras_reprogram.labels.label_mapper import LabelMapper
-from keras_reprogram.labels.logarithm import logarithm
 from keras_reprogram.labels.methods import Mapping as Method
 from keras_reprogram.tables import rewritten
 from keras_reprogram.tables import rows_of
@@ -22,6 +22,7 @@ class BankedLabels(keras.layers.Layer):
         num_classes: Most target classes of a program. Outputs beyond a
             program's own classes are zero.
         capacity: Number of programs that there is room for.
+        source_activation: As for `LabelMapper`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -32,10 +33,18 @@ class BankedLabels(keras.layers.Layer):
         A tensor `(batch, num_classes)`.
     """
 
-    def __init__(self, num_classes: int, capacity: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        num_classes: int,
+        capacity: int,
+        source_activation: str = "linear",
+        **kwargs: Any,
+    ) -> None:
+        # Values of float32 are not cast down before they are read.
+        super().__init__(**{"autocast": False, **kwargs})
         self.num_classes = positive_integer("num_classes", num_classes)
         self.capacity = positive_integer("capacity", capacity)
+        self.source_activation = source_activation
 
     def table(
         self, name: str, *shape: int, dtype: str | None = None
@@ -44,7 +53,7 @@ class BankedLabels(keras.layers.Layer):
         return self.add_weight(
             name=name,
             shape=(self.capacity, *shape),
-            dtype=dtype,
+            dtype=dtype or reading.full_dtype(self.variable_dtype),
             initializer="zeros",
             trainable=False,
         )
@@ -66,6 +75,13 @@ class BankedLabels(keras.layers.Layer):
                 f"{type(getattr(mapper, 'mapping', mapper)).__name__}"
             )
         mapper.check_solved()
+        if mapper.activation != self.source_activation:
+            raise ValueError(
+                "A bank reads its source's outputs in one way, as "
+                f"{self.source_activation!r}: train the program again, or "
+                "serve it by its own model. Received: a program that reads "
+                f"them as {mapper.activation!r}"
+            )
         if mapper.num_classes > self.num_classes:
             raise ValueError(
                 f"The bank has room for {self.num_classes} classes a program: "
@@ -78,11 +94,18 @@ class BankedLabels(keras.layers.Layer):
     ) -> tuple[int | None, ...]:
         return (source_outputs_shape[0], self.num_classes)
 
+    def compute_output_spec(
+        self, source_outputs: Any, programs: Any
+    ) -> keras.KerasTensor:
+        shape = (source_outputs.shape[0], self.num_classes)
+        return reading.full_spec(source_outputs, shape)
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_classes": self.num_classes,
             "capacity": self.capacity,
+            "source_activation": self.source_activation,
         }
 
 
@@ -97,31 +120,28 @@ class BankedMatrices(BankedLabels):
     Args:
         num_classes: As for `BankedLabels`, and so `capacity`.
         capacity: As for `BankedLabels`.
-        from_logits: Whether the source returns logits, not probabilities.
+        source_activation: As for `LabelMapper`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
-    def __init__(
-        self, num_classes: int, capacity: int, from_logits: bool, **kwargs: Any
-    ) -> None:
-        super().__init__(num_classes, capacity, **kwargs)
-        self.from_logits = from_logits
-
     def build(self, source_outputs_shape: Any, programs_shape: Any) -> None:
-        num_sources = source_outputs_shape[-1]
+        self.num_outputs = source_outputs_shape[-1]
+        num_sources = reading.num_read(self.source_activation, self.num_outputs)
         self.matrix = self.table("matrix", num_sources, self.num_classes)
         self.bias = self.table("bias", self.num_classes)
         # 1 where a map acts on logarithms of probabilities.
         self.takes_logits = self.table("takes_logits")
 
     def call(self, source_outputs: Any, programs: Any) -> Any:
-        outputs = ops.cast(source_outputs, self.compute_dtype)
-        if not self.from_logits:
+        outputs = reading.read(source_outputs, self.source_activation)
+        if reading.gives_probabilities(
+            self.source_activation, self.num_outputs
+        ):
             share = rows_of(self.takes_logits, programs)[:, None]
-            logits = logarithm(outputs)
+            logits = reading.logarithm(outputs)
             outputs = ops.where(share > 0, logits, outputs)
-        matrix = rows_of(self.matrix, programs, self.compute_dtype)
-        bias = rows_of(self.bias, programs, self.compute_dtype)
+        matrix = rows_of(self.matrix, programs, outputs.dtype)
+        bias = rows_of(self.bias, programs, outputs.dtype)
         mapped = ops.squeeze(ops.matmul(outputs[:, None], matrix), axis=1)
         return ops.add(mapped, bias)
 
@@ -135,9 +155,6 @@ class BankedMatrices(BankedLabels):
                 if mapper.bias is not None:
                     bias[place, :classes] = ops.convert_to_numpy(mapper.bias)
                 takes_logits[place] = mapper.mapping.has_bias
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "from_logits": self.from_logits}
 
 
 @serializable
@@ -154,6 +171,7 @@ class BankedSources(BankedLabels):
         num_classes: As for `BankedLabels`, and so `capacity`.
         capacity: As for `BankedLabels`.
         sources_per_target: Most source classes of a target class.
+        source_activation: As for `LabelMapper`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
@@ -175,8 +193,8 @@ class BankedSources(BankedLabels):
         self.shares = self.table("shares", *shape)
 
     def call(self, source_outputs: Any, programs: Any) -> Any:
-        outputs = ops.cast(source_outputs, self.compute_dtype)
-        shares = rows_of(self.shares, programs, self.compute_dtype)
+        outputs = reading.read(source_outputs, self.source_activation)
+        shares = rows_of(self.shares, programs, outputs.dtype)
         # As a matrix of one column, and with rows that are counted: PyTorch
         # can export that.
         rows = ops.cumsum(ops.ones_like(programs)) - 1

@@ -1,14 +1,19 @@
 """From the source's outputs at the patches of a series to what comes next."""
 
+from collections.abc import Iterable
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.labels import reading
 from keras_reprogram.labels import targets
 from keras_reprogram.labels.label_end import LabelEnd
+from keras_reprogram.labels.ridge_regression import RidgeStatistics
 from keras_reprogram.series import mean_and_deviation
 
 
@@ -23,6 +28,11 @@ class ForecastHead(LabelEnd):
     with `F` outputs of the source for a series. All channels share the
     kernel. The factor `1 / sqrt(F)` lets Adam's steps fit outputs of any
     number; the start is the mean of the past.
+
+    Before training, `ReprogrammedModel.fit` finds each channel's deviation in
+    the targets. Targets and predictions are divided by it before a loss
+    compares them, so that neither the loss nor the steps depend on the unit
+    of the series. Predictions and metrics are in that unit.
 
     Example:
 
@@ -43,8 +53,8 @@ class ForecastHead(LabelEnd):
         samples: The past, `(batch, length, channels)`.
 
     Returns:
-        A tensor `(batch, horizon, channels)`, in the unit of the samples.
-        Labels are of the same shape; of one channel, its axis may be left
+        A tensor `(batch, horizon, channels)`, in the unit of the samples, of
+        float32 at least. Labels are of the same shape; of one channel, its axis may be left
         out.
 
     Raises:
@@ -57,9 +67,12 @@ class ForecastHead(LabelEnd):
     """  # noqa: E501
 
     looks_at_samples = True
+    needs_data = True
+    needs_outputs = False
 
     def __init__(self, horizon: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Values of float32 are not cast down before they are read.
+        super().__init__(**{"autocast": False, **kwargs})
         self.horizon = positive_integer("horizon", horizon)
 
     def build(self, outputs_shape: tuple, samples_shape: tuple) -> None:
@@ -80,27 +93,90 @@ class ForecastHead(LabelEnd):
             )
         self.channels = samples_shape[-1]
         self.num_features = int(np.prod(sizes[1:]))
+        dtype = reading.full_dtype(self.variable_dtype)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.num_features, self.horizon),
+            dtype=dtype,
             initializer="zeros",
         )
         self.bias = self.add_weight(
-            name="bias", shape=(self.horizon,), initializer="zeros"
+            name="bias",
+            shape=(self.horizon,),
+            dtype=dtype,
+            initializer="zeros",
+        )
+        self.scale = self.add_weight(
+            name="scale",
+            shape=(self.channels,),
+            dtype=dtype,
+            initializer="ones",
+            trainable=False,
+        )
+        self.is_solved = self.add_weight(
+            name="is_solved",
+            shape=(),
+            dtype="int32",
+            initializer=constant(0),
+            trainable=False,
         )
 
     def call(self, outputs: Any, samples: Any) -> Any:
-        mean, deviation = mean_and_deviation(samples)
+        outputs = reading.full_precision(outputs)
+        mean, deviation = mean_and_deviation(reading.full_precision(samples))
         features = ops.reshape(outputs, (-1, self.channels, self.num_features))
         features = features / self.num_features**0.5
         standardized = ops.matmul(features, self.kernel) + self.bias
         return mean + deviation * ops.transpose(standardized, (0, 2, 1))
 
+    def adapt(self, batches: Iterable[tuple[Any, np.ndarray]]) -> None:
+        """Finds each channel's deviation in the targets.
+
+        Args:
+            batches: Pairs of anything and targets `[N, horizon, channels]`.
+
+        Raises:
+            ValueError: If there is no batch.
+        """
+        statistics = RidgeStatistics()
+        for _, values in batches:
+            rows = np.reshape(values, (-1, self.channels))
+            statistics.add(np.zeros((len(rows), 0)), rows)
+        if not statistics.count:
+            raise ValueError(
+                "The scale of a forecast is found from at least one batch of "
+                "data. Received: no batches"
+            )
+        _, scale = statistics.target_scale()
+        self.scale.assign(scale.astype("float32"))
+        self.is_solved.assign(1)
+        self.was_solved = True
+
+    def solvable_labels(
+        self, labels: np.ndarray, sparse: bool, ignored: int | None = None
+    ) -> np.ndarray:
+        """Targets as the scale is found from them, checked."""
+        self.check_targets(labels, sparse)
+        return labels
+
+    def in_loss_units(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
+        return targets.divided(y, y_pred, self.scale)
+
+    @property
+    def learned_variables(self) -> list[keras.Variable]:
+        return [self.kernel, self.bias]
+
+    def restored(self) -> None:
+        # The scale is one of training: found again where that goes on.
+        pass
+
     def check_target_shape(self, shape: tuple, sparse: bool) -> None:
         wanted = (self.horizon, self.channels)
         targets.check_number_shape(shape, wanted, sparse)
 
-    def check_targets(self, values: np.ndarray, sparse: bool) -> None:
+    def check_targets(
+        self, values: np.ndarray, sparse: bool, ignored: int | None = None
+    ) -> None:
         self.check_target_shape(values.shape, sparse)
         targets.check_finite(values)
 
@@ -108,6 +184,12 @@ class ForecastHead(LabelEnd):
         self, outputs_shape: tuple, samples_shape: tuple
     ) -> tuple:
         return (samples_shape[0], self.horizon, samples_shape[-1])
+
+    def compute_output_spec(
+        self, outputs: Any, samples: Any
+    ) -> keras.KerasTensor:
+        shape = self.compute_output_shape(outputs.shape, samples.shape)
+        return reading.full_spec(outputs, shape)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "horizon": self.horizon}

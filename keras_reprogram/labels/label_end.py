@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
+from keras_reprogram.keras_internals import concrete_value
+from keras_reprogram.keras_internals import in_symbolic_scope
 from keras_reprogram.specification import SourceSpecification
 
 
@@ -16,6 +17,8 @@ class LabelEnd(keras.layers.Layer):
         looks_at_samples: Whether the layer is called with the source's
             outputs and the samples, instead of the outputs alone.
         needs_data: Whether `adapt` finds something from data before training.
+        needs_outputs: Whether it needs the source's outputs for that, and not
+            the labels alone.
         gathers: Whether training steps gather statistics, by `gather`.
         is_solved: Variable that is 1 once the layer has seen the data that it
             needs; `None` for a layer that needs none.
@@ -23,15 +26,33 @@ class LabelEnd(keras.layers.Layer):
 
     looks_at_samples: bool = False
     needs_data: bool = False
+    needs_outputs: bool = True
     gathers: bool = False
     is_solved: keras.Variable | None = None
+    was_solved: bool = False
 
     @property
     def solved(self) -> bool:
         """Whether the layer has seen the data that it needs."""
         if self.is_solved is None:
             return True
-        return bool(ops.convert_to_numpy(self.is_solved.value))
+        if not self.was_solved:
+            # Kept, since the variable cannot be read while a step is traced.
+            self.was_solved = bool(concrete_value(self.is_solved))
+        return self.was_solved
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        # Whoever is about to compile a step around this layer asks for its
+        # variables first: the last moment at which they can be read on JAX.
+        if self.built:
+            _ = self.solved
+        return super().variables
+
+    def require_solved(self) -> None:
+        """Raises in a call if the layer needs data and has seen none."""
+        if not in_symbolic_scope():
+            self.check_solved()
 
     def accept(self, specification: SourceSpecification) -> None:
         """Takes from the source what was left out."""
@@ -47,9 +68,33 @@ class LabelEnd(keras.layers.Layer):
             sparse: Whether the loss takes integers.
         """
 
-    def check_targets(self, targets: np.ndarray, sparse: bool) -> None:
-        """Raises if an array of labels is not valid."""
+    def check_targets(
+        self, targets: np.ndarray, sparse: bool, ignored: int | None = None
+    ) -> None:
+        """Raises if an array of labels is not valid.
+
+        Args:
+            targets: The labels.
+            sparse: Whether the loss takes integers.
+            ignored: An integer label that the loss leaves out, if any.
+        """
         self.check_target_shape(targets.shape, sparse)
+
+    @property
+    def returns_logits(self) -> bool | None:
+        """Whether the outputs are logits of classes, or `None` for numbers."""
+        return None
+
+    def end_step(self) -> None:
+        """Forgets what was kept from a training step's outputs to its loss."""
+
+    def in_loss_units(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
+        """Targets and predictions as a loss compares them.
+
+        A layer whose targets have a unit of their own gives them in one that
+        does not depend on it, so that neither the loss nor the steps do.
+        """
+        return y, y_pred
 
     @property
     def learned_variables(self) -> list[keras.Variable]:
@@ -60,6 +105,7 @@ class LabelEnd(keras.layers.Layer):
         """Notes that the learned variables were read from a file."""
         if self.is_solved is not None:
             self.is_solved.assign(1)
+            self.was_solved = True
 
     def head(self, outputs: Any, samples: Any, **kwargs: Any) -> Any:
         """Calls the layer with what it looks at."""

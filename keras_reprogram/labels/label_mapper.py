@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,15 +14,17 @@ from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.keras_internals import entry_layer
 from keras_reprogram.labels import mappings
 from keras_reprogram.labels import methods
+from keras_reprogram.labels import reading
 from keras_reprogram.labels import targets
 from keras_reprogram.labels.label_end import LabelEnd
-from keras_reprogram.labels.logarithm import SMALLEST_PROBABILITY
-from keras_reprogram.labels.logarithm import logarithm
 from keras_reprogram.labels.methods import Mapping
 from keras_reprogram.labels.replicas import summed_over_replicas
 from keras_reprogram.specification import SourceSpecification
+
+LARGEST_MAP = 2**28  # numbers of a matrix, 1 GiB
 
 
 @serializable
@@ -38,6 +41,14 @@ class LabelMapper(LabelEnd):
     Where the source has outputs at every step of a sequence or at every pixel
     of an image, `[N, ..., S]`, each of them is mapped: tagging, infilling,
     segmentation.
+
+    Probabilities of a sigmoid are read as what they say of both sides: a
+    source with one sigmoid output `p` has the two classes `[1 - p, p]`, and
+    of several sigmoids each is read as its logit, `log p - log(1 - p)`.
+
+    A map that is found from data and has seen none raises a `ValueError` when
+    it is called. It is found by `ReprogrammedModel.fit` or `adapt`, not by
+    the training of a model around that one.
 
     Random, frequent, iterative, Bayesian, many-to-one and hand-written maps
     differ only in how the matrix is found. `"linear"` trains it, with a bias.
@@ -73,10 +84,15 @@ class LabelMapper(LabelEnd):
             Left out, `ReprogrammedModel` takes it from the source, and a
             mapper used by itself expects logits. A linear map acts on the
             logarithm of probabilities; so do statistics of them.
+            `returns_logits` tells whether the mapper's own outputs are
+            logits, which is what a loss needs to know.
         multi_label: Whether the `T` targets are binary and independent:
             labels are then 0 or 1 of shape `(batch, T)`, and the loss is
             `keras_reprogram.losses.KnownBinaryCrossentropy` or Keras's own
             binary cross-entropy. Statistics count the ones.
+        source_activation: `"linear"`, `"softmax"` or `"sigmoid"`: what makes
+            the source's outputs. Left out, it follows from the source and
+            `from_logits`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -86,12 +102,14 @@ class LabelMapper(LabelEnd):
             `ignore_class=-1`.
 
     Returns:
-        A tensor of shape `(batch, ..., T)`. A linear map returns logits. The
-        others return logits where the source returns logits, and
-        probabilities up to a factor where it returns those.
+        A tensor of shape `(batch, ..., T)`, of float32 at least. A linear map
+        returns logits. The others return logits where the source returns
+        logits or several sigmoids, and probabilities up to a factor where it
+        returns those.
 
     Raises:
-        ValueError: If the mapping does not fit the numbers of classes.
+        ValueError: If the mapping does not fit the numbers of classes, or
+            the source returns one number, which is no class.
 
     References:
         - [Bayesian-guided label mapping](https://arxiv.org/abs/2410.24018)
@@ -105,9 +123,11 @@ class LabelMapper(LabelEnd):
         sources_per_target: int = 1,
         from_logits: bool | None = None,
         multi_label: bool = False,
+        source_activation: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Values of float32 are not cast down before they are read.
+        super().__init__(**{"autocast": False, **kwargs})
         self.num_classes = positive_integer("num_classes", num_classes)
         self.mapping: Mapping = methods.get(mapping)
         self.sources_per_target = positive_integer(
@@ -123,6 +143,10 @@ class LabelMapper(LabelEnd):
         if from_logits is not None:
             from_logits = boolean("from_logits", from_logits)
         self.from_logits = from_logits
+        self.source_activation = reading.check_activation(
+            source_activation, from_logits
+        )
+        self.num_outputs: int | None = None
         # Epochs, or steps, since the map was last solved in `fit`.
         self.rounds: int | None = None
         # A step's logits wait for its labels; replicas are threads.
@@ -137,8 +161,30 @@ class LabelMapper(LabelEnd):
         return self.mapping.needs_data
 
     def accept(self, specification: SourceSpecification) -> None:
-        if self.from_logits is None:
-            self.from_logits = specification.from_logits
+        self.source_activation = reading.resolve(
+            self.source_activation,
+            self.from_logits,
+            specification.activation,
+            specification.num_classes,
+        )
+        self.from_logits = self.source_activation == "linear"
+
+    @property
+    def activation(self) -> str:
+        """What makes the source's outputs."""
+        return reading.resolve(
+            self.source_activation, self.from_logits, "linear", self.num_outputs
+        )
+
+    @property
+    def reads_probabilities(self) -> bool:
+        """Whether source classes have probabilities, and not logits."""
+        return reading.gives_probabilities(self.activation, self.num_outputs)
+
+    @property
+    def returns_logits(self) -> bool:
+        """Whether the outputs are logits, and not probabilities."""
+        return self.mapping.has_bias or not self.reads_probabilities
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if len(input_shape) < 2 or input_shape[-1] is None:
@@ -147,10 +193,27 @@ class LabelMapper(LabelEnd):
                 "of shape (batch, ..., classes). Received: "
                 f"{tuple(input_shape)}"
             )
-        self.num_sources = input_shape[-1]
+        self.num_outputs = input_shape[-1]
+        if self.num_outputs == 1 and self.activation == "linear":
+            raise ValueError(
+                "One number is not a class that could be mapped to others: "
+                "use `keras_reprogram.labels.RegressionHead` for a number, or "
+                'pass `source_activation="sigmoid"` if it is the probability '
+                "of a class. Received: a source with one linear output"
+            )
+        self.num_sources = reading.num_read(self.activation, self.num_outputs)
         self.positions = len(input_shape) - 2
+        self.position_sizes = tuple(input_shape[1:-1])
+        if self.num_sources * self.num_classes > LARGEST_MAP:
+            raise ValueError(
+                f"A map from {self.num_sources} source classes to "
+                f"{self.num_classes} target classes has more than "
+                f"{LARGEST_MAP} numbers: use fewer target classes, or a "
+                "source of fewer outputs. Received: num_classes="
+                f"{self.num_classes}"
+            )
         self.input_spec = keras.layers.InputSpec(
-            ndim=len(input_shape), axes={-1: self.num_sources}
+            ndim=len(input_shape), axes={-1: self.num_outputs}
         )
         shape = (self.num_sources, self.num_classes)
         matrix, bias = np.zeros(shape), np.zeros(self.num_classes)
@@ -167,6 +230,7 @@ class LabelMapper(LabelEnd):
             self.dense = self.add_weight(
                 name="matrix",
                 shape=shape,
+                dtype=reading.full_dtype(self.variable_dtype),
                 initializer=constant(matrix),
                 trainable=self.mapping.trainable,
             )
@@ -186,6 +250,7 @@ class LabelMapper(LabelEnd):
             self.bias = self.add_weight(
                 name="bias",
                 shape=(self.num_classes,),
+                dtype=reading.full_dtype(self.variable_dtype),
                 initializer=constant(bias),
                 trainable=self.mapping.trainable,
             )
@@ -208,24 +273,48 @@ class LabelMapper(LabelEnd):
             )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        if training and self.gathers:
+        gathers = training and self.gathers
+        # By itself a mapper may gather before it is solved for the first time.
+        if not (gathers and entry_layer(self) is self):
+            self.require_solved()
+        if gathers:
+            self.check_updated_by(entry_layer(self))
             # The labels of a step arrive after its outputs, in its loss.
-            logits = ops.reshape(inputs, (-1, self.num_sources))
-            self.waiting.logits = ops.stop_gradient(self.to_logits(logits))
-        if self.mapping.has_bias:
-            return ops.add(
-                ops.matmul(self.to_logits(inputs), self.dense), self.bias
+            logits = reading.read_logits(inputs, self.activation)
+            self.waiting.logits = ops.stop_gradient(
+                ops.reshape(logits, (-1, self.num_sources))
             )
+        if self.mapping.has_bias:
+            logits = reading.read_logits(inputs, self.activation)
+            return ops.add(ops.matmul(logits, self.dense), self.bias)
+        outputs = reading.read(inputs, self.activation)
         if self.sources is None:
-            outputs = self.mapping.apply(inputs, self.dense)
+            outputs = self.mapping.apply(outputs, self.dense)
         else:
-            chosen = ops.take(inputs, self.sources, axis=-1)
+            chosen = ops.take(outputs, self.sources, axis=-1)
             outputs = ops.mean(chosen, axis=-1)
-        if self.from_logits is False:
+        if self.reads_probabilities:
             # Losses divide by the sum, which would be zero where the source is
             # certain of a class that no target has.
-            outputs = ops.add(outputs, SMALLEST_PROBABILITY)
+            outputs = ops.add(outputs, reading.SMALLEST_PROBABILITY)
         return outputs
+
+    def end_step(self) -> None:
+        # What a traced step keeps of itself would outlive its trace.
+        vars(self.waiting).clear()
+
+    def check_updated_by(self, model: keras.layers.Layer | None) -> None:
+        """Raises in the training of a model that does not update the map."""
+        updates = getattr(model, "label_mapper", None) is self
+        if not updates and model not in (None, self):
+            raise ValueError(
+                f"The label map `{type(self.mapping).__name__}` is solved "
+                "again while its `ReprogrammedModel` is trained, and a model "
+                "around it or a clone of it does not do that: fit the "
+                "`ReprogrammedModel` itself, or use a map that is not "
+                'updated, such as "frequency". Received: training of '
+                f"{type(model).__name__} `{model.name}`"
+            )
 
     @property
     def matrix(self) -> Any:
@@ -235,21 +324,18 @@ class LabelMapper(LabelEnd):
         chosen = ops.one_hot(self.sources, self.num_sources)
         return ops.transpose(ops.mean(chosen, axis=1))
 
-    def to_logits(self, outputs: Any) -> Any:
-        if self.from_logits is False:
-            return logarithm(outputs)
-        return outputs
-
-    def gather(self, labels: Any) -> None:
+    def gather(self, labels: Any, ignored: int | None = None) -> None:
         """Adds the training step's samples to the statistics, on the device.
 
         Every sample counts once, whatever its weight in the loss.
 
         Args:
             labels: Integer tensor `[N, ...]` or `[N, ..., 1]`, of the samples
-                with which the layer was last called in training; `[N, ..., T]`
-                where targets are binary. A label outside `[0, num_classes)`
-                is not counted.
+                with which the layer was last called in training; or one-hot
+                ones `[N, ..., T]`, which count for their largest; `[N, ...,
+                T]` where targets are binary. A label outside `[0,
+                num_classes)` is not counted, nor is a one-hot label of zeros.
+            ignored: An integer label that is not counted either.
         """
         logits = self.waiting.logits
         del self.waiting.logits
@@ -257,8 +343,10 @@ class LabelMapper(LabelEnd):
         if self.multi_label:
             self.gather_binary(sources, weights, labels)
             return
-        labels = ops.cast(ops.reshape(labels, (-1, 1)), "int32")
+        labels = self.integers(labels)
         valid = ops.logical_and(labels >= 0, labels < self.num_classes)
+        if ignored is not None:
+            valid = ops.logical_and(valid, ops.not_equal(labels, ignored))
         weights = ops.where(valid, weights, ops.zeros_like(weights))
         cells = ops.cast(sources, "int32") * self.num_classes + labels
         cells = ops.where(valid, cells, ops.zeros_like(cells))
@@ -268,6 +356,14 @@ class LabelMapper(LabelEnd):
             num_segments=self.num_sources * self.num_classes,
         )
         self.count(ops.reshape(sums, self.statistics.shape))
+
+    def integers(self, labels: Any) -> Any:
+        """Labels as integers `[M, 1]`, -1 for a one-hot label of zeros."""
+        if len(labels.shape) == self.positions + 2 and labels.shape[-1] != 1:
+            classes = ops.cast(ops.argmax(labels, axis=-1), "int32")
+            given = ops.greater(ops.max(labels, axis=-1), 0)
+            labels = ops.where(given, classes, -ops.ones_like(classes))
+        return ops.cast(ops.reshape(labels, (-1, 1)), "int32")
 
     def gather_binary(self, sources: Any, weights: Any, labels: Any) -> None:
         # A comparison with NaN, a label that is not known, is false.
@@ -318,8 +414,13 @@ class LabelMapper(LabelEnd):
         Raises:
             ValueError: If there is no batch, an output is not finite, or a
                 label is not an integer in `[0, num_classes)`.
+
+        Warns where a class has no sample.
         """
-        batches = (self.labelled_logits(*batch) for batch in batches)
+        seen = np.zeros(self.num_classes, bool)
+        batches = (
+            self.noted(seen, *self.labelled_logits(*batch)) for batch in batches
+        )
         first = next(batches, None)
         if first is None:
             raise ValueError(
@@ -334,44 +435,84 @@ class LabelMapper(LabelEnd):
         )
         self.assign(matrix, bias)
         self.forget()
+        missing = np.flatnonzero(~seen)
+        if missing.size:
+            warnings.warn(
+                f"{missing.size} of {self.num_classes} target classes had no "
+                "sample in the data from which the label map was found, "
+                f"first {missing[:10].tolist()}: shuffle the data, or look at "
+                "more of them by `adapt`.",
+                stacklevel=2,
+            )
+
+    def noted(
+        self, seen: np.ndarray, logits: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The batch as it is; its classes are noted in `seen`."""
+        if labels.ndim == 2:
+            seen |= (labels == 1).any(axis=0)
+        else:
+            found = np.asarray(labels)
+            found = found[(found >= 0) & (found < self.num_classes)]
+            seen[found.astype("int64")] = True
+        return logits, labels
 
     def labelled_logits(
         self, outputs: np.ndarray, labels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """The logits `[M, S]` and labels of all positions that have one."""
-        if self.from_logits is False:
-            outputs = logarithm(outputs, np)
+        outputs = reading.read_logits_of_array(outputs, self.activation)
         if outputs.ndim > 2:
             outputs = outputs.reshape(-1, outputs.shape[-1])
             axis = (labels.shape[-1],) if self.multi_label else ()
             labels = labels.reshape(-1, *axis)
-            if not self.multi_label:
-                known = labels != targets.NO_LABEL
-                outputs, labels = outputs[known], labels[known]
+        if not self.multi_label:
+            labels = np.asarray(labels)
+            known = labels != targets.IGNORED
+            if self.positions:
+                known &= labels != targets.NO_LABEL
+            outputs, labels = outputs[known], labels[known]
         return outputs, labels
 
     def check_target_shape(self, shape: tuple, sparse: bool) -> None:
         if self.multi_label:
             targets.check_binary_shape(shape, self.num_classes, self.positions)
-        elif sparse or self.gathers:
-            targets.check_sparse_shape(shape, self.positions)
+        elif sparse:
+            targets.check_sparse_shape(shape, self.position_sizes)
 
-    def check_targets(self, labels: np.ndarray, sparse: bool) -> None:
+    def check_targets(
+        self, labels: np.ndarray, sparse: bool, ignored: int | None = None
+    ) -> None:
+        targets.check_kind(labels)
         if self.multi_label:
             targets.check_binary(labels, self.num_classes, self.positions)
-        elif sparse or self.gathers:
-            targets.check_sparse(labels, self.num_classes, self.positions)
+        elif sparse:
+            targets.check_sparse(
+                labels, self.num_classes, self.position_sizes, ignored
+            )
 
-    def solvable_labels(self, labels: np.ndarray, sparse: bool) -> np.ndarray:
-        """Labels as a mapping is solved from: integers, or binary targets."""
+    def solvable_labels(
+        self, labels: np.ndarray, sparse: bool, ignored: int | None = None
+    ) -> np.ndarray:
+        """Labels as a mapping is solved from: integers, or binary targets.
+
+        A label that is `ignored` becomes `targets.IGNORED`.
+        """
+        targets.check_kind(labels)
         if self.multi_label:
             self.check_target_shape(labels.shape, sparse)
             return labels
         one_hot = labels.ndim == self.positions + 2
-        if one_hot and not (sparse or self.gathers):
+        if one_hot and not sparse:
             labels = targets.one_hot_to_sparse(labels, self.num_classes)
-        targets.check_sparse_shape(labels.shape, self.positions)
-        return labels.reshape(labels.shape[: self.positions + 1])
+        targets.check_sparse(
+            labels, self.num_classes, self.position_sizes, ignored
+        )
+        labels = labels.reshape(labels.shape[: self.positions + 1])
+        if ignored is None:
+            return labels
+        labels = labels.astype("int64")
+        return np.where(labels == ignored, targets.IGNORED, labels)
 
     def assign(
         self, matrix: np.ndarray, bias: np.ndarray | None = None
@@ -383,6 +524,7 @@ class LabelMapper(LabelEnd):
         if self.bias is not None:
             self.bias.assign(bias.astype("float32"))
         self.is_solved.assign(1)
+        self.was_solved = True
 
     def restored(self) -> None:
         if self.sources is not None:
@@ -399,9 +541,10 @@ class LabelMapper(LabelEnd):
         if not self.solved:
             raise ValueError(
                 f"The label map `{type(self.mapping).__name__}` is found from "
-                "data and has seen none: call `adapt` on the model with "
-                "training data, or `fit`, which does so by itself. Received: "
-                "a label map without statistics"
+                "data and has seen none: call `adapt` on the "
+                "`ReprogrammedModel` with training data, or `fit`, which does "
+                "so by itself. `fit` of a model around it, or of a clone, "
+                "does not. Received: a label map without statistics"
             )
 
     @property
@@ -414,6 +557,13 @@ class LabelMapper(LabelEnd):
     ) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.num_classes)
 
+    def compute_output_spec(
+        self, inputs: Any, training: bool | None = None
+    ) -> keras.KerasTensor:
+        return reading.full_spec(
+            inputs, self.compute_output_shape(tuple(inputs.shape))
+        )
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -422,4 +572,9 @@ class LabelMapper(LabelEnd):
             "sources_per_target": self.sources_per_target,
             "from_logits": self.from_logits,
             "multi_label": self.multi_label,
+            "source_activation": self.source_activation,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LabelMapper":
+        return cls(**reading.with_activation(config))

@@ -12,9 +12,9 @@ from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.labels import reading
 from keras_reprogram.labels import targets
 from keras_reprogram.labels.label_end import LabelEnd
-from keras_reprogram.labels.logarithm import logarithm
 from keras_reprogram.labels.ridge_regression import RidgeStatistics
 from keras_reprogram.specification import SourceSpecification
 
@@ -29,10 +29,12 @@ class RegressionHead(LabelEnd):
 
     `mean` and `scale` are those of the targets. They and those of the source's
     outputs are found from data before training, so that steps of the
-    optimizer fit numbers of any unit. `kernel`
-    and `bias` start as a ridge regression on the same data. Where the source
-    has outputs at every step of a sequence, `[N, ..., S]`, each of them
-    predicts.
+    optimizer fit numbers of any unit. `ReprogrammedModel` divides targets and
+    predictions by `scale` before it compares them: the loss is free of their
+    unit as well, and several targets weigh as much as each other. Predictions
+    and metrics are in the targets' own units. `kernel` and `bias` start as a
+    ridge regression on the same data. Where the source has outputs at every
+    step of a sequence, `[N, ..., S]`, each of them predicts.
 
     Example:
 
@@ -56,8 +58,11 @@ class RegressionHead(LabelEnd):
         regularization: Strength of the ridge regression's penalty, greater
             than 0; found by generalized cross-validation where left out.
         from_logits: Whether the source returns logits or features, not
-            probabilities, whose logarithm is taken. Left out,
-            `ReprogrammedModel` takes it from the source.
+            probabilities, which are read as logarithms, those of a sigmoid as
+            logits. Left out, `ReprogrammedModel` takes it from the source.
+        source_activation: `"linear"`, `"softmax"` or `"sigmoid"`: what makes
+            the source's outputs. Left out, it follows from the source and
+            `from_logits`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -65,8 +70,9 @@ class RegressionHead(LabelEnd):
             S)` for one at every position.
 
     Returns:
-        A tensor of shape `(batch, ..., T)`. Labels are of the same shape, in
-        their own unit; with one target, its axis may be left out.
+        A tensor of shape `(batch, ..., T)`, of float32 at least. Labels are of
+        the same shape, in their own unit; with one target, its axis may be
+        left out.
     """
 
     needs_data = True
@@ -77,9 +83,11 @@ class RegressionHead(LabelEnd):
         warm_start: bool = True,
         regularization: float | None = None,
         from_logits: bool | None = None,
+        source_activation: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Values of float32 are not cast down before they are read.
+        super().__init__(**{"autocast": False, **kwargs})
         self.num_outputs = positive_integer("num_outputs", num_outputs)
         self.warm_start = boolean("warm_start", warm_start)
         if regularization is not None:
@@ -88,10 +96,29 @@ class RegressionHead(LabelEnd):
         if from_logits is not None:
             from_logits = boolean("from_logits", from_logits)
         self.from_logits = from_logits
+        self.source_activation = reading.check_activation(
+            source_activation, from_logits
+        )
+        self.num_features: int | None = None
 
     def accept(self, specification: SourceSpecification) -> None:
-        if self.from_logits is None:
-            self.from_logits = specification.from_logits
+        self.source_activation = reading.resolve(
+            self.source_activation,
+            self.from_logits,
+            specification.activation,
+            specification.num_classes,
+        )
+        self.from_logits = self.source_activation == "linear"
+
+    @property
+    def activation(self) -> str:
+        """What makes the source's outputs."""
+        return reading.resolve(
+            self.source_activation,
+            self.from_logits,
+            "linear",
+            self.num_features,
+        )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if len(input_shape) < 2 or input_shape[-1] is None:
@@ -101,34 +128,29 @@ class RegressionHead(LabelEnd):
                 f"{tuple(input_shape)}"
             )
         self.positions = tuple(input_shape[1:-1])
-        shape = (self.num_outputs,)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(input_shape[-1], self.num_outputs),
-            initializer="zeros",
-        )
-        self.bias = self.add_weight(
-            name="bias", shape=shape, initializer="zeros"
-        )
-        self.mean = self.add_weight(
-            name="mean", shape=shape, initializer="zeros", trainable=False
-        )
-        self.scale = self.add_weight(
-            name="scale", shape=shape, initializer="ones", trainable=False
-        )
-        features = (input_shape[-1],)
-        self.source_mean = self.add_weight(
-            name="source_mean",
-            shape=features,
-            initializer="zeros",
-            trainable=False,
-        )
-        self.source_scale = self.add_weight(
-            name="source_scale",
-            shape=features,
-            initializer="ones",
-            trainable=False,
-        )
+        self.num_features = input_shape[-1]
+
+        def weight(
+            name: str,
+            *shape: int,
+            initializer: str = "zeros",
+            trainable: bool = False,
+        ) -> keras.Variable:
+            return self.add_weight(
+                name=name,
+                shape=shape,
+                dtype=reading.full_dtype(self.variable_dtype),
+                initializer=initializer,
+                trainable=trainable,
+            )
+
+        features, targets = self.num_features, self.num_outputs
+        self.kernel = weight("kernel", features, targets, trainable=True)
+        self.bias = weight("bias", targets, trainable=True)
+        self.mean = weight("mean", targets)
+        self.scale = weight("scale", targets, initializer="ones")
+        self.source_mean = weight("source_mean", features)
+        self.source_scale = weight("source_scale", features, initializer="ones")
         self.is_solved = self.add_weight(
             name="is_solved",
             shape=(),
@@ -138,8 +160,8 @@ class RegressionHead(LabelEnd):
         )
 
     def call(self, inputs: Any) -> Any:
-        if self.from_logits is False:
-            inputs = logarithm(inputs)
+        self.require_solved()
+        inputs = reading.read_features(inputs, self.activation)
         inputs = (inputs - self.source_mean) / self.source_scale
         standardized = ops.add(ops.matmul(inputs, self.kernel), self.bias)
         return ops.add(self.mean, ops.multiply(self.scale, standardized))
@@ -156,8 +178,7 @@ class RegressionHead(LabelEnd):
         """
         statistics = RidgeStatistics()
         for outputs, values in batches:
-            if self.from_logits is False:
-                outputs = logarithm(outputs, np)
+            outputs = reading.read_features_of_array(outputs, self.activation)
             if not np.isfinite(outputs).all():
                 raise ValueError(
                     "A regression starts from finite outputs of the source. "
@@ -189,8 +210,14 @@ class RegressionHead(LabelEnd):
         ):
             variable.assign(value.astype("float32"))
         self.is_solved.assign(1)
+        self.was_solved = True
 
-    def solvable_labels(self, labels: np.ndarray, sparse: bool) -> np.ndarray:
+    def in_loss_units(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
+        return targets.divided(y, y_pred, self.scale)
+
+    def solvable_labels(
+        self, labels: np.ndarray, sparse: bool, ignored: int | None = None
+    ) -> np.ndarray:
         """Targets as the head is found from them, checked."""
         self.check_targets(labels, sparse)
         return labels
@@ -199,7 +226,9 @@ class RegressionHead(LabelEnd):
         wanted = (*self.positions, self.num_outputs)
         targets.check_number_shape(shape, wanted, sparse)
 
-    def check_targets(self, values: np.ndarray, sparse: bool) -> None:
+    def check_targets(
+        self, values: np.ndarray, sparse: bool, ignored: int | None = None
+    ) -> None:
         self.check_target_shape(values.shape, sparse)
         targets.check_finite(values)
 
@@ -207,9 +236,10 @@ class RegressionHead(LabelEnd):
         if not self.solved:
             raise ValueError(
                 "The scale of a `RegressionHead` is found from data and it "
-                "has seen none: call `adapt` on the model with training data, "
-                "or `fit`, which does so by itself. Received: a head without "
-                "data"
+                "has seen none: call `adapt` on the `ReprogrammedModel` with "
+                "training data, or `fit`, which does so by itself. `fit` of a "
+                "model around it, or of a clone, does not. Received: a head "
+                "without data"
             )
 
     @property
@@ -228,6 +258,11 @@ class RegressionHead(LabelEnd):
     ) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.num_outputs)
 
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        return reading.full_spec(
+            inputs, self.compute_output_shape(tuple(inputs.shape))
+        )
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -235,4 +270,9 @@ class RegressionHead(LabelEnd):
             "warm_start": self.warm_start,
             "regularization": self.regularization,
             "from_logits": self.from_logits,
+            "source_activation": self.source_activation,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "RegressionHead":
+        return cls(**reading.with_activation(config))

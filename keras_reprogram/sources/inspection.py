@@ -7,7 +7,36 @@ import keras
 from keras_reprogram.sources.text import TextSource
 from keras_reprogram.specification import SourceSpecification
 
-PROBABILITY_ACTIVATIONS = ("softmax", "sigmoid")
+# The names of what makes probabilities, as layers, functions and operations.
+ACTIVATIONS = {
+    "softmax": "softmax",
+    "sparsemax": "softmax",
+    "sigmoid": "sigmoid",
+    "hard_sigmoid": "sigmoid",
+    "hardsigmoid": "sigmoid",
+}
+
+
+# What leaves values as they are, at most in another shape or dtype.
+PASSING_LAYERS = (
+    keras.layers.Identity,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Permute,
+    keras.layers.RepeatVector,
+    keras.layers.Masking,
+)
+PASSING_OPERATIONS = (
+    "Cast",
+    "Squeeze",
+    "ExpandDims",
+    "Reshape",
+    "Ravel",
+    "Transpose",
+    "StopGradient",
+    "Copy",
+)
 
 
 def inspect_source(source: keras.Model) -> SourceSpecification:
@@ -60,12 +89,14 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
         accepted_shape=accepted_shape,
         preferred_shape=preferred_shape,
         num_classes=output_shape[-1],
-        from_logits=final_activation(source) not in PROBABILITY_ACTIVATIONS,
+        activation=ACTIVATIONS.get(final_activation(source) or "", "linear"),
         positions=len(output_shape) - 2,
         pixel_scale=None if converter is None else converter.scale or 1.0,
         pixel_offset=getattr(converter, "offset", None) or 0.0,
         embeddings=getattr(source, "token_embeddings", None),
         longest=getattr(source, "longest", None),
+        padding_token=getattr(source, "padding_token", 0),
+        start_token=getattr(source, "start_token", None),
     )
 
 
@@ -111,4 +142,7 @@ def passes_on(layer: Any) -> bool:
     """Whether a layer at the end leaves its input as it is."""
     if isinstance(layer, keras.layers.Activation):
         return layer.activation is keras.activations.linear
-    return isinstance(layer, (keras.layers.Identity, keras.layers.Dropout))
+    return (
+        isinstance(layer, PASSING_LAYERS)
+        or type(layer).__name__ in PASSING_OPERATIONS
+    )

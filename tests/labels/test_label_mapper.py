@@ -161,6 +161,7 @@ def test_updating_without_statistics_is_an_error():
 
 def test_inference_gathers_nothing(golden_logits):
     mapper = LabelMapper(3, "iterative")
+    mapper.adapt([(golden_logits, np.arange(12) % 3)])
     mapper(golden_logits, training=False)
     assert not hasattr(mapper.waiting, "logits")
 

@@ -19,7 +19,7 @@ import keras_reprogram
 FOLDER = pathlib.Path(__file__).parents[1] / "data" / "programs_0_1_0"
 CASES = json.loads((FOLDER / "cases.json").read_text())
 # A single number is not a class: such a program was a mistake.
-REFUSED: dict[str, str] = {}
+REFUSED = {"one_number": "RegressionHead"}
 # Keras's bicubic resizing is another one on PyTorch.
 BICUBIC = {"resize_bicubic", "program_grid_bicubic"}
 

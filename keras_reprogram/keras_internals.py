@@ -1,0 +1,43 @@
+"""What Keras keeps to itself and this package cannot do without.
+
+Each function names the version it was seen in; `tests/test_keras_internals.py`
+fails where Keras changes it.
+"""
+
+import keras
+import numpy as np
+
+
+def in_symbolic_scope() -> bool:
+    """Whether Keras is computing shapes and dtypes alone (Keras 3.15)."""
+    from keras.src.backend.common import symbolic_scope
+
+    return symbolic_scope.in_symbolic_scope()
+
+
+def entry_layer(layer: keras.layers.Layer) -> keras.layers.Layer | None:
+    """The outermost layer of the call that is under way (Keras 3.15)."""
+    return layer._get_call_context().entry_layer
+
+
+def concrete_value(variable: keras.Variable) -> np.ndarray | None:
+    """A variable's value outside of what is being traced (Keras 3.15).
+
+    Returns:
+        An array; `None` while Keras holds the value somewhere else, as during
+        training on JAX.
+    """
+    value = variable._value
+    if value is None:
+        return None
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.init_scope():
+            return value.numpy()
+    if backend == "jax":
+        import jax
+
+        return None if isinstance(value, jax.core.Tracer) else np.asarray(value)
+    return None if value.is_meta else value.detach().cpu().numpy()
