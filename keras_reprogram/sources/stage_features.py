@@ -1,20 +1,17 @@
 """What a network sees at every stage, from edges to objects."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
 from keras_reprogram.sources.features import with_scaling_of
 from keras_reprogram.sources.inspection import inspect_source
-
-POOLING = {
-    1: keras.layers.AdaptiveAveragePooling1D,
-    2: keras.layers.AdaptiveAveragePooling2D,
-    3: keras.layers.AdaptiveAveragePooling3D,
-}
 
 
 def stage_features(
@@ -76,14 +73,20 @@ def stage_features(
         - [Head2Toe](https://arxiv.org/abs/2201.03529)
     """
     positive_integer("grid", grid)
+    network = getattr(classifier, "backbone", classifier)
+    if len(getattr(network, "inputs", None) or ()) != 1:
+        raise ValueError(
+            "`classifier` must be a functional or sequential model with one "
+            f"input. Received: {type(network).__name__} with inputs "
+            f"{getattr(network, 'inputs', None)}"
+        )
     if image_shape is None:
-        image_shape = inspect_source(classifier).preferred_shape
+        image_shape = preferred_shape(classifier)
     if None in image_shape:
         raise ValueError(
             "The classifier takes images of any size: say which, by "
             f"`image_shape`. Received: image_shape={tuple(image_shape)}"
         )
-    network = getattr(classifier, "backbone", classifier)
     stages = keras.Model(network.inputs[0], stage_outputs(network, layers))
     data_format = getattr(network, "data_format", "channels_last")
     images = keras.Input(image_shape)
@@ -96,11 +99,24 @@ def stage_features(
     return with_scaling_of(classifier, model)
 
 
+def preferred_shape(classifier: keras.Model) -> tuple[int | None, ...]:
+    if len(classifier.outputs) == 1:
+        return inspect_source(classifier).preferred_shape
+    return tuple(classifier.inputs[0].shape[1:])
+
+
 def stage_outputs(
     network: keras.Model, layers: Sequence[str] | None
 ) -> list[keras.KerasTensor]:
     if layers:
-        return [network.get_layer(name).output for name in layers]
+        names = [layers] if isinstance(layers, str) else layers
+        known = {layer.name: layer for layer in network.layers}
+        if any(name not in known for name in names):
+            raise ValueError(
+                "`layers` must be names of the network's layers. Received: "
+                f"layers={layers}; there are {list(known)}"
+            )
+        return [known[name].output for name in names]
     pyramid = getattr(network, "pyramid_outputs", None)
     if not pyramid:
         raise ValueError(
@@ -117,14 +133,82 @@ def averaged(stage: Any, grid: int, data_format: str) -> Any:
             "The size of every stage must be known. Received: a stage of "
             f"shape {stage.shape}"
         )
-    first = 2 if data_format == "channels_first" else 1
-    axes = range(first, first + len(stage.shape) - 2)
-    parts = {axis: min(grid, stage.shape[axis]) for axis in axes}
-    whole = [axis for axis in axes if parts[axis] == 1]
-    if whole:
-        stage = ops.mean(stage, axis=whole)
-    divided = [parts[axis] for axis in axes if parts[axis] > 1]
-    if divided:
-        pooling = POOLING[len(divided)]
-        stage = pooling(divided, data_format=data_format)(stage)
-    return keras.layers.Flatten()(stage)
+    return keras.layers.Flatten()(GridAverage(grid, data_format)(stage))
+
+
+@serializable
+class GridAverage(keras.layers.Layer):
+    """Averages over the parts of a grid, or leaves shorter axes as they are.
+
+    Part `i` of the `p = min(grid, size)` parts of an axis is from
+    `floor(i * size / p)` to `ceil((i + 1) * size / p)`, as in Keras's
+    adaptive pooling. Averages are products with constant matrices, in
+    float32, which every exporter knows.
+
+    Args:
+        grid: Parts along each spatial axis.
+        data_format: `"channels_last"` or `"channels_first"`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A tensor of batch, channels and any number of spatial axes,
+            whose sizes are known.
+
+    Returns:
+        A tensor of the same rank.
+    """
+
+    def __init__(
+        self, grid: int, data_format: str = "channels_last", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.grid = positive_integer("grid", grid)
+        if data_format not in ("channels_last", "channels_first"):
+            raise ValueError(
+                '`data_format` must be "channels_last" or "channels_first". '
+                f"Received: data_format={data_format!r}"
+            )
+        self.data_format = data_format
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        shape = list(input_shape)
+        for axis in self.spatial_axes(len(shape)):
+            shape[axis] = min(self.grid, shape[axis])
+        return tuple(shape)
+
+    def call(self, inputs: Any) -> Any:
+        shape = list(inputs.shape)
+        outputs = ops.cast(inputs, "float32")
+        for axis in self.spatial_axes(len(shape)):
+            size, shape[axis] = shape[axis], min(self.grid, shape[axis])
+            if size == shape[axis]:
+                continue
+            # One axis of all before it, this one, and one of all behind it.
+            outputs = ops.reshape(
+                outputs, (-1, size, math.prod(shape[axis + 1 :]))
+            )
+            outputs = ops.matmul(shares(size, shape[axis]), outputs)
+            outputs = ops.reshape(outputs, (-1, *shape[1:]))
+        return ops.cast(outputs, self.compute_dtype)
+
+    def spatial_axes(self, rank: int) -> range:
+        first = 2 if self.data_format == "channels_first" else 1
+        return range(first, first + rank - 2)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "grid": self.grid,
+            "data_format": self.data_format,
+        }
+
+
+def shares(size: int, parts: int) -> np.ndarray:
+    """What each position counts in each part's mean, `[parts, size]`."""
+    matrix = np.zeros((parts, size), "float32")
+    for part in range(parts):
+        start, stop = part * size // parts, -(-(part + 1) * size // parts)
+        matrix[part, start:stop] = 1 / (stop - start)
+    return matrix

@@ -1,3 +1,5 @@
+import importlib.util
+
 import keras
 import keras_hub
 import numpy as np
@@ -7,6 +9,7 @@ from keras import ops
 import keras_reprogram
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources import stage_features
+from keras_reprogram.sources.stage_features import GridAverage
 
 STAGES = ["edges", "shapes"]
 
@@ -49,6 +52,64 @@ def mean_of_parts(array, axis, parts):
         stop = -((-(part + 1) * size) // parts)
         means.append(array.take(range(start, stop), axis).mean(axis))
     return np.stack(means, axis)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("sizes", [(11,), (14, 5), (3, 6, 7)])
+def test_the_windows_are_those_of_adaptive_pooling(sizes, data_format):
+    generator = np.random.default_rng(0)
+    array = generator.normal(size=(2, *sizes, 3)).astype("float32")
+    expected = array
+    for axis, size in enumerate(sizes):
+        expected = mean_of_parts(expected, axis + 1, min(4, size))
+    layer = GridAverage(4, data_format)
+    if data_format == "channels_first":
+        array = np.moveaxis(array, -1, 1)
+        expected = np.moveaxis(expected, -1, 1)
+    found = ops.convert_to_numpy(layer(array))
+    assert found.shape == layer.compute_output_shape(array.shape)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    copy = GridAverage.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_low_precision_is_averaged_in_float32(dtype):
+    # 4096 ones and as many thousands: of 8 or 11 bits, the ones are lost.
+    array = np.concatenate([np.ones(4096), np.full(4096, 1000.0)])
+    found = GridAverage(1, dtype=dtype)(ops.cast(array[None, :, None], dtype))
+    assert keras.backend.standardize_dtype(found.dtype) == dtype
+    found = float(ops.convert_to_numpy(ops.cast(found, "float32"))[0, 0, 0])
+    np.testing.assert_allclose(found, 500.5, rtol=0.004)
+
+
+@pytest.mark.skipif(
+    keras.config.backend() == "jax", reason="Keras does not export from JAX"
+)
+def test_stages_are_exported_to_onnx(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    needed = {"tensorflow": "tf2onnx", "torch": "onnxscript"}
+    if importlib.util.find_spec(needed[keras.config.backend()]) is None:
+        pytest.skip("needs an exporter")
+    source = stage_features(classifier(), grid=3, layers=STAGES)
+    images = np.random.default_rng(0).random((2, 16, 24, 3), "float32")
+    expected = source.predict(images, verbose=0)
+    path = str(tmp_path / "stages.onnx")
+    source.export(path, format="onnx", verbose=False)
+    session = runtime.InferenceSession(path)
+    (found,) = session.run(None, {session.get_inputs()[0].name: images})
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_outputs_may_be_a_dictionary():
+    network = classifier()
+    edges = network.get_layer("edges").output
+    two = keras.Model(network.input, {"edges": edges, "all": network.output})
+    expected, found = (
+        stage_features(model, layers="edges") for model in (network, two)
+    )
+    assert found.output_shape == expected.output_shape
+    assert found.weights[0] is expected.weights[0]
 
 
 @pytest.mark.parametrize("grid", [1, 2, 3, 8])
@@ -175,10 +236,23 @@ def test_a_model_on_stages_survives_a_file(tmp_path):
 )
 def test_what_is_no_stage_is_a_value_error(settings):
     network = classifier()
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="Received: "):
         stage_features(network, **settings)
 
 
 def test_the_size_of_the_images_must_be_known():
     with pytest.raises(ValueError, match="Received: image_shape=.*None"):
         stage_features(classifier(size=(None, None)), layers=STAGES)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: GridAverage(0),
+        lambda: GridAverage(4, "channels"),
+        lambda: stage_features("resnet", layers=STAGES),
+    ],
+)
+def test_what_has_no_grid_is_a_value_error(make):
+    with pytest.raises(ValueError, match="Received: "):
+        make()
