@@ -1,5 +1,8 @@
 """A classifier without its last layer."""
 
+import math
+from typing import Any
+
 import keras
 
 
@@ -24,43 +27,74 @@ def features(classifier: keras.Model) -> keras.Model:
 
     Args:
         classifier: A KerasHub image classifier, or a functional or sequential
-            `keras.Model` whose last layer is a `Dense` layer, with or without
-            an activation or dropout around it.
+            `keras.Model` with one input and one output, whose last layer with
+            weights is a `Dense` layer, in the model itself or in one within
+            it. Dropout, an activation, a cast or a reshaping may follow.
 
     Returns:
         A `keras.Model` with the classifier's input and weights. The scaling
         that a KerasHub classifier names is passed on.
 
     Raises:
-        ValueError: If the last layer is not a `Dense` layer.
+        ValueError: If the classifier has several inputs or outputs, or does
+            not end in a `Dense` layer.
     """
-    if not getattr(classifier, "outputs", None):
-        raise ValueError(
-            "`classifier` must be a functional or sequential model. Received: "
-            f"{type(classifier).__name__} without outputs"
-        )
-    tensor = classifier.outputs[0]
-    while True:
-        layer, node, _ = tensor._keras_history
-        if isinstance(layer, keras.layers.Dense):
-            break
-        if not isinstance(
-            layer,
-            keras.layers.Activation
-            | keras.layers.Softmax
-            | keras.layers.Dropout,
-        ):
+    for end in ("input", "output"):
+        tensors = getattr(classifier, f"{end}s", None)
+        if not tensors:
             raise ValueError(
-                "The last layer of `classifier` must be a `Dense` layer: make "
-                "a `keras.Model` of its input and of the features yourself. "
-                f"Received: a last layer of type {type(layer).__name__}"
+                "`classifier` must be a functional or sequential model with "
+                "known shapes; wrap a subclassed model as "
+                "`keras.Model(inputs, model(inputs))`. Received: "
+                f"{type(classifier).__name__} without {end}s"
             )
-        tensor = layer._inbound_nodes[node].input_tensors[0]
-    hidden = layer._inbound_nodes[node].input_tensors[0]
+        if len(tensors) > 1:
+            raise ValueError(
+                f"`classifier` must have one {end}: make a `keras.Model` of "
+                "one input and one output of it; for text, use `TextSource`. "
+                f"Received: {type(classifier).__name__} with {len(tensors)} "
+                f"{end}s"
+            )
     model = keras.Model(
-        classifier.inputs[0], hidden, name=f"features_of_{classifier.name}"
+        classifier.inputs[0],
+        before_last_dense(classifier.outputs[0]),
+        name=f"features_of_{classifier.name}",
     )
     return with_scaling_of(classifier, model)
+
+
+def before_last_dense(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    """What the last `Dense` layer on the way to a tensor is given."""
+    while True:
+        layer, node, index = tensor._keras_history
+        inputs = layer._inbound_nodes[node].input_tensors if layer else []
+        if isinstance(layer, keras.layers.Dense):
+            return inputs[0]
+        if len(inputs) == 1 and getattr(layer, "outputs", None):
+            # A head that is a model of its own, as VGG's.
+            inner = before_last_dense(layer.outputs[index])
+            return keras.Model(layer.inputs, inner)(inputs[0])
+        if not passes_on(layer, inputs, tensor):
+            raise ValueError(
+                "`classifier` must end in a `Dense` layer. For a model "
+                "without one, such as a backbone, use `stage_features`, or "
+                "make a `keras.Model` of its input and of the features, "
+                "averaged over all positions by "
+                "`keras.layers.GlobalAveragePooling2D`. Received: a last "
+                f"layer of type {type(layer).__name__}"
+            )
+        tensor = inputs[0]
+
+
+def passes_on(layer: Any, inputs: list, output: keras.KerasTensor) -> bool:
+    """Whether a layer has no weights and returns as many values as it gets."""
+    if len(inputs) != 1 or getattr(layer, "weights", None):
+        return False
+    sizes = [
+        math.prod(size or 1 for size in tensor.shape[1:])
+        for tensor in (inputs[0], output)
+    ]
+    return sizes[0] == sizes[1]
 
 
 def with_scaling_of(classifier: keras.Model, model: keras.Model) -> keras.Model:
