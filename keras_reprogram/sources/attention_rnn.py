@@ -1,6 +1,7 @@
 """The speech model that Voice2Series reprograms."""
 
 import os
+import warnings
 from typing import Any
 
 import keras
@@ -22,7 +23,11 @@ def speech_attention_rnn(
     weights: str | os.PathLike | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
-    """A recurrent network with attention that knows spoken commands.
+    """A recurrent network with attention for spoken commands, not trained.
+
+    **Its weights are random unless `weights` is given.** Train it on speech
+    commands, `save_weights` it, and pass that file: a program of a source with
+    random weights learns next to nothing.
 
     Two convolutions along time and two bidirectional LSTMs read a mel
     spectrogram; of their outputs `h`, the middle one asks which others matter:
@@ -33,12 +38,12 @@ def speech_attention_rnn(
 
     and dense layers name the command. The spectrogram, in decibels, is part
     of the model: a program can be trained in the waveform. The network is
-    that of de Andrade et al., of about 0.2 million parameters; train it on
-    speech commands, or load what was trained.
+    that of de Andrade et al., of about 0.2 million parameters.
 
     Example:
 
     ```python
+    # Random weights, to be trained; `weights=` takes the file of trained ones.
     source = keras_reprogram.sources.speech_attention_rnn(num_classes=12)
     source.predict(np.zeros((1, 16000)), verbose=0).shape  # (1, 12)
     ```
@@ -49,8 +54,8 @@ def speech_attention_rnn(
         sampling_rate: Samples per second, in Hz.
         classifier_activation: `"softmax"` for probabilities, `None` for
             logits.
-        weights: Path of a weights file of this model; `None` leaves random
-            weights.
+        weights: Path of a weights file of this model, which `save_weights`
+            wrote. Defaults to `None`: random weights, and a warning.
         dtype: Keras dtype policy of the network.
 
     Returns:
@@ -105,6 +110,14 @@ def speech_attention_rnn(
     x = layer("Dense", 32)(x)
     outputs = layer("Dense", num_classes, activation=classifier_activation)(x)
     model = keras.Model(inputs, outputs, name="speech_attention_rnn")
-    if weights is not None:
+    if weights is None:
+        warnings.warn(
+            "The weights of `speech_attention_rnn` are random: it classifies "
+            "nothing until it is trained. Train it on speech commands before "
+            "it is reprogrammed, or pass `weights`, the path of a file that "
+            "`save_weights` of a trained one wrote.",
+            stacklevel=2,
+        )
+    else:
         model.load_weights(weights)
     return model

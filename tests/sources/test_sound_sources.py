@@ -1,6 +1,7 @@
 """The sources that hear: musicnn and the speech model."""
 
 import importlib.util
+import warnings
 
 import keras
 import numpy as np
@@ -105,6 +106,10 @@ def parameters_of_the_paper(num_classes):
     return convolutions + normalizations + recurrent + dense
 
 
+untrained = pytest.mark.filterwarnings("ignore:The weights of `speech")
+
+
+@untrained
 def test_the_speech_model_has_the_papers_layers():
     source = speech_attention_rnn()
     assert source.count_params() == parameters_of_the_paper(36)
@@ -115,13 +120,17 @@ def test_the_speech_model_has_the_papers_layers():
     assert not inspect_source(source).from_logits
 
 
-def test_the_speech_model_loads_its_weights(tmp_path):
+def test_the_speech_model_warns_of_random_weights_and_loads_others(tmp_path):
     sounds = waves()[:, :2000]
-    source = speech_attention_rnn(4, samples=2000)
+    with pytest.warns(UserWarning, match="random.*`weights`") as warned:
+        source = speech_attention_rnn(4, samples=2000)
+    assert [each.filename for each in warned] == [__file__]
     source.save_weights(tmp_path / "speech.weights.h5")
-    copy = speech_attention_rnn(
-        4, samples=2000, weights=tmp_path / "speech.weights.h5"
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The weights of")
+        copy = speech_attention_rnn(
+            4, samples=2000, weights=tmp_path / "speech.weights.h5"
+        )
     np.testing.assert_allclose(
         copy.predict(sounds, verbose=0),
         source.predict(sounds, verbose=0),
@@ -129,6 +138,7 @@ def test_the_speech_model_loads_its_weights(tmp_path):
     )
 
 
+@untrained
 def test_a_program_is_trained_in_the_waveform_of_the_speech_model():
     source = speech_attention_rnn(6, samples=2000)
     model = ReprogrammedModel(
