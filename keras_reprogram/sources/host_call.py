@@ -1,4 +1,4 @@
-"""A NumPy function in the middle of a model."""
+"""A NumPy function in the middle of a model, and what it may return."""
 
 import concurrent.futures
 from collections.abc import Callable
@@ -44,3 +44,48 @@ def host_call(
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         answers = thread.submit(function, ops.convert_to_numpy(inputs))
         return ops.convert_to_tensor(answers.result())
+
+
+def numeric_array(value: Any) -> np.ndarray:
+    """Returns a NumPy array of numbers, with NaN for what is masked.
+
+    Args:
+        value: An array, a tensor of any library, a data frame, or lists.
+
+    Raises:
+        ValueError: If the value is no array of real numbers.
+    """
+    value = plain(value)
+    if isinstance(value, (list, tuple)):
+        value = [plain(item) for item in value]
+    try:
+        array = np.asarray(value)
+        if is_narrow(array.dtype):
+            array = array.astype("float32")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            "An array of numbers is expected, with rows of the same length. "
+            f"Received: a value of type {type(value).__name__}, and {error}"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            "An array of real numbers is expected. Received: a value of type "
+            f"{type(value).__name__} with dtype {array.dtype}"
+        )
+    return array
+
+
+def plain(value: Any) -> Any:
+    """Returns a value that NumPy converts without loss."""
+    if hasattr(value, "detach"):  # a tensor of PyTorch
+        value = value.detach().cpu()
+        # NumPy has no bfloat16.
+        return value.double() if value.is_floating_point() else value
+    if isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "biuf":
+        return value.astype("float64").filled(np.nan)
+    return value
+
+
+def is_narrow(dtype: np.dtype) -> bool:
+    """Whether a dtype is bfloat16 or a narrower one of other libraries."""
+    return dtype.kind == "V" and not dtype.name.startswith("void")
