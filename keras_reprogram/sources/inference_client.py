@@ -10,6 +10,7 @@ import urllib3
 
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
+from keras_reprogram.sources.host_call import numeric_array
 
 # What goes away by itself: too many requests, and a server in trouble.
 TRANSIENT = (429, 500, 502, 503, 504)
@@ -21,6 +22,8 @@ DTYPES = {
     "INT32": "int32",
     "INT64": "int64",
 }
+# Inputs are sent as float32, which has all integers up to this one.
+LARGEST_INTEGER = 2**24
 
 
 class InferenceError(RuntimeError):
@@ -70,8 +73,12 @@ class InferenceClient:
         output_name: Name of the output; the first one if left out.
 
     Raises:
+        ValueError: In use, if inputs are not finite numbers, are integers that
+            float32 cannot hold, or are none while the shape of an output is
+            not known.
         InferenceError: In use, if the server refuses a request, goes on
-            failing, or replies with something else than an array.
+            failing, or replies with something else than an array of finite
+            numbers that its data type can hold.
 
     References:
         - [Open Inference Protocol](https://github.com/kserve/open-inference-protocol)
@@ -103,6 +110,7 @@ class InferenceClient:
         self.batch_size = positive_integer("batch_size", batch_size)
         self.timeout = number("timeout", timeout, 1e-3)
         self.input_name, self.output_name = input_name, output_name
+        self.output_shape: tuple[int, ...] | None = None
         concurrency = positive_integer("concurrency", concurrency)
         self.pool = concurrent.futures.ThreadPoolExecutor(concurrency)
         retry = Patience(
@@ -125,13 +133,47 @@ class InferenceClient:
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """Returns the model's outputs `[n, ...]` for inputs `[n, ...]`."""
+        inputs = checked_inputs(inputs)
+        if not len(inputs):
+            return self.no_answers()
         if self.input_name is None:
             self.input_name = self.metadata()["inputs"][0]["name"]
         pieces = [
             inputs[start : start + self.batch_size]
             for start in range(0, len(inputs), self.batch_size)
         ]
-        return np.concatenate(list(self.pool.map(self.infer, pieces)))
+        answers = list(self.pool.map(self.infer, pieces))
+        shapes = {answer.shape[1:] for answer in answers}
+        if len(shapes) > 1:
+            raise InferenceError(
+                "The server must answer with outputs of one shape. Received: "
+                f"outputs of shapes {sorted(shapes)}"
+            )
+        (self.output_shape,) = shapes
+        return np.concatenate(answers)
+
+    def no_answers(self) -> np.ndarray:
+        """Returns the outputs for no inputs."""
+        shape = self.output_shape
+        if shape is None:
+            shape = self.stated_shape()
+        if shape is None:
+            raise ValueError(
+                "The server does not state the shape of an output, so pass at "
+                "least one input. Received: no inputs"
+            )
+        return np.zeros((0, *shape), "float32")
+
+    def stated_shape(self) -> tuple[int, ...] | None:
+        """Shape of an output, where the server states it."""
+        for output in self.metadata().get("outputs") or ():
+            if self.output_name in (None, output.get("name")):
+                shape = tuple(output.get("shape") or ())[1:]
+                known = all(
+                    isinstance(size, int) and size > 0 for size in shape
+                )
+                return shape if shape and known else None
+        return None
 
     def metadata(self) -> dict[str, Any]:
         """What the server says of the model: its inputs and outputs."""
@@ -148,7 +190,7 @@ class InferenceClient:
             "name": self.input_name,
             "shape": list(inputs.shape),
             "datatype": "FP32",
-            "data": np.asarray(inputs, "float32").ravel().tolist(),
+            "data": inputs.ravel().tolist(),
         }
         body: dict[str, Any] = {"inputs": [tensor]}
         if self.output_name is not None:
@@ -161,14 +203,20 @@ class InferenceClient:
                 for each in outputs
                 if self.output_name in (None, each["name"])
             )
-            dtype = DTYPES[output["datatype"]]
-            answer = np.asarray(output["data"], dtype)
+            answer = exactly(output["data"], DTYPES[output["datatype"]])
             answer = answer.reshape(output["shape"])
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise InferenceError(
-                "The server's reply holds no array. Received: "
+                "The server's reply holds no array of numbers of its data "
+                "type. Received: "
                 f"{shortened(str(reply))}"
             ) from error
+        finite = np.isfinite(answer)
+        if not finite.all():
+            raise InferenceError(
+                "The server must answer with finite numbers. Received: "
+                f"{np.count_nonzero(~finite)} of {answer.size} that are not"
+            )
         if answer.shape[:1] != inputs.shape[:1]:
             raise InferenceError(
                 f"The server must answer with one row for each of the "
@@ -198,6 +246,48 @@ class InferenceClient:
                 "The server's reply is not JSON. Received: "
                 f"{shortened(reply.text)}"
             ) from error
+
+
+def checked_inputs(inputs: Any) -> np.ndarray:
+    """Returns inputs as the float32 array that is sent."""
+    array = numeric_array(inputs)
+    if array.ndim == 0:
+        raise ValueError(
+            "Inputs must be of shape (n, ...). Received: one number"
+        )
+    if array.dtype.kind in "iu":
+        large = (array > LARGEST_INTEGER) | (array < -LARGEST_INTEGER)
+        for value in array[large].tolist():
+            if int(np.float32(value)) != value:
+                raise ValueError(
+                    "Inputs are sent as float32, which cannot hold all "
+                    f"integers beyond {LARGEST_INTEGER}: scale them first. "
+                    f"Received: {value}"
+                )
+    with np.errstate(over="ignore"):
+        found = array.astype("float32")
+    finite = np.isfinite(found)
+    if not finite.all():
+        raise ValueError(
+            "Inputs must be finite numbers that float32 can hold. Received: "
+            f"{np.count_nonzero(~finite)} of {found.size} that are not"
+        )
+    return found
+
+
+def exactly(data: Any, dtype: str) -> np.ndarray:
+    """Returns a reply's data in its type, and raises if it changes them."""
+    values = np.asarray(data)
+    if values.dtype.kind not in "iuf":
+        raise ValueError(f"{values.dtype} is not a type of numbers")
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        # As Python numbers: a float cannot hold the largest integers.
+        for value in values.ravel().tolist():
+            if value != value // 1 or not limits.min <= value <= limits.max:
+                raise ValueError(f"{value} is not of type {dtype}")
+    with np.errstate(over="ignore"):
+        return values.astype(dtype)
 
 
 def shortened(text: str) -> str:
