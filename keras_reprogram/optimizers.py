@@ -6,8 +6,7 @@ import keras
 from keras import ops
 
 from keras_reprogram.configurable import serializable
-
-SMALLEST_NORM = 1e-12
+from keras_reprogram.vectors import unit_vectors
 
 
 @serializable
@@ -19,7 +18,7 @@ class NormalizedGradient(keras.optimizers.SGD):
     ```
 
     The paper's steps are of length 70, for a border of a canvas of 224x224.
-    Every variable is normalised by its own gradient's norm. The paper's norm
+    Every variable is normalized by its own gradient's norm. The paper's norm
     includes the gradient under the data, where its border has no values; the
     norm here is that of the border alone, so a step is a little longer.
 
@@ -43,7 +42,9 @@ class NormalizedGradient(keras.optimizers.SGD):
     def update_step(
         self, gradient: Any, variable: keras.Variable, learning_rate: Any
     ) -> None:
-        gradient = ops.cast(gradient, variable.dtype)
-        norm = ops.sqrt(ops.sum(ops.square(gradient)))
-        gradient = gradient / ops.maximum(norm, SMALLEST_NORM)
+        dtype = keras.backend.result_type(variable.dtype, "float32")
+        # Added to, a sparse gradient of TensorFlow becomes a dense one, in
+        # which repeated rows are one.
+        gradient = ops.add(ops.cast(gradient, dtype), ops.zeros((), dtype))
+        gradient = unit_vectors(gradient, axis=None)
         super().update_step(gradient, variable, learning_rate)

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import serializable
+from keras_reprogram.vectors import unit_vectors
 
 
 def embed_texts(
@@ -35,23 +36,41 @@ def embed_texts(
         phrasings of one class is a class's embedding as well.
 
     Raises:
-        ValueError: If the backbone has no text tower.
+        ValueError: If the backbone has no text tower, or a token is not in its
+            vocabulary.
     """
     if not hasattr(backbone, "get_text_embeddings"):
         raise ValueError(
             "`backbone` must be an image-text backbone of KerasHub: CLIP, "
             f"MetaCLIP 2 or SigLIP. Received: {type(backbone).__name__}"
         )
-    token_ids = ops.convert_to_numpy(token_ids).astype("int32")
+    token_ids = check_tokens(token_ids, backbone.text_encoder.vocabulary_size)
+    inputs = keras.Input((token_ids.shape[1],), dtype="int32")
+    outputs = ops.cast(backbone.get_text_embeddings(inputs), "float32")
+    tower = keras.Model(inputs, outputs)
+    embeddings = tower.predict(token_ids, batch_size=batch_size, verbose=0)
+    return unit_vectors(embeddings, library=np)
+
+
+def check_tokens(token_ids: Any, vocabulary_size: int) -> np.ndarray:
+    token_ids = ops.convert_to_numpy(token_ids)
     if token_ids.ndim != 2 or not len(token_ids):
         raise ValueError(
             "`token_ids` must have the shape [texts, length]. Received: "
             f"token_ids of shape {token_ids.shape}"
         )
-    inputs = keras.Input((token_ids.shape[1],), dtype="int32")
-    outputs = ops.cast(backbone.get_text_embeddings(inputs), "float32")
-    tower = keras.Model(inputs, outputs)
-    return unit(tower.predict(token_ids, batch_size=batch_size, verbose=0))
+    if token_ids.dtype.kind not in "iu":
+        raise ValueError(
+            "`token_ids` must be integers, as the backbone's tokenizer "
+            f"returns them. Received: token_ids of dtype {token_ids.dtype}"
+        )
+    if token_ids.min() < 0 or token_ids.max() >= vocabulary_size:
+        raise ValueError(
+            f"`token_ids` must be from 0 to {vocabulary_size - 1}, the "
+            "backbone's vocabulary. Received: token_ids from "
+            f"{token_ids.min()} to {token_ids.max()}"
+        )
+    return token_ids.astype("int32")
 
 
 def zero_shot_classifier(
@@ -116,8 +135,8 @@ def zero_shot_classifier(
     bias = getattr(head, "logit_bias", None)
     similarity.set_texts(
         text_embeddings,
-        np.exp(ops.convert_to_numpy(head.logit_scale.value)),
-        0.0 if bias is None else ops.convert_to_numpy(bias.value),
+        np.exp(float(ops.convert_to_numpy(head.logit_scale.value))),
+        0.0 if bias is None else float(ops.convert_to_numpy(bias.value)),
     )
     return keras.Model(inputs, outputs, name="zero_shot_classifier")
 
@@ -132,7 +151,8 @@ class TextSimilarity(keras.layers.Layer):
     """
 
     def __init__(self, num_texts: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Embeddings beyond the range of float16 are made unit vectors first.
+        super().__init__(**{"autocast": False, **kwargs})
         self.num_texts = num_texts
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -152,23 +172,32 @@ class TextSimilarity(keras.layers.Layer):
         self, embeddings: np.ndarray, logit_scale: float, logit_bias: float
     ) -> None:
         """Sets the texts' embeddings `[texts, D]` and the head's numbers."""
-        embeddings = np.asarray(embeddings, "float32")
+        embeddings = np.asarray(embeddings, "float64")
         if embeddings.T.shape != tuple(self.texts.shape):
             raise ValueError(
                 "`text_embeddings` must be as long as the image's: of shape "
                 f"[texts, {self.texts.shape[0]}]. Received: embeddings of "
                 f"shape {embeddings.shape}"
             )
-        self.texts.assign(unit(embeddings).T)
+        if not np.isfinite(embeddings).all():
+            raise ValueError(
+                "`text_embeddings` must be finite. Received: embeddings with "
+                "NaN or infinity"
+            )
+        texts = unit_vectors(embeddings, library=np).T
+        self.texts.assign(texts.astype("float32"))
         self.logit_scale.assign(logit_scale)
         self.logit_bias.assign(logit_bias)
 
     def call(self, inputs: Any) -> Any:
-        images = ops.normalize(inputs, axis=-1)
-        similarity = ops.matmul(images, self.texts)
-        return ops.add(
-            ops.multiply(similarity, self.logit_scale), self.logit_bias
+        dtype = keras.backend.result_type(inputs.dtype, "float32")
+        texts, scale, bias = (
+            ops.cast(weight, dtype)
+            for weight in (self.texts, self.logit_scale, self.logit_bias)
         )
+        images = unit_vectors(ops.cast(inputs, dtype))
+        logits = ops.add(ops.multiply(ops.matmul(images, texts), scale), bias)
+        return ops.cast(logits, self.compute_dtype)
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]
@@ -177,8 +206,3 @@ class TextSimilarity(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_texts": self.num_texts}
-
-
-def unit(embeddings: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(embeddings, axis=-1, keepdims=True)
-    return embeddings / np.maximum(norms, 1e-12)

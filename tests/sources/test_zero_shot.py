@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
@@ -9,6 +10,7 @@ from keras_reprogram.inputs import Pad
 from keras_reprogram.labels import AttributeMapping
 from keras_reprogram.sources import embed_texts
 from keras_reprogram.sources import zero_shot_classifier
+from keras_reprogram.sources.zero_shot import TextSimilarity
 
 keras_hub = pytest.importorskip("keras_hub")
 
@@ -85,11 +87,38 @@ def test_attributes_are_reprogrammed_from_start_to_finish(pictures, tmp_path):
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "bfloat16"])
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_similarity_does_not_depend_on_the_embeddings_unit(dtype, scale):
+    generator = np.random.default_rng(0)
+    images, texts = generator.normal(size=(2, 3, 700))
+    images[0] = 0.0
+    layer = TextSimilarity(3, dtype=dtype)
+    layer.build((None, 700))
+    layer.set_texts(scale * texts, 10.0, 0.5)
+    inputs = ops.convert_to_tensor(scale * images, "float32")
+    cosines = images @ texts.T / np.linalg.norm(texts, axis=1)
+    cosines[1:] /= np.linalg.norm(images[1:], axis=1)[:, None]
+    found = layer(inputs)
+    assert found.dtype == ops.cast(0.0, layer.compute_dtype).dtype
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(ops.cast(found, "float32")),
+        10 * cosines + 0.5,
+        atol=1e-4 if dtype == "float32" else 1e-2,
+    )
+
+
 @pytest.mark.parametrize(
     "call",
     [
         lambda: embed_texts(keras.Sequential(), TOKENS),
         lambda: embed_texts(backbone_of("CLIP"), TOKENS[0]),
+        lambda: embed_texts(backbone_of("CLIP"), TOKENS + 2),
+        lambda: embed_texts(backbone_of("CLIP"), TOKENS - 2),
+        lambda: embed_texts(backbone_of("CLIP"), TOKENS / 2),
+        lambda: zero_shot_classifier(
+            backbone_of("CLIP"), np.full((3, 12), np.nan)
+        ),
         lambda: zero_shot_classifier(backbone_of("CLIP"), np.ones((3, 5))),
     ],
 )
