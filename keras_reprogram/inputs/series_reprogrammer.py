@@ -23,7 +23,7 @@ from keras_reprogram.inputs.input_end import InputEnd
 from keras_reprogram.inputs.layout import FixedTokens
 from keras_reprogram.inputs.series_statistics import StatisticsPrompt
 from keras_reprogram.inputs.text_prototypes import TextPrototypes
-from keras_reprogram.series import mean_and_deviation
+from keras_reprogram.series import standardize
 from keras_reprogram.specification import SourceSpecification
 
 
@@ -113,7 +113,8 @@ class SeriesReprogrammer(InputEnd):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Samples beyond the range of float16 are standardized first.
+        super().__init__(**{"autocast": False, **kwargs})
         self.target_shape = positive_integers("target_shape", target_shape)
         if len(self.target_shape) != 2:
             raise ValueError(
@@ -210,9 +211,10 @@ class SeriesReprogrammer(InputEnd):
 
     def series(self, inputs: Any) -> Any:
         """Every channel as a series of mean 0 and deviation 1."""
-        mean, deviation = mean_and_deviation(inputs)
-        series = ops.transpose((inputs - mean) / deviation, (0, 2, 1))
-        return ops.reshape(series, (-1, self.target_shape[0]))
+        standardized, _, _ = standardize(inputs)
+        series = ops.transpose(standardized, (0, 2, 1))
+        series = ops.reshape(series, (-1, self.target_shape[0]))
+        return ops.cast(series, self.compute_dtype)
 
     def call(self, inputs: Any, training: bool = False) -> dict[str, Any]:
         series = self.series(inputs)

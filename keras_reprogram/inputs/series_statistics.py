@@ -52,11 +52,14 @@ def series_statistics(series: Any, num_lags: int = 5) -> Any:
         series[:, -1] - series[:, 0],
     ]
 
-    real, imaginary = ops.rfft(series)
+    largest = ops.max(ops.abs(series), axis=1, keepdims=True)
+    one = ops.ones_like(largest)
+    unit = ops.where(largest > 0, largest, one)
+    real, imaginary = ops.rfft(series / unit)
     power = ops.square(real) + ops.square(imaginary)
     correlation = ops.irfft((power, ops.zeros_like(power)), fft_length=length)
-    energy = ops.maximum(correlation[:, :1], keras.config.epsilon())
-    correlation = correlation / energy
+    energy = correlation[:, :1]
+    correlation = correlation / ops.where(energy > 0, energy, one)
     lags = ops.arange(1, length // 2 + 1)
     here = ops.take(correlation, lags, axis=1)
     is_peak = ops.logical_and(

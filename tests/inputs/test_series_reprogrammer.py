@@ -78,6 +78,35 @@ def test_a_series_that_does_not_vary_is_finite():
     assert np.isfinite(ops.convert_to_numpy(embeddings)).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "bfloat16"])
+def test_a_constant_is_zero_and_large_values_are_standardized(dtype):
+    reprogrammer, _ = completed(
+        SeriesReprogrammer((40, 1), prototypes=5, dtype=dtype)
+    )
+    x = np.stack([np.full((40, 1), 101325.7), 1e5 * samples(channels=1)[0]])
+    seen = []
+    series = reprogrammer.series
+    reprogrammer.series = lambda inputs: seen.append(series(inputs)) or seen[-1]
+    embeddings = reprogrammer(ops.convert_to_tensor(x, "float32"))["embeddings"]
+    found = ops.convert_to_numpy(ops.cast(seen[0], "float32"))
+    np.testing.assert_array_equal(found[0], 0.0)
+    expected = (x[1, :, 0] - x[1].mean()) / x[1].std()
+    np.testing.assert_allclose(found[1], expected, rtol=1e-2, atol=1e-2)
+    assert seen[0].dtype == ops.cast(0.0, reprogrammer.compute_dtype).dtype
+    embeddings = ops.convert_to_numpy(ops.cast(embeddings, "float32"))
+    assert np.isfinite(embeddings).all()
+
+
+@pytest.mark.parametrize("unit", [1e-21, 1e19])
+def test_what_the_source_reads_does_not_depend_on_the_unit(unit):
+    reprogrammer, _ = completed(SeriesReprogrammer((40, 3), prototypes=5))
+    found, expected = (
+        ops.convert_to_numpy(reprogrammer(x)["embeddings"])
+        for x in (samples() * np.float32(unit), samples())
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_prompt_tokens_and_statistics_stand_before_the_patches():
     reprogrammer, table = completed(
         SeriesReprogrammer((40, 3), prototypes=5, prompt_tokens=[7, 3])

@@ -76,3 +76,23 @@ def test_a_prompt_of_statistics_starts_at_tokens_and_moves_with_numbers():
     np.testing.assert_allclose(
         moved[:, :, 0], statistics(series, num_lags=1), atol=1e-5
     )
+
+
+@pytest.mark.parametrize("unit", [1e-21, 1e19])
+def test_the_lags_do_not_depend_on_the_unit(unit):
+    series = np.random.default_rng(0).normal(size=(2, 30)).astype("float32")
+    found, expected = statistics(series * np.float32(unit)), statistics(series)
+    np.testing.assert_array_equal(found[:, 4:], expected[:, 4:])
+    np.testing.assert_allclose(found[:, :4] / unit, expected[:, :4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_statistics_of_low_precision_are_those_of_the_same_numbers(dtype):
+    series = np.random.default_rng(0).normal(size=(2, 300))
+    series = ops.cast(series, dtype)
+    found = series_statistics(series)
+    assert found.dtype == series.dtype
+    expected = statistics(ops.cast(series, "float32"))
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(ops.cast(found, "float32")), expected, rtol=1e-2
+    )
