@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_reprogram.labels import mappings
+from keras_reprogram.labels.feature_scale import check_penalty
+from keras_reprogram.labels.feature_scale import scaled
+
 MAXIMUM_ITERATIONS = 1000
 TOLERANCE = 1e-4
 CANDIDATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -21,14 +25,20 @@ def logistic_regression(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fits `softmax(features @ weights + bias)` to the labels.
 
-    Labels of several binary targets are fitted by a sigmoid for each.
+    Labels of several binary targets are fitted by a sigmoid for each. The
+    weights and the bias minimize
 
-    Minimises the mean cross-entropy plus `regularization / 2` times the
-    squared norm of the weights; the bias is free. The Hessian of the summed
-    cross-entropy is at most `X^T X / 2`, whatever the weights, so one singular
-    value decomposition of `X` gives a step that never overshoots in any
-    direction; Nesterov's momentum, restarted when it points uphill, makes
-    these steps few.
+    ```
+    mean cross-entropy + regularization / 2 * v * ||weights||^2
+    ```
+
+    with `v` the mean variance of the features: the bias is free, and
+    predictions do not depend on the unit of the features.
+
+    The Hessian of the summed cross-entropy is at most `X^T X / 2`, whatever
+    the weights, so one singular value decomposition of `X` gives a step that
+    never overshoots in any direction; Nesterov's momentum, restarted when it
+    points uphill, makes these steps few.
 
     Example:
 
@@ -40,16 +50,22 @@ def logistic_regression(
     ```
 
     Args:
-        features: Array `[N, S]`.
+        features: Array `[N, S]` of finite numbers.
         labels: Integer array `[N]` with values in `[0, num_classes)`; or,
             for binary targets, an array `[N, T]` of 0, 1, and NaN where a
             label is not known.
         num_classes: `T`.
-        regularization: Strength of the L2 penalty, greater than 0.
-            Scikit-learn's `C` is `1 / (N * regularization)`.
+        regularization: Strength of the L2 penalty, greater than 0, in units
+            of the mean variance of the features,
+            `features.var(axis=0).mean()`. Scikit-learn's `C` is `1 / (N *
+            regularization * features.var(axis=0).mean())`.
 
     Returns:
         The weights `[S, T]` and the bias `[T]`, float64.
+
+    Raises:
+        ValueError: If features are not finite, a label is no class, or the
+            penalty is not greater than 0.
 
     References:
         - Böhning, 1992, "Multinomial logistic regression algorithm", for the
@@ -73,21 +89,19 @@ def regularization_path(
         features: As for `logistic_regression`, as are the labels.
         labels: See above.
         num_classes: `T`.
-        regularizations: Penalties, best in falling order.
+        regularizations: Penalties as for `logistic_regression`, best in
+            falling order.
         iterations: Most steps for each penalty.
 
     Returns:
         Weights and bias for every penalty.
     """
-    if not min(regularizations) > 0:
-        raise ValueError(
-            "`regularization` must be greater than 0. Received: "
-            f"regularization={min(regularizations)}"
-        )
-    features = np.asarray(features, "float64")
-    mean = features.mean(axis=0)
-    # Centred, the features' part and the bias's part of the bound separate.
-    left, singular, right = np.linalg.svd(features - mean, full_matrices=False)
+    for regularization in regularizations:
+        check_penalty(regularization)
+    features, labels = check_samples(features, labels, num_classes)
+    # Centered, the features' part and the bias's part of the bound separate.
+    features, mean, unit = scaled(features)
+    left, singular, right = np.linalg.svd(features, full_matrices=False)
     inputs = left * singular
     multi_label = labels.ndim == 2
     targets = labels if multi_label else np.eye(num_classes)[labels]
@@ -122,9 +136,22 @@ def regularization_path(
             curvatures,
             iterations,
         )
-        unrotated = right.T @ weights
+        unrotated = right.T @ weights / unit
         path.append((unrotated, bias - mean @ unrotated))
     return path
+
+
+def check_samples(
+    features: np.ndarray, labels: np.ndarray, num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    features, labels = mappings.check_samples(
+        features, labels, num_classes, "features"
+    )
+    if not len(features):
+        raise ValueError(
+            "A regression needs at least one sample. Received: none"
+        )
+    return features, labels
 
 
 def minimize(
@@ -138,7 +165,8 @@ def minimize(
     momentum = 1.0
     for _ in range(iterations):
         slope, bias_slope = gradient(ahead, bias_ahead)
-        if max(abs(slope).max(), abs(bias_slope).max()) < TOLERANCE:
+        slopes = abs(slope).max(initial=0.0), abs(bias_slope).max(initial=0.0)
+        if max(slopes) < TOLERANCE:
             break
         step = ahead - slope / curvatures[0] - weights
         bias_step = bias_ahead - bias_slope / curvatures[1] - bias
@@ -175,18 +203,22 @@ def cross_validated_regularization(
         features: As for `logistic_regression`, as are the labels.
         labels: See above.
         num_classes: `T`.
-        candidates: The penalties to choose from.
+        candidates: The penalties to choose from, as for
+            `logistic_regression`.
         seed: Seed of the folds.
 
     Returns:
-        The chosen penalty.
+        The chosen penalty, as for `logistic_regression`.
     """
+    features, labels = check_samples(features, labels, num_classes)
     candidates = sorted(candidates, reverse=True)
     order = np.random.default_rng(seed).permutation(len(labels))
     folds = np.array_split(order[:MOST_SAMPLES_OF_CROSS_VALIDATION], FOLDS)
     losses = np.zeros(len(candidates))
     for left_out in filter(len, folds):
         rest = np.setdiff1d(np.concatenate(folds), left_out)
+        if not len(rest):
+            break
         path = regularization_path(
             features[rest],
             labels[rest],

@@ -6,8 +6,11 @@ of which there is no sample keeps its column.
 """
 
 import heapq
+from typing import Any
 
 import numpy as np
+
+from keras_reprogram.vectors import unit_vectors
 
 
 def count_statistics(
@@ -47,7 +50,7 @@ def top_k_statistics(
 ) -> np.ndarray:
     """Sums each sample's `k` largest softmax probabilities by target class.
 
-    The other probabilities count as 0, and the `k` are not normalised again.
+    The other probabilities count as 0, and the `k` are not normalized again.
 
     Args:
         logits: Array `[N, S]` of the source's logits.
@@ -232,8 +235,11 @@ def semantic_mapping(
         - [AutoVP](https://arxiv.org/abs/2310.08381)
     """
     source, target = (
-        np.asarray(embeddings, "float64")
-        for embeddings in (source_embeddings, target_embeddings)
+        check_numbers(name, embeddings).astype("float64")
+        for name, embeddings in (
+            ("source_embeddings", source_embeddings),
+            ("target_embeddings", target_embeddings),
+        )
     )
     if source.ndim != 2 or target.shape[1:] != source.shape[1:]:
         raise ValueError(
@@ -241,10 +247,10 @@ def semantic_mapping(
             f"{source.shape} and {target.shape}"
         )
     check_capacity(len(source), len(target), sources_per_target)
-    norms = np.linalg.norm(source, axis=1)[:, None] * np.linalg.norm(
-        target, axis=1
+    source, target = (
+        unit_vectors(embeddings, library=np) for embeddings in (source, target)
     )
-    similarity = source @ target.T / np.maximum(norms, 1e-12)
+    similarity = source @ target.T
     matrix = np.zeros(similarity.shape)
     for _ in range(sources_per_target):
         for column in range(len(target)):
@@ -323,23 +329,51 @@ def check_capacity(
 
 
 def check_samples(
-    logits: np.ndarray, labels: np.ndarray, num_classes: int
+    logits: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    name: str = "logits",
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns samples and their labels as arrays, or raises."""
     logits, labels = np.asarray(logits), np.asarray(labels)
-    shapes = ((len(logits),), (len(logits), num_classes))
-    if logits.ndim != 2 or labels.shape not in shapes:
+    if logits.ndim != 2 or labels.shape not in (
+        (len(logits),),
+        (len(logits), num_classes),
+    ):
         raise ValueError(
-            "`logits` must have the shape [N, S] and `labels`, one integer a "
+            f"`{name}` must have the shape [N, S] and `labels`, one integer a "
             "sample, the shape [N], or [N, T] for binary targets. Received: "
-            f"logits of {logits.shape}, labels of {labels.shape}"
+            f"{name} of {logits.shape}, labels of {labels.shape}"
         )
-    if not np.isfinite(logits).all():
-        raise ValueError(
-            "`logits` must be finite. Received: logits with NaN or infinity"
-        )
+    logits = check_numbers(name, logits)
     if labels.ndim == 2:
         return logits, check_binary_labels(labels)
     return logits, check_labels(labels, num_classes)
+
+
+def check_numbers(name: str, values: Any) -> np.ndarray:
+    """Returns an array of finite real numbers, or raises."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        try:
+            if values.dtype.kind in "USMmc":
+                raise TypeError
+            values = values.astype("float64")
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"`{name}` must be numbers. Received: {name} of dtype "
+                f"{values.dtype}"
+            ) from None
+    finite = np.isfinite(values)
+    if not finite.all():
+        first = np.unravel_index(np.argmin(finite), values.shape)
+        place = ", ".join(str(int(index)) for index in first)
+        raise ValueError(
+            f"`{name}` must be finite: {finite.size - finite.sum()} of its "
+            f"{finite.size} numbers are NaN or infinite. Received: "
+            f"{name}[{place}]={values[first]}"
+        )
+    return values
 
 
 def check_binary_labels(labels: np.ndarray) -> np.ndarray:
@@ -360,29 +394,41 @@ def check_binary_labels(labels: np.ndarray) -> np.ndarray:
 
 def check_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Returns the labels as integers in `[0, num_classes)`, or raises."""
+    wanted = f"`labels` must be integers from 0 to {num_classes - 1}"
     if labels.dtype.kind not in "biuf":
         raise ValueError(
-            f"`labels` must be integers from 0 to {num_classes - 1}. "
-            f"Received: labels of dtype {labels.dtype}"
+            f"{wanted}; names of classes become these by "
+            "`np.unique(labels, return_inverse=True)`. Received: labels of "
+            f"dtype {labels.dtype}"
         )
-    integers = labels.astype("int64")
-    if (
-        (integers != labels).any()
-        or (integers < 0).any()
-        or (integers >= num_classes).any()
-    ):
+    if not np.isfinite(labels).all():
         raise ValueError(
-            f"`labels` must be integers from 0 to {num_classes - 1}. "
-            f"Received: labels from {labels.min()} to {labels.max()}"
+            f"{wanted}: leave out samples without a label. Only binary "
+            "targets, `multi_label=True`, take NaN for a label that is not "
+            "known. Received: labels with NaN or infinity"
         )
-    return integers
+    fractional = labels != np.floor(labels)
+    if fractional.any():
+        raise ValueError(
+            f"{wanted}. Received: labels such as {labels[fractional][0]}"
+        )
+    if (labels < 0).any() or (labels >= num_classes).any():
+        raise ValueError(
+            f"{wanted}. Received: labels from {labels.min()} to {labels.max()}"
+        )
+    return labels.astype("int64")
 
 
 def check_statistics(statistics: np.ndarray) -> np.ndarray:
     statistics = np.array(statistics, "float64")
-    if statistics.ndim != 2 or not (statistics >= 0).all():
+    if (
+        statistics.ndim != 2
+        or not (statistics >= 0).all()
+        or not np.isfinite(statistics).all()
+    ):
         raise ValueError(
-            "`statistics` must be an array [S, T] of numbers of at least 0. "
+            "`statistics` must be an array [S, T] of finite numbers of at "
+            "least 0. "
             f"Received: an array of shape {statistics.shape}"
         )
     return statistics

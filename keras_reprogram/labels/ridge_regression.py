@@ -2,6 +2,12 @@
 
 import numpy as np
 
+from keras_reprogram.labels.feature_scale import centered
+from keras_reprogram.labels.feature_scale import check_penalty
+from keras_reprogram.labels.feature_scale import mean_variance
+from keras_reprogram.labels.feature_scale import vary
+from keras_reprogram.labels.mappings import check_numbers
+
 # In units of the features' mean variance.
 CANDIDATES = 10.0 ** np.arange(-6, 2)
 
@@ -24,10 +30,12 @@ class RidgeStatistics:
             targets: Array `[N, T]`.
         """
         rows = np.concatenate([features, targets], axis=1).astype("float64")
+        if not len(rows):
+            return
         if not self.count:
             self.num_features = features.shape[1]
             # A mean that is far from zero would take the digits of the rest.
-            self.shift = rows.mean(axis=0)
+            _, self.shift = centered(rows)
             self.sums = np.zeros(len(self.shift))
             self.products = np.zeros((len(self.shift), len(self.shift)))
         rows -= self.shift
@@ -54,32 +62,39 @@ class RidgeStatistics:
     def scale(self) -> tuple[np.ndarray, np.ndarray]:
         mean, covariance = self.moments()
         variance = np.diag(covariance).clip(0)
-        varies = variance > 1e-20 * (1 + mean**2)
-        return mean, np.where(varies, np.sqrt(variance), 1.0)
+        deviation = np.sqrt(variance)
+        return mean, np.where(vary(mean, variance), deviation, 1.0)
 
     def solve(
         self, regularization: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Weights `[S, T]` and bias `[T]` that predict the targets."""
+        """Weights `[S, T]` and bias `[T]` that predict the targets.
+
+        Args:
+            regularization: As for `ridge_regression`.
+        """
         mean, covariance = self.moments()
         size = self.num_features
+        unit = mean_variance(mean[:size], np.diag(covariance)[:size].clip(0))
         variances, axes = np.linalg.eigh(covariance[:size, :size])
         variances = variances.clip(0)
         loads = axes.T @ covariance[:size, size:]
         if regularization is None:
-            regularization = self.generalized_cross_validation(variances, loads)
-        weights = axes @ (loads / (variances + regularization)[:, None])
+            regularization = self.generalized_cross_validation(
+                variances, loads, unit
+            )
+        penalty = regularization * unit
+        weights = axes @ (loads / (variances + penalty)[:, None])
         return weights, mean[size:] - mean[:size] @ weights
 
     def generalized_cross_validation(
-        self, variances: np.ndarray, loads: np.ndarray
+        self, variances: np.ndarray, loads: np.ndarray, unit: float
     ) -> float:
         """The penalty with the lowest estimate of the error on other data."""
         _, scale = self.target_scale()
         _, covariance = self.moments()
         loads = loads / scale
         total = np.diag(covariance)[self.num_features :] / scale**2
-        unit = variances.mean() or 1.0
         scores = []
         for penalty in CANDIDATES * unit:
             shrunk = (variances + 2 * penalty) / (variances + penalty) ** 2
@@ -89,7 +104,7 @@ class RidgeStatistics:
             scores.append(max(error, 0.0) / left**2)
         # Where several are as good, the strongest.
         best = len(scores) - 1 - int(np.argmin(scores[::-1]))
-        return float(CANDIDATES[best] * unit)
+        return float(CANDIDATES[best])
 
 
 def ridge_regression(
@@ -100,12 +115,13 @@ def ridge_regression(
     """Fits `features @ weights + bias` to numbers, in closed form.
 
     ```
-    weights = (X^T X / N + regularization)^-1  X^T Y / N
+    weights = (X^T X / N + regularization * v)^-1  X^T Y / N
     ```
 
-    with `X` and `Y` less their means: the bias is free. It minimises half the
-    mean squared error plus `regularization / 2` times the squared norm of the
-    weights.
+    with `X` and `Y` less their means, and `v` the mean variance of the
+    features: the bias is free, and predictions do not depend on the unit of
+    the features. This minimizes half the mean squared error plus
+    `regularization * v / 2` times the squared norm of the weights.
 
     Example:
 
@@ -117,23 +133,39 @@ def ridge_regression(
     ```
 
     Args:
-        features: Array `[N, S]`.
-        targets: Array `[N, T]`.
-        regularization: Strength of the L2 penalty, greater than 0. Left out,
-            the best of eight by generalized cross-validation.
-            Scikit-learn's `alpha` is `N * regularization`.
+        features: Array `[N, S]` of finite numbers.
+        targets: Array `[N, T]` of finite numbers.
+        regularization: Strength of the L2 penalty, greater than 0, in units
+            of the mean variance of the features,
+            `features.var(axis=0).mean()`. Left out, the best of eight by
+            generalized cross-validation. Scikit-learn's `alpha` is `N *
+            regularization * features.var(axis=0).mean()`.
 
     Returns:
         The weights `[S, T]` and the bias `[T]`, float64.
+
+    Raises:
+        ValueError: If features or targets are not finite or do not fit
+            together, or the penalty is not greater than 0.
 
     References:
         - Golub, Heath and Wahba 1979, "Generalized cross-validation as a
           method for choosing a good ridge parameter"
     """
-    if regularization is not None and not regularization > 0:
+    if regularization is not None:
+        check_penalty(regularization)
+    features = check_numbers("features", features)
+    targets = check_numbers("targets", targets)
+    if (
+        features.ndim != 2
+        or targets.ndim != 2
+        or len(features) != len(targets)
+        or not len(features)
+    ):
         raise ValueError(
-            "`regularization` must be greater than 0. Received: "
-            f"regularization={regularization}"
+            "`features` must have the shape [N, S] and `targets` the shape "
+            "[N, T], with at least one sample. Received: features of "
+            f"{features.shape}, targets of {targets.shape}"
         )
     statistics = RidgeStatistics()
     statistics.add(features, targets)

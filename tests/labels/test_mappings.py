@@ -175,6 +175,11 @@ def test_large_maps_solve_quickly():
         ),
         lambda: mappings.top_k_statistics(np.eye(3), np.arange(3), 3, k=4),
         lambda: mappings.frequency_mapping(np.zeros((2, 3))),
+        lambda: mappings.frequency_mapping(np.full((4, 3), np.inf)),
+        lambda: mappings.bayesian_mapping(np.full((4, 3), np.nan)),
+        lambda: mappings.semantic_mapping(np.full((3, 3), np.nan), np.eye(3)),
+        lambda: mappings.semantic_mapping(np.eye(3), np.eye(3).astype(str)),
+        lambda: mappings.semantic_mapping(np.eye(3), np.eye(4)),
         lambda: mappings.random_mapping(5, 3, sources_per_target=2),
         lambda: mappings.identity_mapping(2, 3),
         lambda: mappings.bayesian_mapping(np.ones((3, 3)), smoothing=-1),
@@ -196,7 +201,32 @@ def test_semantic_map_takes_the_most_similar_name_that_is_free():
     matrix = mappings.semantic_mapping(source, target)
     # Source 0 is the most similar to both, and the first target takes it.
     np.testing.assert_array_equal(matrix, [[1, 0], [0, 1], [0, 0], [0, 0]])
+    for unit in (1e-30, 1e-9, 1e30):
+        np.testing.assert_array_equal(
+            mappings.semantic_mapping(unit * source, target / unit), matrix
+        )
     matrix = mappings.semantic_mapping(source, target, sources_per_target=2)
     np.testing.assert_array_equal(
         matrix, [[0.5, 0], [0, 0.5], [0.5, 0], [0, 0.5]]
     )
+
+
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        ([0, 1, np.nan], "multi_label=True"),
+        ([0, 1, np.inf], "integers"),
+        ([0, 1, 0.5], "labels such as 0.5"),
+        ([0, 1, 3], "from 0 to 2. Received: labels from 0 to 3"),
+        (["a", "b", "c"], "return_inverse=True"),
+        (np.array(["a", "b", "c"], object), "return_inverse=True"),
+    ],
+)
+def test_labels_that_are_no_classes_say_what_is_expected(labels, message):
+    with pytest.raises(ValueError, match=message):
+        mappings.count_statistics(np.eye(3), labels, 3)
+
+
+def test_embeddings_of_zeros_are_similar_to_nothing():
+    matrix = mappings.semantic_mapping(np.eye(3) * [[0], [1], [1]], np.eye(3))
+    assert (matrix.sum(axis=0) == 1).all() and matrix[0, 0] == 1

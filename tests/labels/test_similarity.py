@@ -54,6 +54,15 @@ def test_the_sources_are_the_most_similar_by_cosine(
     np.testing.assert_allclose(matrix, expected)
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+def test_centroids_count_up_to_a_factor(golden_logits, golden_labels, unit):
+    source = np.random.default_rng(3).random((6, 6))
+    np.testing.assert_array_equal(
+        adapted(golden_logits, golden_labels, 3, unit * source),
+        adapted(golden_logits, golden_labels, 3, source),
+    )
+
+
 def test_without_centroids_a_source_class_is_certain_of_itself(golden_logits):
     labels = np.arange(12) % 2
     matrix = adapted(golden_logits, labels, 2)
