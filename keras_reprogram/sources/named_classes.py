@@ -154,7 +154,9 @@ def check_labels(labels: Rows, num_classes: int) -> Rows:
 
 def is_one_hot(labels: Rows, num_classes: int) -> bool:
     """Whether all rows are a 1 among zeros, and so no labels."""
-    return num_classes > 2 and all(
+    if not labels or num_classes < 3:
+        return False
+    return all(
         row.size == num_classes and np.count_nonzero(row) == row.sum() == 1
         for row in labels
     )

@@ -338,6 +338,11 @@ def test_one_pair_for_each_input_needs_no_list():
     )
 
 
+def test_no_inputs_have_no_rows():
+    for answer in ([], np.zeros((0, 2), int), ([], [])):
+        assert named(answer, count=0).shape == (0, 3)
+
+
 def test_two_rows_of_integers_for_two_inputs_are_labels():
     expected = named(np.array([[2, 0], [1, 0]]), 4)
     np.testing.assert_array_equal(named([[2, 0], [1, 0]], 4), expected)
