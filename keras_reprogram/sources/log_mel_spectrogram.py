@@ -56,8 +56,8 @@ class LogMelSpectrogram(keras.layers.Layer):
         A tensor of shape `(batch, 1 + samples // stride, num_bands)`.
 
     Raises:
-        ValueError: If a number is not positive, or the frequencies are not
-            in order.
+        ValueError: If a number is not positive, the frequencies are not in
+            order, or the waveforms are integers.
     """
 
     def __init__(
@@ -110,6 +110,13 @@ class LogMelSpectrogram(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any) -> Any:
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        if "float" not in dtype:
+            raise ValueError(
+                "A spectrogram takes waveforms of floats in [-1, 1]: divide "
+                "samples of 16 bits by 32768. Received: waveforms of dtype "
+                f"{dtype}"
+            )
         # No backend has a Fourier transform of less than float32.
         real, imaginary = ops.stft(
             ops.cast(inputs, "float32"),

@@ -93,6 +93,26 @@ def test_a_bfloat16_layer_computes_its_transform_in_float32():
     )
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("gain", [1e4, 1e10])
+def test_a_layer_of_low_precision_computes_in_float32(dtype, gain):
+    waves = np.random.default_rng(0).normal(0, 0.1, (3, 2000)).astype("float32")
+    waves *= np.array([[1.0], [1e-5], [0.0]], "float32")
+    outputs = LogMelSpectrogram(gain=gain, dtype=dtype)(waves)
+    assert keras.backend.standardize_dtype(outputs.dtype) == dtype
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(ops.cast(outputs, "float32")),
+        ops.convert_to_numpy(LogMelSpectrogram(gain=gain)(waves)),
+        atol=0.05,
+    )
+
+
+def test_integers_are_a_value_error():
+    waves = np.zeros((1, 2000), "int16")
+    with pytest.raises(ValueError, match="32768.*Received: .*int16"):
+        LogMelSpectrogram()(waves)
+
+
 @pytest.mark.parametrize(
     "make",
     [
