@@ -15,6 +15,13 @@ def in_symbolic_scope() -> bool:
     return symbolic_scope.in_symbolic_scope()
 
 
+def in_stateless_scope() -> bool:
+    """Whether variables have the values of a function of JAX (Keras 3.15)."""
+    from keras.src.backend.common import stateless_scope
+
+    return stateless_scope.in_stateless_scope()
+
+
 def entry_layer(layer: keras.layers.Layer) -> keras.layers.Layer | None:
     """The outermost layer of the call that is under way (Keras 3.15)."""
     return layer._get_call_context().entry_layer

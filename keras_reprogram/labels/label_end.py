@@ -85,6 +85,9 @@ class LabelEnd(keras.layers.Layer):
         """Whether the outputs are logits of classes, or `None` for numbers."""
         return None
 
+    def begin_step(self) -> None:
+        """Expects the outputs of a training step, and then its loss."""
+
     def end_step(self) -> None:
         """Forgets what was kept from a training step's outputs to its loss."""
 

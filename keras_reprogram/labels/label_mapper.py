@@ -15,6 +15,7 @@ from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.keras_internals import entry_layer
+from keras_reprogram.keras_internals import in_stateless_scope
 from keras_reprogram.labels import mappings
 from keras_reprogram.labels import methods
 from keras_reprogram.labels import reading
@@ -25,6 +26,23 @@ from keras_reprogram.labels.replicas import summed_over_replicas
 from keras_reprogram.specification import SourceSpecification
 
 LARGEST_MAP = 2**28  # numbers of a matrix, 1 GiB
+
+
+class Waiting:
+    """The logits of a training step, from the outputs to the labels."""
+
+    logits: Any = None
+    is_step: bool = False
+
+
+class StepLogits(threading.local, Waiting):
+    """The same for replicas that are threads, as those of TensorFlow are.
+
+    PyTorch cannot compile what writes to a thread's own attributes.
+    """
+
+
+IS_THREADED = keras.config.backend() == "tensorflow"
 
 
 @serializable
@@ -149,8 +167,8 @@ class LabelMapper(LabelEnd):
         self.num_outputs: int | None = None
         # Epochs, or steps, since the map was last solved in `fit`.
         self.rounds: int | None = None
-        # A step's logits wait for its labels; replicas are threads.
-        self.waiting = threading.local()
+        # A step's logits wait for its labels.
+        self.waiting = StepLogits() if IS_THREADED else Waiting()
 
     @property
     def gathers(self) -> bool:
@@ -274,11 +292,12 @@ class LabelMapper(LabelEnd):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         gathers = training and self.gathers
+        entry = entry_layer(self)
         # By itself a mapper may gather before it is solved for the first time.
-        if not (gathers and entry_layer(self) is self):
+        if not (gathers and entry is self and not in_stateless_scope()):
             self.require_solved()
         if gathers:
-            self.check_updated_by(entry_layer(self))
+            self.check_updated_by(entry)
             # The labels of a step arrive after its outputs, in its loss.
             logits = reading.read_logits(inputs, self.activation)
             self.waiting.logits = ops.stop_gradient(
@@ -299,21 +318,33 @@ class LabelMapper(LabelEnd):
             outputs = ops.add(outputs, reading.SMALLEST_PROBABILITY)
         return outputs
 
+    def begin_step(self) -> None:
+        self.waiting.is_step = True
+
     def end_step(self) -> None:
         # What a traced step keeps of itself would outlive its trace.
-        vars(self.waiting).clear()
+        self.waiting.logits, self.waiting.is_step = None, False
 
     def check_updated_by(self, model: keras.layers.Layer | None) -> None:
-        """Raises in the training of a model that does not update the map."""
-        updates = getattr(model, "label_mapper", None) is self
-        if not updates and model not in (None, self):
+        """Raises in the training of a model that does not update the map.
+
+        Args:
+            model: The outermost layer of the call: the model that is trained,
+                or the mapper itself. On JAX a model is traced from within,
+                and is not among the layers that are called.
+        """
+        by_hand = not in_stateless_scope() and (
+            model in (None, self)
+            or getattr(model, "label_mapper", None) is self
+        )
+        if not self.waiting.is_step and not by_hand:
             raise ValueError(
                 f"The label map `{type(self.mapping).__name__}` is solved "
                 "again while its `ReprogrammedModel` is trained, and a model "
                 "around it or a clone of it does not do that: fit the "
                 "`ReprogrammedModel` itself, or use a map that is not "
-                'updated, such as "frequency". Received: training of '
-                f"{type(model).__name__} `{model.name}`"
+                'updated, such as "frequency". Received: the training of '
+                f"a {type(model).__name__}"
             )
 
     @property
@@ -337,8 +368,7 @@ class LabelMapper(LabelEnd):
                 num_classes)` is not counted, nor is a one-hot label of zeros.
             ignored: An integer label that is not counted either.
         """
-        logits = self.waiting.logits
-        del self.waiting.logits
+        logits, self.waiting.logits = self.waiting.logits, None
         sources, weights = self.mapping.contribution(logits, self.num_classes)
         if self.multi_label:
             self.gather_binary(sources, weights, labels)

@@ -56,7 +56,12 @@ class CompiledLoss:
 
     @classmethod
     def of(cls, model: keras.Model) -> "CompiledLoss":
-        loss = batches.only_item(getattr(model, "loss", None))
+        return cls.given(getattr(model, "loss", None))
+
+    @classmethod
+    def given(cls, loss: Any) -> "CompiledLoss":
+        """What was passed to `compile`: a loss, its name, or one in a list."""
+        loss = batches.only_item(loss)
         if isinstance(loss, str):
             loss = keras.losses.get(loss)
         return cls(loss)

@@ -1,40 +1,108 @@
-"""Metrics by name, as the label map's outputs and labels need them."""
+"""Metrics as the label map's outputs and labels need them."""
 
+import warnings
+from collections.abc import Iterator
 from typing import Any
+
+import keras
 
 from keras_reprogram.labels import LabelMapper
 from keras_reprogram.labels.label_end import LabelEnd
+from keras_reprogram.metrics import KnownAccuracy
+from keras_reprogram.metrics import KnownBinaryAccuracy
 
 ACCURACY = ("accuracy", "acc")
+NO_LABEL = -1
+# These compare predictions with a threshold between 0 and 1.
+WITH_THRESHOLD = (
+    keras.metrics.BinaryAccuracy,
+    keras.metrics.BinaryIoU,
+    keras.metrics.FalseNegatives,
+    keras.metrics.FalsePositives,
+    keras.metrics.Precision,
+    keras.metrics.PrecisionAtRecall,
+    keras.metrics.Recall,
+    keras.metrics.RecallAtPrecision,
+    keras.metrics.SensitivityAtSpecificity,
+    keras.metrics.SpecificityAtSensitivity,
+    keras.metrics.TrueNegatives,
+    keras.metrics.TruePositives,
+)
 
 
-def reading_as(metrics: Any, mapper: LabelEnd) -> Any:
+def reading_as(metrics: Any, mapper: LabelEnd, ignored: int | None) -> Any:
     """Replaces the names of metrics that Keras would read in another way.
 
     Keras takes binary predictions for probabilities, cuts them at 0.5, and
-    counts labels that are missing: NaN, or -1 at a position.
+    counts labels that are missing: NaN, -1 at a position, or what the loss
+    ignores.
 
     Args:
         metrics: As for `keras.Model.compile`.
         mapper: The label map.
+        ignored: A label that the loss leaves out, if any.
     """
     if isinstance(metrics, dict):
         return {
-            key: reading_as(metric, mapper) for key, metric in metrics.items()
+            key: reading_as(metric, mapper, ignored)
+            for key, metric in metrics.items()
         }
     if isinstance(metrics, (list, tuple)):
-        return [reading_as(metric, mapper) for metric in metrics]
+        return [reading_as(metric, mapper, ignored) for metric in metrics]
     if (
         not isinstance(metrics, str)
         or metrics not in ACCURACY
         or not isinstance(mapper, LabelMapper)
     ):
         return metrics
-    from keras_reprogram.metrics import KnownAccuracy
-    from keras_reprogram.metrics import KnownBinaryAccuracy
-
     if mapper.multi_label:
         return KnownBinaryAccuracy(
             from_logits=mapper.returns_logits, name=metrics
         )
-    return KnownAccuracy(name=metrics) if mapper.positions else metrics
+    if ignored is None and mapper.positions:
+        ignored = NO_LABEL
+    if ignored is None:
+        return metrics
+    return KnownAccuracy(ignore_class=ignored, name=metrics)
+
+
+def warn_of_logits(metrics: Any, returned: bool | None) -> None:
+    """Warns of a metric that takes logits for probabilities, or the reverse.
+
+    Args:
+        metrics: As for `keras.Model.compile`.
+        returned: Whether the label map returns logits; `None` for numbers.
+    """
+    if returned is None:
+        return
+    kinds = {True: "logits", False: "probabilities"}
+    for metric in each(metrics):
+        expected = expects_logits(metric)
+        if expected not in (None, returned):
+            warnings.warn(
+                f"The label map returns {kinds[returned]} and the metric "
+                f"`{metric.name}` expects {kinds[expected]}: pass a metric "
+                f"with `from_logits={returned}`, those of "
+                "`keras_reprogram.metrics` among them, or `thresholds=0.0` "
+                f"for logits. Received: {type(metric).__name__}",
+                stacklevel=4,
+            )
+
+
+def each(metrics: Any) -> Iterator[keras.metrics.Metric]:
+    """All metric objects of a nested structure."""
+    for metric in keras.tree.flatten(metrics):
+        if isinstance(metric, keras.metrics.Metric):
+            yield metric
+
+
+def expects_logits(metric: keras.metrics.Metric) -> bool | None:
+    """Whether a metric takes logits; `None` where either will do."""
+    settings = metric.get_config()
+    if "from_logits" in settings:
+        return bool(settings["from_logits"])
+    if not isinstance(metric, WITH_THRESHOLD):
+        return None
+    threshold = settings.get("threshold", settings.get("thresholds"))
+    # One that was set to be exceeded by logits is meant for them.
+    return True if threshold in (0, [0], [0.0]) else False

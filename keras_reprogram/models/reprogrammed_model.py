@@ -16,13 +16,14 @@ from keras_reprogram.labels import targets
 from keras_reprogram.models import batches
 from keras_reprogram.models import cached_outputs
 from keras_reprogram.models import checks
+from keras_reprogram.models import compiled_metrics
 from keras_reprogram.models import processes
 from keras_reprogram.models import program_file
 from keras_reprogram.models.adaptation import labelled_source_outputs
 from keras_reprogram.models.compiled_loss import CompiledLoss
-from keras_reprogram.models.compiled_metrics import reading_as
 from keras_reprogram.models.finite_loss import FiniteLoss
 from keras_reprogram.models.label_map_update import LabelMapUpdate
+from keras_reprogram.models.static_shape import with_known_rank
 from keras_reprogram.models.static_shape import with_static_shape
 from keras_reprogram.models.training_callbacks import UnmovedProgram
 from keras_reprogram.models.training_callbacks import first_of_all
@@ -180,9 +181,15 @@ class ReprogrammedModel(keras.Model):
         gradient_estimator = estimators.get(gradient_estimator)
         zeroth_order.check(self, gradient_estimator)
         kwargs.update(zip(COMPILE_ARGUMENTS, args))
+        ignored = CompiledLoss.given(kwargs.get("loss")).ignored_label
         for name in ("metrics", "weighted_metrics"):
             if kwargs.get(name):
-                kwargs[name] = reading_as(kwargs[name], self.label_mapper)
+                kwargs[name] = compiled_metrics.reading_as(
+                    kwargs[name], self.label_mapper, ignored
+                )
+                compiled_metrics.warn_of_logits(
+                    kwargs[name], self.label_mapper.returns_logits
+                )
         self.gradient_estimator = gradient_estimator
         self.questions = zeroth_order.Questions(self, gradient_estimator)
         if isinstance(self.source, QueriedSource) or (
@@ -269,6 +276,7 @@ class ReprogrammedModel(keras.Model):
         return with_static_shape(inputs, self.inputs[0].shape)
 
     def train_step(self, *args: Any) -> Any:
+        self.label_mapper.begin_step()
         try:
             if self.gradient_estimator is None:
                 return super().train_step(*args)
@@ -600,6 +608,7 @@ class ReprogrammedModel(keras.Model):
     ) -> Any:
         loss, y = CompiledLoss.of(self), batches.only_item(y)
         if y is not None:
+            y = with_known_rank(y, y_pred, loss.expects_integers)
             self.label_mapper.check_target_shape(
                 tuple(y.shape), loss.expects_integers
             )

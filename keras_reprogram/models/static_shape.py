@@ -34,3 +34,26 @@ def with_static_shape(x: Any, shape: tuple[int | None, ...]) -> Any:
     ):
         return tf.ensure_shape(x, shape)
     return x
+
+
+def with_known_rank(y: Any, y_pred: Any, sparse: bool) -> Any:
+    """Labels of as many axes as a loss compares with predictions.
+
+    TensorFlow forgets the rank of labels where one step is traced for two of
+    them, as `(batch,)` and `(batch, 1)`.
+
+    Args:
+        y: Labels.
+        y_pred: Predictions.
+        sparse: Whether labels are integers, without the axis of classes.
+    """
+    if keras.config.backend() != "tensorflow":
+        return y
+    import tensorflow as tf
+
+    if not isinstance(y, tf.Tensor) or y.shape.rank is not None:
+        return y
+    axes = len(y_pred.shape) - int(sparse)
+    y = tf.reshape(y, tf.shape(y_pred)[:axes])
+    y.set_shape(y_pred.shape[:axes])
+    return y
