@@ -110,19 +110,20 @@ class SparseCombination(TokenProgram):
                 initializer="zeros",
             )
 
-    def table(self, training: bool = False) -> Any:
-        weights = ops.cast(self.combination, self.compute_dtype)
+    def table(self, training: bool = False, dtype: str | None = None) -> Any:
+        dtype = dtype or self.compute_dtype
+        weights = ops.cast(self.combination, dtype)
         table = 0.0
         for index in range(self.nonzeros):
-            rows = self.source_rows(self.chosen[:, index])
+            rows = self.source_rows(self.chosen[:, index], dtype)
             table = table + weights[:, index, None] * rows
         if self.remainder is not None:
-            table = table + ops.cast(self.remainder, self.compute_dtype)
+            table = table + ops.cast(self.remainder, dtype)
         return table
 
     def refit(self) -> None:
         """Solves the sparse code of the embeddings as they are now."""
-        self.encode(ops.convert_to_numpy(ops.cast(self.table(), "float32")))
+        self.encode(ops.convert_to_numpy(self.table(dtype="float32")))
 
     def encode(self, embeddings: np.ndarray) -> None:
         """Takes the sparse code of given target embeddings.
@@ -222,15 +223,20 @@ def sparse_code(
             "Sparse codes need scikit-learn: "
             "`pip install keras-reprogram[tokens]`."
         ) from error
-    lengths = np.linalg.norm(dictionary, axis=1)
-    atoms = dictionary / np.maximum(lengths, 1e-12)[:, None]
-    codes = orthogonal_mp(
-        atoms.T.astype("float64"),
-        targets.T.astype("float64"),
-        n_nonzero_coefs=nonzeros,
-    )
+    # The pursuit stops below a fixed correlation: both are of length 1.
+    atoms, lengths = normalized(dictionary)
+    targets, target_lengths = normalized(targets)
+    codes = orthogonal_mp(atoms.T, targets.T, n_nonzero_coefs=nonzeros)
     codes = codes.reshape(len(dictionary), len(targets)).T
     chosen = np.argsort(-np.abs(codes), axis=1)[:, :nonzeros]
     weights = np.take_along_axis(codes, chosen, axis=1)
-    weights /= np.maximum(lengths[chosen], 1e-12)
+    weights *= target_lengths[:, None] / lengths[chosen]
     return chosen.astype("int32"), weights.astype("float32")
+
+
+def normalized(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of length 1, and the lengths that they had; 1 where all is 0."""
+    rows = np.asarray(rows, "float64")
+    lengths = np.linalg.norm(rows, axis=1)
+    lengths = np.where(lengths > 0, lengths, 1.0)
+    return rows / lengths[:, None], lengths

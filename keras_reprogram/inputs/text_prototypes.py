@@ -14,6 +14,8 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import token_programs
 
+ROWS_AT_ONCE = 4096
+
 
 @serializable
 class TextPrototypes(keras.layers.Layer):
@@ -82,7 +84,9 @@ class TextPrototypes(keras.layers.Layer):
         self.candidates = candidates
         self.dropout = number("dropout", dropout, 0.0, 1.0 - 1e-6)
         self.seed = check_seed(seed)
-        self.drop = keras.layers.Dropout(self.dropout, seed=self.seed)
+        self.drop = keras.layers.Dropout(
+            self.dropout, seed=self.seed, dtype=self.dtype_policy
+        )
 
     def build_on(
         self, source_embeddings: keras.Variable, patch_width: int
@@ -94,19 +98,15 @@ class TextPrototypes(keras.layers.Layer):
                 `[vocabulary, width]`.
             patch_width: Last size of the patches.
         """
-        # The source's own variable: neither tracked nor saved here.
-        self.source_embeddings: Callable[[], keras.Variable] = lambda: (
-            source_embeddings
-        )
         source_size, self.width = map(int, source_embeddings.shape)
+        self.rows = token_programs.rows_of(source_embeddings)
+        unit = root_mean_square(self.rows, source_size)
         self.chosen = None
         if self.candidates is not None:
             self.chosen = token_programs.choose_candidates(
                 self.candidates, source_size, self.seed
             )
             source_size = len(self.chosen)
-        squares = ops.square(ops.cast(source_embeddings, "float32"))
-        unit = ops.convert_to_numpy(ops.sqrt(ops.mean(squares) + 1e-12))
         self.size = self.head_width or max(1, patch_width // self.heads)
         inner = self.heads * self.size
         self.from_the_right = source_size * 2 * inner * (
@@ -117,7 +117,9 @@ class TextPrototypes(keras.layers.Layer):
             name="combination",
             shape=(self.prototypes, source_size),
             initializer=keras.initializers.RandomUniform(
-                *(-(source_size**-0.5), source_size**-0.5), self.seed
+                minval=-(source_size**-0.5),
+                maxval=source_size**-0.5,
+                seed=self.seed,
             ),
         )
         self.shift = self.add_weight(
@@ -133,7 +135,9 @@ class TextPrototypes(keras.layers.Layer):
             self.add_weight(
                 name=name,
                 shape=shape,
-                initializer=keras.initializers.GlorotUniform(self.seed + index),
+                initializer=keras.initializers.GlorotUniform(
+                    seed=self.seed + index
+                ),
             )
             for index, (name, shape) in enumerate(shapes.items(), 1)
         )
@@ -150,6 +154,8 @@ class TextPrototypes(keras.layers.Layer):
             shape=(),
             initializer=constant(unit),
             trainable=False,
+            # Too small for the range of float16, perhaps.
+            autocast=False,
         )
         self.folded = self.add_weight(
             name="folded",
@@ -168,10 +174,8 @@ class TextPrototypes(keras.layers.Layer):
 
     def keys_and_values(self) -> Any:
         """Keys and values of the prototypes, `[prototypes, 2 * heads * d]`."""
-        embeddings = self.source_embeddings()
-        if self.chosen is not None:
-            embeddings = ops.take(embeddings, self.chosen, axis=0)
-        embeddings = ops.cast(embeddings, self.compute_dtype) / self.unit
+        embeddings = ops.cast(self.rows(self.chosen), "float32") / self.unit
+        embeddings = ops.cast(embeddings, self.compute_dtype)
         maps = ops.concatenate([self.key, self.value], axis=1)
         if self.from_the_right:
             words = ops.matmul(embeddings, maps)
@@ -206,12 +210,13 @@ class TextPrototypes(keras.layers.Layer):
         query = ops.add(ops.matmul(patches, self.query), self.query_bias)
         query = ops.reshape(query, (-1, length, self.heads, self.size))
         scores = ops.einsum("nlhd,phd->nhlp", query, projected[:, 0])
-        attention = ops.softmax(scores / np.sqrt(self.size), axis=-1)
+        attention = ops.softmax(scores * self.size**-0.5, axis=-1)
         attention = self.drop(attention, training=training)
         mixed = ops.einsum("nhlp,phd->nlhd", attention, projected[:, 1])
         mixed = ops.reshape(mixed, (-1, length, self.heads * self.size))
         result = ops.add(ops.matmul(mixed, self.result), self.result_bias)
-        return ops.multiply(result, self.unit)
+        result = ops.multiply(ops.cast(result, "float32"), self.unit)
+        return ops.cast(result, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -223,6 +228,21 @@ class TextPrototypes(keras.layers.Layer):
             "dropout": self.dropout,
             "seed": self.seed,
         }
+
+
+def root_mean_square(rows: Callable[[Any], Any], size: int) -> float:
+    """The root mean square of a table; 1 where all is zero.
+
+    Args:
+        rows: Function from indices to rows of the table.
+        size: Number of its rows.
+    """
+    total = 0.0
+    for start in range(0, size, ROWS_AT_ONCE):
+        indices = np.arange(start, min(start + ROWS_AT_ONCE, size))
+        part = ops.convert_to_numpy(ops.cast(rows(indices), "float32"))
+        total += np.square(part, dtype="float64").mean() * len(indices)
+    return float(np.sqrt(total / size)) or 1.0
 
 
 def get(identifier: int | dict | TextPrototypes) -> TextPrototypes:

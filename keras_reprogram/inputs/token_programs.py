@@ -20,14 +20,56 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 
 
+class Rows(keras.layers.Layer):
+    """Rows of a table in the table's own dtype: some, or all for `None`.
+
+    Any other layer that reads a variable casts it to its compute dtype: the
+    whole table for a few rows.
+
+    Args:
+        table: A variable or a tensor `[rows, width]`. It is not tracked.
+    """
+
+    def __init__(self, table: Any) -> None:
+        super().__init__(dtype="float32", autocast=False)
+        self.table: Callable[[], Any] = lambda: table
+
+    def call(self, indices: Any) -> Any:
+        if indices is None:
+            return ops.convert_to_tensor(self.table())
+        return ops.take(self.table(), indices, axis=0)
+
+
+def rows_of(table: Any) -> Callable[[Any], Any]:
+    """A function that looks up rows of a table, for a layer to keep.
+
+    The table is neither tracked nor saved with that layer.
+    """
+    rows = Rows(table)
+
+    def look_up(indices: Any = None) -> Any:
+        if indices is not None:
+            indices = ops.convert_to_tensor(indices, "int32")
+        return rows(indices)
+
+    return look_up
+
+
 class TokenProgram(keras.layers.Layer):
     """Base class: from tokens `(batch, length)` to the source's embeddings.
+
+    Attributes:
+        reads_neighbors: Whether a token's embedding depends on the tokens
+            around it. `call` then takes `lengths`, the number of tokens in
+            each row, `(batch, 1)`; what follows them is padding.
 
     Args:
         vocabulary_size: Number of target tokens; `None` for a program that
             takes the source's own.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
+
+    reads_neighbors = False
 
     def __init__(self, vocabulary_size: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -49,18 +91,16 @@ class TokenProgram(keras.layers.Layer):
             source_embeddings
         )
         self.source_size, self.width = map(int, source_embeddings.shape)
+        self.rows = rows_of(source_embeddings)
         self.add_variables()
         self.built = True
 
     def add_variables(self) -> None:
         raise NotImplementedError
 
-    def source_rows(self, indices: Any = None) -> Any:
+    def source_rows(self, indices: Any = None, dtype: str | None = None) -> Any:
         """The source's embeddings, all or of some tokens."""
-        embeddings = ops.cast(self.source_embeddings(), self.compute_dtype)
-        if indices is None:
-            return embeddings
-        return ops.take(embeddings, indices, axis=0)
+        return ops.cast(self.rows(indices), dtype or self.compute_dtype)
 
     def table(self, training: bool) -> Any:
         """The embeddings of the target's tokens, `[T, width]`."""
