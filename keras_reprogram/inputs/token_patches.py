@@ -28,7 +28,8 @@ class TokenPatches(keras.layers.Layer, Placement):
 
     The patches stand in rows, from left to right, in the middle of the
     canvas; the padding token's patch fills up the last ones. Samples are
-    rows of integers, `(batch, length)`, for any image classifier.
+    rows of integers, `(batch, length)`, for any image classifier. A token's
+    place is part of the picture: pad samples at the end.
 
     Example:
 
@@ -108,10 +109,12 @@ class TokenPatches(keras.layers.Layer, Placement):
             0 <= samples.min(initial=0)
             and samples.max(initial=0) < self.vocabulary_size
         ):
+            found = f"dtype {samples.dtype}"
+            if whole:
+                found += f", from {samples.min()} to {samples.max()}"
             raise ValueError(
                 "Samples must be tokens, integers from 0 to "
-                f"{self.vocabulary_size - 1}. Received: samples of dtype "
-                f"{samples.dtype}, from {samples.min()} to {samples.max()}"
+                f"{self.vocabulary_size - 1}. Received: samples of {found}"
             )
 
     def occupied(

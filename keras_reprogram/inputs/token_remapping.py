@@ -9,6 +9,7 @@ from keras import ops
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.steps import take_steps
 from keras_reprogram.inputs.token_programs import CandidateProgram
 
 
@@ -36,7 +37,9 @@ class TokenRemapping(CandidateProgram):
         vocabulary_size: Number of target tokens, `T`.
         candidates: Source tokens that may be used, as a list; or how many
             are drawn: the table holds `context * T * candidates` numbers.
-        context: Odd number of neighbouring target tokens that decide.
+        context: Odd number of neighboring target tokens that decide. At the
+            ends of a text its first and last token stand in for those that
+            are missing.
         temperature: Temperature of the softmax, greater than 0.
         seed: Integer seed of the candidates, the start and the noise.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -63,6 +66,7 @@ class TokenRemapping(CandidateProgram):
                 f"Received: context={context}"
             )
         self.temperature = number("temperature", temperature, 1e-6)
+        self.reads_neighbors = self.context > 1
         self.generator = keras.random.SeedGenerator(self.seed)
 
     def add_variables(self) -> None:
@@ -70,38 +74,54 @@ class TokenRemapping(CandidateProgram):
         self.theta = self.add_weight(
             name="theta",
             shape=(self.context, self.vocabulary_size, len(self.chosen)),
-            initializer=keras.initializers.RandomNormal(0.1, self.seed),
+            initializer=keras.initializers.RandomNormal(
+                mean=0.0, stddev=0.1, seed=self.seed
+            ),
+            # Logits and their noise are too close for a lower precision.
+            autocast=False,
         )
 
     def choose(self, logits: Any, training: bool) -> Any:
         """One source token's embedding for each row of logits."""
         if training:
             noise = keras.random.uniform(
-                ops.shape(logits), 1e-6, 1.0, logits.dtype, self.generator
+                ops.shape(logits),
+                minval=1e-6,
+                maxval=1.0,
+                dtype="float32",
+                seed=self.generator,
             )
             logits = logits - ops.log(1e-6 - ops.log(noise))
         best = ops.argmax(logits, axis=-1)
         if not training:
-            return self.source_rows(ops.take(self.chosen, best))
+            return self.source_rows(ops.take(self.chosen, best, axis=0))
         drawn = ops.one_hot(best, len(self.chosen), dtype=logits.dtype)
         soft = ops.softmax(logits / self.temperature, axis=-1)
         drawn = drawn + soft - ops.stop_gradient(soft)
+        drawn = ops.cast(drawn, self.compute_dtype)
         return ops.matmul(drawn, self.source_rows(self.chosen))
 
-    def call(self, tokens: Any, training: bool = False) -> Any:
-        theta = ops.cast(self.theta, self.compute_dtype)
+    def call(
+        self, tokens: Any, training: bool = False, lengths: Any = None
+    ) -> Any:
+        theta = ops.cast(self.theta, "float32")
         if self.context == 1:
             # One draw for all places of a token: fewer, and they agree.
             table = self.choose(theta[0], training)
             return ops.take(table, tokens, axis=0)
         side = self.context // 2
-        length = ops.shape(tokens)[1]
+        tokens = ops.convert_to_tensor(tokens, "int32")
+        ones = ops.ones_like(tokens)
+        if lengths is None:
+            lengths = ops.sum(ones, axis=1, keepdims=True)
+        last = ops.maximum(lengths - 1, 0)
+        steps = ops.cumsum(ones, axis=1) - 1
         logits = 0.0
         for index in range(self.context):
-            # At the ends of the sample its first and last token stand in.
-            places = ops.clip(ops.arange(length) + index - side, 0, length - 1)
-            neighbours = ops.take(tokens, places, axis=1)
-            logits = logits + ops.take(theta[index], neighbours, axis=0)
+            places = ops.maximum(steps + (index - side), 0)
+            places = ops.minimum(places, last)
+            neighbors = take_steps(tokens, places)
+            logits = logits + ops.take(theta[index], neighbors, axis=0)
         return self.choose(logits, training)
 
     def get_config(self) -> dict[str, Any]:

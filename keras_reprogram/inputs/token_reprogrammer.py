@@ -1,5 +1,7 @@
 """From a target sequence of tokens to what a text source expects."""
 
+import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +20,10 @@ from keras_reprogram.inputs.layout import FixedTokens
 from keras_reprogram.inputs.layout import MaskToken
 from keras_reprogram.inputs.layout import SoftPrompt
 from keras_reprogram.inputs.token_programs import TokenProgram
+from keras_reprogram.inputs.token_programs import rows_of
 from keras_reprogram.specification import SourceSpecification
+
+AUTO = "auto"
 
 
 @serializable
@@ -30,9 +35,37 @@ class TokenReprogrammer(InputEnd):
     ```
 
     The source is a `keras_reprogram.sources.TextSource`. A sample is a row of
-    integers, filled up with `padding_token`; samples of any length go
-    together. In a layout with more than the sample, padding is moved behind
-    everything else, so that the source sees one sequence without holes.
+    integers; samples of any length go together, filled up at either end. A
+    run of `padding_token` at an end of a row is padding, and within a row it
+    is a token; or a mask says which steps are padding. Padding is moved behind
+    everything else: the source sees one sequence without holes, and a text has
+    the same answer whatever else is in its batch and wherever its padding is.
+    Outputs at the steps of a sample are returned at the sample's own places.
+
+    Sentences in the source's own tokens must begin and end as those that the
+    source was trained on, such as by `[CLS]` and `[SEP]`: a tokenizer alone
+    does not add these. The preprocessors of KerasHub do, and return the mask,
+    too:
+
+    ```
+    preprocessor = keras_hub.models.BertTextClassifierPreprocessor.from_preset(
+        preset, sequence_length=128
+    )
+    model.fit(preprocessor(sentences), labels)  # token_ids and padding_mask
+    ```
+
+    So does a tokenizer with a packer, or `FixedTokens` in the `layout`:
+
+    ```
+    tokenizer = keras_hub.models.Tokenizer.from_preset(preset)
+    packer = keras_hub.layers.MultiSegmentPacker(  # or StartEndPacker
+        sequence_length=128,
+        start_value=tokenizer.cls_token_id,
+        end_value=tokenizer.sep_token_id,
+        pad_value=tokenizer.pad_token_id,
+    )
+    token_ids, _ = packer(tokenizer(sentences))
+    ```
 
     Example:
 
@@ -65,12 +98,16 @@ class TokenReprogrammer(InputEnd):
             around it `SoftPrompt`s or their lengths, `FixedTokens`, and at
             most one `MaskToken`. With that, a source that answers at every
             step is read there; otherwise at the steps of the sample.
-        padding_token: The target token that fills up a sample; `None` where
-            there is no padding.
+        padding_token: The token that fills up a sample at its ends; `None`
+            where none does. Defaults to `"auto"`: with `SourceTokens` the
+            source's own, otherwise 0.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: Integer tensor `(batch, length)`.
+        inputs: Integer tensor `(batch, length)`; or a dictionary of
+            `"token_ids"` and their `"padding_mask"`, 1 for a token and 0 for
+            padding, as KerasHub's preprocessors return it. Anything else in
+            it is ignored.
         training: Whether the token program draws at random, where it does.
 
     Returns:
@@ -94,7 +131,7 @@ class TokenReprogrammer(InputEnd):
         tokens: TokenProgram,
         target_length: int | None = None,
         layout: Sequence[Any] = (SAMPLE,),
-        padding_token: int | None = 0,
+        padding_token: int | str | None = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -104,29 +141,36 @@ class TokenReprogrammer(InputEnd):
         self.target_length = target_length
         self.target_shape = (target_length,)
         self.layout = layouts.check_layout(layout)
-        if padding_token is not None and integer(padding_token) is None:
-            raise ValueError(
-                "`padding_token` must be an integer or `None`. Received: "
-                f"padding_token={padding_token!r}"
-            )
-        self.padding_token = padding_token
-        self.order = layouts.Order(
-            [
-                None if piece == SAMPLE else piece.length
-                for piece in self.layout
-            ],
-            [isinstance(piece, MaskToken) for piece in self.layout],
-            padding_token,
+        self.padding_token = check_padding(
+            padding_token, self.tokens.vocabulary_size
         )
         self.prompts = [
             piece for piece in self.layout if isinstance(piece, SoftPrompt)
         ]
         self.longest: int | None = None
+        self.start_token: int | None = None
+
+    @property
+    def order(self) -> layouts.Order:
+        """Where everything in a sequence stands."""
+        return layouts.Order(
+            [
+                None if piece == SAMPLE else piece.length
+                for piece in self.layout
+            ],
+            [isinstance(piece, MaskToken) for piece in self.layout],
+            self.padding_token,
+        )
 
     @property
     def added_length(self) -> int:
         """Steps of a sequence that are not the sample's."""
-        return sum(length or 0 for length in self.order.lengths)
+        return self.order.before + self.order.behind
+
+    @property
+    def takes_source_tokens(self) -> bool:
+        """Whether samples are in the source's own tokens."""
+        return self.tokens.vocabulary_size is None
 
     def complete(self, specification: SourceSpecification) -> None:
         if specification.embeddings is None:
@@ -141,12 +185,23 @@ class TokenReprogrammer(InputEnd):
         if not self.built:
             for piece in (self.tokens, *self.prompts):
                 piece.build_on(specification.embeddings)
+        source_size = int(specification.embeddings.shape[0])
+        if self.padding_token == AUTO:
+            self.padding_token = 0
+            if self.takes_source_tokens:
+                self.padding_token = specification.padding_token
+        if self.takes_source_tokens:
+            check_padding(self.padding_token, source_size)
+        self.start_token = specification.start_token
         # The source's own variable: neither tracked nor saved here.
         self.source_embeddings = lambda: specification.embeddings
-        self.check_fixed_tokens(int(specification.embeddings.shape[0]))
+        self.source_rows = rows_of(specification.embeddings)
+        self.check_fixed_tokens(source_size)
         self.built = True
 
-    def check_length(self, length: int | None) -> None:
+    def check_length(self, length: Any) -> None:
+        if integer(length) is None:  # unknown, or a symbol in an export
+            length = None
         steps = (length or 1) + self.added_length
         if self.longest is not None and steps > self.longest:
             raise ValueError(
@@ -169,52 +224,92 @@ class TokenReprogrammer(InputEnd):
     def check_values(self, samples: np.ndarray) -> None:
         if samples.dtype.kind not in "iu" or samples.ndim != 2:
             raise ValueError(
-                "Samples must be rows of integers, the numbers of tokens. "
-                f"Received: samples of dtype {samples.dtype}, shape "
-                f"{samples.shape}"
+                f"{layouts.HOW_TO_TOKENIZE} Received: samples of dtype "
+                f"{samples.dtype}, shape {samples.shape}"
             )
         self.check_length(samples.shape[1])
+        if samples.shape[1] + self.added_length == 0:
+            raise ValueError(
+                "Samples must have at least one step, which may be padding. "
+                f"Received: samples of shape {samples.shape}"
+            )
         size = self.tokens.vocabulary_size
         if size is None:
             size = self.tokens.source_size
-        if samples.size and not 0 <= samples.min() <= samples.max() < size:
+        tokens = samples
+        if samples.size and samples.max() >= size:
+            marked = samples >= layouts.PRESENT
+            tokens = np.where(marked, samples - layouts.PRESENT, samples)
+        low = np.where(tokens == layouts.MASKED, 0, tokens).min(initial=0)
+        high = tokens.max(initial=0)
+        if not 0 <= low <= high < size:
             raise ValueError(
                 f"Tokens must be from 0 to {size - 1}. Received: tokens from "
-                f"{samples.min()} to {samples.max()}"
+                f"{low} to {high}"
             )
+        self.check_start(samples, tokens)
+
+    def check_start(self, samples: np.ndarray, tokens: np.ndarray) -> None:
+        """Warns, once, if no text begins as the source's texts do."""
+        starts = [
+            piece.tokens
+            for piece in self.layout
+            if isinstance(piece, FixedTokens)
+        ]
+        if (
+            self.start_token is None
+            or not self.takes_source_tokens
+            or any(self.start_token in start for start in starts)
+        ):
+            return
+        is_text = samples != layouts.MASKED
+        if self.padding_token is not None:
+            is_text &= samples != self.padding_token
+        first = is_text.argmax(axis=1)[:, None]
+        begins = np.take_along_axis(tokens, first, axis=1) == self.start_token
+        if not is_text.any() or begins.any():
+            return
+        warnings.warn(
+            f"No text begins with the source's start token {self.start_token} "
+            "(`[CLS]`, `<s>` or the like), as the texts that it was trained "
+            "on do: tokenize by a preprocessor of KerasHub or with a "
+            "`keras_hub.layers.MultiSegmentPacker` or `StartEndPacker`, or "
+            f"put `FixedTokens([{self.start_token}])` into the `layout`.",
+            stacklevel=2,
+        )
+        self.start_token = None
 
     def get_build_config(self) -> None:
         # The layer is built by the model, with its source.
         return None
 
     def call(self, inputs: Any, training: bool = False) -> dict[str, Any]:
-        inputs = ops.cast(inputs, "int32")
-        self.check_length(inputs.shape[1])
-        embeddings = self.tokens(inputs, training=training)
-        mask = self.order.sample_mask(inputs)
-        if not self.added_length:
-            return {"embeddings": embeddings, "padding_mask": mask}
+        samples = ops.cast(layouts.rows_of_tokens(inputs), "int32")
+        self.check_length(samples.shape[1])
+        mask = self.order.sample_mask(samples)
+        tokens = self.order.tokens(samples, mask)
+        lengths = ops.sum(mask, axis=1, keepdims=True)
+        neighbors = {"lengths": lengths} if self.tokens.reads_neighbors else {}
+        embeddings = self.tokens(tokens, training=training, **neighbors)
         pieces = [
-            embeddings if piece == SAMPLE else self.fixed(piece, inputs)
+            embeddings if piece == SAMPLE else self.fixed(piece, samples)
             for piece in self.layout
         ]
-        embeddings, mask = self.order.arrange(pieces, mask)
+        embeddings, mask = self.order.arrange(pieces, lengths)
         return {"embeddings": embeddings, "padding_mask": mask}
 
-    def fixed(self, piece: SoftPrompt | FixedTokens, inputs: Any) -> Any:
+    def fixed(self, piece: SoftPrompt | FixedTokens, samples: Any) -> Any:
         """A piece of every sequence, `(batch, steps, width)`."""
         if isinstance(piece, SoftPrompt):
             rows = piece.embeddings
         else:
-            rows = ops.take(
-                self.source_embeddings(), np.asarray(piece.tokens), axis=0
-            )
+            rows = self.source_rows(piece.tokens)
         rows = ops.cast(rows, self.compute_dtype)[None]
-        return ops.repeat(rows, ops.shape(inputs)[0], axis=0)
+        return ops.repeat(rows, ops.shape(samples)[0], axis=0)
 
     def align(self, outputs: Any, samples: Any) -> Any:
         """Outputs at the mask token, or at the steps of the sample."""
-        if not self.added_length or len(outputs.shape) != 3:
+        if len(outputs.shape) != 3:
             return outputs
         return layouts.Alignment(self.order)(outputs, samples)
 
@@ -224,6 +319,8 @@ class TokenReprogrammer(InputEnd):
     def compute_output_spec(
         self, inputs: Any, training: bool = False
     ) -> dict[str, keras.KerasTensor]:
+        if isinstance(inputs, dict):
+            inputs = inputs["token_ids"]
         batch, length = inputs.shape
         self.check_length(length)
         steps = None if length is None else length + self.added_length
@@ -245,4 +342,34 @@ class TokenReprogrammer(InputEnd):
                 for piece in self.layout
             ],
             "padding_token": self.padding_token,
+            "padding": "at the ends",
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TokenReprogrammer":
+        config = dict(config)
+        if config.pop("padding", None) is None:
+            # Version 0.1.0, whose padding was 0 for every source, and could
+            # be a token that does not exist.
+            token = config.get("padding_token")
+            size = token_programs.get(config["tokens"]).vocabulary_size
+            if size is None and token == 0:
+                config["padding_token"] = AUTO
+            elif token is not None and not 0 <= token < (size or math.inf):
+                config["padding_token"] = None
+        return super().from_config(config)
+
+
+def check_padding(token: Any, vocabulary_size: int | None) -> int | str | None:
+    """Checks a padding token given by the user."""
+    if token is None or (isinstance(token, str) and token == AUTO):
+        return token
+    number = integer(token)
+    if number is None or not 0 <= number < (vocabulary_size or math.inf):
+        raise ValueError(
+            '`padding_token` must be "auto", a token, from 0 up to the size '
+            "of the vocabulary, or `None` where there is no padding. "
+            f"Received: padding_token={token!r} in a vocabulary of "
+            f"{vocabulary_size or 'the source'}"
+        )
+    return number

@@ -9,6 +9,7 @@ from keras_reprogram.inputs import SourceTokens
 from keras_reprogram.inputs import SparseCombination
 from keras_reprogram.inputs import TokenRemapping
 from keras_reprogram.inputs.sparse_combination import sparse_code
+from keras_reprogram.inputs.token_programs import rows_of
 
 TOKENS = np.array([[1, 2, 3], [4, 0, 0]], "int32")
 PROGRAMS = {
@@ -82,6 +83,91 @@ def test_a_context_decides_by_its_neighbours(vocabulary):
     )
 
 
+def test_at_the_ends_of_a_text_its_own_tokens_stand_in(vocabulary):
+    program = built(TokenRemapping(5, candidates=4, context=3), vocabulary)
+    theta = np.random.default_rng(1).normal(size=(3, 5, 4)).astype("float32")
+    program.theta.assign(theta)
+    tokens = np.array([[1, 2, 3], [4, 2, 0]], "int32")
+    found = numpy(program(tokens, lengths=np.array([[3], [2]], "int32")))
+    for row, text in zip(found, ([1, 2, 3], [4, 2])):
+        alone = numpy(program(np.array([text], "int32")))[0]
+        np.testing.assert_array_equal(row[: len(text)], alone)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 42])
+def test_a_remapping_starts_near_zero_whatever_its_seed(vocabulary, seed):
+    start, other = (
+        numpy(
+            built(
+                TokenRemapping(30, candidates=20, seed=seed), vocabulary
+            ).theta.value
+        )
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(start, other)
+    assert abs(start.mean()) < 0.02
+    assert 0.08 < start.std() < 0.12
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+def test_a_token_is_drawn_as_often_in_a_low_precision(vocabulary, dtype):
+    """Noise of float16 has 1,024 values: one in each thousand is infinite."""
+    program = built(TokenRemapping(4000, [3, 9], dtype=dtype), vocabulary)
+    theta = np.zeros((1, 4000, 2), "float32")
+    theta[..., 1] = np.log(99.0)
+    program.theta.assign(theta)
+    tokens = np.arange(4000, dtype="int32")[None]
+    drawn = numpy(ops.cast(program(tokens, training=True), "float32"))[0]
+    distances = np.abs(drawn - numpy(vocabulary.value)[3]).max(axis=-1)
+    assert 20 <= (distances < 0.02).sum() <= 64  # of 4000, 40 +- 6.3
+    # A difference that a low precision does not see.
+    theta[..., 0], theta[..., 1] = 8.0, 8.001
+    program.theta.assign(theta)
+    chosen = numpy(ops.cast(program(tokens[:, :1]), "float32"))[0, 0]
+    np.testing.assert_allclose(chosen, numpy(vocabulary.value)[9], atol=0.02)
+
+
+LOOKED_UP = {
+    "free": (lambda: FreeEmbeddings(5), 5),
+    "remapping": (lambda: TokenRemapping(5, candidates=12), 12),
+    "context": (lambda: TokenRemapping(5, candidates=12, context=3), 12),
+    "dense": (lambda: DenseCombination(5, candidates=12), 12),
+    "sparse": (lambda: SparseCombination(5, nonzeros=3), 5),
+    "source": (SourceTokens, 6),
+}
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", LOOKED_UP)
+def test_rows_are_looked_up_before_they_are_cast(monkeypatch, name, training):
+    make, largest = LOOKED_UP[name]
+    table = keras.Variable(np.zeros((500, 8)), dtype="bfloat16")
+    program = built(make(), table)
+    cast, sizes = ops.cast, []
+
+    def counted(value, dtype):
+        if len(value.shape) and value.shape[-1] == 8:
+            sizes.append(int(np.prod(value.shape)) // 8)
+        return cast(value, dtype)
+
+    monkeypatch.setattr(ops, "cast", counted)
+    program(TOKENS, training=training)
+    assert max(sizes, default=0) <= largest
+
+
+def test_a_layer_around_a_table_does_not_cast_it(vocabulary):
+    """A layer casts each variable that it reads, whole, unless told not to."""
+
+    class Around(keras.layers.Layer):
+        def call(self, tokens):
+            seen.append(keras.backend.standardize_dtype(rows(tokens).dtype))
+            return tokens
+
+    rows, seen = rows_of(vocabulary), []
+    Around(dtype="mixed_bfloat16")(TOKENS)
+    assert seen == ["float32"]
+
+
 def test_training_draws_source_tokens_by_their_softmax(vocabulary):
     program = built(TokenRemapping(5, candidates=[3, 9]), vocabulary)
     theta = np.zeros((1, 5, 2), "float32")
@@ -109,6 +195,33 @@ def test_a_sparse_code_finds_the_combination_that_made_its_targets():
     found = np.zeros_like(theta)
     np.put_along_axis(found, chosen, weights, axis=1)
     np.testing.assert_allclose(found, theta, atol=1e-5)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_a_sparse_code_does_not_depend_on_the_unit_of_embeddings(unit):
+    generator = np.random.default_rng(0)
+    dictionary = generator.normal(size=(40, 30))
+    targets = generator.normal(size=(6, 30))
+    chosen, weights = sparse_code(targets, dictionary, 3)
+    for found, scale in (
+        (sparse_code(targets * unit, dictionary * unit, 3), 1.0),
+        (sparse_code(targets * unit, dictionary, 3), unit),
+    ):
+        np.testing.assert_array_equal(found[0], chosen)
+        np.testing.assert_allclose(found[1], weights * scale, rtol=1e-5)
+
+
+def test_a_refit_is_as_precise_in_a_low_precision(vocabulary):
+    program = SparseCombination(5, nonzeros=3, dtype="mixed_bfloat16")
+    built(program, vocabulary).remainder.assign(np.full((5, 8), 1e-3))
+    expected = SparseCombination(5, nonzeros=3)
+    built(expected, vocabulary).remainder.assign(np.full((5, 8), 1e-3))
+    program.refit(), expected.refit()
+    np.testing.assert_allclose(
+        numpy(program.combination.value),
+        numpy(expected.combination.value),
+        atol=1e-6,
+    )
 
 
 def test_a_refit_keeps_what_is_sparse_and_empties_the_remainder(vocabulary):

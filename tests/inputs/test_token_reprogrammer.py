@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import keras_hub
 import numpy as np
@@ -16,6 +18,7 @@ from keras_reprogram.inputs import SourceTokens
 from keras_reprogram.inputs import SparseCombination
 from keras_reprogram.inputs import TokenRemapping
 from keras_reprogram.inputs import TokenReprogrammer
+from keras_reprogram.inputs.layout import masked
 from keras_reprogram.labels import IterativeMapping
 from keras_reprogram.sources import TextSource
 
@@ -198,6 +201,235 @@ def test_padding_does_not_change_a_prediction():
     )
 
 
+BACKBONES = {
+    "BertBackbone": SIZES,
+    "RobertaBackbone": SIZES,
+    "GPT2Backbone": SIZES,
+    "LlamaBackbone": dict(
+        vocabulary_size=30,
+        num_layers=1,
+        num_query_heads=2,
+        num_key_value_heads=1,
+        hidden_dim=16,
+        intermediate_dim=32,
+    ),
+}
+
+
+def answers(model, samples):
+    """The source's outputs."""
+    if isinstance(samples, dict):
+        samples = masked(samples["token_ids"], samples["padding_mask"])
+    return model.source_model.predict_on_batch(samples)
+
+
+@pytest.mark.parametrize(
+    "name, readout, layout",
+    [
+        ("BertBackbone", "sequence", WARP),
+        ("RobertaBackbone", "sequence", ["sample"]),
+        ("GPT2Backbone", "last", [3, "sample"]),
+        ("LlamaBackbone", "mean", ["sample"]),
+        ("LlamaBackbone", "sequence", [3, "sample", 2]),
+    ],
+)
+def test_a_text_has_one_answer_wherever_its_padding_is(name, readout, layout):
+    keras.utils.set_random_seed(1)
+    backbone = getattr(keras_hub.models, name)(**BACKBONES[name])
+    source = TextSource(sharpened(backbone), readout)
+    model = model_of(SourceTokens(), layout, source=source)
+    padding = 1 if name == "RobertaBackbone" else 0
+    assert model.input_reprogrammer.padding_token == padding
+    # Tokens 0 and 1 are padding at an end alone.
+    text = np.array([[5, 0, 7, 1, 4]], "int32")
+    alone = answers(model, text)
+    rows, starts = [], [7, 0, 3, 2]
+    for start in starts:
+        sides = ((0, 0), (start, 7 - start))
+        rows.append(np.pad(text, sides, constant_values=padding))
+    # The last one by its mask, the padding being any token.
+    mask = np.pad(np.ones_like(text), sides)
+    rows[-1] = masked(np.where(mask, rows[-1], 9), mask)
+    rows.append(np.full((1, 12), padding))
+    rows.append(np.arange(2, 14)[None])
+    found = answers(model, np.concatenate(rows))
+    assert np.isfinite(found).all()
+    for start, answer in zip(starts, found):
+        if found.ndim == 3:
+            answer = answer[start : start + 5]
+        np.testing.assert_allclose(answer, alone[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_mask_may_have_holes_and_padding_tokens_at_the_ends():
+    model = model_of(SourceTokens(), [2, "sample"], "sequence")
+    text = np.array([[0, 5, 6, 0]], "int32")
+    alone = answers(model, {"token_ids": text, "padding_mask": text >= 0})
+    holes = np.array([[0, 9, 5, 6, 8, 8, 0]], "int32")
+    mask = np.array([[1, 0, 1, 1, 0, 0, 1]])
+    inputs = {"token_ids": holes, "padding_mask": mask, "segment_ids": mask}
+    found = answers(model, inputs)[:, [0, 2, 3, 6]]
+    np.testing.assert_allclose(found, alone, rtol=1e-4, atol=1e-5)
+    with pytest.raises(AssertionError):  # without a mask there is less text
+        np.testing.assert_allclose(answers(model, text), alone, atol=1e-2)
+
+
+def test_a_dictionary_is_an_input_of_a_functional_model():
+    end = model_of(SourceTokens(), [2, "sample"]).input_reprogrammer
+    inputs = {
+        name: keras.Input((None,), name=name, dtype="int32")
+        for name in ("token_ids", "padding_mask")
+    }
+    model = keras.Model(inputs, end(inputs))
+    tokens = np.array([[4, 5, 6], [7, 8, 8]], "int32")
+    mask = np.array([[1, 1, 1], [1, 0, 0]], "int32")
+    made = model({"token_ids": tokens, "padding_mask": mask})
+    expected = end(np.array([[4, 5, 6], [7, 0, 0]], "int32"))
+    for key, value in expected.items():
+        np.testing.assert_array_equal(numpy(made[key]), numpy(value))
+
+
+def test_a_masked_step_is_never_looked_up():
+    end = model_of(FreeEmbeddings(8)).input_reprogrammer
+    samples = masked(np.full((1, 4), 7), np.array([[1, 0, 1, 0]]))
+    end.check_values(samples)
+    made = numpy(end(samples)["embeddings"])[0]
+    rows = numpy(end.tokens.embeddings.value)
+    np.testing.assert_array_equal(made, rows[[7, 7, 0, 0]])
+
+
+def test_context_ends_where_the_text_does():
+    model = model_of(TokenRemapping(8, candidates=20, context=3, seed=3))
+    end = model.input_reprogrammer
+    theta = np.random.default_rng(0).normal(size=end.tokens.theta.shape)
+    end.tokens.theta.assign(theta)
+    alone = numpy(end(np.array([[4, 5, 6]], "int32"))["embeddings"])[0]
+    for row in ([4, 5, 6, 0, 0], [0, 0, 4, 5, 6], [0, 4, 5, 6, 0]):
+        made = numpy(end(np.array([row], "int32"))["embeddings"])[0]
+        np.testing.assert_array_equal(made[:3], alone)
+
+
+def test_nothing_but_padding_is_a_text_of_one_step():
+    model = model_of(SourceTokens())
+    short, long = (answers(model, np.zeros((1, n), "int32")) for n in (1, 5))
+    assert np.isfinite(short).all()
+    np.testing.assert_allclose(long, short, atol=1e-5)
+
+
+def roberta():
+    return keras_hub.models.RobertaBackbone(**SIZES)
+
+
+def test_the_padding_token_is_the_sources_own_and_kept():
+    end = TokenReprogrammer(SourceTokens())
+    assert end.get_config()["padding_token"] == "auto"
+    ReprogrammedModel(TextSource(roberta()), end, LabelMapper(2))
+    assert end.padding_token == 1
+    copy = TokenReprogrammer.from_config(end.get_config())
+    assert copy.padding_token == 1
+    assert copy.get_config() == end.get_config()
+    # A target vocabulary is padded with 0, whatever the source.
+    end = TokenReprogrammer(FreeEmbeddings(8))
+    ReprogrammedModel(TextSource(roberta()), end, LabelMapper(2))
+    assert end.padding_token == 0
+    # What is said is kept.
+    for token in (0, 5, None):
+        end = TokenReprogrammer(SourceTokens(), padding_token=token)
+        ReprogrammedModel(TextSource(roberta()), end, LabelMapper(2))
+        assert TokenReprogrammer.from_config(
+            end.get_config()
+        ).padding_token is (token)
+
+
+@pytest.mark.parametrize(
+    "tokens, before, after",
+    [
+        (SourceTokens, 0, "auto"),
+        (SourceTokens, 5, 5),
+        (SourceTokens, None, None),
+        (lambda: FreeEmbeddings(8), 0, 0),
+        (lambda: FreeEmbeddings(8), -1, None),  # no token: no padding
+        (lambda: FreeEmbeddings(8), 8, None),
+    ],
+)
+def test_version_0_1_0_wrote_0_for_the_padding_of_every_source(
+    tokens, before, after
+):
+    config = TokenReprogrammer(tokens()).get_config()
+    del config["padding"]
+    config["padding_token"] = before
+    assert TokenReprogrammer.from_config(config).padding_token == after
+
+
+def classifier_with_tokenizer():
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "word"]
+    tokenizer = keras_hub.models.BertTokenizer(words)
+    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(
+        tokenizer, sequence_length=6
+    )
+    return keras_hub.models.BertTextClassifier(
+        bert(), num_classes=2, preprocessor=preprocessor
+    )
+
+
+def test_a_preprocessor_gives_what_is_reprogrammed():
+    task = classifier_with_tokenizer()
+    inputs = task.preprocessor(["a word", "word"])
+    model = model_of(SourceTokens(), source=TextSource(task, "mean"))
+    found = answers(model, inputs)
+    tokens = np.array([[2, 5, 6, 3], [2, 6, 3, 0]], "int32")
+    np.testing.assert_allclose(answers(model, tokens), found, atol=1e-5)
+
+
+def test_texts_without_their_start_are_warned_of_once():
+    source = TextSource(classifier_with_tokenizer(), "mean")
+    end = model_of(SourceTokens(), source=source).input_reprogrammer
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        end.check_values(np.array([[5, 6, 3], [0, 2, 5]]))  # one begins so
+        end.check_values(np.zeros((2, 3), "int32"))  # no text
+    with pytest.warns(UserWarning, match=r"start token 2 .*Packer.*\[2\]"):
+        end.check_values(np.array([[5, 6, 0], [0, 6, 5]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        end.check_values(np.array([[5, 6, 0], [0, 6, 5]]))
+        for tokens, layout in [
+            (SourceTokens(), [FixedTokens([2]), "sample"]),
+            (FreeEmbeddings(8), ["sample"]),
+        ]:
+            end = model_of(tokens, layout, source=source).input_reprogrammer
+            end.check_values(np.array([[5, 6, 0], [0, 6, 5]]))
+
+
+@pytest.mark.parametrize(
+    "samples", [np.array([["a word"]]), np.ones((2, 3)), np.ones((2, 3), bool)]
+)
+def test_samples_that_are_not_tokenized_hear_how_they_are(samples):
+    end = model_of(SourceTokens()).input_reprogrammer
+    with pytest.raises(ValueError, match="Preprocessor.*Packer.*Received: "):
+        end.check_values(samples)
+
+
+def test_samples_of_no_steps_are_a_value_error():
+    end = model_of(SourceTokens()).input_reprogrammer
+    with pytest.raises(ValueError, match="one step.*Received: "):
+        end.check_values(np.zeros((2, 0), "int32"))
+
+
+def test_fixed_tokens_are_looked_up_before_they_are_cast(monkeypatch):
+    source = TextSource(bert("bfloat16"), "mean")
+    layout = [FixedTokens([9]), 2, "sample"]
+    end = model_of(SourceTokens(), layout, source=source).input_reprogrammer
+    cast, sizes = ops.cast, []
+
+    def counted(value, dtype):
+        sizes.append(int(np.prod(value.shape)))
+        return cast(value, dtype)
+
+    monkeypatch.setattr(ops, "cast", counted)
+    end(np.array([[4, 5, 6]], "int32"))
+    assert max(sizes) <= 3 * 16  # three steps, not the 30 words
+
+
 def test_every_step_of_a_sequence_is_infilled(tmp_path):
     """A target's tokens in, a target's tokens out (ReprogBERT)."""
     source = TextSource(bert(), "sequence")
@@ -259,6 +491,12 @@ def test_the_sparse_code_is_solved_before_an_epochs_validation():
         ),
         lambda: TokenReprogrammer(SourceTokens(), layout=[0, "sample"]),
         lambda: TokenReprogrammer(SourceTokens(), padding_token="0"),
+        lambda: TokenReprogrammer(SourceTokens(), padding_token=-1),
+        lambda: TokenReprogrammer(FreeEmbeddings(8), padding_token=8),
+        lambda: ReprogrammedModel(
+            TextSource(bert()),
+            TokenReprogrammer(SourceTokens(), padding_token=30),
+        ),
         lambda: TokenReprogrammer(SourceTokens(), target_length=-1),
         lambda: FixedTokens([]),
         lambda: MaskToken([1, 2]),
