@@ -1,5 +1,6 @@
 """The code is clean, and the docstrings' examples run."""
 
+import ast
 import importlib
 import importlib.util
 import pathlib
@@ -70,6 +71,55 @@ def test_every_public_class_and_function_has_an_example_or_is_a_choice():
         "Resize",
         "Tile",
     } <= named
+
+
+# How many arguments of a function of `keras.initializers` or `keras.random`
+# may be given by position: the order of the others is easily mistaken, as
+# that of `RandomNormal(mean, stddev, seed)`.
+BY_POSITION = {
+    "Constant": 1,
+    "GlorotUniform": 1,
+    "RandomUniform": 2,
+    "deserialize": 1,
+    "get": 1,
+    "serialize": 1,
+    "SeedGenerator": 1,
+    "dropout": 2,
+    "randint": 3,
+    "uniform": 3,
+    "normal": 1,
+    "truncated_normal": 1,
+    "shuffle": 1,
+    "categorical": 2,
+}
+
+
+def mistakable_calls(code):
+    """Calls of `keras.initializers` and `keras.random`, as source text."""
+    for node in ast.walk(ast.parse(code)):
+        if not isinstance(node, ast.Call):
+            continue
+        module, _, name = ast.unparse(node.func).rpartition(".")
+        starred = any(isinstance(item, ast.Starred) for item in node.args)
+        if module in ("keras.initializers", "keras.random") and (
+            starred or len(node.args) > BY_POSITION.get(name, 0)
+        ):
+            yield ast.unparse(node)
+
+
+def test_arguments_of_initializers_and_draws_are_named():
+    paths = sorted(ROOT.glob("keras_reprogram/**/*.py"))
+    found = [
+        f"{path.name}: {call}"
+        for path in paths
+        for call in mistakable_calls(path.read_text(encoding="utf-8"))
+    ]
+    assert len(paths) > 50 and found == []
+    for code in (
+        "keras.initializers.RandomNormal(0.1, seed)",
+        "keras.random.uniform((2,), 0.0, 1.0, 'float32', seed)",
+    ):
+        assert list(mistakable_calls(code))
 
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
