@@ -107,7 +107,8 @@ class LabelMapper(LabelEnd):
         multi_label: Whether the `T` targets are binary and independent:
             labels are then 0 or 1 of shape `(batch, T)`, and the loss is
             `keras_reprogram.losses.KnownBinaryCrossentropy` or Keras's own
-            binary cross-entropy. Statistics count the ones.
+            binary cross-entropy. Statistics count the ones, and
+            `keras_reprogram.metrics` has metrics that leave NaN out.
         source_activation: `"linear"`, `"softmax"` or `"sigmoid"`: what makes
             the source's outputs. Left out, it follows from the source and
             `from_logits`.

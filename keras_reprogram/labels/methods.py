@@ -365,10 +365,11 @@ class LinearMapping(Mapping):
         start: Where training starts: `"logistic_regression"`, solved on the
             source's logits, or any other mapping: its name, a matrix, groups,
             or itself.
-        regularization: L2 penalty of the logistic regression, or
-            `"cross_validation"`, which chooses one between 0.01 and 10 on
-            samples left out: worth it where these are few. A strong one
-            leaves the program something to learn.
+        regularization: L2 penalty of the logistic regression, greater than 0,
+            in units of the mean variance of the source's outputs, so that it
+            does not depend on their unit; or `"cross_validation"`, which
+            chooses one between 0.01 and 10 on samples left out: worth it where
+            these are few. A strong one leaves the program something to learn.
         trained: Whether the loss trains the map, after its start.
 
     References:
@@ -384,7 +385,7 @@ class LinearMapping(Mapping):
         if not self.is_regression:
             self.settle(start=get(self.start))
         if self.regularization != "cross_validation":
-            penalty = number("regularization", self.regularization, 0.0)
+            penalty = number("regularization", self.regularization, 1e-30)
             self.settle(regularization=penalty)
         self.settle(trained=boolean("trained", self.trained))
 

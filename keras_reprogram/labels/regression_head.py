@@ -56,7 +56,8 @@ class RegressionHead(LabelEnd):
         warm_start: Whether kernel and bias start as a ridge regression. If
             not, they start at zero, as a prediction of the targets' mean.
         regularization: Strength of the ridge regression's penalty, greater
-            than 0; found by generalized cross-validation where left out.
+            than 0, in units of the mean variance of the source's outputs;
+            found by generalized cross-validation where left out.
         from_logits: Whether the source returns logits or features, not
             probabilities, which are read as logarithms, those of a sigmoid as
             logits. Left out, `ReprogrammedModel` takes it from the source.

@@ -37,6 +37,15 @@ def check_sparse_shape(shape: Shape, sizes: Shape = ()) -> None:
     ):
         return
     axes = ", ".join(["samples", *(str(size or "positions") for size in sizes)])
+    if sizes and len(found) == 1:
+        raise ValueError(
+            "`y` must hold a label for each position of the source's output, "
+            f"of shape ({axes},). For one label a sample, average the "
+            "positions of a backbone without pooling: use "
+            "`keras_reprogram.sources.stage_features(backbone)`, or a "
+            "`keras.Model` with `keras.layers.GlobalAveragePooling2D` (1D for "
+            f"tokens) at its end. Received: y of shape {tuple(shape)}"
+        )
     raise ValueError(
         "`y` must hold one integer label for each sample"
         f"{' and position of the output' * bool(sizes)}, of shape ({axes},); "

@@ -28,14 +28,18 @@ class GradientEstimator(Configurable):
 
     Args:
         directions: Number of random directions of a step, `q`.
-        smoothing: Distance at which the loss is asked for.
+        smoothing: Distance at which the loss is asked for. Defaults to 0.1: of
+            0.01, 0.03, 0.1, 0.3 and 1.0 it taught the most in 10,000 queries
+            on average over three tasks and three estimators, with
+            `keras.optimizers.Adam(0.01)` and a label map that is not trained,
+            such as `"bayesian_plus"`.
         at_once: Number of programs whose inputs go to the source as one batch;
             `None` for all of a step.
         seed: Integer seed of the directions.
     """
 
     directions: int = 10
-    smoothing: float = 0.01
+    smoothing: float = 0.1
     at_once: int | None = None
     seed: int = 0
 

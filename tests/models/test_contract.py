@@ -20,7 +20,7 @@ from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.labels import RegressionHead
 
-SAMPLES, FEATURES, BATCH = 20, 6, 8
+SAMPLES, FEATURES, BATCH = 16, 6, 8
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(SAMPLES, FEATURES)).astype("float32")
 CLASSES = np.arange(SAMPLES) % 3
