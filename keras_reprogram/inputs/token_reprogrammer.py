@@ -221,6 +221,12 @@ class TokenReprogrammer(InputEnd):
                     f"the source's vocabulary. Received: {piece.tokens}"
                 )
 
+    def merged(self, samples: dict[str, Any]) -> Any:
+        return layouts.rows_of_tokens(samples)
+
+    def hint(self, samples: Any) -> str:
+        return f"{layouts.HOW_TO_TOKENIZE} "
+
     def check_values(self, samples: np.ndarray) -> None:
         if samples.dtype.kind not in "iu" or samples.ndim != 2:
             raise ValueError(

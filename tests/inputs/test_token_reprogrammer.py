@@ -409,6 +409,26 @@ def test_samples_that_are_not_tokenized_hear_how_they_are(samples):
         end.check_values(samples)
 
 
+@pytest.mark.parametrize(
+    "samples", [["a word", "word"], [[2, 5, 6, 3], [2, 6, 3]]]
+)
+def test_lists_that_are_not_tokenized_hear_how_they_are(samples):
+    with pytest.raises(ValueError, match="Preprocessor.*Packer.*Received: "):
+        model_of(SourceTokens()).predict(samples)
+
+
+def test_a_model_takes_what_a_preprocessor_returns():
+    model = model_of(SourceTokens(), [2, "sample"])
+    tokens = np.array([[2, 5, 6, 3], [2, 6, 3, 9]], "int32")
+    mask = np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
+    inputs = {"token_ids": tokens, "padding_mask": mask}
+    np.testing.assert_allclose(
+        model.source_logits(inputs),
+        answers(model, np.where(mask, tokens, 0)),
+        atol=1e-5,
+    )
+
+
 def test_samples_of_no_steps_are_a_value_error():
     end = model_of(SourceTokens()).input_reprogrammer
     with pytest.raises(ValueError, match="one step.*Received: "):
