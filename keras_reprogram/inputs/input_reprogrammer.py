@@ -25,8 +25,8 @@ from keras_reprogram.inputs.programs import Program
 from keras_reprogram.specification import SourceSpecification
 
 PIXELS = 255.0
-# Share of a sample's values that may lie outside of its range by design, as
-# those of standardized features do.
+# Share of the values that may lie outside of their range by design, as those of
+# standardized features do, and of the range by which all may, as by rounding.
 MOST_OUTSIDE = 0.01
 # Whole numbers as large as this are sound that was not scaled.
 LOUDEST = 1000
@@ -404,7 +404,8 @@ def doubtful_range(
         )
     low, high = value_range
     span = high - low
-    outside = (samples < low) | (samples > high)
+    slack = MOST_OUTSIDE * span
+    outside = (samples < low - slack) | (samples > high + slack)
     if (
         lowest < low - span
         or highest > high + span

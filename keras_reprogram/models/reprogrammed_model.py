@@ -25,6 +25,7 @@ from keras_reprogram.models.finite_loss import FiniteLoss
 from keras_reprogram.models.label_map_update import LabelMapUpdate
 from keras_reprogram.models.static_shape import with_known_rank
 from keras_reprogram.models.static_shape import with_static_shape
+from keras_reprogram.models.training_callbacks import NO_GRADIENT
 from keras_reprogram.models.training_callbacks import UnmovedProgram
 from keras_reprogram.models.training_callbacks import first_of_all
 from keras_reprogram.sources import FrozenSource
@@ -281,6 +282,11 @@ class ReprogrammedModel(keras.Model):
             if self.gradient_estimator is None:
                 return super().train_step(*args)
             return zeroth_order.train_step(self, *args)
+        except RuntimeError as error:
+            # What PyTorch says of a loss without a gradient.
+            if "does not require grad" not in str(error):
+                raise
+            raise ValueError(f"{NO_GRADIENT} Received: {error}") from error
         finally:
             self.label_mapper.end_step()
 

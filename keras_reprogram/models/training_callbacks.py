@@ -10,6 +10,12 @@ import keras
 import numpy as np
 from keras import ops
 
+NO_GRADIENT = (
+    "No gradient gets to the program: is there a cast to integers or a "
+    "rounding in the source, or a function that is not differentiated? Pass "
+    "a `gradient_estimator` to `compile`, or `program=None`."
+)
+
 
 @contextlib.contextmanager
 def first_of_all(
@@ -61,11 +67,8 @@ class UnmovedProgram(keras.callbacks.Callback):
         rate = as_number(self.model.optimizer.learning_rate)
         if not moved and rate:
             warnings.warn(
-                "The program is exactly as it was before this epoch: no "
-                "gradient gets to it. Is there a cast to integers or a "
-                "rounding in the source, or a function that is not "
-                "differentiated? Pass a `gradient_estimator` to `compile` for "
-                "a source without a gradient, or `program=None`.",
+                "The program is exactly as it was before this epoch. "
+                f"{NO_GRADIENT}",
                 stacklevel=2,
             )
 

@@ -1,0 +1,146 @@
+"""What losses and metrics expect is compared with what label maps return."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.labels import RegressionHead
+from keras_reprogram.losses import KnownBinaryCrossentropy
+from keras_reprogram.models.compiled_loss import CompiledLoss
+
+losses, metrics = keras.losses, keras.metrics
+
+
+def model(activation=None, mapping="identity", **kwargs):
+    inputs = keras.Input((6,))
+    dense = keras.layers.Dense(6, activation, kernel_initializer="identity")
+    return ReprogrammedModel(
+        keras.Model(inputs, dense(inputs)),
+        InputReprogrammer((6,), value_range=None, program=None),
+        LabelMapper(3, mapping, **kwargs),
+    )
+
+
+def warned(reprogrammed, loss, **kwargs):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        reprogrammed.compile("sgd", loss, **kwargs)
+    return [str(w.message) for w in seen if "logits" in str(w.message)]
+
+
+SPARSE = losses.SparseCategoricalCrossentropy
+EXPECTING = {
+    True: [
+        SPARSE(from_logits=True),
+        losses.CategoricalCrossentropy(from_logits=True),
+        losses.BinaryCrossentropy(from_logits=True),
+        KnownBinaryCrossentropy(),
+    ],
+    False: [
+        SPARSE(),
+        "sparse_categorical_crossentropy",
+        "SparseCategoricalCrossentropy",
+        losses.sparse_categorical_crossentropy,
+        "categorical_crossentropy",
+        "CategoricalFocalCrossentropy",
+        "kl_divergence",
+        KnownBinaryCrossentropy(from_logits=False),
+        [SPARSE()],
+    ],
+    None: ["mse", lambda y, p: ops.mean(p), losses.CategoricalHinge()],
+}
+
+
+@pytest.mark.parametrize(
+    "expected, loss",
+    [(k, loss) for k, given in EXPECTING.items() for loss in given],
+)
+def test_a_loss_that_expects_something_else_is_named_once(expected, loss):
+    for activation, mapping, returned in [
+        ("softmax", "identity", False),
+        (None, "identity", True),
+        ("sigmoid", "identity", True),
+        ("softmax", "linear", True),
+    ]:
+        reprogrammed = model(activation, mapping)
+        assert reprogrammed.label_mapper.returns_logits is returned
+        found = warned(reprogrammed, loss)
+        assert len(found) == (expected not in (None, returned))
+        if found:
+            assert f"from_logits={returned}" in found[0]
+
+
+def test_a_number_is_neither_logits_nor_probabilities():
+    inputs = keras.Input((6,))
+    source = keras.Model(inputs, keras.layers.Dense(6)(inputs))
+    end = InputReprogrammer((6,), value_range=None)
+    head = ReprogrammedModel(source, end, RegressionHead())
+    assert not warned(head, "binary_crossentropy")
+
+
+def test_a_metric_that_expects_something_else_is_named():
+    of_logits = model(mapping="linear", multi_label=True)
+    loss = KnownBinaryCrossentropy()
+    for metric in (
+        metrics.AUC(),
+        metrics.Precision(),
+        metrics.BinaryAccuracy(),
+        metrics.BinaryCrossentropy(),
+    ):
+        assert len(warned(of_logits, loss, metrics=[metric])) == 1
+    for metric in (
+        metrics.AUC(from_logits=True),
+        metrics.Recall(thresholds=0.0),
+        "accuracy",
+        metrics.MeanSquaredError(),
+    ):
+        assert not warned(of_logits, loss, metrics=[metric])
+
+
+@pytest.mark.parametrize(
+    "identifier", ["SparseCategoricalCrossentropy", SPARSE()]
+)
+def test_integers_are_checked_under_a_loss_of_any_form(identifier):
+    loss = CompiledLoss.given(identifier)
+    assert loss.expects_integers and not loss.expects_one_hot
+    reprogrammed = model("softmax")
+    reprogrammed.compile("sgd", identifier)
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        reprogrammed.evaluate(np.zeros((2, 6)), np.array([0, 3]))
+
+
+def test_accuracy_of_binary_targets_reads_logits_and_leaves_nan_out():
+    reprogrammed = model(mapping="identity", multi_label=True)
+    reprogrammed.compile("sgd", KnownBinaryCrossentropy(), metrics=["accuracy"])
+    x = np.zeros((2, 6))
+    x[:, :3] = [[0.2, -3.0, 4.0], [0.3, 2.0, -1.0]]
+    y = np.array([[1.0, np.nan, 0.0], [1.0, 1.0, np.nan]])
+    found = reprogrammed.evaluate(x, y, verbose=0, return_dict=True)
+    np.testing.assert_allclose(found["accuracy"], 3 / 4)
+
+
+@pytest.mark.parametrize("mapping", ["identity", "iterative", "linear"])
+def test_a_label_that_the_loss_ignores_counts_nowhere(mapping):
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(12, 6))
+    y = np.arange(12) % 3
+    hidden = np.where(np.arange(12) < 3, 255, y)
+    outcomes = []
+    for labels, rows in [(hidden, slice(None)), (y, slice(3, None))]:
+        reprogrammed = model(mapping=mapping)
+        reprogrammed.compile(
+            keras.optimizers.SGD(0.0),
+            SPARSE(from_logits=True, ignore_class=255),
+            metrics=["accuracy"],
+        )
+        history = reprogrammed.fit(x[rows], labels[rows], verbose=0).history
+        matrix = ops.convert_to_numpy(reprogrammed.label_mapper.matrix)
+        outcomes.append((history["accuracy"], matrix))
+    for ours, theirs in zip(*outcomes):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
