@@ -144,3 +144,70 @@ def test_what_is_not_the_same_in_every_epoch_is_a_value_error(
             model.fit_label_map(*bright_quadrants)
     with pytest.raises(ValueError, match="labels"):
         probe(twelve_classes).fit_label_map(bright_quadrants[0], verbose=0)
+
+
+class Weighted(keras.utils.PyDataset):
+    def __init__(self, *arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        rows = slice(8 * index, 8 * index + 8)
+        return tuple(array[rows] for array in self.arrays)
+
+
+def weighted_model(source):
+    end = InputReprogrammer((4, 4, 1), placement="pad", program=None)
+    model = ReprogrammedModel(source, end, LabelMapper(3))
+    model.compile(
+        keras.optimizers.SGD(0.5),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return model
+
+
+WEIGHTS = np.linspace(0, 3, 24).astype("float32")
+
+
+@pytest.mark.parametrize("kind", ["array", "data set"])
+def test_sample_weights_count_as_in_fit(source, images, labels, kind):
+    arrays = images, labels, WEIGHTS
+    biases = []
+    for method in ("fit", "fit_label_map"):
+        keras.utils.set_random_seed(0)
+        model = weighted_model(source)
+        model.adapt(images, labels, verbose=0)
+        data, rest = Weighted(*arrays), {}
+        if kind == "array":
+            data, rest = images, {"y": labels, "sample_weight": WEIGHTS}
+        if kind == "array" or method == "fit_label_map":
+            rest["batch_size"] = 8
+        history = getattr(model, method)(
+            data,
+            **rest,
+            validation_data=Weighted(*arrays),
+            shuffle=False,
+            verbose=0,
+        ).history
+        bias = keras.ops.convert_to_numpy(model.label_mapper.bias)
+        biases.append([*bias, *history["loss"], *history["val_loss"]])
+    np.testing.assert_allclose(*biases, rtol=1e-4, atol=1e-5)
+
+
+def test_endless_data_are_read_for_as_many_steps_as_an_epoch_has(
+    source, images, labels
+):
+    read = []
+
+    class Endless:
+        def __iter__(self):
+            while True:
+                read.append(0)
+                yield images[:8], labels[:8]
+
+    model = weighted_model(source)
+    model.fit_label_map(Endless(), steps_per_epoch=2, verbose=0)
+    assert len(read) <= 5

@@ -5,6 +5,7 @@ from keras import ops
 from tiny import Sequence
 from tiny import reprogrammed
 
+import keras_reprogram
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
@@ -128,3 +129,84 @@ def test_bfloat16_samples(source, images, labels):
 def test_ends_that_do_not_fit_the_source_are_a_value_error(source, make):
     with pytest.raises(ValueError, match="Received: "):
         make(source)
+
+
+NAMES = np.array(["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m, x, y: m.fit({"a": x, "b": x}, y), "one array.*'a', 'b'"),
+        (lambda m, x, y: m.fit([x, x], y), "one array.*a list of 2"),
+        (lambda m, x, y: m.fit(["a", "b"], y[:2]), "one array.*str"),
+        (lambda m, x, y: m.predict("a path"), "one array"),
+        (lambda m, x, y: m.fit(x, list(y)), "np.asarray"),
+        (
+            lambda m, x, y: m.fit(x, NAMES[y]),
+            "return_inverse",
+        ),
+        (lambda m, x, y: m.fit(x, np.where(y > 1, np.nan, y)), "multi_label"),
+        (lambda m, x, y: m.fit(x, y, sample_weight=np.ones(5)), "as many"),
+        (lambda m, x, y: m.evaluate({"a": x, "b": x}, y), "one array"),
+        (
+            lambda m, x, y: m.fit(Sequence(x, NAMES[y])),
+            "return_inverse",
+        ),
+        (
+            lambda m, x, y: m.fit(x, y, validation_data=([x, x], y)),
+            "one array",
+        ),
+    ],
+)
+@pytest.mark.parametrize("mapping", ["linear", "random"])
+def test_words_say_what_is_expected(
+    source, images, labels, call, message, mapping
+):
+    model = reprogrammed(source, mapping)
+    with pytest.raises(ValueError, match=message) as error:
+        call(model, images, labels)
+    assert "Received: " in str(error.value)
+
+
+def test_one_hot_labels_are_expected_by_a_categorical_loss(
+    source, images, labels
+):
+    model = reprogrammed(source, "random")
+    model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+    with pytest.raises(ValueError, match="one-hot.*Sparse.*Received"):
+        model.fit(images, labels, verbose=0)
+
+
+def test_masks_of_another_size_are_told_of_that_of_the_output():
+    inputs = keras.Input((16, 16, 3))
+    segmenter = keras.Model(inputs, keras.layers.Conv2D(5, 1)(inputs))
+    model = keras_reprogram.ReprogrammedModel(
+        segmenter,
+        keras_reprogram.InputReprogrammer((10, 10, 3)),
+        keras_reprogram.LabelMapper(2, "identity"),
+    )
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    x = np.zeros((4, 10, 10, 3), "uint8")
+    with pytest.raises(ValueError, match="samples, 16, 16.*resize masks"):
+        model.fit(x, np.zeros((4, 10, 10), int), verbose=0)
+    with pytest.raises(ValueError, match="stage_features"):
+        model.fit(x, np.zeros(4, int), verbose=0)
+
+
+def test_a_label_map_that_no_memory_holds_is_refused():
+    with pytest.raises(ValueError, match="200000.*Received"):
+        keras_reprogram.LabelMapper(200_000).build((None, 200_000))
+
+
+def test_a_callback_list_is_the_same_after_a_fit(source, images, labels):
+    model = reprogrammed(source, "iterative")
+    callbacks = keras.callbacks.CallbackList(
+        [keras.callbacks.History()], model=model
+    )
+    before = list(callbacks.callbacks)
+    for _ in range(2):
+        model.fit(images, labels, callbacks=callbacks, verbose=0)
+        assert callbacks.callbacks == before

@@ -170,3 +170,62 @@ def test_a_recurrent_layer_is_unfrozen_whole():
         keras.Model(inputs, keras.layers.Dense(2)(x)), ["reader"]
     )
     assert len(frozen.trainable_weights) == 6
+
+
+# === What stays frozen in an unfrozen layer ===
+
+
+def trained_by(model):
+    variables = model.frozen_source.unfrozen_variables
+    return {variable.path for variable in variables}
+
+
+def test_what_was_frozen_by_hand_stays_frozen(source, tmp_path):
+    source.get_layer("backbone").get_layer("norm").trainable = False
+    model = fine_tuned(source, ["backbone"])
+    assert trained_by(model) == BACKBONE - NORM
+    model.trainable = False
+    model.trainable = True
+    model.source.trainable = False
+    assert not trained_by(model) & NORM and model.trainable_variables
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert trained_by(again) == BACKBONE - NORM
+    trained = {v.path for v in again.trainable_variables}
+    assert trained & BACKBONE == BACKBONE - NORM
+
+
+def test_a_variable_that_is_frozen_later_stays_frozen(source):
+    model = fine_tuned(source, ["head"])
+    source.get_layer("head").kernel.trainable = False
+    assert {v.path for v in model.trainable_variables} >= {"head/bias"}
+    assert trained_by(model) == {"head/bias"}
+
+
+def test_a_source_that_was_frozen_as_a_whole_is_thawed_where_asked(source):
+    source.trainable = False
+    assert trained_by(fine_tuned(source, ["backbone"])) == BACKBONE
+
+
+@pytest.mark.parametrize("when", ["before", "frozen", "after"])
+def test_the_base_of_a_layer_with_lora_stays_as_it_is(
+    source, images, labels, when
+):
+    head = source.get_layer("head")
+    if when != "after":
+        head.enable_lora(2)
+    if when == "frozen":
+        source.trainable = False
+    model = fine_tuned(source, ["head"])
+    if when == "after":
+        head.enable_lora(2)
+    names = {path.rsplit("/", 1)[1] for path in trained_by(model)}
+    assert names == {"bias", "lora_kernel_a", "lora_kernel_b"}
+    before = ops.convert_to_numpy(head._kernel)
+    model.compile(
+        keras.optimizers.Adam(0.1),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    model.fit(images, labels, batch_size=24, epochs=2, verbose=0)
+    np.testing.assert_array_equal(ops.convert_to_numpy(head._kernel), before)
+    assert np.abs(ops.convert_to_numpy(head.lora_kernel_b)).max() > 0
