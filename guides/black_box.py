@@ -86,7 +86,9 @@ source = sources.QueriedSource(
 """
 Answers are remembered. With `memory="answers.sqlite"` they are kept in a file:
 a process that is killed and started again is answered from there, and asks for
-nothing twice.
+nothing twice; the first input alone is asked about once more, to notice a file
+of another source. A service that returns independent probabilities is declared
+by `activation="sigmoid"`.
 
 A service does not tell how it scales its inputs, so the input's side is told:
 this one wants pixels as `x / 127.5 - 1`, and `scale` and `offset` are for

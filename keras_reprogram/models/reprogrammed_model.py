@@ -60,6 +60,7 @@ class ReprogrammedModel(keras.Model):
 
     Only the program and, where it is linear, the label map are trained. It
     is a functional `keras.Model`: compile it, `fit` it, save it as any other.
+    A `.keras` file of it is loaded where `keras_reprogram` is imported.
 
     Example:
 
