@@ -58,7 +58,7 @@ class InputEnd(keras.layers.Layer):
         """
         raise ValueError(
             f"A `{type(self).__name__}` takes one array of samples, of shape "
-            f"(samples, *{self.target_shape}). Received: a dictionary of "
+            f"{(None, *(self.target_shape or ()))}. Received: a dictionary of "
             f"{sorted(map(str, samples))}"
         )
 

@@ -23,8 +23,8 @@ def array_of_samples(x: Any, input_end: InputEnd) -> Any:
         isinstance(x, (list, tuple)) and not holds_batches(x)
     ):
         raise ValueError(
-            "`x` must be one array of samples, of shape (samples, "
-            f"*{input_end.target_shape}), or a data set of batches. "
+            "`x` must be one array of samples, of shape "
+            f"{(None, *input_end.target_shape)}, or a data set of batches. "
             f"{input_end.hint(x)}Received: x={described(x)}"
         )
     return x

@@ -76,7 +76,7 @@ class CompiledLoss:
         """A setting of the loss; a function has its default."""
         if not isinstance(self.loss, keras.losses.Loss):
             return otherwise
-        return self.loss.get_config().get(name, otherwise)
+        return getattr(self.loss, name, otherwise)
 
     @property
     def expects_integers(self) -> bool:

@@ -70,7 +70,7 @@ def numeric_array(value: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise ValueError(
             "An array of real numbers is expected; convert objects by "
-            "`astype(\"float32\")` if they are numbers. Received: a value of "
+            '`astype("float32")` if they are numbers. Received: a value of '
             f"type {type(value).__name__} with dtype {array.dtype}"
         )
     return array
