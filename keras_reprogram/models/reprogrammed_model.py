@@ -394,8 +394,7 @@ class ReprogrammedModel(keras.Model):
         if isinstance(validation_data, (tuple, list)):
             arrays = validation_data
             validation_data = (*self.checked(*arrays[:3]), *arrays[2:])
-        if not batches.is_array(x):
-            x = self.checked_data(x)
+        x = self.checked_data(x)
         if not self.label_mapper.solved and epochs > initial_epoch:
             training_part = slice(None)
             if validation_split and validation_data is None:
@@ -587,12 +586,15 @@ class ReprogrammedModel(keras.Model):
         **kwargs: Any,
     ) -> Any:
         x, y = self.checked(x, y, sample_weight)
+        # Validation in `fit` says that it has these data already.
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x = self.checked_data(x)
         args = (batch_size, verbose, sample_weight, *args)
         with self.input_reprogrammer.inference():
             return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        x, _ = self.checked(x)
+        x = self.checked_data(self.checked(x)[0])
         with self.input_reprogrammer.inference():
             return super().predict(x, *args, **kwargs)
 
@@ -659,13 +661,15 @@ class ReprogrammedModel(keras.Model):
             targets.check_one_hot(y.shape, mapper.num_classes, mapper.positions)
 
     def checked_data(self, data: Any) -> Any:
-        """A data set whose first batch is valid."""
+        """A data set whose first batch is valid; arrays as they are."""
+        if batches.is_array(data):
+            return data
         if batches.is_reiterable(data):
             first = next(batches.iterate(data, longest=1), None)
         else:
             held, data = batches.replayed(data, 1)
             first = next(batches.iterate(held), None)
-        if first is not None and first[1] is not None:
+        if first is not None:
             self.checked(*first)
         return data
 
