@@ -14,14 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 BACKENDS = ("tensorflow", "jax", "torch")
 EXAMPLES = "tests/examples"
-# The longest first: nothing long is left to run alone at the end.
+# The longest first: nothing long is left to run alone at the end. No example
+# runs on JAX, where most of a short run is compilation.
 JOBS = [
     ("tensorflow", f"--ignore={EXAMPLES}"),
     ("jax", f"--ignore={EXAMPLES}"),
     ("torch", EXAMPLES),
     ("torch", f"--ignore={EXAMPLES}"),
     ("tensorflow", EXAMPLES),
-    ("jax", EXAMPLES),
 ]
 # As many jobs as cores are faster than jobs of many threads each.
 ONE_THREAD = {
@@ -30,6 +30,8 @@ ONE_THREAD = {
     "TF_NUM_INTEROP_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "",
+    # Plugins of other packages take seconds to import and to rewrite.
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
 }
 # Most of a test on JAX is compilation: of code that runs once, none too fast.
 # Many tests compile the same.

@@ -2,13 +2,31 @@
 
 import importlib.util
 
+HAS_TORCH = importlib.util.find_spec("torch") is not None
 # PyTorch before TensorFlow: the other order can crash a process.
-if importlib.util.find_spec("torch"):
+if HAS_TORCH:
     import torch  # noqa: F401
 
 import keras
 import numpy as np
 import pytest
+
+
+def pytest_configure(config: pytest.Config):
+    config.addinivalue_line(
+        "markers",
+        "numpy_alone: what is tested depends on no backend: it runs on one.",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    """Runs tests of NumPy code on PyTorch alone, which needs no compilation."""
+    if not HAS_TORCH or keras.config.backend() == "torch":
+        return
+    for item in items:
+        if item.get_closest_marker("numpy_alone"):
+            reason = "depends on no backend: PyTorch's suite has it"
+            item.add_marker(pytest.mark.skip(reason))
 
 
 @pytest.fixture(autouse=True)

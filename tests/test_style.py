@@ -122,6 +122,7 @@ def test_arguments_of_initializers_and_draws_are_named():
         assert list(mistakable_calls(code))
 
 
+@pytest.mark.numpy_alone
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
 def test_ruff_passes(command):
     pytest.importorskip("ruff")

@@ -7,6 +7,8 @@ from keras_reprogram.labels.logistic_regression import (
     cross_validated_regularization,
 )
 
+pytestmark = pytest.mark.numpy_alone
+
 
 @pytest.mark.parametrize("samples, features", [(200, 30), (40, 80)])
 @pytest.mark.parametrize("regularization", [0.005, 0.1])

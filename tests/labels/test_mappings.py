@@ -110,6 +110,7 @@ def greedy(counts: np.ndarray, sources_per_target: int) -> np.ndarray:
     return matrix
 
 
+@pytest.mark.numpy_alone
 @given(statistics, st.integers(1, 2))
 @settings(max_examples=200, deadline=None)
 def test_frequency_is_the_greedy_definition(counts, sources_per_target):
@@ -117,6 +118,7 @@ def test_frequency_is_the_greedy_definition(counts, sources_per_target):
     np.testing.assert_array_equal(matrix, greedy(counts, sources_per_target))
 
 
+@pytest.mark.numpy_alone
 @given(statistics, st.floats(0, 10))
 @settings(max_examples=100, deadline=None)
 def test_every_map_has_columns_that_sum_to_one(counts, smoothing):
@@ -131,6 +133,7 @@ def test_every_map_has_columns_that_sum_to_one(counts, smoothing):
         np.testing.assert_allclose(matrix.sum(axis=0), 1.0)
 
 
+@pytest.mark.numpy_alone
 @given(
     arrays.arrays("float64", (7, 5), elements=st.floats(-50, 50)),
     arrays.arrays("int64", 7, elements=st.integers(0, 3)),
@@ -157,6 +160,7 @@ def test_random_map_is_seeded_and_uses_no_source_twice():
     assert (mappings.random_mapping(20, 4, 5, seed=4) != matrix).any()
 
 
+@pytest.mark.numpy_alone
 def test_large_maps_solve_quickly():
     counts = np.random.default_rng(0).integers(0, 9, (21841, 1000))
     matrix = mappings.frequency_mapping(counts)

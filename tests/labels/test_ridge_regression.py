@@ -4,6 +4,8 @@ import pytest
 from keras_reprogram.labels import ridge_regression
 from keras_reprogram.labels.ridge_regression import RidgeStatistics
 
+pytestmark = pytest.mark.numpy_alone
+
 
 def data(samples=60, features=5, outputs=2):
     generator = np.random.default_rng(0)

