@@ -14,8 +14,8 @@ from keras_reprogram.models import processes
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 BACKEND = keras.config.backend()
-TASK = """
-import contextlib
+# Everything is imported once; each number of devices is a process of its own.
+EACH = """
 import os
 import sys
 
@@ -24,7 +24,22 @@ import numpy as np
 
 import keras_reprogram
 
-devices, path = int(sys.argv[1]), sys.argv[2]
+folder, *numbers = sys.argv[1:]
+for devices in map(int, numbers):
+    process = os.fork()
+    if process == 0:
+        break
+    if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]):
+        sys.exit(1)
+else:
+    sys.exit()
+path = f"{folder}/{devices}.npz"
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "")
+    + f" --xla_force_host_platform_device_count={devices}"
+)
+"""
+TASK = """
 images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1))
 images, labels = images.astype("uint8"), np.arange(64) % 3
 BATCH, EPOCHS = 16, 3
@@ -140,17 +155,11 @@ else:
 
 
 SHARED_TEXT_MODEL = """
-import sys
-
-import keras
 import keras_hub
-import numpy as np
 
-import keras_reprogram
 from keras_reprogram import inputs
 from keras_reprogram.sources import TextSource
 
-devices, path = int(sys.argv[1]), sys.argv[2]
 if devices > 1:
     mesh = keras.distribution.DeviceMesh((2, devices // 2), ("batch", "model"))
     layout = keras.distribution.LayoutMap(mesh)
@@ -191,33 +200,22 @@ np.savez(path, *model.get_weights())
 """
 
 
-def run(folder, devices, script):
-    path = folder / f"{devices}.npz"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
-    }
-    flags = environment.get("XLA_FLAGS", "")
-    environment["XLA_FLAGS"] = (
-        f"{flags} --xla_force_host_platform_device_count={devices}"
-    )
+def run(folder, numbers, script):
     result = subprocess.run(
-        [sys.executable, "-c", script, str(devices), path],
-        env=environment,
+        [sys.executable, "-c", EACH + script, folder, *map(str, numbers)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stderr[-3000:]
-    return np.load(path)
+    return [np.load(folder / f"{number}.npz") for number in numbers]
 
 
 @pytest.mark.skipif(BACKEND not in SCRIPTS, reason="another backend")
 def test_many_devices_find_what_one_finds(tmp_path):
     script = TASK + SCRIPTS[BACKEND]
-    one = run(tmp_path, 1, script)
-    many = run(tmp_path, {"jax": 4}.get(BACKEND, 2), script)
+    one, many = run(tmp_path, (1, {"jax": 4}.get(BACKEND, 2)), script)
     assert set(one.files) == set(many.files) and len(one.files) == 7
     for name in one.files:
         np.testing.assert_allclose(
@@ -231,8 +229,7 @@ def test_many_devices_find_what_one_finds(tmp_path):
 
 @pytest.mark.skipif(BACKEND != "jax", reason="Keras has it on JAX")
 def test_a_language_model_in_parts_trains_the_same_prompt(tmp_path):
-    one = run(tmp_path, 1, SHARED_TEXT_MODEL)
-    parts = run(tmp_path, 4, SHARED_TEXT_MODEL)
+    one, parts = run(tmp_path, (1, 4), SHARED_TEXT_MODEL)
     assert len(one.files) == len(parts.files) > 10
     for name in one.files:
         np.testing.assert_allclose(one[name], parts[name], atol=1e-4)
