@@ -2,9 +2,8 @@
 
 import importlib.util
 
-HAS_TORCH = importlib.util.find_spec("torch") is not None
 # PyTorch before TensorFlow: the other order can crash a process.
-if HAS_TORCH:
+if importlib.util.find_spec("torch"):
     import torch  # noqa: F401
 
 import keras
@@ -21,7 +20,8 @@ def pytest_configure(config: pytest.Config):
 
 def pytest_collection_modifyitems(items: list[pytest.Item]):
     """Runs tests of NumPy code on PyTorch alone, which needs no compilation."""
-    if not HAS_TORCH or keras.config.backend() == "torch":
+    has_torch = importlib.util.find_spec("torch") is not None
+    if not has_torch or keras.config.backend() == "torch":
         return
     for item in items:
         if item.get_closest_marker("numpy_alone"):
