@@ -19,6 +19,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import text_prototypes
+from keras_reprogram.inputs import token_programs
 from keras_reprogram.inputs.input_end import InputEnd
 from keras_reprogram.inputs.layout import FixedTokens
 from keras_reprogram.inputs.series_statistics import StatisticsPrompt
@@ -135,6 +136,7 @@ class SeriesReprogrammer(InputEnd):
             self.patch_width,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             name="embed",
+            dtype=self.dtype_policy,
         )
 
     def check_length(self) -> None:
@@ -200,8 +202,7 @@ class SeriesReprogrammer(InputEnd):
             self.prototypes.build_on(embeddings, self.patch_width)
             if self.statistics:
                 self.statistics.build_on(embeddings)
-        # The source's own variable: neither tracked nor saved here.
-        self.source_embeddings = lambda: embeddings
+        self.source_rows = token_programs.rows_of(embeddings)
         self.width = int(embeddings.shape[1])
         self.built = True
 
@@ -223,11 +224,7 @@ class SeriesReprogrammer(InputEnd):
         if self.statistics:
             pieces.insert(0, self.statistics(series))
         if self.prompt_tokens:
-            rows = ops.take(
-                self.source_embeddings(),
-                np.asarray(self.prompt_tokens),
-                axis=0,
-            )
+            rows = self.source_rows(self.prompt_tokens)
             rows = ops.cast(rows, self.compute_dtype)[None]
             pieces.insert(0, ops.repeat(rows, ops.shape(series)[0], axis=0))
         embeddings = ops.concatenate(pieces, axis=1)

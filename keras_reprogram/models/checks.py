@@ -69,6 +69,17 @@ def check_samples(x: Any, input_end: InputEnd) -> None:
     """Raises if an array of samples has the wrong shape or holds NaN."""
     if not is_array(x):
         return
+    values = to_numpy(x)
+    if values.dtype.kind not in "iufb":
+        raise ValueError(
+            f"`x` must hold numbers. {input_end.hint(x)}Received: x of dtype "
+            f"{values.dtype}"
+        )
+    if not values.shape or not len(values):
+        raise ValueError(
+            "`x` must hold at least one sample. Received: no batches, from x "
+            f"of shape {values.shape}"
+        )
     target_shape = input_end.target_shape
     shape = tuple(x.shape[1:])
     # Keras adds a channel axis of one by itself, and takes one away.
@@ -85,12 +96,6 @@ def check_samples(x: Any, input_end: InputEnd) -> None:
             f"{tuple(x.shape[1:])}"
         )
     input_end.check_sample_shape(shape)
-    values = to_numpy(x)
-    if values.dtype.kind not in "iufb":
-        raise ValueError(
-            f"`x` must hold numbers. {input_end.hint(x)}Received: x of dtype "
-            f"{values.dtype}"
-        )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(
             "`x` must be finite. Received: samples that are not finite, NaN "

@@ -32,6 +32,8 @@ KERAS_MODULES = {
     "keras.initializers": (keras.initializers, None),
     "keras.regularizers": (keras.regularizers, None),
 }
+# Numbers of things.
+NO_SIZES = ("seed", "padding_token")
 # Lists of what a source numbers: its tokens, its classes.
 NUMBERED = ("candidates", "groups", "kinds", "prompt_tokens", "tokens")
 ENDS = {"input_reprogrammer": InputEnd, "label_mapper": LabelEnd}
@@ -170,7 +172,7 @@ def sizes(config: Any) -> list[int]:
         items = [
             len(item) if key in NUMBERED and isinstance(item, list) else item
             for key, item in config.items()
-            if key != "seed"
+            if key not in NO_SIZES
         ]
     elif isinstance(config, (list, tuple)):
         items = config
