@@ -249,7 +249,6 @@ class LabelMapper(LabelEnd):
             self.dense = self.add_weight(
                 name="matrix",
                 shape=shape,
-                dtype=reading.full_dtype(self.variable_dtype),
                 initializer=constant(matrix),
                 trainable=self.mapping.trainable,
             )
@@ -269,7 +268,6 @@ class LabelMapper(LabelEnd):
             self.bias = self.add_weight(
                 name="bias",
                 shape=(self.num_classes,),
-                dtype=reading.full_dtype(self.variable_dtype),
                 initializer=constant(bias),
                 trainable=self.mapping.trainable,
             )
