@@ -58,6 +58,12 @@ class BankedLabels(keras.layers.Layer):
             trainable=False,
         )
 
+    def read(self, source_outputs: Any) -> Any:
+        """What the label maps act on, in float32 at least."""
+        dtype = reading.full_dtype(self.compute_dtype)
+        outputs = ops.cast(source_outputs, dtype)
+        return reading.read(outputs, self.source_activation)
+
     def put(self, mappers: Mapping[int, LabelMapper]) -> None:
         """Writes label maps that `check` has passed to their places."""
         raise NotImplementedError
@@ -98,7 +104,7 @@ class BankedLabels(keras.layers.Layer):
         self, source_outputs: Any, programs: Any
     ) -> keras.KerasTensor:
         shape = (source_outputs.shape[0], self.num_classes)
-        return reading.full_spec(source_outputs, shape)
+        return keras.KerasTensor(shape, reading.full_dtype(self.compute_dtype))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -133,7 +139,7 @@ class BankedMatrices(BankedLabels):
         self.takes_logits = self.table("takes_logits")
 
     def call(self, source_outputs: Any, programs: Any) -> Any:
-        outputs = reading.read(source_outputs, self.source_activation)
+        outputs = self.read(source_outputs)
         if reading.gives_probabilities(
             self.source_activation, self.num_outputs
         ):
@@ -193,7 +199,7 @@ class BankedSources(BankedLabels):
         self.shares = self.table("shares", *shape)
 
     def call(self, source_outputs: Any, programs: Any) -> Any:
-        outputs = reading.read(source_outputs, self.source_activation)
+        outputs = self.read(source_outputs)
         shares = rows_of(self.shares, programs, outputs.dtype)
         # As a matrix of one column, and with rows that are counted: PyTorch
         # can export that.

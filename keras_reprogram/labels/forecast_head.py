@@ -122,8 +122,9 @@ class ForecastHead(LabelEnd):
         )
 
     def call(self, outputs: Any, samples: Any) -> Any:
-        outputs = reading.full_precision(outputs)
-        mean, deviation = mean_and_deviation(reading.full_precision(samples))
+        outputs = ops.cast(outputs, self.full_dtype)
+        samples = ops.cast(samples, self.full_dtype)
+        mean, deviation = mean_and_deviation(samples)
         features = ops.reshape(outputs, (-1, self.channels, self.num_features))
         features = features / self.num_features**0.5
         standardized = ops.matmul(features, self.kernel) + self.bias
@@ -189,7 +190,7 @@ class ForecastHead(LabelEnd):
         self, outputs: Any, samples: Any
     ) -> keras.KerasTensor:
         shape = self.compute_output_shape(outputs.shape, samples.shape)
-        return reading.full_spec(outputs, shape)
+        return keras.KerasTensor(shape, self.full_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "horizon": self.horizon}

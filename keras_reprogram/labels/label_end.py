@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_reprogram.keras_internals import concrete_value
 from keras_reprogram.keras_internals import in_symbolic_scope
+from keras_reprogram.labels.reading import full_dtype
 from keras_reprogram.specification import SourceSpecification
 
 
@@ -48,6 +49,11 @@ class LabelEnd(keras.layers.Layer):
         if self.built:
             _ = self.solved
         return super().variables
+
+    @property
+    def full_dtype(self) -> str:
+        """The dtype that the layer computes in: float32 at least."""
+        return full_dtype(self.compute_dtype)
 
     def require_solved(self) -> None:
         """Raises in a call if the layer needs data and has seen none."""

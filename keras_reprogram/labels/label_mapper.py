@@ -290,6 +290,7 @@ class LabelMapper(LabelEnd):
             )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
+        inputs = ops.cast(inputs, self.full_dtype)
         gathers = training and self.gathers
         entry = entry_layer(self)
         # By itself a mapper may gather before it is solved for the first time.
@@ -589,9 +590,8 @@ class LabelMapper(LabelEnd):
     def compute_output_spec(
         self, inputs: Any, training: bool | None = None
     ) -> keras.KerasTensor:
-        return reading.full_spec(
-            inputs, self.compute_output_shape(tuple(inputs.shape))
-        )
+        shape = self.compute_output_shape(tuple(inputs.shape))
+        return keras.KerasTensor(shape, self.full_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -40,14 +40,6 @@ def full_precision(values: Any) -> Any:
     return ops.cast(values, full_dtype(dtype))
 
 
-def full_spec(inputs: Any, shape: tuple[int | None, ...]) -> keras.KerasTensor:
-    """A symbolic result of this shape, in the precision of `full_precision`."""
-    dtype = keras.backend.standardize_dtype(inputs.dtype)
-    if not keras.backend.is_float_dtype(dtype):
-        dtype = keras.config.floatx()
-    return keras.KerasTensor(shape, full_dtype(dtype))
-
-
 def logarithm(probabilities: Any, library: Any = ops) -> Any:
     """Returns `log(max(p, 1e-12))`.
 

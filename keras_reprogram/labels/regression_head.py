@@ -162,6 +162,7 @@ class RegressionHead(LabelEnd):
 
     def call(self, inputs: Any) -> Any:
         self.require_solved()
+        inputs = ops.cast(inputs, self.full_dtype)
         inputs = reading.read_features(inputs, self.activation)
         inputs = (inputs - self.source_mean) / self.source_scale
         standardized = ops.add(ops.matmul(inputs, self.kernel), self.bias)
@@ -260,9 +261,8 @@ class RegressionHead(LabelEnd):
         return (*input_shape[:-1], self.num_outputs)
 
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
-        return reading.full_spec(
-            inputs, self.compute_output_shape(tuple(inputs.shape))
-        )
+        shape = self.compute_output_shape(tuple(inputs.shape))
+        return keras.KerasTensor(shape, self.full_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {
