@@ -28,6 +28,8 @@ PIXELS = 255.0
 # Share of the values that may lie outside of their range by design, as those of
 # standardized features do, and of the range by which all may, as by rounding.
 MOST_OUTSIDE = 0.01
+# Floats that stay within this part of the range were scaled before.
+SMALL_PART = 64
 # Whole numbers as large as this are sound that was not scaled.
 LOUDEST = 1000
 
@@ -415,11 +417,12 @@ def doubtful_range(
             f"Samples lie outside of `value_range={value_range}`: {seen}. Pass "
             "the lowest and the highest value that a sample may have."
         )
-    if span >= 10 and -1 <= lowest < highest <= 1:
+    part = 1.0 if whole else span / SMALL_PART
+    if span >= 10 and -part <= lowest < highest <= part:
         return (
             f"Samples lie in a small part of `value_range={value_range}`: "
-            f"{seen}. Pass `value_range=(0, 1)` or `(-1, 1)` for samples that "
-            "were scaled, or the samples before that."
+            f"{seen}. Pass the range that they were scaled to, as "
+            "`value_range=(0, 1)`, or the samples before that."
         )
     return None
 

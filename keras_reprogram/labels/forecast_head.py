@@ -110,7 +110,7 @@ class ForecastHead(LabelEnd):
             name="scale",
             shape=(self.channels,),
             dtype=dtype,
-            initializer="ones",
+            initializer="zeros",
             trainable=False,
         )
         self.is_solved = self.add_weight(
@@ -125,6 +125,12 @@ class ForecastHead(LabelEnd):
         outputs = ops.cast(outputs, self.full_dtype)
         samples = ops.cast(samples, self.full_dtype)
         mean, deviation = mean_and_deviation(samples)
+        # A past that does not vary has no scale of its own.
+        varies = ops.not_equal(
+            ops.max(samples, axis=1, keepdims=True),
+            ops.min(samples, axis=1, keepdims=True),
+        )
+        deviation = ops.where(varies, deviation, self.known_scale())
         features = ops.reshape(outputs, (-1, self.channels, self.num_features))
         features = features / self.num_features**0.5
         standardized = ops.matmul(features, self.kernel) + self.bias
@@ -160,16 +166,35 @@ class ForecastHead(LabelEnd):
         self.check_targets(labels, sparse)
         return labels
 
+    def known_scale(self) -> Any:
+        """Each channel's scale, 1 where it was not found."""
+        scale = ops.convert_to_tensor(self.scale)
+        return ops.where(ops.greater(scale, 0), scale, ops.ones_like(scale))
+
     def in_loss_units(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
-        return targets.divided(y, y_pred, self.scale)
+        return targets.divided(y, y_pred, self.known_scale())
 
     @property
     def learned_variables(self) -> list[keras.Variable]:
-        return [self.kernel, self.bias]
+        return [self.kernel, self.bias, self.scale]
+
+    def completed(self, values: list[np.ndarray]) -> list[np.ndarray]:
+        # Version 0.1.0 had no scale.
+        if len(values) == 2:
+            return [*values, np.zeros(self.channels, "float32")]
+        return values
 
     def restored(self) -> None:
-        # The scale is one of training: found again where that goes on.
-        pass
+        if (ops.convert_to_numpy(self.scale.value) > 0).all():
+            super().restored()
+
+    def check_ready_to_train(self) -> None:
+        if not self.solved:
+            raise ValueError(
+                "The scale of a `ForecastHead` is found from data before "
+                "training: call `adapt` on the `ReprogrammedModel`, or `fit`, "
+                "which does so by itself. Received: a head without data"
+            )
 
     def check_target_shape(self, shape: tuple, sparse: bool) -> None:
         wanted = (self.horizon, self.channels)

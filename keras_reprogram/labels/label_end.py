@@ -37,9 +37,10 @@ class LabelEnd(keras.layers.Layer):
         """Whether the layer has seen the data that it needs."""
         if self.is_solved is None:
             return True
-        if not self.was_solved:
-            # Kept, since the variable cannot be read while a step is traced.
-            self.was_solved = bool(concrete_value(self.is_solved))
+        value = concrete_value(self.is_solved)
+        if value is not None:
+            # Kept, since it cannot be read while a step is traced on JAX.
+            self.was_solved = bool(value)
         return self.was_solved
 
     @property
@@ -57,8 +58,25 @@ class LabelEnd(keras.layers.Layer):
 
     def require_solved(self) -> None:
         """Raises in a call if the layer needs data and has seen none."""
-        if not in_symbolic_scope():
+        # What is known is not read again in every step.
+        if not self.was_solved and not in_symbolic_scope():
             self.check_solved()
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        super().set_weights(weights)
+        self.was_solved = False
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables(store)
+        self.was_solved = False
+
+    def check_ready_to_train(self) -> None:
+        """Raises if training needs data that the layer has not seen."""
+        self.check_solved()
+
+    def completed(self, values: list[np.ndarray]) -> list[np.ndarray]:
+        """The values of `learned_variables`, of files that lack some."""
+        return values
 
     def accept(self, specification: SourceSpecification) -> None:
         """Takes from the source what was left out."""

@@ -191,9 +191,13 @@ class LabelMapper(LabelEnd):
     @property
     def activation(self) -> str:
         """What makes the source's outputs."""
-        return reading.resolve(
+        found = reading.resolve(
             self.source_activation, self.from_logits, "linear", self.num_outputs
         )
+        # A binary target is what one sigmoid says already.
+        if self.multi_label and reading.is_one_sigmoid(found, self.num_outputs):
+            return "sigmoids"
+        return found
 
     @property
     def reads_probabilities(self) -> bool:

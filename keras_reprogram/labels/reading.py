@@ -63,7 +63,12 @@ def logit(probabilities: Any, library: Any = ops) -> Any:
     )
 
 
-def is_one_sigmoid(activation: str, num_outputs: int) -> bool:
+def is_sigmoid(activation: str) -> bool:
+    """Whether probabilities are independent; `"sigmoids"` is never split."""
+    return activation in ("sigmoid", "sigmoids")
+
+
+def is_one_sigmoid(activation: str, num_outputs: int | None) -> bool:
     return activation == "sigmoid" and num_outputs == 1
 
 
@@ -80,7 +85,7 @@ def gives_probabilities(activation: str, num_outputs: int) -> bool:
 def read(outputs: Any, activation: str) -> Any:
     """The classes or logits `[..., S]` of a source's outputs, a tensor."""
     outputs = full_precision(outputs)
-    if activation != "sigmoid":
+    if not is_sigmoid(activation):
         return outputs
     if is_one_sigmoid(activation, outputs.shape[-1]):
         return ops.concatenate([1.0 - outputs, outputs], axis=-1)
@@ -103,7 +108,7 @@ def read_logits_of_array(outputs: np.ndarray, activation: str) -> np.ndarray:
         return logarithm(outputs, np)
     if is_one_sigmoid(activation, outputs.shape[-1]):
         return logarithm(np.concatenate([1 - outputs, outputs], axis=-1), np)
-    return logit(outputs, np) if activation == "sigmoid" else outputs
+    return logit(outputs, np) if is_sigmoid(activation) else outputs
 
 
 def read_features(outputs: Any, activation: str) -> Any:
@@ -111,7 +116,7 @@ def read_features(outputs: Any, activation: str) -> Any:
     outputs = full_precision(outputs)
     if activation == "softmax":
         return logarithm(outputs)
-    return logit(outputs) if activation == "sigmoid" else outputs
+    return logit(outputs) if is_sigmoid(activation) else outputs
 
 
 def read_features_of_array(outputs: np.ndarray, activation: str) -> np.ndarray:

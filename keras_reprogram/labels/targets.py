@@ -48,7 +48,8 @@ def check_sparse_shape(shape: Shape, sizes: Shape = ()) -> None:
         )
     raise ValueError(
         "`y` must hold one integer label for each sample"
-        f"{' and position of the output' * bool(sizes)}, of shape ({axes},); "
+        f"{' and position of the output' * bool(sizes)}, of shape ({axes}"
+        f"{',' * (not sizes)}); "
         "turn one-hot labels into integers by `argmax(axis=-1)`"
         f"{', and resize masks to that' * bool(sizes)}. Received: y of shape "
         f"{tuple(shape)}"

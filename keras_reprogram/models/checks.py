@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_reprogram.inputs.input_end import InputEnd
@@ -35,7 +36,7 @@ def holds_batches(x: Any) -> bool:
     return bool(x) and all(
         isinstance(batch, (list, tuple))
         and len(batch) in (2, 3)
-        and all(is_array(part) for part in batch if part is not None)
+        and all(map(is_array, keras.tree.flatten(batch)))
         for batch in x
     )
 
@@ -87,6 +88,8 @@ def check_samples(x: Any, input_end: InputEnd) -> None:
         shape = (*shape, 1)
     if shape[-1:] == (1,) and len(shape) == len(target_shape) + 1:
         shape = shape[:-1]
+    if len(shape) == len(target_shape):
+        input_end.check_sample_shape(shape)
     if len(shape) != len(target_shape) or any(
         wanted not in (None, size) for size, wanted in zip(shape, target_shape)
     ):
@@ -95,7 +98,6 @@ def check_samples(x: Any, input_end: InputEnd) -> None:
             f"target_shape {target_shape}. Received: samples of shape "
             f"{tuple(x.shape[1:])}"
         )
-    input_end.check_sample_shape(shape)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(
             "`x` must be finite. Received: samples that are not finite, NaN "

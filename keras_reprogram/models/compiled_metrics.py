@@ -12,6 +12,12 @@ from keras_reprogram.metrics import KnownAccuracy
 from keras_reprogram.metrics import KnownBinaryAccuracy
 
 ACCURACY = ("accuracy", "acc")
+BINARY_ACCURACY = (*ACCURACY, "binary_accuracy", "BinaryAccuracy")
+SPARSE_ACCURACY = (
+    *ACCURACY,
+    "sparse_categorical_accuracy",
+    "SparseCategoricalAccuracy",
+)
 NO_LABEL = -1
 # These compare predictions with a threshold between 0 and 1.
 WITH_THRESHOLD = (
@@ -49,21 +55,18 @@ def reading_as(metrics: Any, mapper: LabelEnd, ignored: int | None) -> Any:
         }
     if isinstance(metrics, (list, tuple)):
         return [reading_as(metric, mapper, ignored) for metric in metrics]
-    if (
-        not isinstance(metrics, str)
-        or metrics not in ACCURACY
-        or not isinstance(mapper, LabelMapper)
-    ):
+    name = getattr(metrics, "__name__", metrics)
+    if not isinstance(mapper, LabelMapper) or not isinstance(name, str):
         return metrics
     if mapper.multi_label:
-        return KnownBinaryAccuracy(
-            from_logits=mapper.returns_logits, name=metrics
-        )
+        if name not in BINARY_ACCURACY:
+            return metrics
+        return KnownBinaryAccuracy(from_logits=mapper.returns_logits, name=name)
     if ignored is None and mapper.positions:
         ignored = NO_LABEL
-    if ignored is None:
+    if ignored is None or name not in SPARSE_ACCURACY:
         return metrics
-    return KnownAccuracy(ignore_class=ignored, name=metrics)
+    return KnownAccuracy(ignore_class=ignored, name=name)
 
 
 def warn_of_logits(metrics: Any, returned: bool | None) -> None:
@@ -92,6 +95,8 @@ def warn_of_logits(metrics: Any, returned: bool | None) -> None:
 def each(metrics: Any) -> Iterator[keras.metrics.Metric]:
     """All metric objects of a nested structure."""
     for metric in keras.tree.flatten(metrics):
+        if isinstance(metric, str) and hasattr(keras.metrics, metric):
+            metric = keras.metrics.get(metric)
         if isinstance(metric, keras.metrics.Metric):
             yield metric
 

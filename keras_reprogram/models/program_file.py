@@ -118,7 +118,9 @@ def load(
             for end in ENDS
         }
         model = cls(source=source, **ends)
-        assign(model.program_variables, variables)
+        split = len(model.input_reprogrammer.weights)
+        of_labels = model.label_mapper.completed(variables[split:])
+        assign(model.program_variables, [*variables[:split], *of_labels])
         model.label_mapper.restored()
     except Exception as error:
         raise invalid(filepath, error) from error

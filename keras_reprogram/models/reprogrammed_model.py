@@ -23,8 +23,8 @@ from keras_reprogram.models.adaptation import labelled_source_outputs
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.models.finite_loss import FiniteLoss
 from keras_reprogram.models.label_map_update import LabelMapUpdate
+from keras_reprogram.models.model_of_samples import ModelOfSamples
 from keras_reprogram.models.static_shape import with_known_rank
-from keras_reprogram.models.static_shape import with_static_shape
 from keras_reprogram.models.training_callbacks import NO_GRADIENT
 from keras_reprogram.models.training_callbacks import UnmovedProgram
 from keras_reprogram.models.training_callbacks import first_of_all
@@ -51,7 +51,7 @@ LONGEST_ADAPTATION_IN_FIT = 1000
 
 
 @serializable
-class ReprogrammedModel(keras.Model):
+class ReprogrammedModel(ModelOfSamples):
     """Repurposes a frozen pretrained model for another task.
 
     ```
@@ -154,9 +154,10 @@ class ReprogrammedModel(keras.Model):
     def source_model(self) -> keras.Model:
         """From samples to the source's raw outputs, sharing all weights."""
         outputs = self.frozen_source(self.input_reprogrammer(self.input))
-        model = keras.Model(
+        model = ModelOfSamples(
             self.input, self.input_reprogrammer.align(outputs, self.input)
         )
+        model.input_reprogrammer = self.input_reprogrammer
         model.run_eagerly = isinstance(self.source, QueriedSource)
         return model
 
@@ -264,18 +265,6 @@ class ReprogrammedModel(keras.Model):
         Of a `QueriedSource`, all that it was asked about.
         """
         return self.questions.asked()
-
-    def call(
-        self, inputs: Any, training: bool | None = None, mask: Any = None
-    ) -> Any:
-        return super().call(self.one_input(inputs), training, mask)
-
-    def one_input(self, inputs: Any) -> Any:
-        """A batch's samples as one tensor, of sizes that are known."""
-        inputs = batches.only_item(inputs)
-        if isinstance(inputs, dict):
-            inputs = self.input_reprogrammer.merged(inputs)
-        return with_static_shape(inputs, self.inputs[0].shape)
 
     def train_step(self, *args: Any) -> Any:
         self.label_mapper.begin_step()
@@ -565,13 +554,16 @@ class ReprogrammedModel(keras.Model):
         # `verbose=2` is one line an epoch: no bar.
         verbose = 0 if verbose == 2 else verbose
         if batches.is_array(x):
-            self.adapt(x[part], y[part], batch_size, most, verbose)
+            y = None if y is None else y[part]
+            self.adapt(x[part], y, batch_size, most, verbose)
             return x
         if not batches.is_reiterable(x):
             first, x = batches.replayed(x, min(most, steps or most))
             self.adapt(first, verbose=verbose)
             return x
-        longest = steps and min(steps, LONGEST_ADAPTATION_IN_FIT)
+        longest = None
+        if steps and batches.number_of_batches(x, 1) is None:
+            longest = min(steps, LONGEST_ADAPTATION_IN_FIT)
         self.adapt(x, None, batch_size, most, verbose, longest)
         return x
 
@@ -673,8 +665,12 @@ class ReprogrammedModel(keras.Model):
             self.checked(*first)
         return data
 
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        super().set_weights(weights)
+        self.label_mapper.was_solved = False
+
     def make_train_function(self, force: bool = False) -> Any:
-        self.label_mapper.check_solved()
+        self.label_mapper.check_ready_to_train()
         self.frozen_source.freeze_again()
         return super().make_train_function(force)
 

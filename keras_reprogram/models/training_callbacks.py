@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+FEW_STEPS = 3
 NO_GRADIENT = (
     "No gradient gets to the program: is there a cast to integers or a "
     "rounding in the source, or a function that is not differentiated? Pass "
@@ -44,7 +45,7 @@ def first_of_all(
 
 
 class UnmovedProgram(keras.callbacks.Callback):
-    """Warns when the first epoch has left the program as it was.
+    """Warns when the first steps have left the program as it was.
 
     Args:
         variables: What is trained at the input's side.
@@ -53,9 +54,18 @@ class UnmovedProgram(keras.callbacks.Callback):
     def __init__(self, variables: Sequence[keras.Variable]) -> None:
         super().__init__()
         self.start = [as_array(variable) for variable in variables]
+        self.steps = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.steps += 1
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if not self.start:
+        # A map that starts at zero has a first step without a gradient, and an
+        # optimizer that scales losses leaves some steps out.
+        scaled = isinstance(
+            self.model.optimizer, keras.optimizers.LossScaleOptimizer
+        )
+        if not self.start or scaled or self.steps < FEW_STEPS:
             return
         # Through the model: on JAX the layers have no state in an epoch.
         variables = self.model.input_reprogrammer.trainable_variables

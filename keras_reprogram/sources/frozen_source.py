@@ -285,14 +285,19 @@ def names_of_layers(
     """Checks which layers are to be trained, and returns their names."""
     depth = integer(unfrozen)
     if depth is not None:
-        last = [layer.name for layer in source.layers if layer.weights]
+        layers = [layer for layer in source.layers if layer.weights]
+        last = [layer.name for layer in layers]
         if not 0 <= depth <= len(last):
             raise ValueError(
                 f"`unfrozen` must be the number of last layers, 0 to "
                 f"{len(last)}, or names of layers. Received: "
                 f"unfrozen={unfrozen}"
             )
-        return last[len(last) - depth :]
+        chosen = layers[len(last) - depth :]
+        if any(layer.trainable_weights for layer in layers):
+            # Of a source that is trained in part, these were frozen by hand.
+            chosen = [layer for layer in chosen if layer.trainable_weights]
+        return [layer.name for layer in chosen]
     names = unfrozen if isinstance(unfrozen, (list, tuple)) else [unfrozen]
     known = {
         layer.name: layer

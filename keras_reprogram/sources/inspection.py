@@ -26,6 +26,13 @@ PASSING_LAYERS = (
     keras.layers.Permute,
     keras.layers.RepeatVector,
     keras.layers.Masking,
+    # The mean of probabilities is one.
+    keras.layers.Average,
+    keras.layers.AveragePooling1D,
+    keras.layers.AveragePooling2D,
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalAveragePooling3D,
 )
 PASSING_OPERATIONS = (
     "Cast",
@@ -34,6 +41,8 @@ PASSING_OPERATIONS = (
     "Reshape",
     "Ravel",
     "Transpose",
+    "GetItem",
+    "Mean",
     "StopGradient",
     "Copy",
 )
@@ -132,10 +141,17 @@ def final_activation(source: keras.Model) -> str | None:
             tensor = layer.outputs[history.tensor_index]
         elif passes_on(layer):
             tensor = layer._inbound_nodes[history.node_index].input_tensors[0]
-        elif hasattr(layer, "activation"):
-            return getattr(layer.activation, "__name__", None)
+        elif hasattr(inner(layer), "activation"):
+            return getattr(inner(layer).activation, "__name__", None)
         else:  # the layer `Softmax`, or an operation of `keras.ops`
             return type(layer).__name__.lower()
+
+
+def inner(layer: Any) -> Any:
+    """The layer that is applied at every step, for one that does that."""
+    if isinstance(layer, keras.layers.TimeDistributed):
+        return layer.layer
+    return layer
 
 
 def passes_on(layer: Any) -> bool:

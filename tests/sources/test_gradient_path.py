@@ -98,7 +98,7 @@ def test_a_program_that_has_not_moved_is_named(hidden):
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         try:
-            reprogrammed.fit(x, y, epochs=2, verbose=0)
+            reprogrammed.fit(x, y, 2, epochs=2, verbose=0)
         except ValueError as error:  # TensorFlow and PyTorch have none at all
             assert hidden and "radient" in str(error)
             return

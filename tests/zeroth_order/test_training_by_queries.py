@@ -23,9 +23,9 @@ from keras_reprogram.zeroth_order import QueryBudget
 from keras_reprogram.zeroth_order import TwoSided
 
 ESTIMATORS = {
-    "one_sided": OneSided(4),
-    "two_sided": TwoSided(4, orthogonal=True, at_once=3),
-    "spsa": SPSA(4),
+    "one_sided": OneSided(4, 0.01),
+    "two_sided": TwoSided(4, 0.01, orthogonal=True, at_once=3),
+    "spsa": SPSA(4, 0.01),
 }
 
 
@@ -372,7 +372,7 @@ def test_answers_are_not_asked_for_twice(
     keras.utils.set_random_seed(0)
     model = reprogrammed(again, TwoSided(2), "iterative", from_logits=False)
     model.adapt(images, labels, verbose=0)
-    assert again.asked == 0 and again.remembered >= 48 and not calls
+    assert again.asked == 0 and again.remembered >= 48 and calls == [1]
 
 
 def test_a_program_of_a_queried_source_is_a_file_of_its_own(

@@ -1,0 +1,32 @@
+"""A functional model of one input, which takes a batch in several forms."""
+
+from typing import Any
+
+import keras
+
+from keras_reprogram.models import batches
+from keras_reprogram.models.static_shape import with_static_shape
+
+
+class ModelOfSamples(keras.Model):
+    """Takes samples as a tensor, or in a dictionary, a list or a tuple.
+
+    A dictionary of one, of any name, is what it holds; one of several is what
+    the model's `input_reprogrammer` makes of it.
+    """
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        # Before Keras compares names with that of the input.
+        return super().__call__(self.one_input(inputs), *args, **kwargs)
+
+    def call(
+        self, inputs: Any, training: bool | None = None, mask: Any = None
+    ) -> Any:
+        return super().call(self.one_input(inputs), training, mask)
+
+    def one_input(self, inputs: Any) -> Any:
+        """A batch's samples as one tensor, of sizes that are known."""
+        inputs = batches.only_item(inputs)
+        if isinstance(inputs, dict):
+            inputs = self.input_reprogrammer.merged(inputs)
+        return with_static_shape(inputs, self.inputs[0].shape)
