@@ -46,5 +46,8 @@ def concrete_value(variable: keras.Variable) -> np.ndarray | None:
     if backend == "jax":
         import jax
 
-        return None if isinstance(value, jax.core.Tracer) else np.asarray(value)
+        # A step takes over what it is given, and deletes it.
+        if isinstance(value, jax.core.Tracer) or value.is_deleted():
+            return None
+        return np.asarray(value)
     return None if value.is_meta else value.detach().cpu().numpy()

@@ -47,7 +47,7 @@ class LabelEnd(keras.layers.Layer):
     def variables(self) -> list[keras.Variable]:
         # Whoever is about to compile a step around this layer asks for its
         # variables first: the last moment at which they can be read on JAX.
-        if self.built:
+        if self.built and not self.was_solved:
             _ = self.solved
         return super().variables
 

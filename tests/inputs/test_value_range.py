@@ -28,6 +28,7 @@ def warned(samples, value_range):
         (UNIT, (0, 255), "small part"),
         (2 * UNIT - 1, (0, 255), "small part"),
         (BYTES > 127, (0, 255), "small part"),
+        (4 * UNIT - 2, (0, 255), "small part"),
         (BYTES, (0, 1), "outside"),
         (BYTES.astype("uint16") * 257, (0, 255), "outside"),
         (BYTES.astype("int16") * 100 - 9000, (0, 255), "outside"),

@@ -86,6 +86,7 @@ def network(units, last):
             ),
             "softmax",
         ),
+        (lambda x: ops.softmax(ops.expand_dims(x, 1))[:, 0], "softmax"),
         (lambda x: ops.log_softmax(x), "linear"),
         (lambda x: ops.sigmoid(x) * 2.0, "linear"),
     ],
@@ -132,6 +133,14 @@ def test_every_map_has_two_classes_of_one_sigmoid(mapping):
 def test_a_default_map_of_one_sigmoid_has_two_classes():
     source = network(1, keras.layers.Activation("sigmoid"))
     assert model(source, None).label_mapper.num_classes == 2
+
+
+def test_one_binary_target_of_one_sigmoid_is_that_sigmoid():
+    z = np.array([[-3.0], [2.0]], "float32")
+    source = network(1, keras.layers.Activation("sigmoid"))
+    mapped = model(source, LabelMapper(1, "identity", multi_label=True))
+    assert mapped.label_mapper.returns_logits
+    np.testing.assert_allclose(mapped.predict(z, verbose=0), z, rtol=1e-4)
 
 
 def test_one_linear_output_is_a_number_that_label_maps_refuse():

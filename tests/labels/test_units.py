@@ -74,7 +74,7 @@ class Channels(keras.layers.Layer):
         return ops.transpose(inputs / largest, (0, 2, 1))
 
 
-def forecast(unit):
+def forecast(unit, resting=False):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((12, 2))
     model = ReprogrammedModel(
@@ -85,6 +85,8 @@ def forecast(unit):
     model.compile(keras.optimizers.Adam(0.02), "mse", metrics=["mae"])
     steps = np.arange(40)[:, None] + np.arange(15)
     series = np.stack([np.sin(steps / 2), np.cos(steps / 3) + 2], axis=-1)
+    if resting:
+        series[::4, :12] = 0.5
     series = (series * unit).astype("float32")
     history = model.fit(
         series[:, :12], series[:, 12:], epochs=3, verbose=0
@@ -99,6 +101,27 @@ def test_forecasts_do_not_depend_on_the_unit():
         np.testing.assert_allclose(others["loss"], history["loss"], rtol=1e-3)
         np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3)
     assert history["loss"][-1] < history["loss"][0]
+
+
+def test_a_past_that_rests_is_forecast_in_the_scale_of_its_channel():
+    history, expected = forecast(1.0, resting=True)
+    others, found = forecast(1e-5, resting=True)
+    np.testing.assert_allclose(others["loss"], history["loss"], rtol=1e-3)
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3)
+
+
+def test_a_forecast_is_not_trained_in_a_scale_that_nobody_found():
+    inputs = keras.Input((12, 2))
+    model = ReprogrammedModel(
+        keras.Model(inputs, Channels()(inputs)),
+        InputReprogrammer((12, 2), value_range=None, program=None),
+        ForecastHead(3),
+    )
+    model.compile("sgd", "mse")
+    x = GENERATOR.normal(size=(4, 12, 2))
+    assert model.predict(x, verbose=0).shape == (4, 3, 2)
+    with pytest.raises(ValueError, match="call `adapt`"):
+        model.train_on_batch(x, np.zeros((4, 3, 2)))
 
 
 def test_a_head_of_float16_answers_beyond_its_range():

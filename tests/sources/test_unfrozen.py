@@ -229,3 +229,8 @@ def test_the_base_of_a_layer_with_lora_stays_as_it_is(
     model.fit(images, labels, batch_size=24, epochs=2, verbose=0)
     np.testing.assert_array_equal(ops.convert_to_numpy(head._kernel), before)
     assert np.abs(ops.convert_to_numpy(head.lora_kernel_b)).max() > 0
+
+
+def test_the_last_layers_are_counted_without_what_was_frozen_by_hand(source):
+    source.get_layer("backbone").trainable = False
+    assert trained_by(fine_tuned(source, 2)) == HEAD
