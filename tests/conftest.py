@@ -13,6 +13,13 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config):
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        # Graphs that run once are not worth being optimized.
+        tensorflow.config.optimizer.set_experimental_options(
+            {"disable_meta_optimizer": True}
+        )
     config.addinivalue_line(
         "markers",
         "numpy_alone: what is tested depends on no backend: it runs on one.",
