@@ -2,30 +2,50 @@
 
 A program file is a zip archive of `program.json` and one `.npy` array for
 each learned variable. Reading it runs no code: the configuration may name
-only classes of this package and a few of Keras, and arrays are read without
-pickle.
+only classes of a table, arrays are read without pickle, and what is built is
+no larger than what the file holds.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import warnings
 import zipfile
+from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.configurable import boolean
 from keras_reprogram.models import program_archive
+from keras_reprogram.models import program_classes
+from keras_reprogram.models import program_limits
 from keras_reprogram.models.whole_file import written_whole
 from keras_reprogram.sources import differences
 from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import inspect_source
+from keras_reprogram.sources import not_compared
 
-ENDS = tuple(program_archive.ENDS)
+ENDS = program_archive.ENDS
+# What also asks a source that is only queried.
+OUTPUTS = "outputs"
+LONGEST_MESSAGE = 2000  # characters
+LONGEST_PATH = 300
+OMISSION = " [...] "
+LARGEST_NUMBERS = {
+    "float16": 65504.0,
+    "bfloat16": 3.3895e38,
+    "float32": float(np.finfo("float32").max),
+}
 
 
-def save(model: Any, filepath: str | os.PathLike) -> None:
+def save(
+    model: Any, filepath: str | os.PathLike, probe_source: bool = False
+) -> None:
     """Writes a model's program whole, or leaves the old file as it was."""
     filepath = pathlib.Path(filepath)
     variables = [as_array(variable) for variable in model.program_variables]
@@ -44,12 +64,13 @@ def save(model: Any, filepath: str | os.PathLike) -> None:
             {"shape": list(value.shape), "dtype": value.dtype.name}
             for value in variables
         ],
-        "source": fingerprint(model.source),
+        "source": fingerprint(model.source, probe=probe_source or None),
     }
-    check_can_be_read(header, variables)
+    content = json.dumps(header, separators=(",", ":")).encode()
+    check_can_be_read(model, content, variables)
     with written_whole(filepath) as stream:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(program_archive.HEADER, json.dumps(header))
+            archive.writestr(program_archive.HEADER, content)
             for index, value in enumerate(variables):
                 name = program_archive.member(index)
                 with archive.open(name, "w") as file:
@@ -69,79 +90,194 @@ def as_array(variable: keras.Variable) -> np.ndarray:
 
 
 def check_can_be_read(
-    header: dict[str, Any], variables: list[np.ndarray]
+    model: Any, content: bytes, variables: list[np.ndarray]
 ) -> None:
     """Raises for what `load` would refuse, before anything is written."""
-    for end in ENDS:
-        try:
-            program_archive.check_names(header[end]["config"])
-            unbuilt = {**header[end], "build_config": None}
-            keras.saving.deserialize_keras_object(unbuilt)
-        except Exception as error:
-            raise ValueError(
-                "A program file holds only what this package and Keras "
-                "define: save the whole model by `model.save`, and load it "
-                f"with its `custom_objects`. Received: {error}"
-            ) from error
     if not all(np.isfinite(value).all() for value in variables):
         raise ValueError(
             "A program of finite values alone is saved: train it again, with "
             "a lower learning rate. Received: variables with NaN or infinity"
         )
+    try:
+        header = program_archive.parsed(content)
+        program_archive.check_total(header["variables"])
+        program_limits.check(
+            program_classes.build_ends(header),
+            inspect_source(model.source),
+            tuple(model.source.outputs[0].shape),
+            header["variables"],
+        )
+    except Exception as error:
+        raise ValueError(
+            shortened(
+                "A program file holds only what this package and Keras "
+                "define, up to a size: save the whole model by `model.save`, "
+                f"and load it with its `custom_objects`. Received: {error}"
+            )
+        ) from short(error)
 
 
 def load(
     cls: type,
     filepath: str | os.PathLike,
     source: keras.Model,
-    check_source: bool,
+    check_source: bool | str,
+    accept: Callable[[Any, Any], None] | None = None,
 ) -> Any:
-    """Reads a program and puts it in front of a source."""
+    """Reads a program and puts it in front of a source.
+
+    Args:
+        cls: The class of the model.
+        filepath: Path of the file.
+        source: The source.
+        check_source: Whether to raise if the source is another one, or
+            `"outputs"`, which also asks a source that is only queried.
+        accept: Function of both ends that raises a `ValueError` for a program
+            that is not wanted, before it is built.
+
+    Returns:
+        The model.
+    """
     specification = inspect_source(source)
+    if check_source != OUTPUTS:
+        check_source = boolean("check_source", check_source)
     if not isinstance(filepath, (str, os.PathLike)) or not os.path.isfile(
         filepath
     ):
         raise ValueError(
-            f"`filepath` must be a program file. Received: {filepath}"
+            "`filepath` must be a program file. Received: "
+            f"{shortened(str(filepath), LONGEST_PATH)}"
         )
-    try:
-        header, variables = program_archive.read(filepath)
-        inputs_shape = program_archive.config_shape(header, "source_shape")
-    except Exception as error:
-        raise invalid(filepath, error) from error
-    if check_source:
-        check_same(source, header["source"])
-    check_fits(source, specification, header["source"], inputs_shape)
-    try:
-        ends = {
-            end: keras.saving.deserialize_keras_object(header[end])
-            for end in ENDS
-        }
-        model = cls(source=source, **ends)
-        split = len(model.input_reprogrammer.weights)
-        of_labels = model.label_mapper.completed(variables[split:])
-        assign(model.program_variables, [*variables[:split], *of_labels])
-        model.label_mapper.restored()
-    except Exception as error:
-        raise invalid(filepath, error) from error
+    with contextlib.ExitStack() as stack:
+        with damaged(filepath):
+            archive = stack.enter_context(program_archive.opened(filepath))
+            header = archive.header
+            inputs_shape = program_archive.config_shape(header, "source_shape")
+        with refused(filepath):
+            if check_source:
+                probe = check_source == OUTPUTS
+                check_same(source, header["source"], probe)
+            check_fits(source, specification, header["source"], inputs_shape)
+        with damaged(filepath):
+            ends = program_classes.build_ends(header)
+        if accept is not None:
+            with refused(filepath):
+                accept(ends["input_reprogrammer"], ends["label_mapper"])
+        with damaged(filepath):
+            program_limits.check(
+                ends,
+                specification,
+                tuple(source.outputs[0].shape),
+                header["variables"],
+            )
+            with program_limits.as_stored(ends):
+                model = cls(source=source, **ends)
+            restore(model, archive)
     return model
 
 
+def restore(model: Any, archive: program_archive.ProgramArchive) -> None:
+    """Gives a model the values of a program file, one at a time."""
+    values = archive.variables()
+    for variable in model.input_reprogrammer.weights:
+        assign(variable, next(values))
+    mapper = model.label_mapper
+    of_labels = mapper.completed(list(values))
+    if len(of_labels) != len(mapper.learned_variables):
+        raise ValueError("there are not as many variables as a label map has")
+    for variable, value in zip(mapper.learned_variables, of_labels):
+        assign(variable, value)
+    program_limits.check_indices(model)
+    mapper.restored()
+
+
+def assign(variable: keras.Variable, value: np.ndarray) -> None:
+    shape, dtype = tuple(variable.shape), str(variable.dtype)
+    is_float = keras.backend.is_float_dtype(dtype)
+    if value.shape != shape or (value.dtype.kind == "f") != is_float:
+        raise ValueError(
+            f"a variable should be {dtype} of the shape {shape}, not "
+            f"{value.dtype.name} of {value.shape}"
+        )
+    largest = LARGEST_NUMBERS.get(keras.backend.standardize_dtype(dtype))
+    if is_float and largest and value.size:
+        if max(value.max(), -value.min()) > largest:
+            raise ValueError(f"a variable holds numbers beyond {dtype}")
+    variable.assign(value)
+
+
+@contextlib.contextmanager
+def damaged(filepath: str | os.PathLike) -> Iterator[None]:
+    """Says of whatever is raised that the file is not valid."""
+    try:
+        yield
+    except Exception as error:
+        raise invalid(filepath, error) from short(error)
+
+
+@contextlib.contextmanager
+def refused(filepath: str | os.PathLike) -> Iterator[None]:
+    """Lets a `ValueError` pass, shortened where a file made it long."""
+    try:
+        yield
+    except ValueError as error:
+        if short(error) is None:
+            raise ValueError(shortened(str(error))) from None
+        raise
+    except Exception as error:
+        raise invalid(filepath, error) from short(error)
+
+
 def invalid(filepath: str | os.PathLike, error: Exception) -> ValueError:
+    path = shortened(str(filepath), LONGEST_PATH)
+    described = shortened(
+        f"{type(error).__name__}: {error}", LONGEST_MESSAGE - 2 * LONGEST_PATH
+    )
     return ValueError(
         "The file is not a valid program, or was damaged: "
-        f"{type(error).__name__}: {error}. Received: {filepath}"
+        f"{described}. Received: {path}"
     )
 
 
-def check_same(source: keras.Model, expected: dict[str, Any]) -> None:
-    found = differences(source, expected)
+def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """The beginning and the end of a text that is too long."""
+    if len(text) <= longest:
+        return text
+    rest = longest - len(OMISSION)
+    return text[: rest - rest // 2] + OMISSION + text[-(rest // 2) :]
+
+
+def short(error: Exception) -> Exception | None:
+    """The error, unless what it says, or its causes, is long."""
+    each: BaseException | None = error
+    while each is not None:
+        if len(str(each)) > LONGEST_MESSAGE:
+            return None
+        each = each.__cause__ or each.__context__
+    return error
+
+
+def check_same(
+    source: keras.Model, expected: dict[str, Any], probe: bool = False
+) -> None:
+    """Raises if a source is another one, and warns of what is not compared."""
+    found = differences(source, expected, probe)
     if found:
         raise ValueError(
             "The program was trained on another source: "
             f"{'; '.join(found)}. Pass the source that it was trained on, or "
             f"`check_source=False`. Received: source={source.name}"
         )
+    if probe and not expected.get("architecture", {}).get("outputs"):
+        raise ValueError(
+            "The program holds no outputs of its source to compare: save it "
+            "with `probe_source=True`, or load it with `check_source=True`. "
+            f"Received: check_source={OUTPUTS!r}"
+        )
+    left_open = not_compared(source, expected, probe)
+    if left_open is not None:
+        # To whom calls `load_program`.
+        warnings.warn(left_open, stacklevel=4)
 
 
 def check_fits(
@@ -170,14 +306,3 @@ def check_fits(
             f"that takes them. Received: source={source.name}, which takes "
             f"{accepted}"
         )
-
-
-def assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
-    shapes = [tuple(variable.shape) for variable in variables]
-    if shapes != [value.shape for value in values]:
-        raise ValueError(
-            f"the variables should have the shapes {shapes}, not "
-            f"{[value.shape for value in values]}"
-        )
-    for variable, value in zip(variables, values):
-        variable.assign(value)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.labels import LabelMapper
@@ -698,7 +699,9 @@ class ReprogrammedModel(ModelOfSamples):
             *self.frozen_source.unfrozen_variables,
         ]
 
-    def save_program(self, filepath: str | os.PathLike) -> None:
+    def save_program(
+        self, filepath: str | os.PathLike, probe_source: bool = False
+    ) -> None:
         """Writes what was learned, without the source, to one file.
 
         The file holds the two ends' configuration, their variables and a
@@ -707,6 +710,10 @@ class ReprogrammedModel(ModelOfSamples):
 
         Args:
             filepath: Path of the file, for instance `"digits.program"`.
+            probe_source: Whether to record the source's outputs on four fixed
+                inputs. Sources with layers of their own code are recorded so
+                in any case; a `QueriedSource`, which is asked four times,
+                only if this is `True`. Defaults to `False`.
 
         Raises:
             ValueError: If layers of the source were trained too.
@@ -718,21 +725,25 @@ class ReprogrammedModel(ModelOfSamples):
                 f"with unfrozen={self.frozen_source.unfrozen}"
             )
         self.label_mapper.check_solved()
-        program_file.save(self, filepath)
+        probe_source = boolean("probe_source", probe_source)
+        program_file.save(self, filepath, probe_source)
 
     @classmethod
     def load_program(
         cls,
         filepath: str | os.PathLike,
         source: keras.Model,
-        check_source: bool = True,
+        check_source: bool | str = True,
     ) -> "ReprogrammedModel":
         """Puts a program in front of a source again.
 
         Args:
             filepath: A file that `save_program` wrote, on any backend.
             source: The source on which the program was trained.
-            check_source: Whether to raise if the source is another one.
+            check_source: Whether to raise if the source is another one: by
+                its computation and its weights. `"outputs"` also asks a
+                `QueriedSource` about four fixed inputs, and needs a file that
+                was saved with `probe_source=True`. Defaults to `True`.
 
         Returns:
             A `ReprogrammedModel`, to be compiled if it is trained further.

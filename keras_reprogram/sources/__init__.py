@@ -4,6 +4,7 @@ from keras_reprogram.sources.attention_rnn import speech_attention_rnn
 from keras_reprogram.sources.features import features
 from keras_reprogram.sources.fingerprint import differences
 from keras_reprogram.sources.fingerprint import fingerprint
+from keras_reprogram.sources.fingerprint import not_compared
 from keras_reprogram.sources.frozen_source import FrozenSource
 from keras_reprogram.sources.inference_client import InferenceClient
 from keras_reprogram.sources.inference_client import InferenceError
@@ -40,6 +41,7 @@ __all__ = [
     "inspect_source",
     "minilm_preset",
     "musicnn_tagger",
+    "not_compared",
     "rematerialize",
     "speech_attention_rnn",
     "smollm2_preset",

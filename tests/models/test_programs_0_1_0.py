@@ -60,7 +60,10 @@ def test_program_of_0_1_0_gives_its_answers(name):
         with pytest.raises(ValueError, match=REFUSED[name]):
             load(path, network)
         return
-    model = load(path, network)
+    # The file holds no architecture of its source.
+    with pytest.warns(UserWarning, match="Save it again") as warned:
+        model = load(path, network)
+    assert sum("by its weights" in str(one.message) for one in warned) == 1
     samples, expected = (
         answers()[f"{name}/{key}"] for key in ("samples", "answers")
     )
