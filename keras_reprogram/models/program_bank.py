@@ -1,5 +1,6 @@
 """Many programs before one source."""
 
+import functools
 import os
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -11,11 +12,14 @@ import numpy as np
 
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs.affine_form import affine_form
 from keras_reprogram.inputs.axes import Axes
 from keras_reprogram.inputs.banked_inputs import BankedInputs
+from keras_reprogram.labels import LabelMapper
 from keras_reprogram.labels.banked_labels import BankedMatrices
 from keras_reprogram.labels.banked_labels import BankedSources
+from keras_reprogram.models import program_file
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
@@ -196,8 +200,13 @@ class ProgramBank(keras.Model):
         )
         forms, mappers, entries = {}, {}, {}
         for name, program in programs.items():
+            fits = functools.partial(self.check_ends, name)
             if not isinstance(program, ReprogrammedModel):
-                program = ReprogrammedModel.load_program(program, source)
+                # What has no place here is not built.
+                program = program_file.load(
+                    ReprogrammedModel, program, source, True, accept=fits
+                )
+            fits(program.input_reprogrammer, program.label_mapper)
             if program.source is not source:
                 raise ValueError(
                     "A bank's programs share its source: make the model with "
@@ -213,7 +222,6 @@ class ProgramBank(keras.Model):
                     f"{name!r} as one more"
                 )
             forms[place] = affine_form(program.input_reprogrammer)
-            self.check_fits(name, forms[place])
             mappers[place] = program.label_mapper
             self.labels_end.check(program.label_mapper)
             entries[name] = Entry(
@@ -226,17 +234,42 @@ class ProgramBank(keras.Model):
         self.labels_end.put(mappers)
         self.programs.update(entries)
 
-    def check_fits(self, name: str, form: Any) -> None:
-        axes = self.inputs_end.axes
-        sizes = axes.spatial_shape(form.sample_shape)
+    def check_ends(self, name: str, input_end: Any, label_end: Any) -> None:
+        """Raises for a program that has no place here, built or not."""
+        if not isinstance(input_end, InputReprogrammer):
+            raise ValueError(
+                "A bank holds programs on the canvas of its source: serve "
+                "others by their own models. Received: "
+                f"{name!r} with a {type(input_end).__name__}"
+            )
+        if not isinstance(label_end, LabelMapper):
+            raise ValueError(
+                "A bank holds label maps that are one matrix, for one output a "
+                f"sample. Received: {name!r} with a {type(label_end).__name__}"
+            )
+        if label_end.num_classes > self.labels_end.num_classes:
+            raise ValueError(
+                f"The bank has room for {self.labels_end.num_classes} classes "
+                "a program: make one with more `num_classes`. Received: "
+                f"{name!r} with a program of {label_end.num_classes} classes"
+            )
+        self.check_shapes(name, input_end)
+
+    def check_shapes(self, name: str, input_end: InputReprogrammer) -> None:
+        axes, wanted = self.inputs_end.axes, self.inputs_end.source_shape
+        canvas = input_end.source_shape or wanted
+        samples = input_end.target_shape or (None,) * axes.rank
+        if None in samples or len(samples) != axes.rank:
+            return  # such an end has no form
+        sizes = axes.spatial_shape(samples)
         room = axes.spatial_shape(self.sample_shape)
-        if form.pattern.shape != self.inputs_end.source_shape or any(
+        if canvas != wanted or any(
             size > largest for size, largest in zip(sizes, room)
         ):
             raise ValueError(
                 f"The bank takes samples of up to {self.sample_shape} onto a "
-                f"canvas of {self.inputs_end.source_shape}. Received: {name!r} "
-                f"with samples of {form.sample_shape} onto {form.pattern.shape}"
+                f"canvas of {wanted}. Received: {name!r} with samples of "
+                f"{samples} onto {canvas}"
             )
 
     def drop(self, name: str) -> None:
