@@ -3,16 +3,61 @@
 import math
 
 import keras
+import numpy as np
+
+from keras_reprogram.models import training_state
 
 
 class FiniteLoss(keras.callbacks.Callback):
-    """Raises at the end of an epoch whose loss is not a number."""
+    """Raises at the end of an epoch that is lost, and goes back before it.
+
+    An epoch is lost if its loss is not finite, or what is learned is not. The
+    model and its optimizer are then as they were at the end of the last epoch
+    that was not, or at the start; so they are if training is interrupted while
+    they are not finite.
+    """
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.kept: list[np.ndarray] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if self.kept is None:  # Not before: training may be resumed.
+            variables = training_state.trained_variables(self.model)
+            self.kept = training_state.values_of(variables)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise ValueError(
-                "The loss is not finite: look for NaN or infinity in the "
-                "samples, or lower the learning rate. Received: "
-                f"loss={loss} in epoch {epoch + 1}"
-            )
+        model = self.model
+        variables = training_state.trained_variables(model)
+        values = training_state.values_of(variables)
+        learned = {id(v) for v in training_state.learned_variables(model)}
+        lost, lost_and_learned = 0, 0
+        for variable, old, new in zip(variables, self.kept or values, values):
+            number = training_state.lost_numbers(old, new)
+            lost += number
+            lost_and_learned += number if id(variable) in learned else 0
+        if math.isfinite(loss) and not lost_and_learned:
+            if not lost:  # An optimizer may count with infinity.
+                self.kept = values
+            return
+        if self.kept is not None:
+            training_state.assign(variables, self.kept)
+        what = "The loss is" if not math.isfinite(loss) else "The weights are"
+        raise ValueError(
+            f"{what} not finite: look for NaN or infinity in the samples, or "
+            "lower the learning rate. The model is as it was at the end of "
+            "the last epoch before this one, or at the best with "
+            f"`RestoreBest`. Received: loss={loss} in epoch {epoch + 1}, and "
+            f"{lost_and_learned} weights that are not finite after it"
+        )
+
+    def on_train_interrupted(self) -> None:
+        """Goes back if the state within an epoch is not finite."""
+        if getattr(self, "kept", None) is None:
+            return
+        variables = training_state.trained_variables(self.model)
+        if len(variables) != len(self.kept):
+            return
+        values = training_state.values_of(variables)
+        if any(map(training_state.lost_numbers, self.kept, values)):
+            training_state.assign(variables, self.kept)

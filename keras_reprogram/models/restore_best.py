@@ -5,7 +5,10 @@ import warnings
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+
+from keras_reprogram.models import training_state
 
 # What Keras itself gives no direction, or gave none in earlier releases.
 RISING = (
@@ -63,7 +66,8 @@ class RestoreBest(keras.callbacks.Callback):
 
     The state before the first epoch is a candidate: a warm-started label map
     with an empty program may be better than what training makes of few
-    samples. Where it is, training ends with it and a warning says so.
+    samples. Where it is, training ends with it and a warning says so. So does
+    training that is interrupted, by an exception or by Ctrl-C.
 
     Example:
 
@@ -124,8 +128,23 @@ class RestoreBest(keras.callbacks.Callback):
         self.monitor = monitor
         self.mode = mode
         self.patience = patience
+        self.state: list[np.ndarray] | None = None
+        # Set where `ResumeTraining` will bring the state of an earlier epoch.
+        self.will_be_resumed = False
 
     def on_train_begin(self, logs: dict | None = None) -> None:
+        if not hasattr(self.model, "learned_variables"):
+            raise ValueError(
+                "`RestoreBest` goes with `ReprogrammedModel.fit`. For other "
+                "models, and for `fit_label_map`, use "
+                "`keras.callbacks.EarlyStopping` with "
+                "`restore_best_weights=True`. Received: a model of class "
+                f"{type(self.model).__name__}"
+            )
+        self.state = None
+        resumed, self.will_be_resumed = self.will_be_resumed, False
+        if resumed:
+            return
         x, y, weights = keras.utils.unpack_x_y_sample_weight(
             self.validation_data
         )
@@ -160,14 +179,35 @@ class RestoreBest(keras.callbacks.Callback):
             or self.sign * value > self.sign * self.best
         ):
             self.best, self.best_epoch = value, epoch
-            self.state = [
-                ops.convert_to_numpy(variable.value)
-                for variable in self.model.learned_variables
-            ]
+            self.state = training_state.values_of(self.model.learned_variables)
+
+    def get_state(self) -> dict[str, Any]:
+        """What `ResumeTraining` saves of this callback."""
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "sign": self.sign,
+            "state": self.state,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `get_state` returned."""
+        self.best, self.sign = float(state["best"]), float(state["sign"])
+        self.best_epoch, values = int(state["best_epoch"]), state["state"]
+        training_state.check_shapes(self.model.learned_variables, values)
+        self.state = values
+
+    def restore(self) -> None:
+        training_state.assign(self.model.learned_variables, self.state)
+        self.state = None
+
+    def on_train_interrupted(self) -> None:
+        """Ends training that an exception has ended, or Ctrl-C."""
+        if self.state is not None:
+            self.restore()
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        for variable, value in zip(self.model.learned_variables, self.state):
-            variable.assign(value)
+        self.restore()
         if self.best_epoch == 0:
             warnings.warn(
                 f"No epoch's `{self.monitor}` was better than the "

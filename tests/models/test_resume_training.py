@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -13,8 +14,10 @@ import pytest
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.models import RestoreBest
 from keras_reprogram.models import ResumeTraining
 from keras_reprogram.models import program_archive
+from keras_reprogram.models import resume_training
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 # A process starts soon where nothing is compiled.
@@ -211,3 +214,336 @@ def test_a_file_of_another_training_is_a_value_error(
     path.write_bytes(b"PK\x03\x04 damaged")
     with pytest.raises(ValueError, match="not one of"):
         reprogrammed(source).fit(images, labels, callbacks=resume, verbose=0)
+
+
+# === Callbacks ===
+
+
+class Interruption(Exception):
+    pass
+
+
+class Interrupting(keras.callbacks.Callback):
+    """Ends a process at the end of an epoch, before the file is written."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise Interruption
+
+    def get_state(self):
+        return {}
+
+    set_state = print
+
+
+class Counting(keras.callbacks.Callback):
+    """A callback of a user, which tells its state."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(epoch)
+
+    def get_state(self):
+        return {"seen": self.seen, "last": np.float32(self.seen[-1:] or [0])}
+
+    def set_state(self, state):
+        self.seen = state["seen"]
+        assert state["last"].dtype == "float32"
+
+
+def trained_with_callbacks(path, data, interrupted_at=None):
+    """A model that is trained as in a process of its own, and callbacks."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4, 4, 3))
+    outputs = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
+    model = ReprogrammedModel(
+        keras.Model(inputs, outputs),
+        InputReprogrammer((4, 4, 1)),
+        LabelMapper(3, "iterative"),
+    )
+    model.compile(
+        keras.optimizers.Adam(0.3, use_ema=True, ema_momentum=0.5),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    callbacks = {
+        "resume": ResumeTraining(path),
+        "ema": keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+        "best": RestoreBest(data),
+        "plateau": keras.callbacks.ReduceLROnPlateau(patience=1, cooldown=1),
+        "early": keras.callbacks.EarlyStopping(
+            patience=2, restore_best_weights=True, mode="max"
+        ),
+        "own": Counting(),
+        "interrupting": Interrupting(interrupted_at),
+    }
+    try:
+        history = model.fit(
+            *data,
+            batch_size=12,
+            epochs=9,
+            shuffle=False,
+            verbose=0,
+            validation_data=data,
+            callbacks=list(callbacks.values()),
+        )
+    except Interruption:
+        return None
+    return model, callbacks, history
+
+
+@pytest.mark.filterwarnings("ignore:No epoch's")
+def test_callbacks_go_on_as_in_an_unbroken_training(images, labels, tmp_path):
+    path, data = tmp_path / "training.npz", (images, labels)
+    model, callbacks, history = trained_with_callbacks(path, data)
+    epochs = len(history.epoch)
+    assert 3 <= epochs < 9  # `EarlyStopping` ends it
+    assert not path.exists()
+    for epoch in range(epochs):  # two of them in a row without progress
+        assert trained_with_callbacks(path, data, epoch) is None
+    other, again, _ = trained_with_callbacks(path, data)
+    for one, two in zip(
+        [*model.program_variables, *model.optimizer.variables],
+        [*other.program_variables, *other.optimizer.variables],
+    ):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(one.value),
+            keras.ops.convert_to_numpy(two.value),
+        )
+    for name, attribute in [
+        ("best", "best"),
+        ("best", "best_epoch"),
+        ("plateau", "wait"),
+        ("plateau", "best"),
+        ("plateau", "cooldown_counter"),
+        ("early", "stopped_epoch"),
+        ("early", "best_epoch"),
+        ("ema", "_ema_weights_in_model"),
+        ("own", "seen"),
+    ]:
+        expected = getattr(callbacks[name], attribute)
+        assert getattr(again[name], attribute) == expected, (name, attribute)
+    assert callbacks["early"].stopped_epoch
+    assert [file.name for file in tmp_path.iterdir()] == []
+
+
+def prepared(path, *callbacks, keep=False):
+    resume = ResumeTraining(path, keep=keep)
+    resume.prepare([*callbacks, resume])
+    return resume
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    "callback, keep",
+    [
+        (lambda: keras.callbacks.BackupAndRestore("folder"), False),
+        (lambda: keras.callbacks.CSVLogger("log.csv"), False),
+        (lambda: keras.callbacks.SwapEMAWeights(swap_on_epoch=True), True),
+    ],
+)
+def test_callbacks_that_do_not_go_with_it_are_refused(tmp_path, callback, keep):
+    with pytest.raises(ValueError, match="Received: "):
+        prepared(tmp_path / "training.npz", callback(), keep=keep)
+    assert list(tmp_path.iterdir()) == []
+
+
+# === The file ===
+
+
+@pytest.mark.numpy_alone
+def test_a_second_training_of_one_path_is_refused_until_the_first_ends(
+    tmp_path,
+):
+    path = tmp_path / "training.npz"
+    first = prepared(path)
+    (tmp_path / "link").symlink_to(path)
+    for same in (path, tmp_path / "link"):
+        with pytest.raises(ValueError, match="Another training"):
+            prepared(same)
+    other = prepared(tmp_path / "training")  # another file
+    for resume in (first, other):
+        resume.release()
+    prepared(path).release()
+    assert {file.name for file in tmp_path.iterdir()} == {"link"}
+
+
+@pytest.mark.numpy_alone
+def test_a_killed_process_holds_no_file(tmp_path):
+    path = tmp_path / "training.npz"
+    read, write = os.pipe()
+    process = os.fork()
+    if not process:
+        held = prepared(path)
+        os.write(write, b"held" if held.lock else b"")
+        signal.pause()
+        os._exit(1)
+    os.read(read, 4)
+    with pytest.raises(ValueError, match="Another training"):
+        prepared(path)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    prepared(path).release()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.numpy_alone
+def test_files_of_the_user_are_left_alone(tmp_path):
+    names = [
+        ".run.npz.backup",
+        ".run.npz.1234abcd",
+        ".run.1234abcd",
+        ".run.npz",
+        "run",
+        "run.npz.old",
+    ]
+    for name in names:
+        (tmp_path / name).write_text("precious")
+    path = tmp_path / "run.npz"
+    resume_training.write(path, {"epoch": 1}, [np.zeros(2)])
+    assert {file.name for file in tmp_path.iterdir()} == {*names, "run.npz"}
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK", b"PK\x03\x04 damaged", b"\x93NUMPY", b"[" * 1000],
+)
+def test_what_is_no_file_of_training_is_a_value_error_at_once(
+    tmp_path, content
+):
+    path = tmp_path / "training.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="not one of"):
+        prepared(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    "progress",
+    [
+        {},
+        {"epoch": -1},
+        {"epoch": [1, 2]},
+        {"epoch": "one"},
+        {"epoch": 1, "callbacks": "{"},
+        {"epoch": 1, "callbacks": "[" * 100_000},
+        {"epoch": 1, "callbacks": '{"EarlyStopping 1": {"array": 7}}'},
+    ],
+)
+def test_a_file_that_does_not_hold_together_is_a_value_error(
+    tmp_path, progress
+):
+    path = tmp_path / "training.npz"
+    np.savez(path, np.zeros(2), **progress)
+    with pytest.raises(ValueError, match="not one of"):
+        resume_training.read(path)
+
+
+@pytest.mark.numpy_alone
+def test_a_small_file_is_not_read_into_much_memory(tmp_path):
+    path = tmp_path / "training.npz"
+    np.savez_compressed(path, np.zeros(10**6), epoch=1)
+    with pytest.raises(ValueError, match="not one of"):
+        resume_training.read(path)
+
+
+@pytest.mark.numpy_alone
+def test_a_file_that_cannot_be_written_is_a_value_error_at_once(
+    tmp_path, monkeypatch
+):
+    with pytest.raises(ValueError, match="folder.*make it first"):
+        prepared(tmp_path / "missing" / "training.npz")
+    with pytest.raises(ValueError, match="a folder"):
+        prepared(tmp_path)
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(resume_training.filelock.FileLock, "acquire", refuse)
+    with pytest.raises(ValueError, match="writable"):
+        prepared(tmp_path / "training.npz")
+
+
+class Trained:
+    """What a callback needs of a model."""
+
+    def __init__(self):
+        self.variables = [keras.Variable(np.zeros(2, "float32"))]
+        self.learned_variables = self.trainable_variables = self.variables
+        self.optimizer = keras.optimizers.SGD()
+        self.label_mapper = None
+        self.stop_training = False
+
+
+def test_values_that_are_not_finite_do_not_replace_a_file(tmp_path):
+    resume, model = prepared(tmp_path / "training.npz", keep=True), Trained()
+    resume.set_model(model)
+    resume.on_train_begin()
+    resume.on_epoch_end(0)
+    model.variables[0].assign([1.0, np.nan])
+    with pytest.raises(ValueError, match="1 values after epoch 2"):
+        resume.on_epoch_end(1)
+    found = resume_training.read(tmp_path / "training.npz")
+    assert found.epoch == 1
+    np.testing.assert_array_equal(found.values[0], [0, 0])
+    resume.release()
+
+
+def test_a_path_is_that_of_the_start_and_a_link_stays_one(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "training.npz")
+    resume, model = prepared("link"), Trained()
+    resume.set_model(model)
+    resume.on_train_begin()
+    monkeypatch.chdir(tmp_path / "disk")
+    resume.on_epoch_end(0)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "link").exists()
+    resume.on_train_end()
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "link"}
+    assert list((tmp_path / "disk").iterdir()) == []
+
+
+class Silent(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.wait = epoch + 1
+
+
+def test_a_callback_that_counts_and_does_not_tell_is_warned_of(tmp_path):
+    silent = Silent()
+    resume, model = prepared(tmp_path / "training.npz", silent), Trained()
+    resume.set_model(model)
+    resume.on_train_begin()
+    for epoch in range(2):
+        silent.on_epoch_end(epoch)
+        if epoch == 0:
+            with pytest.warns(UserWarning, match="`get_state`.*wait"):
+                resume.on_epoch_end(epoch)
+        else:
+            resume.on_epoch_end(epoch)  # once
+    resume.on_train_end()
+
+
+def test_a_callback_that_is_new_to_a_file_is_warned_of(tmp_path):
+    path = tmp_path / "training.npz"
+    for callbacks in ([], [keras.callbacks.EarlyStopping()]):
+        resume = prepared(path, *callbacks, keep=True)
+        resume.set_model(Trained())
+        if callbacks:
+            with pytest.warns(UserWarning, match="start anew.*EarlyStopping"):
+                resume.on_train_begin()
+        else:
+            resume.on_train_begin()
+            resume.on_epoch_end(0)
+        resume.release()

@@ -1,0 +1,69 @@
+"""What training changes, as arrays."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+NOT_OF_NUMPY = ("bfloat16", "float8")
+
+
+def trained_variables(model: keras.Model) -> list[keras.Variable]:
+    """All variables but those of a frozen source, and the optimizer's."""
+    fixed = fixed_variables(model)
+    return [
+        *(weight for weight in model.variables if id(weight) not in fixed),
+        *getattr(model.optimizer, "variables", ()),
+    ]
+
+
+def fixed_variables(model: keras.Model) -> set[int]:
+    """Identities of the variables that training leaves as they are."""
+    source = getattr(model, "source", None)
+    if source is None:
+        return set()
+    fixed = {id(weight) for weight in source.weights}
+    return fixed - {id(weight) for weight in model.learned_variables}
+
+
+def learned_variables(model: keras.Model) -> list[keras.Variable]:
+    return getattr(model, "learned_variables", model.variables)
+
+
+def value_of(variable: keras.Variable) -> np.ndarray:
+    """A copy that NumPy can write to a file, and that is assigned exactly."""
+    value = variable.value
+    if any(name in str(variable.dtype) for name in NOT_OF_NUMPY):
+        # A value is cast back when it is assigned.
+        value = ops.cast(value, "float32")
+    return ops.convert_to_numpy(value)
+
+
+def values_of(variables: list[keras.Variable]) -> list[np.ndarray]:
+    return [value_of(variable) for variable in variables]
+
+
+def assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values):
+        variable.assign(value)
+
+
+def check_shapes(
+    variables: list[keras.Variable], values: list[np.ndarray]
+) -> None:
+    """Raises if values are those of other variables."""
+    expected = [tuple(variable.shape) for variable in variables]
+    found = [value.shape for value in values]
+    if found != expected:
+        raise ValueError(
+            "The values must be those of the model's variables. Received: "
+            f"values of the shapes {found[:9]} for {expected[:9]}"
+        )
+
+
+def lost_numbers(old: Any, new: Any) -> int:
+    """How many values are not finite and were before."""
+    if np.asarray(new).dtype.kind != "f":
+        return 0
+    return int(np.count_nonzero(np.isfinite(old) & ~np.isfinite(new)))
