@@ -54,7 +54,7 @@ def check_shapes(
 ) -> None:
     """Raises if values are those of other variables."""
     expected = [tuple(variable.shape) for variable in variables]
-    found = [value.shape for value in values]
+    found = [np.shape(value) for value in values]
     if found != expected:
         raise ValueError(
             "The values must be those of the model's variables. Received: "
