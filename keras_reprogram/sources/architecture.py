@@ -92,6 +92,7 @@ class Value:
     step: Step
     index: int
     dtype: str
+    rank: int
 
 
 class Architecture:
@@ -117,8 +118,8 @@ class Architecture:
         self.found: dict[int, keras.Variable] = {}
         self.first_calls: dict[int, int] = {}
         inputs = [
-            Value(Step(None, text=input_text(index, dtype)), 0, dtype)
-            for index, dtype in enumerate(map(dtype_of, source.inputs))
+            value_like(tensor, Step(None, text=input_text(index, tensor)))
+            for index, tensor in enumerate(source.inputs)
         ]
         if is_graph(source):
             outputs = self.run(source, inputs)
@@ -149,7 +150,7 @@ class Architecture:
         """The values that a functional model makes of its inputs."""
         graph = graph_of(model)
         made = {
-            id(tensor): taken(value, dtype_of(tensor))
+            id(tensor): taken(value, tensor)
             for tensor, value in zip(graph.inputs, inputs)
         }
 
@@ -183,7 +184,7 @@ class Architecture:
                 return self.run(operation, inputs)
         step = Step(operation, (args, kwargs))
         return [
-            Value(step, index, dtype_of(tensor))
+            value_like(tensor, step, index)
             for index, tensor in enumerate(outputs)
         ]
 
@@ -191,7 +192,8 @@ class Architecture:
 
     def text(self, step: Step) -> str:
         operation = step.operation
-        text = self.described(operation)
+        given = values_in(step.arguments)
+        text = self.described(operation, given[0].rank if given else None)
         if isinstance(operation, keras.layers.Layer) and operation.weights:
             self.add_weights(operation)
             first = self.first_calls.setdefault(id(operation), step.number)
@@ -215,8 +217,13 @@ class Architecture:
         )
         return shortened(REFERENCE.sub(r"\1", ", ".join(found)))
 
-    def described(self, operation: Any) -> str:
-        """A layer or an operation by its class and its arguments."""
+    def described(self, operation: Any, rank: int | None = None) -> str:
+        """A layer or an operation by its class and its arguments.
+
+        Args:
+            operation: The layer or operation.
+            rank: The number of axes of its input, where it is known.
+        """
         if isinstance(operation, Query):
             self.queried = True
             return "a queried function"
@@ -231,11 +238,12 @@ class Architecture:
         kind = type(operation)
         try:
             config = operation.get_config()
-        except NotImplementedError:
+        except Exception:  # some of KerasHub have none that works
+            config = {}
+        if not is_whole(kind, config):
             self.opaque = True
-            return kind.__name__
         if isinstance(operation, keras.layers.Layer):
-            return self.with_arguments(kind, config, operation)
+            return self.with_arguments(kind, config, operation, rank=rank)
         # What an operation is given is all that it is.
         config = {key: config[key] for key in config if key != "name"}
         return f"ops.{self.with_arguments(kind, config, ignoring=False)}"
@@ -246,6 +254,7 @@ class Architecture:
         config: dict[str, Any],
         layer: Any = None,
         ignoring: bool = True,
+        rank: int | None = None,
     ) -> str:
         defaults = defaults_of(kind)
         found = []
@@ -255,7 +264,7 @@ class Architecture:
             value = config[key]
             if layer is not None and isinstance(value, (str, dict)):
                 value = self.attribute(layer, key, value)
-            value = self.argument(key, value)
+            value = self.argument(key, value, rank)
             if value != self.default(key, defaults[key]):
                 found.append(f"{key}={shortened(as_text(value))}")
         return f"{kind.__name__}({', '.join(found)})"
@@ -276,8 +285,10 @@ class Architecture:
             return found
         return value
 
-    def argument(self, key: str, value: Any) -> Any:
+    def argument(self, key: str, value: Any, rank: int | None = None) -> Any:
         value = self.plain(value)
+        if key == "axis" and rank is not None:
+            return counted_from_last(value, rank)
         if "activation" in key and value is None:
             return "linear"
         if key == "data_format" and value == "channels_last":
@@ -351,8 +362,12 @@ class Architecture:
         return {"class": name, **self.plain(inner)}
 
 
-def input_text(index: int, dtype: str) -> str:
-    return f"Input({index}, {precision(dtype)})"
+def value_like(tensor: Any, step: Step, index: int = 0) -> Value:
+    return Value(step, index, dtype_of(tensor), len(tensor.shape))
+
+
+def input_text(index: int, tensor: Any) -> str:
+    return f"Input({index}, {precision(dtype_of(tensor))})"
 
 
 def dtype_of(tensor: Any) -> str:
@@ -387,11 +402,11 @@ def is_known(operation: Any) -> bool:
     return not any(
         isinstance(part, OPAQUE_LAYERS)
         or not (package_of(type(part)) in PACKAGES or is_graph(part))
+        # A function of the user, or a method set on this object alone.
         or any(
-            package_of(value) not in PACKAGES
-            for name, value in vars(part).items()
-            # A method that was set on this object alone.
-            if inspect.isroutine(getattr(type(part), name, None))
+            callable(value) and package_of(value) not in PACKAGES
+            for value in vars(part).values()
+            if inspect.isroutine(value) or isinstance(value, functools.partial)
         )
         for part in parts
     )
@@ -419,6 +434,29 @@ def passes_on(operation: Any) -> bool:
     )
 
 
+def is_whole(kind: type, config: dict[str, Any]) -> bool:
+    """Whether a config holds all arguments of its class.
+
+    Keras sees to that for its own layers.
+    """
+    if package_of(kind) == "keras" and issubclass(kind, keras.layers.Layer):
+        return bool(config)
+    return all(
+        key in config or is_ignored(key)
+        for key in inspect.signature(kind.__init__).parameters
+        if key not in ("self", "args", "kwargs")
+    )
+
+
+def counted_from_last(axis: Any, rank: int) -> Any:
+    """An axis, or a list of several, the last one being -1."""
+    axes = axis if isinstance(axis, list) else [axis]
+    axes = [
+        one - rank if isinstance(one, int) and one >= 0 else one for one in axes
+    ]
+    return axes[0] if len(axes) == 1 else axes
+
+
 def is_ignored(key: str) -> bool:
     return (
         key in IGNORED_ARGUMENTS
@@ -438,12 +476,13 @@ def defaults_of(kind: type) -> dict[str, Any]:
     return found
 
 
-def taken(value: Value, dtype: str) -> Value:
+def taken(value: Value, tensor: Any) -> Value:
     """A value as a model within a model takes it."""
+    dtype = dtype_of(tensor)
     if dtype == value.dtype or not keras.backend.is_int_dtype(dtype):
         return value
     cast = Step(None, ((value,), {}), text=f"Cast({dtype})")
-    return Value(cast, 0, dtype)
+    return value_like(tensor, cast)
 
 
 def inputs_of(model: keras.Model, given: Any) -> list[Value] | None:

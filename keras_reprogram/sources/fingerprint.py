@@ -1,5 +1,6 @@
 """How a program recognises the source that it was trained on."""
 
+import contextlib
 import hashlib
 import os.path
 from typing import Any
@@ -42,8 +43,13 @@ def fingerprint(
         A dictionary that JSON can hold.
     """
     architecture = Architecture(source)
-    if probe is None:
-        probe = architecture.opaque and not architecture.queried
+    outputs = None
+    if probe:
+        outputs = outputs_on_fixed_inputs(source)
+    elif probe is None and architecture.opaque and not architecture.queried:
+        # A source that takes none of these inputs can be saved all the same.
+        with contextlib.suppress(Exception):
+            outputs = outputs_on_fixed_inputs(source)
     return {
         "model": type(source).__name__,
         "input_shape": list(source.inputs[0].shape[1:]),
@@ -54,7 +60,7 @@ def fingerprint(
         ],
         "architecture": {
             "steps": architecture.steps,
-            "outputs": outputs_on_fixed_inputs(source) if probe else None,
+            "outputs": outputs,
         },
     }
 
@@ -112,9 +118,16 @@ def differences(
     if sentence is not None:
         found.append(sentence)
     if by_outputs and not found:
-        sentence = farthest(
-            source, outputs_on_fixed_inputs(source), wanted["outputs"]
-        )
+        try:
+            outputs = outputs_on_fixed_inputs(source)
+            sentence = farthest(source, outputs, wanted["outputs"])
+        except Exception as error:
+            if architecture.queried:
+                raise
+            sentence = (
+                "its outputs on four fixed inputs cannot be computed: "
+                f"{excerpt(str(error))}"
+            )
         found += [] if sentence is None else [sentence]
     return found
 

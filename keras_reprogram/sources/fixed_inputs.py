@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.sources.inspection import inspect_source
 from keras_reprogram.sources.queried import QueriedSource
 from keras_reprogram.sources.text import TextSource
 
@@ -56,9 +57,13 @@ def fixed_inputs(source: keras.Model) -> list[np.ndarray]:
     generator = np.random.Generator(np.random.PCG64(SEED))
     if isinstance(source, TextSource):
         return embedded_tokens(source, generator)
+    shapes = [tensor.shape[1:] for tensor in source.inputs]
+    if getattr(source, "preprocessor", None) is not None and len(shapes) == 1:
+        # Which may say the size that the source was trained at.
+        shapes = [inspect_source(source).preferred_shape]
     return [
-        of_tensor(source, tensor.shape[1:], tensor.dtype, generator)
-        for tensor in source.inputs
+        of_tensor(source, shape, tensor.dtype, generator)
+        for shape, tensor in zip(shapes, source.inputs)
     ]
 
 

@@ -1,0 +1,517 @@
+"""What a source computes is told from what it is called."""
+
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_reprogram.sources import QueriedSource
+from keras_reprogram.sources import differences
+from keras_reprogram.sources import fingerprint
+from keras_reprogram.sources import not_compared
+from keras_reprogram.sources import rematerialize
+from keras_reprogram.sources.architecture import Architecture
+
+SETTINGS = {
+    "scale": 1 / 255,
+    "offset": 0.0,
+    "activation": "relu",
+    "strides": 1,
+    "padding": "same",
+    "dilation_rate": 1,
+    "epsilon": 1e-3,
+    "pooling": layers.MaxPooling2D,
+    "residual": True,
+    "last": None,
+    "slope": 0.3,
+    "interpolation": "nearest",
+    "rate": 0.5,
+    "operation": keras.ops.tanh,
+    "constant": 2.0,
+    "axis": -1,
+}
+
+
+def network(**changes):
+    chosen = {**SETTINGS, **changes}
+
+    def of(*names):
+        return {name: chosen[name] for name in names}
+
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Rescaling(**of("scale", "offset"))(inputs)
+    x = layers.Conv2D(
+        4, 3, **of("strides", "padding", "dilation_rate", "activation")
+    )(x)
+    y = layers.BatchNormalization(epsilon=chosen["epsilon"])(x)
+    y = layers.Dropout(chosen["rate"])(y)
+    y = layers.LeakyReLU(negative_slope=chosen["slope"])(y)
+    x = layers.Add()([x, y]) if chosen["residual"] else y
+    x = layers.UpSampling2D(2, interpolation=chosen["interpolation"])(x)
+    x = chosen["pooling"](4)(x)
+    x = chosen["operation"](x) * chosen["constant"]
+    x = keras.ops.flip(x, axis=chosen["axis"])
+    x = layers.GlobalAveragePooling2D()(x)
+    return with_numbers(
+        keras.Model(inputs, layers.Dense(6, activation=chosen["last"])(x))
+    )
+
+
+def with_numbers(model):
+    """The weights by a formula, the same on every machine."""
+    for index, weight in enumerate(model.weights):
+        values = np.arange(np.prod(weight.shape), dtype="float32")
+        weight.assign(((values + index) % 7 / 8).reshape(weight.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    # As a file has it.
+    return json.loads(json.dumps(fingerprint(network())))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("scale", 1 / 128, r"Rescaling\(scale=0.0078125"),
+        ("offset", -1.0, "offset=-1"),
+        ("activation", "tanh", 'activation="tanh"'),
+        ("activation", None, r"Conv2D\(filters"),
+        ("strides", 2, "strides=2"),
+        ("padding", "valid", r"Conv2D\(activation=.*, not .*padding"),
+        ("dilation_rate", 2, "dilation_rate=2"),
+        ("epsilon", 1e-5, "BatchNormalization.epsilon=1e-05"),
+        ("pooling", layers.AveragePooling2D, "AveragePooling2D"),
+        ("residual", False, r"UpSampling2D.*, not Add\(\) <- @2, @4"),
+        ("last", "softmax", 'activation="softmax"'),
+        ("slope", 0.2, "negative_slope=0.2"),
+        ("interpolation", "bilinear", 'interpolation="bilinear"'),
+        ("operation", keras.ops.sin, "ops.Sin.*, not ops.Tanh"),
+        ("constant", 3.0, "ops.Multiply.*3, not .*2"),
+        ("axis", 1, "ops.Flip.axis=1"),
+    ],
+)
+@pytest.mark.numpy_alone
+def test_another_computation_is_named(recorded, name, value, words):
+    other = network(**{name: value})
+    found = " ".join(differences(other, recorded))
+    assert "step " in found
+    assert re.search(words, found), found
+
+
+def same_networks():
+    def sequential(*stack):
+        return keras.Sequential([keras.Input((8, 8, 1)), *stack])
+
+    def functional(*stack):
+        x = inputs = keras.Input((8, 8, 1))
+        for layer in stack:
+            x = layer(x)
+        return keras.Model(inputs, x)
+
+    def stack(*between, rate=0.1, **kwargs):
+        return [
+            layers.Conv2D(3, (3, 3), strides=(2, 2), activation="relu"),
+            *between,
+            layers.BatchNormalization(momentum=rate, **kwargs),
+            layers.Flatten(),
+            layers.Dense(6),
+        ]
+
+    extra = [
+        layers.Dropout(0.5),
+        layers.GaussianNoise(0.1),
+        layers.Identity(),
+        layers.ActivityRegularization(0.1),
+        layers.Activation("linear"),
+        layers.RandomFlip(),
+    ]
+    explicit = [
+        layers.Conv2D(
+            3,
+            3,
+            strides=2,
+            activation=keras.activations.relu,
+            padding="valid",
+            dilation_rate=1,
+            data_format="channels_last",
+            kernel_initializer="zeros",
+            kernel_regularizer="l2",
+            bias_constraint="non_neg",
+            name="another",
+            dtype="mixed_bfloat16",
+        ),
+        *stack(gamma_regularizer="l2")[1:],
+    ]
+    first, *rest = stack()
+    nested = [sequential(first), *rest[:-1], functional_of(rest[-1], (27,))]
+    return {
+        "functional": functional(*stack()),
+        "sequential": sequential(*stack()),
+        "nested": functional(*nested),
+        "within a model": functional(sequential(*stack())),
+        "without effect": sequential(*stack(*extra)),
+        "written out": functional(*explicit),
+    }
+
+
+def functional_of(layer, shape):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, layer(inputs))
+
+
+def test_the_same_network_in_other_words_is_the_same():
+    found = {name: with_numbers(it) for name, it in same_networks().items()}
+    expected = fingerprint(found["functional"])
+    for name, model in found.items():
+        assert differences(model, expected) == [], name
+        assert Architecture(model).steps == expected["architecture"]["steps"]
+    rematerialize(found["functional"])
+    assert differences(found["functional"], expected) == []
+
+
+def test_a_fingerprint_is_the_same_on_every_backend(recorded):
+    assert recorded["architecture"] == {
+        "steps": [
+            "Input(0, float)",
+            "Rescaling(scale=0.003921569) <- @0",
+            'Conv2D(activation="relu", filters=4, kernel_size=3, '
+            'padding="same") <- @1',
+            "BatchNormalization() <- @2",
+            "LeakyReLU() <- @3",
+            "Add() <- @2, @4",
+            "UpSampling2D() <- @5",
+            "MaxPooling2D(pool_size=4, strides=4) <- @6",
+            "ops.Tanh() <- @7",
+            "ops.Multiply() <- @8, 2",
+            "ops.Flip(axis=-1) <- @9",
+            "GlobalAveragePooling2D() <- @10",
+            "Dense(units=6) <- @11",
+        ],
+        "outputs": None,
+    }
+    assert recorded["weights"] == [
+        "3x3x3x4:5189b8bd8ea32fdb",
+        "4:15c305a063783a6d",
+        "4:1a5ac4f4c8aad9bc",
+        "4:80d6c5a6972eee89",
+        "4:a46da257c6b02043",
+        "4:dbb4b23cb124c208",
+        "4x6:95b0ab593bc8732f",
+        "6:6d48747158494c16",
+    ]
+    source = around(OWN["layer"](lambda x: keras.ops.sin(x)))
+    expected = fingerprint(source)
+    wanted = [1.69289, 1.51744, -0.104792, -0.110531]
+    for row, value in zip(expected["architecture"]["outputs"], wanted):
+        row[0] = value
+    assert differences(source, expected) == []
+
+
+@pytest.mark.numpy_alone
+def test_layers_that_share_weights_are_not_two_layers():
+    def model(shared):
+        first, second = layers.Dense(4), layers.Dense(4)
+        inputs = keras.Input((4,))
+        second = first if shared else second
+        return keras.Model(inputs, second(first(inputs)))
+
+    expected = fingerprint(with_numbers(model(True)))
+    assert differences(with_numbers(model(True)), expected) == []
+    assert differences(with_numbers(model(False)), expected)
+    # A layer without weights is the same each time.
+    relu = layers.ReLU()
+    inputs = keras.Input((4,))
+    again = keras.Model(inputs, relu(-relu(inputs)))
+    other = keras.Model(inputs, layers.ReLU()(-layers.ReLU()(inputs)))
+    assert differences(other, fingerprint(again)) == []
+
+
+@pytest.mark.numpy_alone
+def test_an_argument_of_a_later_keras_is_left_out(monkeypatch, recorded):
+    def of_later(self):
+        return {**of_today(self), "new_argument": None, "other": {"a": 1}}
+
+    of_today = layers.Conv2D.get_config
+    monkeypatch.setattr(layers.Conv2D, "get_config", of_later)
+    assert differences(network(), recorded) == []
+
+
+@pytest.mark.numpy_alone
+def test_a_model_that_takes_integers_is_another():
+    def model(dtype):
+        inputs = keras.Input((4,), dtype=dtype)
+        inner = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+        x = inner(keras.ops.cast(inputs, "float32"))
+        return with_numbers(keras.Model(inputs, x))
+
+    expected = fingerprint(model("uint8"))
+    (found,) = differences(model("float32"), expected)
+    assert "Input(0, float), not Input(0, uint8)" in found
+
+
+@pytest.mark.numpy_alone
+def test_a_layer_within_a_layer_is_looked_into():
+    def model(activation, wrapped=layers.TimeDistributed):
+        inner = keras.Sequential([layers.Dense(3, activation), layers.Dense(2)])
+        inputs = keras.Input((5, 4))
+        return with_numbers(keras.Model(inputs, wrapped(inner)(inputs)))
+
+    expected = fingerprint(model("relu"))
+    assert differences(model("relu"), expected) == []
+    (found,) = differences(model("tanh"), expected)
+    assert "tanh" in found
+
+    def recurrent(activation):
+        inputs = keras.Input((5, 4))
+        layer = layers.Bidirectional(layers.LSTM(2, activation))
+        return with_numbers(keras.Model(inputs, layer(inputs)))
+
+    expected = fingerprint(recurrent("tanh"))
+    assert differences(recurrent("tanh"), expected) == []
+    assert differences(recurrent("relu"), expected)
+
+
+@pytest.mark.numpy_alone
+def test_lora_that_adds_nothing_changes_nothing():
+    def model():
+        return with_numbers(
+            keras.Sequential(
+                [keras.Input((6,)), layers.Dense(5), layers.Dense(3)]
+            )
+        )
+
+    source, other = model(), model()
+    other.layers[0].enable_lora(2)
+    assert differences(other, fingerprint(source)) == []
+    assert differences(source, fingerprint(other)) == []
+    other.layers[0].lora_kernel_b.assign(np.ones((2, 5)))
+    (found,) = differences(other, fingerprint(source))
+    assert "1 of 4 weights have other values" in found
+
+
+# === Code of its own ===
+
+
+class Own(layers.Layer):
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+
+    def call(self, inputs):
+        return self.function(inputs)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def changed(layer, call):
+    layer.call = call
+    return layer
+
+
+def named_relu(inputs):
+    return keras.ops.abs(inputs)
+
+
+named_relu.__name__ = "relu"
+
+OWN = {
+    "layer": Own,
+    "lambda": lambda function: layers.Lambda(
+        function, output_shape=lambda shape: shape
+    ),
+    "activation": layers.Activation,
+    "changed": lambda function: changed(layers.ReLU(), function),
+    "within": lambda function: layers.TimeDistributed(Own(function)),
+}
+
+
+def around(layer, inner=(3,)):
+    inputs = keras.Input((5, 4))
+    x = layer(layers.Dense(4)(inputs))
+    return with_numbers(keras.Model(inputs, layers.Dense(2)(x)))
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_code_of_its_own_is_told_by_its_outputs(kind):
+    expected = fingerprint(around(OWN[kind](lambda x: keras.ops.sin(x))))
+    outputs = expected["architecture"]["outputs"]
+    assert [len(row) for row in outputs] == [10] * 4
+    for function, same in (
+        (lambda x: keras.ops.sin(x * (1 + 1e-7)), True),
+        (lambda x: keras.ops.sin(x) * 1.01, False),
+        (lambda x: keras.ops.cos(x), False),
+    ):
+        found = differences(around(OWN[kind](function)), expected)
+        assert (found == []) is same
+        assert same or "its outputs on four fixed inputs" in found[0]
+
+
+@pytest.mark.numpy_alone
+def test_a_function_with_the_name_of_keras_own_is_not_keras_own():
+    expected = fingerprint(around(layers.Activation("relu")))
+    assert expected["architecture"]["outputs"] is None
+    assert differences(around(layers.Activation(named_relu)), expected)
+
+
+@pytest.mark.numpy_alone
+def test_the_same_outputs_by_other_code_are_the_same_source():
+    own = fingerprint(around(Own(lambda x: keras.ops.relu(x))))
+    assert differences(around(layers.ReLU()), own) == []
+    # What else is there is compared by its arguments, too.
+    assert differences(around(layers.ReLU(threshold=1e-6)), own) == []
+    assert differences(around(layers.ReLU(threshold=1.0)), own)
+
+
+@pytest.mark.numpy_alone
+def test_a_model_of_a_class_of_its_own():
+    class Network(keras.Model):
+        def __init__(self, function):
+            super().__init__()
+            self.dense = layers.Dense(3)
+            self.function = function
+
+        def call(self, inputs):
+            return self.function(self.dense(inputs))
+
+    def source(function):
+        inputs = keras.Input((4,))
+        return with_numbers(keras.Model(inputs, Network(function)(inputs)))
+
+    expected = fingerprint(source(keras.ops.sin))
+    assert differences(source(keras.ops.sin), expected) == []
+    (found,) = differences(source(keras.ops.tanh), expected)
+    assert "outputs" in found
+
+    class Functional(keras.Model):
+        def __init__(self):
+            inputs = keras.Input((4,))
+            super().__init__(inputs, layers.Dense(3, "relu")(inputs))
+
+    class Doubled(Functional):
+        def call(self, *args, **kwargs):
+            return 2 * super().call(*args, **kwargs)
+
+    def inside(kind):
+        inputs = keras.Input((4,))
+        return with_numbers(keras.Model(inputs, kind()(inputs)))
+
+    plain = functional_of(layers.Dense(3, "relu"), (4,))
+    expected = fingerprint(with_numbers(plain))
+    assert expected["architecture"]["outputs"] is None
+    assert differences(inside(Functional), expected) == []
+    assert differences(inside(Doubled), expected)
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "torch", reason="a module of PyTorch"
+)
+def test_running_statistics_of_a_module_of_pytorch():
+    import torch
+
+    def source(mean):
+        module = torch.nn.Sequential(
+            torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 3)
+        )
+        module[0].running_mean.fill_(mean)
+        inputs = keras.Input((4,))
+        layer = layers.TorchModuleWrapper(module, output_shape=(None, 3))
+        return with_numbers(keras.Model(inputs, layer(inputs)))
+
+    expected = fingerprint(source(0.5))
+    assert differences(source(0.5), expected) == []
+    (found,) = differences(source(0.7), expected)
+    assert "outputs" in found
+
+
+def test_outputs_of_16_bits_are_compared_with_room():
+    def source(factor):
+        own = Own(lambda x: x * factor, dtype="bfloat16")
+        return around(own)
+
+    expected = fingerprint(source(1.0))
+    assert differences(source(1.02), expected) == []
+    assert differences(source(1.2), expected)
+
+
+def test_tokens_on_probe_are_in_the_vocabulary():
+    inputs = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(7, 4)(inputs)
+    x = Own(lambda x: keras.ops.sin(x))(x)
+    source = with_numbers(keras.Model(inputs, layers.Flatten()(x)))
+    expected = fingerprint(source)
+    assert np.count_nonzero(expected["architecture"]["outputs"]) > 20
+    assert differences(source, expected) == []
+
+
+# === A queried function ===
+
+
+def queried(factor, asked=None):
+    def function(inputs):
+        if asked is not None:
+            asked.append(inputs)
+        return factor * inputs.reshape(len(inputs), -1)[:, :3]
+
+    return QueriedSource(function, (4, 4, 3), 3, from_logits=True)
+
+
+@pytest.mark.numpy_alone
+def test_a_function_is_asked_on_request_alone():
+    asked = []
+    source = queried(1.0, asked)
+    quiet = fingerprint(source)
+    assert differences(queried(2.0, asked), quiet) == []
+    assert "query may cost" in not_compared(source, quiet)
+    assert not asked
+    expected = fingerprint(source, probe=True)
+    assert source.asked == sum(map(len, asked)) == 4
+    assert min(inputs.min() for inputs in asked) >= 0
+    other = queried(1.1)
+    assert differences(other, expected) == [] and other.asked == 0
+    assert "query may cost" in not_compared(other, expected)
+    (found,) = differences(other, expected, probe=True)
+    assert "outputs" in found and other.asked == 4
+    assert differences(queried(1.0), expected, probe=True) == []
+    assert not_compared(source, expected, probe=True) is None
+
+
+# === What anyone may have written ===
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        None,
+        [],
+        {},
+        {"steps": [3], "outputs": None},
+        {"steps": "many", "outputs": None},
+        {"steps": []},
+        {"steps": [], "outputs": []},
+        {"steps": [], "outputs": [[]] * 4},
+        {"steps": [], "outputs": [["1"]] * 4},
+        {"steps": [], "outputs": [[True]] * 4},
+        {"steps": [], "outputs": [[float("nan")]] * 4},
+        {"steps": [], "outputs": [[10**400]] * 4},
+        {"steps": [], "outputs": [[0.0] * 257] * 4},
+    ],
+)
+@pytest.mark.numpy_alone
+def test_a_damaged_architecture_is_a_value_error(source, architecture):
+    expected = {**fingerprint(source), "architecture": architecture}
+    with pytest.raises(ValueError, match="Received: an architecture"):
+        differences(source, expected)
+
+
+@pytest.mark.numpy_alone
+def test_messages_are_short_whatever_is_recorded(source):
+    expected = fingerprint(source)
+    expected["architecture"]["steps"][2] = "x" * 10**6
+    expected["input_shape"] = list(range(10**5))
+    assert sum(map(len, differences(source, expected))) < 1000
