@@ -1,10 +1,33 @@
 """Where converted models are kept."""
 
+import contextlib
+import errno
+import hashlib
+import json
 import os
 import pathlib
+import re
+import secrets
 import shutil
-import tempfile
+import stat
+import warnings
 from collections.abc import Callable
+from collections.abc import Iterator
+
+import filelock
+
+# Written last, with the sizes and digests of all other files.
+MANIFEST = "keras_reprogram.json"
+MISSING = "it is not there"
+# Written by a version that had no manifest, or not to its end.
+UNLISTED = f"it has no {MANIFEST}, which tells what it should hold"
+NOT_WRITABLE = (
+    errno.EACCES,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
 
 
 def kept_preset(
@@ -14,27 +37,175 @@ def kept_preset(
 ) -> str:
     """Path of a preset, written to the cache whole or not at all.
 
+    One that is damaged is written again, with a warning. Files of others in
+    its directory are left alone.
+
     Args:
         cache_directory: Where presets are kept. Defaults to
             `$XDG_CACHE_HOME/keras-reprogram`, or `~/.cache/keras-reprogram`.
         name: The preset's name.
         write: Writes the preset's files into a directory; called where there
-            is no such preset yet.
+            is no such preset yet, or a damaged one.
+
+    Raises:
+        ValueError: If the cache cannot be written.
     """
+    preset = directory_of_presets(cache_directory) / name
+    if damage_of(preset) is None:
+        return str(preset)
+    try:
+        preset.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(preset):
+            # Another process may have written it meanwhile.
+            damage = damage_of(preset)
+            if damage is not None:
+                build(preset, write, damage)
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        if damage_of(preset) == UNLISTED and has_files(preset):
+            warn_of_unlisted(preset, error)
+            return str(preset)
+        raise ValueError(
+            "The cache of presets cannot be written: pass as "
+            "`cache_directory` a directory that can be, or set the variable "
+            "XDG_CACHE_HOME of the environment. Received: "
+            f"cache_directory={str(preset.parent)!r}, and {error}"
+        ) from error
+    except ImportError as error:
+        # What is there may have been made when the package was.
+        if damage_of(preset) != UNLISTED or not has_files(preset):
+            raise
+        warn_of_unlisted(preset, error)
+    return str(preset)
+
+
+def directory_of_presets(
+    cache_directory: str | os.PathLike | None,
+) -> pathlib.Path:
     if cache_directory is None:
         home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        cache_directory = pathlib.Path(home).expanduser() / "keras-reprogram"
-    preset = pathlib.Path(cache_directory) / name
-    if preset.exists():
-        return str(preset)
-    preset.parent.mkdir(parents=True, exist_ok=True)
-    partial = pathlib.Path(tempfile.mkdtemp(dir=preset.parent))
+        cache_directory = pathlib.Path(home) / "keras-reprogram"
+    try:
+        return pathlib.Path(cache_directory).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            "There is no home directory: pass `cache_directory`. Received: "
+            f"cache_directory={str(cache_directory)!r}"
+        ) from error
+
+
+def damage_of(preset: pathlib.Path) -> str | None:
+    """What is wrong with a preset, or `None`."""
+    if not preset.exists():
+        return MISSING
+    try:
+        listed = json.loads((preset / MANIFEST).read_text("utf-8"))
+        expected = {str(n): (int(s), str(d)) for n, (s, d) in listed.items()}
+    except FileNotFoundError:
+        return UNLISTED
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return f"its {MANIFEST} is damaged"
+    for name, wanted in expected.items():
+        try:
+            found = description(preset / name)
+        except OSError:
+            return f"{name} cannot be read"
+        if found != wanted:
+            return f"{name} is damaged"
+    return None
+
+
+def description(path: pathlib.Path) -> tuple[int, str]:
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), digest
+
+
+def has_files(preset: pathlib.Path) -> bool:
+    with contextlib.suppress(OSError):
+        return any(preset.iterdir())
+    return False
+
+
+def warn_of_unlisted(preset: pathlib.Path, error: Exception) -> None:
+    warnings.warn(
+        "The preset was written by an earlier version, or not to its end, and "
+        "cannot be written again: it is used as it is. Received: "
+        f"{str(preset)!r}, and {error}",
+        stacklevel=4,  # of who called the function of one preset
+    )
+
+
+@contextlib.contextmanager
+def one_at_a_time(preset: pathlib.Path) -> Iterator[None]:
+    """Lets one process write a preset, and removes what killed ones left."""
+    path = preset.with_name(f".keras-reprogram.{preset.name}.lock")
+    lock = filelock.FileLock(path, thread_local=False)
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        if getattr(error, "errno", None) in NOT_WRITABLE:
+            raise
+        yield  # a file system without locks
+        return
+    try:
+        pattern = re.compile(
+            re.escape(f".keras-reprogram.{preset.name}.") + "[0-9a-f]{16}"
+        )
+        for left in preset.parent.iterdir():
+            if pattern.fullmatch(left.name) and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        # While it is held: who waits for it sees that it is gone.
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        lock.release()
+
+
+def build(
+    preset: pathlib.Path,
+    write: Callable[[pathlib.Path], None],
+    damage: str,
+) -> None:
+    """Writes a preset beside its place, and then puts it there."""
+    partial = preset.with_name(
+        f".keras-reprogram.{preset.name}.{secrets.token_hex(8)}"
+    )
+    partial.mkdir()
     try:
         write(partial)
-        os.replace(partial, preset)
-    except BaseException as error:
+        names = [
+            path.relative_to(partial)
+            for path in sorted(partial.rglob("*"))
+            if path.is_file()
+        ]
+        listed = {n.as_posix(): description(partial / n) for n in names}
+        (partial / MANIFEST).write_text(json.dumps(listed), "utf-8")
+        if damage != MISSING:
+            warnings.warn(
+                f"The preset is damaged and is written again: {damage}. "
+                f"Received: {str(preset)!r}",
+                stacklevel=4,
+            )
+        try:
+            os.rename(partial, preset)
+        except OSError:
+            if not preset.is_dir():
+                raise
+            replace_files(preset, partial, [*names, pathlib.Path(MANIFEST)])
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        # Another process may have written the same preset meanwhile.
-        if not isinstance(error, OSError) or not preset.exists():
-            raise
-    return str(preset)
+
+
+def replace_files(
+    preset: pathlib.Path, partial: pathlib.Path, names: list[pathlib.Path]
+) -> None:
+    """Moves files into a directory, in this order."""
+    for name in names:
+        (preset / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(partial / name, preset / name)
+    # That of an earlier version was its owner's alone.
+    with contextlib.suppress(OSError):
+        os.chmod(preset, stat.S_IMODE(partial.stat().st_mode))
