@@ -141,16 +141,14 @@ def packed(
     arrays: list[np.ndarray] = []
 
     def pack(value: Any, name: str) -> Any:
-        if value is None or isinstance(value, (bool, int, float, str)):
+        if value is None or type(value) in (bool, int, float, str):
             return value
-        if isinstance(value, np.generic):
-            return pack(value.item(), name)
         if isinstance(value, dict) and all(isinstance(k, str) for k in value):
             return {"dict": {k: pack(v, name) for k, v in value.items()}}
         if isinstance(value, (list, tuple)):
             return {type_of(value): [pack(item, name) for item in value]}
-        if isinstance(value, np.ndarray) or keras.ops.is_tensor(value):
-            array = ops.convert_to_numpy(value)
+        if isinstance(value, (np.ndarray, np.generic)) or ops.is_tensor(value):
+            array = np.asarray(ops.convert_to_numpy(value))
             if array.dtype.isbuiltin != 1 and not array.dtype.hasobject:
                 array = array.astype("float32")  # as bfloat16
             if not array.dtype.hasobject:
@@ -178,7 +176,7 @@ def unpacked(
             return value
         ((kind, held),) = value.items()
         if kind == "array":
-            return arrays[held]
+            return arrays[held][()]  # A scalar, where there is one value.
         if kind == "dict":
             return {name: unpack(item) for name, item in held.items()}
         return {"list": list, "tuple": tuple}[kind](map(unpack, held))
