@@ -4,12 +4,16 @@ import hashlib
 import json
 import os
 import sqlite3
+import threading
+import warnings
 from typing import Any
 
 import numpy as np
 
 # One source in a batch of another size differs by some 0.003 in bfloat16.
 PROBE_TOLERANCE = 1e-2
+# Another process holds the file for one transaction of one batch.
+LONGEST_WAIT = 20.0
 
 
 class AnswerMemory:
@@ -18,6 +22,9 @@ class AnswerMemory:
     A file also holds what it is of: the number of classes, the input shape,
     the activation, and a probe, which is the first input and its answer.
     Files of earlier versions do not; they get it with the next answer.
+
+    Where the file cannot be written for now, as on a full disk, answers are
+    kept in memory until it can be, and a warning says so.
 
     Args:
         path: Path of the file, or `":memory:"`.
@@ -49,8 +56,15 @@ class AnswerMemory:
         )
         self.described = False
         self.probe = None
+        # Answers that are not in the file yet.
+        self.waiting: dict[bytes, np.ndarray] = {}
+        self.first: tuple[np.ndarray, np.ndarray] | None = None
+        # A connection has one transaction at a time, whatever the threads.
+        self.lock = threading.RLock()
         try:
-            self.connection = sqlite3.connect(path, check_same_thread=False)
+            self.connection = sqlite3.connect(
+                path, timeout=LONGEST_WAIT, check_same_thread=False
+            )
         except (TypeError, ValueError, sqlite3.DatabaseError) as error:
             raise self.unreadable(error) from error
         try:
@@ -117,16 +131,21 @@ class AnswerMemory:
         )
 
     def read(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
-        found = {}
         try:
-            for name in keys:
-                row = self.connection.execute(
-                    "SELECT answer FROM answers WHERE input = ?", (name,)
-                ).fetchone()
-                if row is not None:
-                    found[name] = self.numbers(row[0], self.answer_shape)
-        except sqlite3.OperationalError:  # the file is locked, for one
-            raise
+            with self.lock:
+                found = {k: self.waiting[k] for k in keys if k in self.waiting}
+                for name in keys:
+                    row = self.connection.execute(
+                        "SELECT answer FROM answers WHERE input = ?", (name,)
+                    ).fetchone()
+                    if row is not None:
+                        found[name] = self.numbers(row[0], self.answer_shape)
+        except sqlite3.OperationalError as error:
+            raise ValueError(
+                "The memory file cannot be read: see whether another process "
+                "holds it, or pass another `memory`. Received: "
+                f"memory={str(self.path)!r}, and {error}"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise self.unreadable(error) from error
         return found
@@ -134,14 +153,38 @@ class AnswerMemory:
     def write(
         self, keys: list[bytes], inputs: np.ndarray, answers: np.ndarray
     ) -> None:
-        rows = [(name, blob(answer)) for name, answer in zip(keys, answers)]
+        with self.lock:
+            is_first = not self.waiting
+            self.waiting.update(zip(keys, np.array(answers)))
+            if self.first is None:
+                self.first = np.array(inputs[0]), np.array(answers[0])
+            described = self.described
+            try:
+                self.write_waiting()
+            except sqlite3.OperationalError as error:
+                self.described = described
+                # Answers may be paid for: they are not lost for a full disk.
+                if is_first:
+                    warnings.warn(
+                        "Answers cannot be written to the memory file, and "
+                        "are kept in memory until they can be: free the file "
+                        "or its disk before this process ends. Received: "
+                        f"memory={str(self.path)!r}, and {error}",
+                        stacklevel=2,
+                    )
+            except sqlite3.DatabaseError as error:
+                raise self.unreadable(error) from error
+
+    def write_waiting(self) -> None:
+        rows = [(name, blob(held)) for name, held in self.waiting.items()]
         # One transaction: a process that is killed leaves all of it or none.
         with self.connection:
             self.connection.executemany(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?)", rows
             )
             if not self.described:
-                self.describe(inputs[0], answers[0])
+                self.describe(*self.first)
+        self.waiting.clear()
 
     def describe(self, sample: np.ndarray, answer: np.ndarray) -> None:
         """Adds what the file is of, unless another process just did."""
