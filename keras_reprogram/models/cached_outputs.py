@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_reprogram.models import adaptation
+from keras_reprogram.models.kept_state import KeptState
 
 
 class CachedOutputs(keras.utils.PyDataset):
@@ -127,7 +128,7 @@ class Rows:
         return found.reshape(len(rows), *self.shape)
 
 
-class Head(keras.Model):
+class Head(KeptState):
     """A label map whose loss is that of the whole model."""
 
     def __init__(self, inputs: Any, outputs: Any, model: Any) -> None:

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import keras
-
 from keras_reprogram.models import batches
+from keras_reprogram.models.kept_state import KeptState
 from keras_reprogram.models.static_shape import with_static_shape
 
 
-class ModelOfSamples(keras.Model):
+class ModelOfSamples(KeptState):
     """Takes samples as a tensor, or in a dictionary, a list or a tuple.
 
     A dictionary of one, of any name, is what it holds; one of several is what

@@ -20,6 +20,7 @@ from keras_reprogram.labels import LabelMapper
 from keras_reprogram.labels.banked_labels import BankedMatrices
 from keras_reprogram.labels.banked_labels import BankedSources
 from keras_reprogram.models import program_file
+from keras_reprogram.models.kept_state import KeptState
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
@@ -40,7 +41,7 @@ class Entry(NamedTuple):
 
 
 @serializable
-class ProgramBank(keras.Model):
+class ProgramBank(KeptState):
     """Serves many tasks from one source: each row of a batch has its program.
 
     ```

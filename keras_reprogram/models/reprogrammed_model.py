@@ -399,7 +399,6 @@ class ReprogrammedModel(ModelOfSamples):
             )
         with (
             first_of_all(self.added_callbacks(), callbacks) as callbacks,
-            zeroth_order.keeping(self),
             processes.together(self),
         ):
             return super().fit(

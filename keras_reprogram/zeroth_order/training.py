@@ -1,8 +1,6 @@
 """A step of training with estimated gradients, on the backend in use."""
 
-import contextlib
 import importlib
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -110,34 +108,6 @@ def check(model: Any, estimator: GradientEstimator | None) -> None:
             "`keras_reprogram.zeroth_order`, or train a label map alone, with "
             "`program=None`. Received: gradient_estimator=None"
         )
-
-
-@contextlib.contextmanager
-def keeping(model: Any) -> Iterator[None]:
-    """Keeps what `fit` has learned when a `QueriedSource` stops answering.
-
-    On JAX it is not in the model's variables until an epoch ends, and a first
-    step that fails leaves them without values.
-    """
-    held = []
-    if model.questions.queried is not None:
-        held = [
-            (variable, variable.value)
-            for variable in (
-                *model.variables,
-                *model.optimizer.variables,
-                *model.metrics_variables,
-            )
-        ]
-    try:
-        yield
-    except Exception:
-        if held and keras.config.backend() == "jax":
-            model.jax_state_sync()
-            for variable, value in held:
-                if variable._value is None:
-                    variable.assign(value)
-        raise
 
 
 def train_step(model: Any, *arguments: Any) -> Any:

@@ -1,0 +1,123 @@
+"""Models whose variables outlive a call that is interrupted, on JAX.
+
+On JAX Keras takes the values out of a model's variables while it trains,
+evaluates or predicts, and gives their memory to the compiled step. A call that
+ends by an exception or by Ctrl-C leaves the variables, and with them a source
+that many tasks share, without values. Here a step takes over no memory, and
+what Keras has taken is given back.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+PARTS = (
+    "trainable_variables",
+    "non_trainable_variables",
+    "optimizer_variables",
+    "metrics_variables",
+)
+
+
+class KeptState(keras.Model):
+    """A model that loses no value, whenever a call of it is interrupted.
+
+    On TensorFlow and PyTorch it is a `keras.Model` as any other.
+    """
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        return self.with_state_kept(super().fit, *args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        return self.with_state_kept(super().evaluate, *args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        return self.with_state_kept(super().predict, *args, **kwargs)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        return self.with_state_kept(super().train_on_batch, *args, **kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        return self.with_state_kept(super().test_on_batch, *args, **kwargs)
+
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        return self.with_state_kept(super().predict_on_batch, *args, **kwargs)
+
+    def with_state_kept(
+        self, method: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except BaseException:
+            if keras.config.backend() == "jax":
+                self.jax_state_sync()
+                self._jax_state = None
+            raise
+
+    # What follows is called by Keras on JAX alone (Keras 3.15).
+
+    def _get_jax_state(
+        self, purge_model_variables: bool = False, **parts: bool
+    ) -> tuple[list[Any], ...]:
+        state = super()._get_jax_state(**parts)
+        # Known before anything is taken out of a variable.
+        names = [name for name in PARTS if parts.get(name)]
+        self._jax_state = dict(zip(names, state))
+        self._jax_state_synced = False
+        if purge_model_variables:
+            self._purge_model_variables(**parts)
+        return state
+
+    def _make_function(
+        self, step_function: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Callable[..., Any]:
+        if self.jit_compile and not self.run_eagerly:
+            step_function = without_donation(step_function)
+        return super()._make_function(step_function, *args, **kwargs)
+
+
+def without_donation(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled step that leaves the state that it is given as it is.
+
+    Without more, a step would copy all that it does not change, such as the
+    weights of the source: it returns the others alone.
+
+    Args:
+        step: A step that is compiled by `jax.jit`, from a state and a batch
+            to outputs and the next state.
+    """
+    import jax
+
+    plain = getattr(step, "__wrapped__", None)
+    if plain is None:  # compiled by something else than `jax.jit`
+        return step
+    shardings: list[Any] = []
+
+    def changes(state: Any, data: Any) -> tuple[Any, dict[int, Any]]:
+        outputs, new = plain(state, data)
+        pairs = zip(jax.tree.leaves(state), jax.tree.leaves(new), strict=True)
+        changed = {
+            index: after
+            for index, (before, after) in enumerate(pairs)
+            if after is not before
+        }
+        if shardings:
+            changed = {
+                index: jax.lax.with_sharding_constraint(value, shardings[index])
+                for index, value in changed.items()
+            }
+        return outputs, changed
+
+    compiled = jax.jit(changes)
+
+    def whole_state(state: Any, data: Any) -> tuple[Any, Any]:
+        leaves, structure = jax.tree.flatten(state)
+        if keras.distribution.distribution() is not None and not shardings:
+            shardings.extend(leaf.sharding for leaf in leaves)
+        outputs, changed = compiled(state, data)
+        for index, value in changed.items():
+            leaves[index] = value
+        return outputs, jax.tree.unflatten(structure, leaves)
+
+    return whole_state
