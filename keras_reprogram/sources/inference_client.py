@@ -1,50 +1,59 @@
 """A client of model servers that speak the Open Inference Protocol."""
 
-import concurrent.futures
+import math
+from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import requests
-import urllib3
 
+from keras_reprogram.configurable import boolean
+from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.sources.host_call import numeric_array
+from keras_reprogram.sources.inference_access import Access
+from keras_reprogram.sources.inference_access import quoted
+from keras_reprogram.sources.inference_call import Clock
+from keras_reprogram.sources.inference_call import Stopped
+from keras_reprogram.sources.inference_call import gather
+from keras_reprogram.sources.inference_labels import checked_names
+from keras_reprogram.sources.inference_labels import labels_of
+from keras_reprogram.sources.inference_labels import scored_labels
+from keras_reprogram.sources.inference_metadata import Question
+from keras_reprogram.sources.inference_metadata import question_of
+from keras_reprogram.sources.inference_protocol import encoded
+from keras_reprogram.sources.inference_protocol import output_of
+from keras_reprogram.sources.inference_protocol import parsed
+from keras_reprogram.sources.inference_protocol import typed
+from keras_reprogram.sources.inference_transport import InferenceError
+from keras_reprogram.sources.inference_transport import Reply
+from keras_reprogram.sources.inference_transport import Transport
 
-# What goes away by itself: too many requests, and a server in trouble.
-TRANSIENT = (429, 500, 502, 503, 504)
-LONGEST_PAUSE = 60.0
-DTYPES = {
-    "FP16": "float16",
-    "FP32": "float32",
-    "FP64": "float64",
-    "INT32": "int32",
-    "INT64": "int64",
-}
-# Inputs are sent as float32, which has all integers up to this one.
-LARGEST_INTEGER = 2**24
+Answer = np.ndarray | tuple[np.ndarray, np.ndarray]
 
-
-class InferenceError(RuntimeError):
-    """A server's reply that is no answer."""
-
-
-class Patience(urllib3.Retry):
-    """Waits as long as a server asks for, and no longer than a minute."""
-
-    def parse_retry_after(self, retry_after: str) -> float:
-        return min(super().parse_retry_after(retry_after), LONGEST_PAUSE)
+BINARY = "binary_tensor_data"
+# A socket of the operating system waits no longer than some weeks.
+MOST_SECONDS = 1e6
+SECONDS_OF_A_ROUND = 600.0
+LONGEST_MESSAGE = 1000
 
 
 class InferenceClient:
     """Asks a model server about arrays: Open Inference Protocol V2, HTTP.
 
     KServe, Triton, OpenVINO Model Server and MLServer speak it. Large arrays
-    are sent in pieces, several at a time. A request that meets a server that
-    is busy (429), in trouble (500, 502 to 504), slow or gone is sent again,
-    each time after twice the pause, or after the pause that the server asks
-    for, no pause being longer than 60 seconds.
+    are sent in pieces, several at a time, in the data type that the server
+    states for the model's input. A request that meets a server that is busy
+    (429), in trouble (500, 502 to 504), slow or gone, or whose reply ends
+    early, is sent again: at once, then after `pause` seconds, and each further
+    time after twice the pause, or after the pause that the server asks for, no
+    pause being longer than 60 seconds.
+
+    Redirects are followed on the same server alone, so neither inputs nor
+    headers get to another one. Messages do not hold the token, a password, or
+    the values of headers. Several threads may use one client.
 
     Example:
 
@@ -57,31 +66,70 @@ class InferenceClient:
     )
     ```
 
+    A server that returns names of classes, or a few classes with their scores,
+    is used through `top_answers`:
+
+    ```python
+    client = keras_reprogram.sources.InferenceClient(
+        "http://localhost:8000", "efficientnet", classification=5
+    )
+    source = keras_reprogram.sources.QueriedSource(
+        keras_reprogram.sources.top_answers(client, num_classes=1000),
+        input_shape=(224, 224, 3),
+        num_classes=1000,
+    )
+    ```
+
     Args:
-        url: Address of the server, without `/v2`.
+        url: Address of the server, without `/v2`. A user and a password in it,
+            as in `"https://user:password@host"`, are sent as Basic
+            authorization, unless there is another.
         model: Name of the model.
-        version: Its version, or `None` for the server's choice.
-        token: Sent as `Authorization: Bearer <token>`.
-        headers: Other headers of every request.
-        batch_size: Most inputs of a request.
-        concurrency: Most requests under way at the same time.
-        timeout: Seconds to wait for a connection, and for a reply.
-        retries: How often a request is sent again.
+        version: Its version. Defaults to `None`, for the server's choice.
+        token: Sent as `Authorization: Bearer <token>`. Without an
+            authorization here, in `headers` or in `url`, one for the host in a
+            `.netrc` file is sent. Defaults to `None`.
+        headers: Other headers of every request. Defaults to `None`.
+        batch_size: Most inputs of a request. Defaults to 32.
+        concurrency: Most requests under way at the same time. Defaults to 4.
+        timeout: Seconds to wait for a connection, and for each part of a
+            reply. Defaults to 30.
+        retries: How often a request is sent again. Defaults to 6.
         pause: Seconds before the second time that it is sent again; doubled
-            from time to time.
-        input_name: Name of the model's input; asked of the server if left out.
-        output_name: Name of the output; the first one if left out.
+            from time to time. Defaults to 0.5.
+        input_name: Name of the model's input. Defaults to `None`, for the
+            first one that the server states.
+        output_name: Name of the output. Defaults to `None`, for the first one.
+        time_limit: Most seconds of a call, with all that is sent again.
+            Defaults to `None`: 600 seconds for every `concurrency` requests.
+        reply_limit: Most bytes of a reply, decompressed. Defaults to
+            67,108,864 (64 MiB).
+        binary: Whether arrays are sent and returned as bytes instead of JSON
+            (the binary tensor data extension), which is many times faster.
+            Defaults to `None`, for what the server states at `/v2`.
+        classification: Number of classes that the server returns for an input,
+            where it has the classification extension, as Triton does. The
+            client then returns labels and scores, both `[n, k]`, as
+            `top_answers` takes them. Defaults to `None`, for the output
+            itself.
+        class_names: Names of the source's classes, in the order of their
+            labels, for an output of type BYTES that holds names. The client
+            then returns integer labels of the output's shape, as `top_answers`
+            takes them. Defaults to `None`.
 
     Raises:
-        ValueError: In use, if inputs are not finite numbers, are integers that
-            float32 cannot hold, or are none while the shape of an output is
-            not known.
+        ValueError: If an argument is not valid. In use, if the model has no
+            input or output of the given name, if the data type of the model's
+            input cannot hold the inputs, or if there are none while the shape
+            of an output is not known.
         InferenceError: In use, if the server refuses a request, goes on
-            failing, or replies with something else than an array of finite
-            numbers that its data type can hold.
+            failing, redirects to another server, exceeds a limit, or replies
+            with something else than an array of finite numbers that its data
+            type can hold.
 
     References:
         - [Open Inference Protocol](https://github.com/kserve/open-inference-protocol)
+        - [Binary tensor data and classification extensions](https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/protocol/README.html)
     """
 
     def __init__(
@@ -98,197 +146,245 @@ class InferenceClient:
         pause: float = 0.5,
         input_name: str | None = None,
         output_name: str | None = None,
+        time_limit: float | None = None,
+        reply_limit: int = 2**26,
+        binary: bool | None = None,
+        classification: int | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
-        if not str(url).startswith(("http://", "https://")):
-            raise ValueError(
-                "`url` must begin with http:// or https://. Received: "
-                f"url={url!r}"
-            )
-        self.url = f"{str(url).rstrip('/')}/v2/models/{model}"
+        self.access = Access(url, token, headers)
+        self.url = f"{self.access.url}/v2/models/{quoted('model', model)}"
         if version is not None:
-            self.url += f"/versions/{version}"
+            self.url += f"/versions/{quoted('version', version)}"
         self.batch_size = positive_integer("batch_size", batch_size)
-        self.timeout = number("timeout", timeout, 1e-3)
-        self.input_name, self.output_name = input_name, output_name
+        self.concurrency = positive_integer("concurrency", concurrency)
+        self.input_name = checked_name("input_name", input_name)
+        self.output_name = checked_name("output_name", output_name)
+        if time_limit is not None:
+            time_limit = number("time_limit", time_limit, 1e-3, MOST_SECONDS)
+        self.time_limit = time_limit
+        self.binary = None if binary is None else boolean("binary", binary)
+        if classification is not None:
+            classification = positive_integer("classification", classification)
+        self.classification = classification
+        self.labels = (
+            None if class_names is None else checked_names(class_names)
+        )
+        if classification is not None and class_names is not None:
+            raise ValueError(
+                "A classification is of labels already: leave out "
+                "`class_names` or `classification`. Received: classification="
+                f"{classification}, {len(class_names)} names"
+            )
+        self.transport = Transport(
+            self.access,
+            connections=self.concurrency,
+            timeout=number("timeout", timeout, 1e-3, MOST_SECONDS),
+            retries=checked_retries(retries),
+            pause=number("pause", pause, 0.0),
+            reply_limit=positive_integer("reply_limit", reply_limit),
+        )
+        self.question: Question | None = None
         self.output_shape: tuple[int, ...] | None = None
-        concurrency = positive_integer("concurrency", concurrency)
-        self.pool = concurrent.futures.ThreadPoolExecutor(concurrency)
-        retry = Patience(
-            total=int(number("retries", retries, 0)),
-            backoff_factor=number("pause", pause, 0.0),
-            backoff_max=LONGEST_PAUSE,
-            status_forcelist=TRANSIENT,
-            allowed_methods=None,
-            raise_on_status=False,
-        )
-        adapter = requests.adapters.HTTPAdapter(
-            max_retries=retry, pool_maxsize=concurrency
-        )
-        self.session = requests.Session()
-        self.session.mount("http://", adapter)
-        self.session.mount("https://", adapter)
-        self.session.headers.update(headers or {})
-        if token is not None:
-            self.session.headers["Authorization"] = f"Bearer {token}"
 
-    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+    def __call__(self, inputs: np.ndarray) -> Answer:
         """Returns the model's outputs `[n, ...]` for inputs `[n, ...]`."""
-        inputs = checked_inputs(inputs)
+        inputs = numeric_array(inputs)
+        if inputs.ndim == 0:
+            raise ValueError(
+                "Inputs must be of shape (n, ...). Received: one number"
+            )
         if not len(inputs):
             return self.no_answers()
-        if self.input_name is None:
-            self.input_name = self.metadata()["inputs"][0]["name"]
-        pieces = [
-            inputs[start : start + self.batch_size]
-            for start in range(0, len(inputs), self.batch_size)
-        ]
-        answers = list(self.pool.map(self.infer, pieces))
-        shapes = {answer.shape[1:] for answer in answers}
+        starts = range(0, len(inputs), self.batch_size)
+        clock = self.clock(math.ceil(len(starts) / self.concurrency))
+        question = self.question or self.ask(clock)
+        inputs = typed(inputs, question.datatype)
+        answers = self.run(
+            lambda start: self.infer(
+                inputs[start : start + self.batch_size], question, clock
+            ),
+            starts,
+            clock,
+        )
+        shapes = {labels_in(answer).shape[1:] for answer in answers}
         if len(shapes) > 1:
             raise InferenceError(
                 "The server must answer with outputs of one shape. Received: "
                 f"outputs of shapes {sorted(shapes)}"
             )
         (self.output_shape,) = shapes
-        return np.concatenate(answers)
+        if self.classification is None:
+            return np.concatenate(answers)
+        labels, scores = zip(*answers)
+        return np.concatenate(labels), np.concatenate(scores)
 
-    def no_answers(self) -> np.ndarray:
+    def metadata(self) -> dict[str, Any]:
+        """Returns what the server states of the model."""
+        clock = self.clock()
+        (found,) = self.run(lambda url: self.get(url, clock), [self.url], clock)
+        return found
+
+    def no_answers(self) -> Answer:
         """Returns the outputs for no inputs."""
         shape = self.output_shape
+        if shape is None and self.classification is not None:
+            shape = (self.classification,)
         if shape is None:
-            shape = self.stated_shape()
+            shape = self.ask(self.clock()).shape
         if shape is None:
             raise ValueError(
                 "The server does not state the shape of an output, so pass at "
                 "least one input. Received: no inputs"
             )
-        return np.zeros((0, *shape), "float32")
+        dtype = "float32" if self.labels is None else "int64"
+        outputs = np.zeros((0, *shape), dtype)
+        if self.classification is None:
+            return outputs
+        return outputs.astype("int64"), outputs
 
-    def stated_shape(self) -> tuple[int, ...] | None:
-        """Shape of an output, where the server states it."""
-        for output in self.metadata().get("outputs") or ():
-            if self.output_name in (None, output.get("name")):
-                shape = tuple(output.get("shape") or ())[1:]
-                known = all(
-                    isinstance(size, int) and size > 0 for size in shape
-                )
-                return shape if shape and known else None
-        return None
+    # === Threads ===
 
-    def metadata(self) -> dict[str, Any]:
-        """What the server says of the model: its inputs and outputs."""
-        found = self.request("GET", self.url)
-        if not found.get("inputs"):
-            raise InferenceError(
-                "The server does not name the model's inputs: pass "
-                f"`input_name`. Received: {found}"
-            )
-        return found
+    def clock(self, rounds: int = 1) -> Clock:
+        return Clock(self.time_limit or rounds * SECONDS_OF_A_ROUND)
 
-    def infer(self, inputs: np.ndarray) -> np.ndarray:
-        tensor = {
-            "name": self.input_name,
-            "shape": list(inputs.shape),
-            "datatype": "FP32",
-            "data": inputs.ravel().tolist(),
-        }
-        body: dict[str, Any] = {"inputs": [tensor]}
-        if self.output_name is not None:
-            body["outputs"] = [{"name": self.output_name}]
-        reply = self.request("POST", f"{self.url}/infer", body)
+    def run(
+        self, function: Callable[[Any], Any], items: Sequence[Any], clock: Clock
+    ) -> list[Any]:
+        """Returns results that threads find, or raises a new exception.
+
+        An exception of a request would hold its headers.
+        """
+        complete = False
         try:
-            outputs = reply["outputs"]
-            output = next(
-                each
-                for each in outputs
-                if self.output_name in (None, each["name"])
-            )
-            answer = exactly(output["data"], DTYPES[output["datatype"]])
-            answer = answer.reshape(output["shape"])
-        except (KeyError, TypeError, ValueError, StopIteration) as error:
+            found = gather(function, items, self.concurrency, clock)
+            complete = isinstance(found, list)
+        finally:
+            if not complete:
+                self.question = None
+                self.transport.renew()
+        if complete:
+            return found
+        if isinstance(found, Stopped):
             raise InferenceError(
-                "The server's reply holds no array of numbers of its data "
-                "type. Received: "
-                f"{shortened(str(reply))}"
-            ) from error
-        finite = np.isfinite(answer)
-        if not finite.all():
-            raise InferenceError(
-                "The server must answer with finite numbers. Received: "
-                f"{np.count_nonzero(~finite)} of {answer.size} that are not"
+                f"The server must answer within {clock.seconds:g} seconds: "
+                "pass a larger `time_limit` if more are needed. Received: "
+                f"{self.shown(clock.trouble or 'no complete answer')}"
             )
+        if isinstance(found, InferenceError):
+            raise InferenceError(self.shown(str(found)))
+        if isinstance(found, ValueError):
+            raise ValueError(self.shown(str(found)))
+        raise InferenceError(
+            "The server's reply cannot be read. Received: "
+            f"{type(found).__name__}: {self.shown(str(found))}"
+        )
+
+    def shown(self, text: str) -> str:
+        text = self.access.mask(text)
+        if len(text) > LONGEST_MESSAGE:
+            text = text[:LONGEST_MESSAGE] + " ..."
+        return text
+
+    def ask(self, clock: Clock) -> Question:
+        """Returns what to ask about, which the server's metadata tell."""
+        (self.question,) = (question,) = self.run(
+            self.find_question, [clock], clock
+        )
+        return question
+
+    # === In a thread ===
+
+    def get(self, url: str, clock: Clock) -> dict[str, Any]:
+        reply = self.transport.exchange("GET", url, clock)
+        return parsed(accepted(reply, "GET", url).content)
+
+    def find_question(self, clock: Clock) -> Question:
+        try:
+            found = self.get(self.url, clock)
+        except InferenceError:
+            # Some servers answer for models of which they state nothing.
+            if self.input_name is None:
+                raise
+            found = {}
+        binary = self.is_binary(clock) if self.binary is None else self.binary
+        return question_of(
+            found,
+            self.input_name,
+            self.output_name,
+            self.classification,
+            binary,
+        )
+
+    def is_binary(self, clock: Clock) -> bool:
+        """Whether the server states that it has binary tensor data."""
+        try:
+            found = self.get(f"{self.access.url}/v2", clock)
+        except InferenceError:
+            return False
+        extensions = found.get("extensions")
+        return isinstance(extensions, list) and BINARY in extensions
+
+    def infer(
+        self, inputs: np.ndarray, question: Question, clock: Clock
+    ) -> Answer:
+        url = f"{self.url}/infer"
+        body, headers = encoded(
+            question.input_name,
+            question.datatype,
+            inputs,
+            question.output_name,
+            self.classification,
+            question.binary,
+        )
+        reply = self.transport.exchange("POST", url, clock, body, headers)
+        answer = output_of(accepted(reply, "POST", url), question.output_name)
         if answer.shape[:1] != inputs.shape[:1]:
             raise InferenceError(
                 f"The server must answer with one row for each of the "
                 f"{len(inputs)} inputs. Received: an answer of shape "
                 f"{answer.shape}"
             )
+        if self.classification is not None:
+            return scored_labels(answer)
+        if answer.dtype == object:
+            return labels_of(answer, self.labels)
+        finite = np.isfinite(answer)
+        if not finite.all():
+            raise InferenceError(
+                "The server must answer with finite numbers. Received: "
+                f"{np.count_nonzero(~finite)} of {answer.size} that are not"
+            )
         return answer
 
-    def request(self, method: str, url: str, body: Any = None) -> Any:
-        try:
-            reply = self.session.request(
-                method, url, json=body, timeout=self.timeout
-            )
-        except requests.RequestException as error:
-            raise InferenceError(
-                f"The server does not answer. Received: {error}"
-            ) from error
-        if not reply.ok:
-            raise InferenceError(
-                f"The server refuses {method} {url}. Received: status "
-                f"{reply.status_code}, {shortened(reply.text)}"
-            )
-        try:
-            return reply.json()
-        except requests.JSONDecodeError as error:
-            raise InferenceError(
-                "The server's reply is not JSON. Received: "
-                f"{shortened(reply.text)}"
-            ) from error
 
-
-def checked_inputs(inputs: Any) -> np.ndarray:
-    """Returns inputs as the float32 array that is sent."""
-    array = numeric_array(inputs)
-    if array.ndim == 0:
-        raise ValueError(
-            "Inputs must be of shape (n, ...). Received: one number"
+def accepted(reply: Reply, method: str, url: str) -> Reply:
+    if not reply.ok:
+        raise InferenceError(
+            f"The server refuses {method} {url}. Received: status "
+            f"{reply.status}, {reply.text}"
         )
-    if array.dtype.kind in "iu":
-        large = (array > LARGEST_INTEGER) | (array < -LARGEST_INTEGER)
-        for value in array[large].tolist():
-            if int(np.float32(value)) != value:
-                raise ValueError(
-                    "Inputs are sent as float32, which cannot hold all "
-                    f"integers beyond {LARGEST_INTEGER}: scale them first. "
-                    f"Received: {value}"
-                )
-    with np.errstate(over="ignore"):
-        found = array.astype("float32")
-    finite = np.isfinite(found)
-    if not finite.all():
+    return reply
+
+
+def labels_in(answer: Answer) -> np.ndarray:
+    return answer[0] if isinstance(answer, tuple) else answer
+
+
+def checked_name(argument: str, name: Any) -> str | None:
+    if name is not None and not (isinstance(name, str) and name):
         raise ValueError(
-            "Inputs must be finite numbers that float32 can hold. Received: "
-            f"{np.count_nonzero(~finite)} of {found.size} that are not"
+            f"`{argument}` must be a string that is not empty, or `None`. "
+            f"Received: {argument}={name!r}"
         )
-    return found
+    return name
 
 
-def exactly(data: Any, dtype: str) -> np.ndarray:
-    """Returns a reply's data in its type, and raises if it changes them."""
-    values = np.asarray(data)
-    if values.dtype.kind not in "iuf":
-        raise ValueError(f"{values.dtype} is not a type of numbers")
-    if np.issubdtype(dtype, np.integer):
-        limits = np.iinfo(dtype)
-        # As Python numbers: a float cannot hold the largest integers.
-        for value in values.ravel().tolist():
-            if value != value // 1 or not limits.min <= value <= limits.max:
-                raise ValueError(f"{value} is not of type {dtype}")
-    with np.errstate(over="ignore"):
-        return values.astype(dtype)
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= 500 else text[:500] + " ..."
+def checked_retries(retries: Any) -> int:
+    value = integer(retries)
+    if value is None or value < 0:
+        raise ValueError(
+            "`retries` must be an integer of at least 0. Received: "
+            f"retries={retries!r}"
+        )
+    return value

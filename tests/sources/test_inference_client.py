@@ -27,7 +27,7 @@ from keras_reprogram.inputs import UniversalProgram
 from keras_reprogram.sources import InferenceClient
 from keras_reprogram.sources import InferenceError
 from keras_reprogram.sources import QueriedSource
-from keras_reprogram.sources import inference_client
+from keras_reprogram.sources import inference_transport
 from keras_reprogram.zeroth_order import TwoSided
 
 pytest.importorskip("mlserver")
@@ -267,9 +267,8 @@ def test_what_goes_away_by_itself_is_waited_for(
     troublemaker, canvases, trouble
 ):
     expected = client(troublemaker.url)(canvases)
-    patient = client(troublemaker.url, concurrency=1)
-    if trouble == "slow":
-        patient.timeout = 1.5
+    timeout = 1.5 if trouble == "slow" else 60.0
+    patient = client(troublemaker.url, concurrency=1, timeout=timeout)
     patient(canvases[:1])
     troublemaker.troubles += [trouble, trouble]
     start = time.perf_counter()
@@ -282,7 +281,7 @@ def test_what_goes_away_by_itself_is_waited_for(
 def test_no_pause_is_longer_than_the_longest(
     troublemaker, canvases, monkeypatch
 ):
-    monkeypatch.setattr(inference_client, "LONGEST_PAUSE", 0.5)
+    monkeypatch.setattr(inference_transport, "LONGEST_PAUSE", 0.5)
     patient = client(troublemaker.url)
     patient(canvases[:1])
     troublemaker.retry_after = 3600
@@ -324,7 +323,7 @@ def test_what_does_not_go_away_is_named(troublemaker, canvases):
 
 def test_the_token_is_sent_with_every_request(troublemaker, canvases):
     client(troublemaker.url, token="secret", headers={"X-Lab": "7"})(canvases)
-    assert len(troublemaker.seen) == 4  # the metadata and three batches
+    assert len(troublemaker.seen) == 5  # two of metadata and three batches
     for headers in troublemaker.seen:
         assert headers["Authorization"] == "Bearer secret"
         assert headers["X-Lab"] == "7"
@@ -414,143 +413,21 @@ def test_training_goes_on_over_a_restart_of_the_server(server, samples):
         {"concurrency": 0},
         {"timeout": 0.0},
         {"retries": -1},
+        {"retries": 1.5},
+        {"time_limit": 0},
+        {"time_limit": float("nan")},
+        {"reply_limit": 0},
+        {"binary": 1},
+        {"classification": 0},
+        {"class_names": "cat"},
+        {"class_names": ["cat", "cat"]},
+        {"class_names": ["cat", 1]},
+        {"class_names": ["cat"], "classification": 1},
+        {"input_name": ""},
+        {"output_name": 0},
     ],
 )
 def test_settings_that_are_not_valid_are_refused(arguments):
     given = {"url": "http://localhost", "model": "classifier"}
     with pytest.raises(ValueError, match="Received:"):
         InferenceClient(**{**given, **arguments})
-
-
-# === Numbers ===
-
-
-def replying(data, datatype="FP32", shape=None, **kwargs):
-    """A client of a server that has this one reply."""
-    asking = InferenceClient("http://localhost", "m", input_name="x", **kwargs)
-    output = {
-        "name": "y",
-        "datatype": datatype,
-        "shape": shape or [1, len(data)],
-        "data": data,
-    }
-    asking.request = lambda method, url, body=None: {"outputs": [output]}
-    return asking
-
-
-@pytest.mark.parametrize(
-    ("datatype", "data"),
-    [
-        ("FP32", [0.5, float("nan")]),
-        ("FP32", [0.5, float("inf")]),
-        ("FP32", [0.5, 1e39]),
-        ("FP16", [0.5, 1e5]),
-        ("FP32", [0.5, None]),
-        ("FP32", ["0.5", "1"]),
-        ("FP32", [True, False]),
-        ("INT32", [1, 2.5]),
-        ("INT32", [1, 2**31]),
-        ("INT32", [1, 3e9]),
-        ("INT64", [1, 2**63]),
-        ("INT64", [1, float("nan")]),
-    ],
-)
-def test_numbers_that_are_none_of_the_data_type_are_refused(datatype, data):
-    with pytest.raises(InferenceError, match="Received: "):
-        replying(data, datatype)(np.zeros((1, 2)))
-
-
-@pytest.mark.parametrize(
-    ("datatype", "data"),
-    [
-        ("INT32", [1.0, -(2.0**31)]),
-        ("INT64", [2**53 + 1, -(2**63)]),
-        ("FP16", [1, 0.5]),
-        ("FP64", [1e300, 0]),
-    ],
-)
-def test_numbers_of_the_data_type_are_returned_exactly(datatype, data):
-    answer = replying(data, datatype)(np.zeros((1, 2)))
-    assert answer.dtype == inference_client.DTYPES[datatype]
-    assert [
-        int(a) if d == int(d) else a for a, d in zip(answer[0], data)
-    ] == data
-
-
-@pytest.mark.parametrize(
-    "inputs",
-    [
-        np.array([[1, 2**24 + 1]]),
-        np.array([[-(2**63) + 1]]),
-        np.array([[np.nan]]),
-        np.array([[1e39]]),
-        np.array([["1"]]),
-        np.array([[1j]]),
-        np.array([[None]]),
-        [[1], [2, 3]],
-        3.0,
-    ],
-)
-def test_inputs_that_float32_does_not_hold_are_a_value_error(inputs):
-    with pytest.raises(ValueError, match="Received: "):
-        replying([0.5])(inputs)
-
-
-@pytest.mark.parametrize("inputs", [[[1, 2]], np.array([[2**24, -(2**25)]])])
-def test_integers_that_float32_holds_are_sent(inputs):
-    sent = []
-    asking = replying([0.5])
-    reply = asking.request("POST", "")
-
-    def request(method, url, body=None):
-        sent.append(body["inputs"][0]["data"])
-        return reply
-
-    asking.request = request
-    asking(inputs)
-    assert sent == [np.asarray(inputs).ravel().tolist()]
-
-
-def test_no_inputs_have_no_outputs_of_a_shape_that_is_known():
-    asking = replying([0.5, 0.25, 0.25])
-    asking(np.zeros((1, 2)))
-    assert asking(np.zeros((0, 2))).shape == (0, 3)
-    stating = replying([])
-    stating.request = lambda method, url: {
-        "inputs": [{"name": "x"}],
-        "outputs": [{"name": "y", "shape": [-1, 7]}],
-    }
-    assert stating(np.zeros((0, 2))).shape == (0, 7)
-
-
-@pytest.mark.parametrize("outputs", [None, [], [{"shape": [-1, -1]}]])
-def test_no_inputs_are_a_value_error_if_no_shape_is_known(outputs):
-    asking = replying([])
-    asking.request = lambda method, url: {
-        "inputs": [{"name": "x"}],
-        "outputs": outputs,
-    }
-    with pytest.raises(ValueError, match="no inputs"):
-        asking(np.zeros((0, 2)))
-
-
-def test_outputs_of_two_shapes_are_refused():
-    asking = replying([], batch_size=1)
-    lengths = [2, 3]
-
-    def request(method, url, body=None):
-        length = lengths.pop()
-        return {
-            "outputs": [
-                {
-                    "name": "y",
-                    "datatype": "FP32",
-                    "shape": [1, length],
-                    "data": [0.5] * length,
-                }
-            ]
-        }
-
-    asking.request = request
-    with pytest.raises(InferenceError, match="outputs of shapes"):
-        asking(np.zeros((2, 1)))
