@@ -163,6 +163,13 @@ def reprogrammed(source, target_shape=(4, 4, 1)):
     return model
 
 
+def values(model):
+    return [
+        keras.ops.convert_to_numpy(variable.value)
+        for variable in model.program_variables
+    ]
+
+
 def test_more_epochs_go_on_from_a_file_that_is_kept(
     source, images, labels, tmp_path
 ):
@@ -176,12 +183,11 @@ def test_more_epochs_go_on_from_a_file_that_is_kept(
     other = reprogrammed(source)
     history = other.fit(images, labels, epochs=4, callbacks=resume, **settings)
     assert history.epoch == [2, 3]
-    for one, two in zip(whole.program_variables, other.program_variables):
-        np.testing.assert_allclose(
-            keras.ops.convert_to_numpy(one.value),
-            keras.ops.convert_to_numpy(two.value),
-            atol=1e-5,
-        )
+    learned = values(other)
+    again = other.fit(images, labels, epochs=1, **settings)
+    assert again.epoch == [0]  # without `ResumeTraining`
+    for one, two in zip(values(whole), learned):
+        np.testing.assert_allclose(one, two, atol=1e-5)
 
 
 def test_the_file_holds_no_source(source, images, labels, tmp_path):
@@ -547,3 +553,38 @@ def test_a_callback_that_is_new_to_a_file_is_warned_of(tmp_path):
             resume.on_train_begin()
             resume.on_epoch_end(0)
         resume.release()
+
+
+@pytest.mark.parametrize("epochs, first", [(5, 5), (9, 3)])
+def test_training_that_was_stopped_goes_on_if_more_is_asked_for(
+    tmp_path, epochs, first
+):
+    path, model = tmp_path / "training.npz", Trained()
+    for stop in (True, False):
+        resume = prepared(path, keep=True)
+        resume.set_model(model)
+        resume.set_params({"epochs": 5 if stop else epochs})
+        resume.on_train_begin()
+        if stop:
+            model.stop_training = True
+            resume.on_epoch_end(2)
+        resume.release()
+    assert model._initial_epoch == first
+    resume.on_epoch_begin(first)
+    assert model._initial_epoch is None
+
+
+@pytest.mark.parametrize(
+    "value", [np.array([0, 1e39]), np.zeros(3), np.array(["a", "b"])]
+)
+def test_values_of_another_kind_are_a_value_error(tmp_path, value):
+    path, model = tmp_path / "training.npz", Trained()
+    model.optimizer.build(model.variables)
+    states = [keras.ops.convert_to_numpy(v) for v in model.optimizer.variables]
+    np.savez(path, value, *states, epoch=1)
+    resume = prepared(path)
+    resume.set_model(model)
+    with pytest.raises(ValueError, match="Received: "):
+        resume.on_train_begin()
+    resume.release()
+    assert float(keras.ops.sum(model.variables[0])) == 0
