@@ -4,8 +4,19 @@ Each function names the version it was seen in; `tests/test_keras_internals.py`
 fails where Keras changes it.
 """
 
+import sys
+
 import keras
 import numpy as np
+
+
+EXPORTERS = (
+    "keras.src.export.",
+    "tensorflow.python.saved_model.save",
+    "tensorflow.lite.python.",
+    "torch.export.",
+    "torch.onnx.",
+)
 
 
 def in_symbolic_scope() -> bool:
@@ -20,6 +31,19 @@ def in_stateless_scope() -> bool:
     from keras.src.backend.common import stateless_scope
 
     return stateless_scope.in_stateless_scope()
+
+
+def is_exporting() -> bool:
+    """Whether what is traced will be written to a file (Keras 3.15).
+
+    Exporters tell their callers nothing: they are looked for on the stack.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(EXPORTERS):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def entry_layer(layer: keras.layers.Layer) -> keras.layers.Layer | None:

@@ -24,6 +24,7 @@ from keras_reprogram.models.kept_state import KeptState
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
+from keras_reprogram.sources.queried import check_exported
 
 
 class Entry(NamedTuple):
@@ -357,6 +358,10 @@ class ProgramBank(KeptState):
             filled[(index, *room)] = sample
             places[index] = entries[row].place
         return {"samples": filled, "programs": places}
+
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        check_exported(self.frozen_source.source)
+        super().export(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -32,6 +32,7 @@ from keras_reprogram.models.training_callbacks import first_of_all
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import QueriedSource
 from keras_reprogram.sources import inspect_source
+from keras_reprogram.sources.queried import check_exported
 from keras_reprogram.zeroth_order import estimators
 from keras_reprogram.zeroth_order import training as zeroth_order
 
@@ -752,6 +753,10 @@ class ReprogrammedModel(ModelOfSamples):
                 not the one that it was trained on.
         """
         return program_file.load(cls, filepath, source, check_source)
+
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        check_exported(self.frozen_source.source)
+        super().export(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {

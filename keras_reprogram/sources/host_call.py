@@ -8,6 +8,16 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.keras_internals import in_symbolic_scope
+from keras_reprogram.keras_internals import is_exporting
+
+NOT_EXPORTED = (
+    "A model that queries a function is not exported, since the file cannot "
+    "hold the function: write the program by `save_program`, and load it in "
+    "front of the source where the function is. Received: a model with a "
+    "`QueriedSource`"
+)
+
 
 def host_call(
     function: Callable[[np.ndarray], np.ndarray], inputs: Any, num_outputs: int
@@ -16,8 +26,14 @@ def host_call(
 
     Where the backend is tracing a step, to compile it or to learn its shapes,
     the call is put into what it traces.
+
+    Raises:
+        ValueError: If that is written to a file, which cannot hold the
+            function, and would return the same for all inputs.
     """
     backend = keras.config.backend()
+    if is_exporting() and not in_symbolic_scope():
+        raise ValueError(NOT_EXPORTED)
     if backend == "tensorflow":
         import tensorflow as tf
 

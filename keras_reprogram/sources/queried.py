@@ -16,6 +16,7 @@ from keras_reprogram.configurable import positive_integers
 from keras_reprogram.sources.answer_memory import AnswerMemory
 from keras_reprogram.sources.answer_memory import differs
 from keras_reprogram.sources.answer_memory import key
+from keras_reprogram.sources.host_call import NOT_EXPORTED
 from keras_reprogram.sources.host_call import host_call
 from keras_reprogram.sources.host_call import numeric_array
 from keras_reprogram.sources.named_classes import check_labels
@@ -144,12 +145,21 @@ class QueriedSource(keras.Model):
     def remembered(self) -> int:
         return self.query.remembered
 
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        check_exported(self)
+
     def get_config(self) -> dict[str, Any]:
         raise ValueError(
             "A source behind a function cannot be saved: save the program, by "
             "`save_program`, and load it with the source. Received: a model "
             "of a `QueriedSource`"
         )
+
+
+def check_exported(source: keras.Model) -> None:
+    """Raises where a function is a part of what is exported."""
+    if any(isinstance(layer, Query) for layer in source._flatten_layers()):
+        raise ValueError(NOT_EXPORTED)
 
 
 def output_activation(

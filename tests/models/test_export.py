@@ -10,6 +10,7 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ProgramBank
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.sources import QueriedSource
 
 BACKEND = keras.config.backend()
 FORMATS = {
@@ -113,3 +114,24 @@ def test_an_exported_file_says_what_the_model_says(
     exported.export(path, format=format, verbose=False)
     found = RUN[format](path, inputs)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+FORMAT = "onnx" if BACKEND == "torch" else "tf_saved_model"
+
+
+def test_a_file_without_the_function_of_its_source_is_refused(tmp_path):
+    source = QueriedSource(lambda x: x[:, 0, 0], (4, 4, 3), 3, True)
+    model = ReprogrammedModel(
+        source, InputReprogrammer((4, 4, 3)), LabelMapper(2, "random")
+    )
+    bank = ProgramBank(source, (4, 4, 3), 2)
+    for refused in (model, source, bank):
+        with pytest.raises(ValueError, match="not exported"):
+            refused.export(str(tmp_path / "refused"), format=FORMAT)
+    samples = keras.Input((4, 4, 3))
+    around = keras.Model(samples, model(samples))
+    around(np.ones((1, 4, 4, 3)))
+    # Exporters make errors of their own of it.
+    with pytest.raises(Exception, match="not exported"):
+        around.export(str(tmp_path / "refused"), format=FORMAT, verbose=False)
+    assert not list(tmp_path.glob("refused/saved_model.pb"))
