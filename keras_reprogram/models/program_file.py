@@ -98,6 +98,7 @@ def check_can_be_read(
             "A program of finite values alone is saved: train it again, with "
             "a lower learning rate. Received: variables with NaN or infinity"
         )
+    program_limits.check_indices(model)
     try:
         header = program_archive.parsed(content)
         program_archive.check_total(header["variables"])
@@ -107,14 +108,16 @@ def check_can_be_read(
             tuple(model.source.outputs[0].shape),
             header["variables"],
         )
+        return
     except Exception as error:
-        raise ValueError(
-            shortened(
-                "A program file holds only what this package and Keras "
-                "define, up to a size: save the whole model by `model.save`, "
-                f"and load it with its `custom_objects`. Received: {error}"
-            )
-        ) from short(error)
+        message = shortened(
+            "A program file holds only what this package and Keras define, up "
+            "to a size: save the whole model by `model.save`, and load it "
+            f"with its `custom_objects`. Received: {error}"
+        )
+        if is_short(error):
+            raise ValueError(message) from error
+    raise ValueError(message)
 
 
 def load(
@@ -148,32 +151,39 @@ def load(
             "`filepath` must be a program file. Received: "
             f"{shortened(str(filepath), LONGEST_PATH)}"
         )
-    with contextlib.ExitStack() as stack:
-        with damaged(filepath):
-            archive = stack.enter_context(program_archive.opened(filepath))
-            header = archive.header
-            inputs_shape = program_archive.config_shape(header, "source_shape")
-        with refused(filepath):
+    try:
+        with contextlib.ExitStack() as stack:
+            with damaged(filepath):
+                archive = stack.enter_context(program_archive.opened(filepath))
+                header = archive.header
+                inputs_shape = program_archive.config_shape(
+                    header, "source_shape"
+                )
             if check_source:
                 probe = check_source == OUTPUTS
                 check_same(source, header["source"], probe)
             check_fits(source, specification, header["source"], inputs_shape)
-        with damaged(filepath):
-            ends = program_classes.build_ends(header)
-        if accept is not None:
-            with refused(filepath):
+            with damaged(filepath):
+                ends = program_classes.build_ends(header)
+            if accept is not None:
                 accept(ends["input_reprogrammer"], ends["label_mapper"])
-        with damaged(filepath):
-            program_limits.check(
-                ends,
-                specification,
-                tuple(source.outputs[0].shape),
-                header["variables"],
-            )
-            with program_limits.as_stored(ends):
-                model = cls(source=source, **ends)
-            restore(model, archive)
-    return model
+            with damaged(filepath):
+                program_limits.check(
+                    ends,
+                    specification,
+                    tuple(source.outputs[0].shape),
+                    header["variables"],
+                )
+                with program_limits.as_stored(ends):
+                    model = cls(source=source, **ends)
+                restore(model, archive)
+                return model
+    except ValueError as error:
+        if is_short(error):
+            raise
+        message = shortened(str(error))
+    # Apart from its causes, which hold what the file brought.
+    raise ValueError(message)
 
 
 def restore(model: Any, archive: program_archive.ProgramArchive) -> None:
@@ -212,31 +222,14 @@ def damaged(filepath: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise invalid(filepath, error) from short(error)
-
-
-@contextlib.contextmanager
-def refused(filepath: str | os.PathLike) -> Iterator[None]:
-    """Lets a `ValueError` pass, shortened where a file made it long."""
-    try:
-        yield
-    except ValueError as error:
-        if short(error) is None:
-            raise ValueError(shortened(str(error))) from None
-        raise
-    except Exception as error:
-        raise invalid(filepath, error) from short(error)
-
-
-def invalid(filepath: str | os.PathLike, error: Exception) -> ValueError:
-    path = shortened(str(filepath), LONGEST_PATH)
-    described = shortened(
-        f"{type(error).__name__}: {error}", LONGEST_MESSAGE - 2 * LONGEST_PATH
-    )
-    return ValueError(
-        "The file is not a valid program, or was damaged: "
-        f"{described}. Received: {path}"
-    )
+        described = shortened(
+            f"{type(error).__name__}: {error}",
+            LONGEST_MESSAGE - 2 * LONGEST_PATH,
+        )
+        raise ValueError(
+            "The file is not a valid program, or was damaged: "
+            f"{described}. Received: {shortened(str(filepath), LONGEST_PATH)}"
+        ) from error
 
 
 def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
@@ -247,14 +240,13 @@ def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
     return text[: rest - rest // 2] + OMISSION + text[-(rest // 2) :]
 
 
-def short(error: Exception) -> Exception | None:
-    """The error, unless what it says, or its causes, is long."""
-    each: BaseException | None = error
-    while each is not None:
-        if len(str(each)) > LONGEST_MESSAGE:
-            return None
-        each = each.__cause__ or each.__context__
-    return error
+def is_short(error: BaseException | None) -> bool:
+    """Whether neither an error nor its causes say much."""
+    while error is not None:
+        if len(str(error)) > LONGEST_MESSAGE:
+            return False
+        error = error.__cause__ or error.__context__
+    return True
 
 
 def check_same(

@@ -29,8 +29,8 @@ Shape = tuple[int, ...]
 
 # Numbers of what is computed while a program is built, and is no variable.
 LARGEST_STATISTICS = 2**25
-LARGEST_WEIGHTS = 2**23
-MOST_PRODUCTS = 2**31
+LARGEST_WEIGHTS = 2**24
+MOST_PRODUCTS = 2**33
 MOST_COPIES = 2**20
 LONGEST_SEQUENCE = 2**17
 # A pattern of no more than so many numbers is counted as it is built.
@@ -106,10 +106,13 @@ def check(
 
 def same(whose: str, expected: list, found: list) -> None:
     if sorted(expected) != sorted(found):
+        wanted, given = (
+            ", ".join(f"{dtype} {list(shape)}" for shape, dtype in each)
+            for each in (expected, found)
+        )
         raise ValueError(
-            f"the {whose} variables should have the shapes "
-            f"{[shape for shape, _ in expected]}, not "
-            f"{[shape for shape, _ in found]}"
+            f"the {whose} variables should be {wanted or 'none'}, not "
+            f"{given or 'none'}"
         )
 
 
@@ -144,19 +147,24 @@ def as_stored(ends: dict[str, Any]) -> Iterator[None]:
 
 
 def check_indices(model: Any) -> None:
-    """Raises if a variable numbers tokens that the source does not have."""
+    """Raises if a variable numbers what the source does not have."""
+    mapper = model.label_mapper
+    sources = getattr(mapper, "sources", None)
+    if sources is not None:
+        check_numbers("source classes", sources, mapper.num_sources)
     tokens = getattr(model.input_reprogrammer, "tokens", None)
     if isinstance(tokens, inputs.SparseCombination):
-        chosen = keras.ops.convert_to_numpy(tokens.chosen.value)
-        check_tokens(chosen, tokens.source_size)
+        check_numbers("source tokens", tokens.chosen, tokens.source_size)
 
 
-def check_tokens(tokens: Any, size: int) -> None:
-    numbers = np.asarray(tokens, "int64")
+def check_numbers(whats: str, numbers: Any, size: int) -> None:
+    if isinstance(numbers, keras.Variable):
+        numbers = keras.ops.convert_to_numpy(numbers.value)
+    numbers = np.asarray(numbers, "int64")
     if numbers.size and not 0 <= numbers.min() <= numbers.max() < size:
         raise ValueError(
-            f"tokens of the source must be from 0 to {size - 1}, not from "
-            f"{numbers.min()} to {numbers.max()}"
+            f"The numbers of {whats} must lie between 0 and {size - 1}. "
+            f"Received: numbers from {numbers.min()} to {numbers.max()}"
         )
 
 
@@ -343,7 +351,7 @@ def embeddings_shape(specification: SourceSpecification) -> tuple[int, int]:
 def num_candidates(candidates: int | list[int], vocabulary: int) -> int:
     if isinstance(candidates, int):
         return min(candidates, vocabulary)
-    check_tokens(candidates, vocabulary)
+    check_numbers("source tokens", candidates, vocabulary)
     return len(candidates)
 
 
@@ -381,7 +389,7 @@ def of_tokens(
 def of_prompt(
     prompt: inputs.SoftPrompt, vocabulary: int, width: int
 ) -> list[Shape]:
-    check_tokens(prompt.tokens or [], vocabulary)
+    check_numbers("source tokens", prompt.tokens or [], vocabulary)
     pieces = 2 if isinstance(prompt, inputs.StatisticsPrompt) else 1
     return [(prompt.length, width)] * pieces
 
@@ -395,7 +403,7 @@ def of_series(
     check_size((end.num_patches, end.patch_length), LARGEST_SAMPLE)
     if end.prefix_length + end.num_patches > LONGEST_SEQUENCE:
         raise ValueError(f"a sequence has more than {LONGEST_SEQUENCE} steps")
-    check_tokens(end.prompt_tokens or [], vocabulary)
+    check_numbers("source tokens", end.prompt_tokens or [], vocabulary)
     prototypes = end.prototypes
     count, words = prototypes.prototypes, vocabulary
     if prototypes.candidates is not None:

@@ -98,10 +98,16 @@ def test_a_source_class_that_there_is_not_is_a_value_error(source, tmp_path):
     model = ReprogrammedModel(
         source, InputReprogrammer((4, 4, 1)), LabelMapper(3, "random")
     )
-    model.label_mapper.sources.assign([[0], [6], [2]])
-    model.save_program(tmp_path / "task.program")
+    path = tmp_path / "task.program"
+    model.save_program(path)
+    sources = np.array([[0], [6], [2]], "int32")
+    rewrite(path, members={"variables/1.npy": array_bytes(sources)})
     with pytest.raises(ValueError, match="between 0 and 5.*from 0 to 6"):
-        ReprogrammedModel.load_program(tmp_path / "task.program", source)
+        ReprogrammedModel.load_program(path, source)
+    model.label_mapper.sources.assign(sources)
+    with pytest.raises(ValueError, match="between 0 and 5.*from 0 to 6"):
+        model.save_program(tmp_path / "other.program")
+    assert os.listdir(tmp_path) == ["task.program"]
 
 
 def test_the_file_holds_what_was_learned_and_no_more(trained, program):
