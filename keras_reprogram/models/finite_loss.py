@@ -22,8 +22,9 @@ class FiniteLoss(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self.kept is None:  # Not before: training may be resumed.
-            variables = training_state.trained_variables(self.model)
-            self.kept = training_state.values_of(variables)
+            model = self.model
+            variables = training_state.trained_variables(model)
+            self.keep(model, training_state.values_of(variables))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
@@ -38,10 +39,10 @@ class FiniteLoss(keras.callbacks.Callback):
             lost_and_learned += number if id(variable) in learned else 0
         if math.isfinite(loss) and not lost_and_learned:
             if not lost:  # An optimizer may count with infinity.
-                self.kept = values
+                self.keep(model, values)
             return
         if self.kept is not None:
-            training_state.assign(variables, self.kept)
+            self.go_back(model)
         what = "The loss is" if not math.isfinite(loss) else "The weights are"
         raise ValueError(
             f"{what} not finite: look for NaN or infinity in the samples, or "
@@ -55,9 +56,20 @@ class FiniteLoss(keras.callbacks.Callback):
         """Goes back if the state within an epoch is not finite."""
         if getattr(self, "kept", None) is None:
             return
-        variables = training_state.trained_variables(self.model)
-        if len(variables) != len(self.kept):
-            return
-        values = training_state.values_of(variables)
+        model = self.model
+        values = training_state.values_of(
+            training_state.trained_variables(model)
+        )
         if any(map(training_state.lost_numbers, self.kept, values)):
-            training_state.assign(variables, self.kept)
+            self.go_back(model)
+
+    def keep(self, model: keras.Model, values: list[np.ndarray]) -> None:
+        self.kept = values
+        mapper = getattr(model, "label_mapper", None)
+        self.rounds = getattr(mapper, "rounds", None)
+
+    def go_back(self, model: keras.Model) -> None:
+        variables = training_state.trained_variables(model)
+        training_state.assign(variables, self.kept)
+        if hasattr(getattr(model, "label_mapper", None), "rounds"):
+            model.label_mapper.rounds = self.rounds

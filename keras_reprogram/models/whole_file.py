@@ -159,7 +159,9 @@ def keep_owner_and_mode(partial: pathlib.Path, old: os.stat_result) -> None:
         with contextlib.suppress(OSError):
             os.chown(partial, old.st_uid, -1)
         if partial.stat().st_gid != old.st_gid:
-            mode &= ~stat.S_IRWXG  # that of another group
+            # Another group may do what everybody may.
+            everybody = mode & stat.S_IRWXO
+            mode = mode & ~stat.S_IRWXG | everybody << 3
     with contextlib.suppress(OSError):  # of file systems that have no modes
         os.chmod(partial, mode)
 

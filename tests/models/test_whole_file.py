@@ -55,6 +55,20 @@ def test_content_is_never_more_readable_than_the_file_was(tmp_path):
 
 
 @pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("old, new", [(0o640, 0o600), (0o666, 0o666)])
+def test_another_group_gets_nothing(tmp_path, monkeypatch, old, new):
+    path = tmp_path / "task.program"
+    path.touch()
+    path.chmod(old)
+    found = list(path.stat())
+    found[5] += 1  # the group, which only an administrator can give
+    partial = tmp_path / "partial"
+    partial.touch()
+    monkeypatch.setattr(os, "chown", lambda *args: None)
+    whole_file.keep_owner_and_mode(partial, os.stat_result(found))
+    assert mode(partial) == new
+
+
 def test_a_link_stays_one_and_its_target_is_replaced(tmp_path, there):
     (tmp_path / "disk").mkdir()
     target = tmp_path / "disk" / "task.program"
