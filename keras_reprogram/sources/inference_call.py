@@ -66,7 +66,9 @@ def gather(
             try:
                 finished.put((place, function(item)))
             except Exception as error:
-                finished.put((None, error))
+                # A traceback would keep requests, with all that they hold.
+                error.__cause__ = error.__context__ = None
+                finished.put((None, error.with_traceback(None)))
                 return
 
     results = [None] * len(items)

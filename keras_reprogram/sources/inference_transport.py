@@ -211,7 +211,7 @@ class Transport:
                 clock.check()
                 size += len(part)
                 parts.append(part)
-                if not ok and size >= MOST_OF_AN_ERROR:
+                if not ok and size >= min(self.reply_limit, MOST_OF_AN_ERROR):
                     break
                 if size > self.reply_limit:
                     raise TooLarge
@@ -254,12 +254,16 @@ def is_cut(reply: requests.Response, content: bytes) -> bool:
     """Whether a reply ends too early, where that raises nothing."""
     if reply.raw.length_remaining:
         return True
-    # Where neither a length nor chunks are told, the connection's end is it.
-    endless = not {"content-length", "transfer-encoding"} & {
-        name.lower() for name in reply.headers
-    }
+    # Where neither a length nor chunks are told, the end of the connection is
+    # the end of the reply, even in the middle of its headers.
+    known = {name.lower() for name in reply.headers}
+    if reply.status_code != 200 or known & {
+        "content-length",
+        "transfer-encoding",
+    }:
+        return False
     text = content.strip()
-    return endless and text.startswith(b"{") and not text.endswith(b"}")
+    return not text or (text.startswith(b"{") and not text.endswith(b"}"))
 
 
 def seconds_asked(text: str | None) -> float | None:
