@@ -54,7 +54,6 @@ def test_content_is_never_more_readable_than_the_file_was(tmp_path):
         assert mode(partial) == 0o600
 
 
-@pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("old, new", [(0o640, 0o600), (0o666, 0o666)])
 def test_another_group_gets_nothing(tmp_path, monkeypatch, old, new):
     path = tmp_path / "task.program"
@@ -69,6 +68,7 @@ def test_another_group_gets_nothing(tmp_path, monkeypatch, old, new):
     assert mode(partial) == new
 
 
+@pytest.mark.parametrize("there", [True, False])
 def test_a_link_stays_one_and_its_target_is_replaced(tmp_path, there):
     (tmp_path / "disk").mkdir()
     target = tmp_path / "disk" / "task.program"
