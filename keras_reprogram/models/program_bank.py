@@ -1,7 +1,10 @@
 """Many programs before one source."""
 
+import contextlib
 import functools
 import os
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +19,14 @@ from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs.affine_form import affine_form
 from keras_reprogram.inputs.axes import Axes
 from keras_reprogram.inputs.banked_inputs import BankedInputs
+from keras_reprogram.kept_state import KeptState
 from keras_reprogram.labels import LabelMapper
 from keras_reprogram.labels.banked_labels import BankedMatrices
 from keras_reprogram.labels.banked_labels import BankedSources
 from keras_reprogram.models import program_file
-from keras_reprogram.models.kept_state import KeptState
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
+from keras_reprogram.models.shared_lock import SharedLock
+from keras_reprogram.models.shared_lock import lock_of
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources.queried import check_exported
@@ -55,6 +60,10 @@ class ProgramBank(KeptState):
     pattern to all its samples, its placement resizes, pads or tiles, and its
     label map is a matrix. It takes one canvas of numbers, whatever the number
     of values that it was trained by, and its label map.
+
+    Threads may share a bank. Those that predict run side by side, on JAX one at
+    a time. Adding or dropping programs waits until the answers under way are
+    complete, so all answers of a call are by the programs at its start.
 
     Example:
 
@@ -174,6 +183,12 @@ class ProgramBank(KeptState):
             for name, (place, classes, shape) in (programs or {}).items()
         }
 
+        # === Threads ===
+        self.lock = SharedLock()
+        self.source_lock = lock_of(source)
+        # How often each place was given or left.
+        self.changes = np.zeros(self.capacity, "int64")
+
     @property
     def capacity(self) -> int:
         """Number of programs that there is room for."""
@@ -193,48 +208,79 @@ class ProgramBank(KeptState):
             ValueError: If there is no room, or a program does not fit; the
                 bank is then as it was.
         """
+        self.check_room(programs)
+        # On JAX, a source whose values are in use cannot be read.
+        with self.source_lock:
+            models = {
+                name: self.loaded(name, program)
+                for name, program in programs.items()
+            }
+            forms = {
+                name: affine_form(model.input_reprogrammer)
+                for name, model in models.items()
+            }
+        with self.changing():
+            self.check_room(programs)
+            kept = {
+                entry.place
+                for name, entry in self.programs.items()
+                if name not in models
+            }
+            entries = {
+                name: Entry(
+                    place, model.label_mapper.num_classes, form.sample_shape
+                )
+                for place, (name, model), form in zip(
+                    self.places(models), models.items(), forms.values()
+                )
+            }
+            places = [entry.place for entry in entries.values()]
+            self.inputs_end.put(dict(zip(places, forms.values())), kept)
+            mappers = [model.label_mapper for model in models.values()]
+            self.labels_end.put(dict(zip(places, mappers)))
+            # A new dictionary: someone may be looking through the old one.
+            self.programs = {**self.programs, **entries}
+            self.changes[places] += 1
+
+    def check_room(self, names: Iterable[str]) -> None:
+        new = [name for name in names if name not in self.programs]
+        room = self.capacity - len(self.programs)
+        if len(new) > room:
+            raise ValueError(
+                f"The bank has room for {self.capacity} programs: drop "
+                "some, or make one with more `capacity`. Received: "
+                f"{new[room]!r} as one more"
+            )
+
+    def places(self, names: Iterable[str]) -> list[int]:
+        """The places of programs that there are, and free ones of others."""
+        taken = {entry.place for entry in self.programs.values()}
+        free = (place for place in range(self.capacity) if place not in taken)
+        return [
+            self.programs[name].place if name in self.programs else next(free)
+            for name in names
+        ]
+
+    def loaded(
+        self, name: str, program: ReprogrammedModel | str | os.PathLike
+    ) -> ReprogrammedModel:
+        """A model, or what a program file holds, if it has a place here."""
         source = self.frozen_source.source
-        free = iter(
-            sorted(
-                set(range(self.capacity))
-                - {entry.place for entry in self.programs.values()}
+        fits = functools.partial(self.check_ends, name)
+        if not isinstance(program, ReprogrammedModel):
+            # What has no place here is not built.
+            program = program_file.load(
+                ReprogrammedModel, program, source, True, accept=fits
             )
-        )
-        forms, mappers, entries = {}, {}, {}
-        for name, program in programs.items():
-            fits = functools.partial(self.check_ends, name)
-            if not isinstance(program, ReprogrammedModel):
-                # What has no place here is not built.
-                program = program_file.load(
-                    ReprogrammedModel, program, source, True, accept=fits
-                )
-            fits(program.input_reprogrammer, program.label_mapper)
-            if program.source is not source:
-                raise ValueError(
-                    "A bank's programs share its source: make the model with "
-                    f"the same object, or pass its file. Received: {name!r} "
-                    f"on {program.source.name}"
-                )
-            known = self.programs.get(name)
-            place = known.place if known else next(free, None)
-            if place is None:
-                raise ValueError(
-                    f"The bank has room for {self.capacity} programs: drop "
-                    "some, or make one with more `capacity`. Received: "
-                    f"{name!r} as one more"
-                )
-            forms[place] = affine_form(program.input_reprogrammer)
-            mappers[place] = program.label_mapper
-            self.labels_end.check(program.label_mapper)
-            entries[name] = Entry(
-                place,
-                program.label_mapper.num_classes,
-                forms[place].sample_shape,
+        fits(program.input_reprogrammer, program.label_mapper)
+        if program.source is not source:
+            raise ValueError(
+                "A bank's programs share its source: make the model with "
+                f"the same object, or pass its file. Received: {name!r} "
+                f"on {program.source.name}"
             )
-        kept = {entry.place for entry in self.programs.values()} - set(forms)
-        self.inputs_end.put(forms, kept)
-        self.labels_end.put(mappers)
-        self.programs.update(entries)
+        self.labels_end.check(program.label_mapper)
+        return program
 
     def check_ends(self, name: str, input_end: Any, label_end: Any) -> None:
         """Raises for a program that has no place here, built or not."""
@@ -276,8 +322,13 @@ class ProgramBank(KeptState):
 
     def drop(self, name: str) -> None:
         """Drops a program; its place is free for another."""
-        self.entry(name)
-        del self.programs[name]
+        with self.changing():
+            self.changes[self.entry(name).place] += 1
+            self.programs = {
+                held: entry
+                for held, entry in self.programs.items()
+                if held != name
+            }
 
     def entry(self, name: str) -> Entry:
         if name not in self.programs:
@@ -306,6 +357,10 @@ class ProgramBank(KeptState):
 
         Returns:
             Arrays `[classes of the program]`.
+
+        Raises:
+            ValueError: If there is no such program, or samples are not of its
+                shape.
         """
         if isinstance(programs, str):
             programs = [programs] * len(samples)
@@ -314,10 +369,22 @@ class ProgramBank(KeptState):
                 "There must be one program for each sample. Received: "
                 f"{len(samples)} samples and {len(programs)} programs"
             )
+        size = positive_integer("batch_size", batch_size)
+        with self.lock.shared():
+            return self.answer_all(samples, programs, size, verbose)
+
+    def answer_all(
+        self,
+        samples: Sequence[np.ndarray],
+        programs: Sequence[str],
+        batch_size: int,
+        verbose: str | int,
+    ) -> list[np.ndarray]:
         entries = [self.entry(name) for name in programs]
         if not entries:
             return []
-        size = min(positive_integer("batch_size", batch_size), len(entries))
+        changes = self.changes.copy()
+        size = min(batch_size, len(entries))
         starts = range(0, len(entries), size)
         progress = keras.utils.Progbar(
             len(starts), verbose=1 if verbose == "auto" else verbose
@@ -326,6 +393,7 @@ class ProgramBank(KeptState):
         for start in starts:
             rows = range(start, min(start + size, len(entries)))
             batch = self.batch(samples, entries, rows, size)
+            self.check_kept(changes, [entries[row].place for row in rows])
             outputs = self.predict_on_batch(batch)
             answers += [
                 output[: entries[row].num_classes]
@@ -333,6 +401,15 @@ class ProgramBank(KeptState):
             ]
             progress.add(1)
         return answers
+
+    def check_kept(self, changes: np.ndarray, places: list[int]) -> None:
+        """Raises for a program that the loading of a sample has changed."""
+        if (self.changes[places] != changes[places]).any():
+            raise ValueError(
+                "A program must stay as it is while it answers. Received: "
+                "samples that drop or replace their own program when they are "
+                "loaded"
+            )
 
     def batch(
         self,
@@ -359,9 +436,64 @@ class ProgramBank(KeptState):
             places[index] = entries[row].place
         return {"samples": filled, "programs": places}
 
+    # === Threads ===
+
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """No program changes, and on JAX nobody else computes."""
+        with self.lock.shared(fixed=True), self.source_lock:
+            yield
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Nobody else computes with the programs, or changes them."""
+        with self.lock.alone(), self.source_lock:
+            yield
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with self.computing():
+            return super().__call__(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        with self.computing():
+            return super().predict(*args, **kwargs)
+
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        with self.computing():
+            return super().predict_on_batch(*args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        with self.computing():
+            return super().evaluate(*args, **kwargs)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with self.computing():
+            super().save(*args, **kwargs)
+
+    def save_weights(self, *args: Any, **kwargs: Any) -> None:
+        with self.computing():
+            super().save_weights(*args, **kwargs)
+
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self.frozen_source.source)
-        super().export(*args, **kwargs)
+        with self.computing():
+            super().export(*args, **kwargs)
+
+    def get_weights(self) -> list[np.ndarray]:
+        with self.computing():
+            return super().get_weights()
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        with self.changing():
+            super().set_weights(weights)
+
+    def load_weights(self, *args: Any, **kwargs: Any) -> None:
+        with self.changing():
+            super().load_weights(*args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        with self.computing():  # copies and pickles
+            return super().__reduce__()
 
     def get_config(self) -> dict[str, Any]:
         return {
