@@ -9,7 +9,6 @@ import sys
 import keras
 import numpy as np
 
-
 EXPORTERS = (
     "keras.src.export.",
     "tensorflow.python.saved_model.save",

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_reprogram.inputs.axes import Shape
+from keras_reprogram.inputs.valid import finite_rows
 from keras_reprogram.specification import SourceSpecification
 
 
@@ -68,6 +69,19 @@ class InputEnd(keras.layers.Layer):
 
     def check_values(self, samples: np.ndarray) -> None:
         """Raises a `ValueError` if samples hold what the layer cannot take."""
+
+    def valid(self, samples: Any) -> Any:
+        """Whether samples hold what the layer takes, of a batch in a step.
+
+        Returns:
+            A boolean tensor `(batch,)`; `None` where they always do.
+        """
+        return finite_rows(samples)
+
+    @property
+    def valid_values(self) -> str:
+        """What samples may hold, in words."""
+        return "finite numbers"
 
     def training_callbacks(self) -> list[keras.callbacks.Callback]:
         """What the layer has `fit` do besides gradient steps."""

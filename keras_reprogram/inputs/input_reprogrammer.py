@@ -221,6 +221,13 @@ class InputReprogrammer(InputEnd):
             self.has_warned = True
             warnings.warn(doubt, stacklevel=2)
 
+    def valid(self, samples: Any) -> Any:
+        return self.placement.valid(samples)
+
+    @property
+    def valid_values(self) -> str:
+        return self.placement.valid_values
+
     def check_sample_shape(self, shape: Shape) -> None:
         if self.source_shape is not None:
             axes = Axes(len(self.source_shape), self.data_format)

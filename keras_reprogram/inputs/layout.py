@@ -91,6 +91,11 @@ def masked(token_ids: Any, padding_mask: Any) -> Any:
     return token_ids.astype("int32") if fits else token_ids
 
 
+def without_marks(samples: Any) -> Any:
+    """The tokens of samples of which a mask says that they are none."""
+    return ops.where(samples >= PRESENT, samples - PRESENT, samples)
+
+
 def check_mask(padding_mask: np.ndarray) -> None:
     known = padding_mask.dtype.kind in "biuf"
     if not known or not np.isin(padding_mask, (0, 1)).all():
@@ -292,7 +297,7 @@ class Order(Configurable):
     def tokens(self, samples: Any, mask: Any) -> Any:
         """The samples' tokens from the left, then padding."""
         token = self.padding_token or 0
-        tokens = ops.where(samples >= PRESENT, samples - PRESENT, samples)
+        tokens = without_marks(samples)
         tokens = ops.where(mask > 0, tokens, ops.full_like(tokens, token))
         return put_steps(tokens, self.from_the_left(mask))
 

@@ -16,6 +16,7 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.configurable import size
 from keras_reprogram.inputs.axes import Axes
 from keras_reprogram.inputs.axes import Shape
+from keras_reprogram.inputs.valid import finite_rows
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 
@@ -78,6 +79,15 @@ class Placement(Configurable):
 
     def check_values(self, samples: np.ndarray) -> None:
         """Raises a `ValueError` if samples hold what cannot be placed."""
+
+    def valid(self, samples: Any) -> Any:
+        """Which samples of a batch can be placed, as for `InputEnd.valid`."""
+        return finite_rows(samples)
+
+    @property
+    def valid_values(self) -> str:
+        """What samples may hold, in words."""
+        return "finite numbers"
 
     def reveal(self, program: Any, canvas_shape: Shape, axes: Axes) -> Any:
         """What is seen of the program, where the data may move over it."""

@@ -16,6 +16,8 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.axes import Axes
 from keras_reprogram.inputs.axes import Shape
 from keras_reprogram.inputs.placement import Placement
+from keras_reprogram.inputs.valid import known_rows
+from keras_reprogram.inputs.valid import known_tokens
 
 
 @serializable
@@ -117,6 +119,13 @@ class TokenPatches(keras.layers.Layer, Placement):
                 f"{self.vocabulary_size - 1}. Received: samples of {found}"
             )
 
+    def valid(self, samples: Any) -> Any:
+        return known_rows(samples, self.vocabulary_size)
+
+    @property
+    def valid_values(self) -> str:
+        return f"tokens from 0 to {self.vocabulary_size - 1}"
+
     def occupied(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
     ) -> np.ndarray:
@@ -157,7 +166,12 @@ class TokenPatches(keras.layers.Layer, Placement):
         )
         size, channels = self.patch_size, axes.channels(canvas_shape)
         patches = (1 + ops.tanh(self.theta)) / 2
+        # A backend's own lookup fails, or takes another row.
+        known = known_tokens(tokens, self.vocabulary_size)
+        tokens = ops.where(known, tokens, ops.zeros_like(tokens))
         images = ops.take(patches, tokens, axis=0)
+        known = known[..., None, None, None]
+        images = ops.where(known, images, float("nan"))
         images = ops.reshape(images, (-1, rows, columns, size, size, channels))
         images = ops.transpose(images, (0, 1, 3, 2, 4, 5))
         images = ops.reshape(

@@ -21,6 +21,8 @@ from keras_reprogram.inputs.layout import MaskToken
 from keras_reprogram.inputs.layout import SoftPrompt
 from keras_reprogram.inputs.token_programs import TokenProgram
 from keras_reprogram.inputs.token_programs import rows_of
+from keras_reprogram.inputs.valid import all_of_row
+from keras_reprogram.inputs.valid import known_tokens
 from keras_reprogram.specification import SourceSpecification
 
 AUTO = "auto"
@@ -199,6 +201,23 @@ class TokenReprogrammer(InputEnd):
         self.check_fixed_tokens(source_size)
         self.built = True
 
+    @property
+    def size(self) -> int:
+        """Number of tokens in the samples' vocabulary."""
+        return self.tokens.vocabulary_size or self.tokens.source_size
+
+    def valid(self, samples: Any) -> Any:
+        samples = ops.cast(layouts.rows_of_tokens(samples), "int32")
+        tokens = layouts.without_marks(samples)
+        is_masked = ops.equal(samples, layouts.MASKED)
+        return all_of_row(
+            ops.logical_or(is_masked, known_tokens(tokens, self.size))
+        )
+
+    @property
+    def valid_values(self) -> str:
+        return f"tokens from 0 to {self.size - 1}"
+
     def check_length(self, length: Any) -> None:
         if integer(length) is None:  # unknown, or a symbol in an export
             length = None
@@ -239,9 +258,7 @@ class TokenReprogrammer(InputEnd):
                 "Samples must have at least one step, which may be padding. "
                 f"Received: samples of shape {samples.shape}"
             )
-        size = self.tokens.vocabulary_size
-        if size is None:
-            size = self.tokens.source_size
+        size = self.size
         tokens = samples
         if samples.size and samples.max() >= size:
             marked = samples >= layouts.PRESENT
@@ -296,7 +313,11 @@ class TokenReprogrammer(InputEnd):
         tokens = self.order.tokens(samples, mask)
         lengths = ops.sum(mask, axis=1, keepdims=True)
         neighbors = {"lengths": lengths} if self.tokens.reads_neighbors else {}
+        # A backend's own lookup fails, or takes another row.
+        known = known_tokens(tokens, self.size)
+        tokens = ops.where(known, tokens, ops.zeros_like(tokens))
         embeddings = self.tokens(tokens, training=training, **neighbors)
+        embeddings = ops.where(known[..., None], embeddings, float("nan"))
         pieces = [
             embeddings if piece == SAMPLE else self.fixed(piece, samples)
             for piece in self.layout

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_reprogram.keras_internals import concrete_value
 from keras_reprogram.keras_internals import in_symbolic_scope
@@ -104,6 +105,29 @@ class LabelEnd(keras.layers.Layer):
         """
         self.check_target_shape(targets.shape, sparse)
 
+    def valid(
+        self, targets: Any, sparse: bool, ignored: int | None = None
+    ) -> Any:
+        """Whether labels are valid, of a batch in a step.
+
+        Args:
+            targets: The labels, a tensor.
+            sparse: As for `check_targets`, and so `ignored`.
+            ignored: As for `check_targets`.
+
+        Returns:
+            A boolean tensor of the labels' shape; `None` where they always
+            are.
+        """
+        if not is_float(targets):
+            return None
+        return ops.isfinite(targets)
+
+    @property
+    def valid_values(self) -> str:
+        """What labels may be, in words."""
+        return "finite numbers"
+
     @property
     def returns_logits(self) -> bool | None:
         """Whether the outputs are logits of classes, or `None` for numbers."""
@@ -139,3 +163,8 @@ class LabelEnd(keras.layers.Layer):
         if self.looks_at_samples:
             return self(outputs, samples, **kwargs)
         return self(outputs, **kwargs)
+
+
+def is_float(tensor: Any) -> bool:
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return keras.backend.is_float_dtype(dtype)

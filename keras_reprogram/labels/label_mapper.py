@@ -21,6 +21,7 @@ from keras_reprogram.labels import methods
 from keras_reprogram.labels import reading
 from keras_reprogram.labels import targets
 from keras_reprogram.labels.label_end import LabelEnd
+from keras_reprogram.labels.label_end import is_float
 from keras_reprogram.labels.methods import Mapping
 from keras_reprogram.labels.replicas import summed_over_replicas
 from keras_reprogram.specification import SourceSpecification
@@ -524,6 +525,33 @@ class LabelMapper(LabelEnd):
             targets.check_sparse(
                 labels, self.num_classes, self.position_sizes, ignored
             )
+
+    def valid(
+        self, labels: Any, sparse: bool, ignored: int | None = None
+    ) -> Any:
+        if not (sparse or self.multi_label):
+            return None
+        # As a narrow or unsigned type cannot hold what it is compared with.
+        if not is_float(labels):
+            labels = ops.cast(labels, "int32")
+        if self.multi_label:
+            unknown = ops.not_equal(labels, labels)  # NaN
+            known = ops.logical_or(ops.equal(labels, 0), ops.equal(labels, 1))
+            return ops.logical_or(known, unknown)
+        valid = ops.logical_and(labels >= 0, labels < self.num_classes)
+        if is_float(labels):
+            whole = ops.equal(labels, ops.floor(labels))
+            valid = ops.logical_and(valid, whole)
+        others = [targets.NO_LABEL] if self.positions else []
+        for other in others if ignored is None else [*others, ignored]:
+            valid = ops.logical_or(valid, ops.equal(labels, other))
+        return valid
+
+    @property
+    def valid_values(self) -> str:
+        if self.multi_label:
+            return "0, 1, or NaN where a label is not known"
+        return f"integers from 0 to {self.num_classes - 1}"
 
     def solvable_labels(
         self, labels: np.ndarray, sparse: bool, ignored: int | None = None

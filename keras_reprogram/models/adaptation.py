@@ -42,6 +42,13 @@ def source_outputs(
         or `None`.
     """
     batch_size = batch_size or DEFAULT_BATCH_SIZE
+    if steps is None and longest is None and batches.is_endless(x):
+        raise ValueError(
+            "A data set that does not end is taken in part: pass `steps` to "
+            "`adapt`, `steps_per_epoch` to `fit_label_map`, or "
+            "`validation_steps` for validation. Received: x="
+            f"{type(x).__name__} without an end"
+        )
     end = model.input_reprogrammer
     total = batches.number_of_batches(x, batch_size)
     if steps is not None:

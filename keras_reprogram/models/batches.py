@@ -10,6 +10,8 @@ import numpy as np
 
 Batch = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 
+# What TensorFlow says of a data set that does not end.
+ENDLESS = -1
 # Batches that are read of a stream of unknown length, for each that is wanted.
 LONGEST_STREAM = 100
 
@@ -37,6 +39,14 @@ def only_item(data: Any) -> Any:
     if is_table(data) or type(data).__module__.startswith("pandas."):
         return data.to_numpy()
     return data
+
+
+def is_endless(data: Any) -> bool:
+    """Whether a data set is known not to end."""
+    if isinstance(data, keras.utils.PyDataset):
+        return data.num_batches is None
+    cardinality = getattr(data, "cardinality", None)  # of TensorFlow
+    return callable(cardinality) and int(cardinality()) == ENDLESS
 
 
 def is_reiterable(data: Any) -> bool:

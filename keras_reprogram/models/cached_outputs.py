@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models import adaptation
-from keras_reprogram.models.kept_state import KeptState
 
 
 class CachedOutputs(keras.utils.PyDataset):
@@ -57,6 +57,7 @@ class CachedOutputs(keras.utils.PyDataset):
             self.outputs.append(outputs)
             if self.samples is not None:
                 self.samples.append(samples)
+            model.check_labels(rest[0])
             labels.append(rest[0])
             weights.append(rest[1])
         if not labels:

@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_reprogram.inputs.input_end import InputEnd
 from keras_reprogram.models.batches import is_array
+from keras_reprogram.models.batches import is_reiterable
+from keras_reprogram.models.batches import iterate
 from keras_reprogram.models.batches import only_item
 from keras_reprogram.models.batches import to_numpy
 
@@ -104,6 +106,34 @@ def check_samples(x: Any, input_end: InputEnd) -> None:
             "or infinity"
         )
     input_end.check_values(values)
+
+
+def check_outputs(
+    outputs: np.ndarray, x: Any, input_end: InputEnd, steps: int | None = None
+) -> None:
+    """Raises if samples of a data set are what outputs are not numbers from.
+
+    Args:
+        outputs: What was predicted.
+        x: The samples, or the data set that they came from.
+        input_end: The layer that takes them.
+        steps: Number of batches that were predicted, or `None` for all.
+    """
+    if is_array(x):  # looked at before
+        return
+    wrong = ~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+    if not wrong.any():
+        return
+    if is_reiterable(x):
+        for samples, _, _ in iterate(x, longest=steps):
+            check_samples(array_of_samples(samples, input_end), input_end)
+        return
+    raise ValueError(
+        f"Samples must be {input_end.valid_values}, and the source must return "
+        f"finite numbers. Received: {np.count_nonzero(wrong)} outputs of "
+        f"{len(outputs)} that are not finite, the first of sample "
+        f"{wrong.argmax()}"
+    )
 
 
 def check_lengths(x: Any, y: Any, sample_weight: Any = None) -> None:

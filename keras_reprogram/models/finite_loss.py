@@ -11,7 +11,8 @@ from keras_reprogram.models import training_state
 class FiniteLoss(keras.callbacks.Callback):
     """Raises at the end of an epoch that is lost, and goes back before it.
 
-    An epoch is lost if its loss is not finite, or what is learned is not. The
+    An epoch is lost if its loss is not finite, or what is learned is not, or
+    where a data set had samples or labels that are not valid. The
     model and its optimizer are then as they were at the end of the last epoch
     that was not, or at the start; so they are if training is interrupted while
     they are not finite.
@@ -37,12 +38,16 @@ class FiniteLoss(keras.callbacks.Callback):
             number = training_state.lost_numbers(old, new)
             lost += number
             lost_and_learned += number if id(variable) in learned else 0
-        if math.isfinite(loss) and not lost_and_learned:
+        invalid = getattr(model, "invalid_data", None)
+        is_invalid = invalid is not None and invalid.any()
+        if math.isfinite(loss) and not lost_and_learned and not is_invalid:
             if not lost:  # An optimizer may count with infinity.
                 self.keep(model, values)
             return
         if self.kept is not None:
             self.go_back(model)
+        if is_invalid:
+            invalid.check(model)
         what = "The loss is" if not math.isfinite(loss) else "The weights are"
         raise ValueError(
             f"{what} not finite: look for NaN or infinity in the samples, or "

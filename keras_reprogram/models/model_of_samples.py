@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models import batches
-from keras_reprogram.models.kept_state import KeptState
 from keras_reprogram.models.static_shape import with_static_shape
 
 

@@ -1,5 +1,6 @@
 """A frozen source between the two ends that learn."""
 
+import contextlib
 import functools
 import os
 import warnings
@@ -8,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
@@ -23,6 +25,7 @@ from keras_reprogram.models import program_file
 from keras_reprogram.models.adaptation import labelled_source_outputs
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.models.finite_loss import FiniteLoss
+from keras_reprogram.models.invalid_data import InvalidData
 from keras_reprogram.models.label_map_update import LabelMapUpdate
 from keras_reprogram.models.model_of_samples import ModelOfSamples
 from keras_reprogram.models.static_shape import with_known_rank
@@ -146,6 +149,7 @@ class ReprogrammedModel(ModelOfSamples):
         self.label_mapper = label_mapper
         self.gradient_estimator: estimators.GradientEstimator | None = None
         self.questions = zeroth_order.Questions(self, None)
+        self.invalid_data = InvalidData()
 
     @property
     def source(self) -> keras.Model:
@@ -301,10 +305,12 @@ class ReprogrammedModel(ModelOfSamples):
             A NumPy array `[samples, source classes]`: logits, or
             probabilities where the source returns those.
         """
-        x, _ = self.checked(x)
-        return self.source_model.predict(
+        x = self.checked_data(self.checked(x)[0])
+        outputs = self.source_model.predict(
             x, batch_size=batch_size, steps=steps, verbose=verbose
         )
+        checks.check_outputs(outputs, x, self.input_reprogrammer, steps)
+        return outputs
 
     def adapt(
         self,
@@ -398,6 +404,7 @@ class ReprogrammedModel(ModelOfSamples):
                 verbose,
                 steps_per_epoch and steps_per_epoch * (epochs - initial_epoch),
             )
+        self.invalid_data.reset()
         with (
             first_of_all(self.added_callbacks(), callbacks) as callbacks,
             processes.together(self),
@@ -580,16 +587,27 @@ class ReprogrammedModel(ModelOfSamples):
     ) -> Any:
         x, y = self.checked(x, y, sample_weight)
         # Validation in `fit` says that it has these data already.
+        counted = contextlib.nullcontext()  # until the end of the epoch
         if not kwargs.get("_use_cached_eval_dataset"):
             x = self.checked_data(x)
+            counted = self.invalid_data.of_one_pass(self)
         args = (batch_size, verbose, sample_weight, *args)
-        with self.input_reprogrammer.inference():
+        with counted, self.input_reprogrammer.inference():
             return super().evaluate(x, y, *args, **kwargs)
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
         x = self.checked_data(self.checked(x)[0])
         with self.input_reprogrammer.inference():
-            return super().predict(x, *args, **kwargs)
+            outputs = super().predict(x, batch_size, verbose, steps, callbacks)
+        checks.check_outputs(outputs, x, self.input_reprogrammer, steps)
+        return outputs
 
     def train_on_batch(self, x: Any, y: Any = None, *args, **kwargs) -> Any:
         return super().train_on_batch(*self.checked(x, y), *args, **kwargs)
@@ -621,8 +639,36 @@ class ReprogrammedModel(ModelOfSamples):
                     "pass `y`. Received: y=None"
                 )
             self.label_mapper.gather(y, loss.ignored_label)
+        if y is not None and loss.expects_integers:
+            # A backend's own lookup fails, or takes another class.
+            valid = self.valid_labels(y)
+            if valid is not None:
+                y = ops.where(valid, y, ops.zeros_like(y))
         y, y_pred = self.loss_arguments(y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def valid_labels(self, y: Any) -> Any:
+        """Which labels of a step's batch are valid, or `None` for all."""
+        loss = CompiledLoss.of(self)
+        return self.label_mapper.valid(
+            y, loss.expects_integers, loss.ignored_label
+        )
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        labels = batches.only_item(y)
+        self.invalid_data.add(
+            self.input_reprogrammer.valid(self.one_input(x)),
+            None if labels is None else self.valid_labels(labels),
+        )
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    @property
+    def metrics_variables(self) -> list[keras.Variable]:
+        invalid_data = getattr(self, "invalid_data", None)
+        counts = [] if invalid_data is None else [invalid_data.counts]
+        return [*super().metrics_variables, *counts]
 
     def loss_arguments(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
         """Targets and predictions in the units of the loss."""

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import serializable
+from keras_reprogram.kept_state import KeptState
 from keras_reprogram.vectors import unit_vectors
 
 
@@ -47,7 +48,8 @@ def embed_texts(
     token_ids = check_tokens(token_ids, backbone.text_encoder.vocabulary_size)
     inputs = keras.Input((token_ids.shape[1],), dtype="int32")
     outputs = ops.cast(backbone.get_text_embeddings(inputs), "float32")
-    tower = keras.Model(inputs, outputs)
+    # One that loses no weight of the backbone when it is interrupted.
+    tower = KeptState(inputs, outputs)
     embeddings = tower.predict(token_ids, batch_size=batch_size, verbose=0)
     return unit_vectors(embeddings, library=np)
 

@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from tiny import reprogrammed
 
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
@@ -113,3 +114,22 @@ def test_a_class_that_never_came_is_named():
 def test_a_generator_is_replayed_whole():
     first, whole = batches.replayed(iter(range(5)), 3)
     assert first == [0, 1, 2] and list(whole) == [0, 1, 2, 3, 4]
+
+
+class Endless(keras.utils.PyDataset):
+    num_batches = None
+
+    def __getitem__(self, index):
+        return np.zeros((2, 4, 4, 1)), np.arange(2)
+
+
+def test_data_without_an_end_are_refused_where_all_would_be_read(source):
+    model = reprogrammed(source, "frequency")
+    with pytest.raises(ValueError, match="pass `steps`"):
+        model.adapt(Endless())
+    model = reprogrammed(source, program=None)
+    with pytest.raises(ValueError, match="`steps_per_epoch`"):
+        model.fit_label_map(Endless())
+    data = np.zeros((2, 4, 4, 1)), np.arange(2)
+    with pytest.raises(ValueError, match="`validation_steps`"):
+        model.fit_label_map(*data, validation_data=Endless(), verbose=0)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import keras_reprogram
+from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models.cached_outputs import Head
-from keras_reprogram.models.kept_state import KeptState
 
 METHODS = ["fit", "evaluate", "predict", "source_logits"]
 

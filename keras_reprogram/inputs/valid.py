@@ -1,0 +1,29 @@
+"""What samples hold, told on the device, where nothing can be raised."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def finite_rows(samples: Any) -> Any:
+    """Which samples of a batch are finite; `None` for those of integers."""
+    if not keras.backend.is_float_dtype(
+        keras.backend.standardize_dtype(samples.dtype)
+    ):
+        return None
+    return all_of_row(ops.isfinite(samples))
+
+
+def known_rows(tokens: Any, vocabulary_size: int) -> Any:
+    """Which rows of tokens are in the vocabulary."""
+    return all_of_row(known_tokens(tokens, vocabulary_size))
+
+
+def known_tokens(tokens: Any, vocabulary_size: int) -> Any:
+    """Which tokens are in the vocabulary."""
+    return ops.logical_and(tokens >= 0, tokens < vocabulary_size)
+
+
+def all_of_row(valid: Any) -> Any:
+    return ops.all(valid, axis=tuple(range(1, len(valid.shape))))
