@@ -15,11 +15,8 @@ HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[!-~]([\t -~]*[!-~])?")
 # What tells a server where a request ends, and how it is to be read.
 FRAMING = (
-    "connection",
     "content-encoding",
     "content-length",
-    "content-type",
-    "host",
     "inference-header-content-length",
     "transfer-encoding",
 )

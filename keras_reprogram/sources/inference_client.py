@@ -28,6 +28,7 @@ from keras_reprogram.sources.inference_protocol import output_of
 from keras_reprogram.sources.inference_protocol import parsed
 from keras_reprogram.sources.inference_protocol import typed
 from keras_reprogram.sources.inference_transport import InferenceError
+from keras_reprogram.sources.inference_transport import NoReply
 from keras_reprogram.sources.inference_transport import Reply
 from keras_reprogram.sources.inference_transport import Transport
 
@@ -38,6 +39,8 @@ BINARY = "binary_tensor_data"
 MOST_SECONDS = 1e6
 SECONDS_OF_A_ROUND = 600.0
 LONGEST_MESSAGE = 1000
+# Much more, so that no part of a secret is left at the end of a message.
+LONGEST_MASKED = 2**20
 
 
 class InferenceClient:
@@ -246,7 +249,8 @@ class InferenceClient:
     # === Threads ===
 
     def clock(self, rounds: int = 1) -> Clock:
-        return Clock(self.time_limit or rounds * SECONDS_OF_A_ROUND)
+        seconds = min(rounds * SECONDS_OF_A_ROUND, 1000 * MOST_SECONDS)
+        return Clock(self.time_limit or seconds)
 
     def run(
         self, function: Callable[[Any], Any], items: Sequence[Any], clock: Clock
@@ -281,7 +285,7 @@ class InferenceClient:
         )
 
     def shown(self, text: str) -> str:
-        text = self.access.mask(text)
+        text = self.access.mask(text[:LONGEST_MASKED])
         if len(text) > LONGEST_MESSAGE:
             text = text[:LONGEST_MESSAGE] + " ..."
         return text
@@ -302,6 +306,8 @@ class InferenceClient:
     def find_question(self, clock: Clock) -> Question:
         try:
             found = self.get(self.url, clock)
+        except NoReply:
+            raise
         except InferenceError:
             # Some servers answer for models of which they state nothing.
             if self.input_name is None:
@@ -320,6 +326,8 @@ class InferenceClient:
         """Whether the server states that it has binary tensor data."""
         try:
             found = self.get(f"{self.access.url}/v2", clock)
+        except NoReply:
+            raise
         except InferenceError:
             return False
         extensions = found.get("extensions")

@@ -28,6 +28,10 @@ class InferenceError(RuntimeError):
     """A server's reply that is no answer."""
 
 
+class NoReply(InferenceError):
+    """A server does not answer, however often it is asked."""
+
+
 class TooLarge(Exception):
     """A reply has more bytes than are allowed."""
 
@@ -162,9 +166,7 @@ class Transport:
                     next_pause,
                     min(2 * next_pause, LONGEST_PAUSE),
                 )
-        raise InferenceError(
-            f"The server does not answer. Received: {clock.trouble}"
-        )
+        raise NoReply(f"The server does not answer. Received: {clock.trouble}")
 
     def attempt(
         self,

@@ -227,6 +227,15 @@ def test_a_token_goes_before_a_login_in_the_address_with_a_warning():
     assert server.requests[0].headers["authorization"] == "Bearer abc"
 
 
+def test_headers_reach_a_server_behind_a_gateway():
+    with answering(GOOD) as server:
+        headers = {"Host": "m.example.com", "content-type": "text/plain"}
+        sent(server.url, headers=headers)
+    for request in server.requests:
+        assert request.headers["host"] == "m.example.com"
+    assert server.requests[-1].headers["content-type"] == "application/json"
+
+
 def test_names_are_quoted():
     with answering(GOOD) as server:
         asking = InferenceClient(

@@ -72,6 +72,13 @@ def test_metadata_are_not_needed_where_the_input_is_named(metadata):
         )
 
 
+def test_a_server_that_is_gone_is_not_asked_for_more():
+    with answering(GOOD, metadata=b"") as server:
+        with pytest.raises(InferenceError, match="does not answer"):
+            client(server, input_name="x", retries=1)(INPUTS)
+        assert len(server.requests) == 2
+
+
 def test_names_that_do_not_exist_are_answered_with_those_that_do():
     metadata = {
         "inputs": [{"name": "first"}, {"name": "second"}],

@@ -182,6 +182,35 @@ def test_a_redirect_that_leads_nowhere_is_an_error(location):
         assert len(posts(server)) == 1
 
 
+@pytest.mark.parametrize(
+    ("url", "location", "same"),
+    [
+        ("https://a/x", "http://a/x", False),
+        ("http://a/x", "https://a/x", False),
+        ("https://a:443/x", "http://a:443/x", False),
+        ("https://a/x", "https://b/x", False),
+        ("https://a/x", "https://a.b/x", False),
+        ("https://a/x", "https://a:444/x", False),
+        ("https://a/x", "https://b@c/x", False),
+        ("https://a/x", "//b/x", False),
+        ("https://a/x", "https://a:443/y", True),
+        ("https://a/x", "https://b@A/y", True),
+        ("https://a/x", "//a/y", True),
+        ("https://a/x", "y", True),
+        ("https://a/x", "/y", True),
+    ],
+)
+def test_a_server_is_a_scheme_a_host_and_a_port(url, location, same):
+    transport = InferenceClient("http://a", "m").transport
+    moved = inference_transport.Reply(307, {"Location": location}, b"")
+    if same:
+        target = transport.redirected("POST", url, moved)
+        assert target.endswith("/y") and "b@" not in target
+    else:
+        with pytest.raises(InferenceError, match="to another one"):
+            transport.redirected("POST", url, moved)
+
+
 @pytest.mark.parametrize("status", [307, 308])
 def test_a_redirect_on_the_same_server_keeps_the_inputs(status):
     def post(request):
