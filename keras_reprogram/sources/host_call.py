@@ -1,6 +1,7 @@
 """A NumPy function in the middle of a model, and what it may return."""
 
-import concurrent.futures
+import queue
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -55,11 +56,33 @@ def host_call(
             return inputs.new_empty((inputs.shape[0], num_outputs))
         # A network behind the function keeps nothing for a backward pass.
         function = torch.no_grad()(function)
-    # A thread of its own is outside of the step, its replica and its scopes:
-    # there a Keras model behind the function may `predict`.
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        answers = thread.submit(function, ops.convert_to_numpy(inputs))
-        return ops.convert_to_tensor(answers.result())
+    return ops.convert_to_tensor(
+        in_a_thread(function, ops.convert_to_numpy(inputs))
+    )
+
+
+def in_a_thread(
+    function: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray
+) -> np.ndarray:
+    """Calls a function in a thread of its own, and waits for it.
+
+    That is outside of the step, its replica and its scopes: there a Keras model
+    behind the function may `predict`. Neither Ctrl-C nor the end of the process
+    waits for the thread.
+    """
+    found: queue.SimpleQueue = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            found.put((function(inputs), None))
+        except BaseException as error:
+            found.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    answers, error = found.get()
+    if error is not None:
+        raise error
+    return answers
 
 
 def numeric_array(value: Any) -> np.ndarray:
