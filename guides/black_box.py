@@ -65,8 +65,11 @@ returns: logits, or probabilities.
 
 For servers that speak the Open Inference Protocol (KServe, Triton, OpenVINO
 Model Server, MLServer), `sources.InferenceClient(url, model)` is such a
-function. It sends large arrays in pieces, several at a time, and sends again
-what meets a busy or restarting server.
+function. It sends large arrays in pieces, several at a time, as bytes where the
+server reads them and in the type of the model's input, and sends again what
+meets a busy or restarting server. What servers return as names of classes
+(`class_names`) or as a few scored classes (`classification=5`) goes through
+`top_answers`.
 """
 
 classifier = keras_hub.models.ImageClassifier.from_preset(
