@@ -29,6 +29,7 @@ Shape = tuple[int, ...]
 
 # Numbers of what is computed while a program is built, and is no variable.
 LARGEST_STATISTICS = 2**25
+LARGEST_PLACES = 2**24
 LARGEST_WEIGHTS = 2**24
 MOST_PRODUCTS = 2**33
 MOST_COPIES = 2**20
@@ -53,18 +54,24 @@ class StoredMapping(labels.Mapping):
 
     Args:
         mapping: The mapping, which is not solved.
+        choices: Source classes of a target class, or `None` for a matrix.
     """
 
-    needs_data = True
-
-    def __init__(self, mapping: labels.Mapping) -> None:
-        self.mapping = mapping
+    def __init__(self, mapping: labels.Mapping, choices: int | None) -> None:
         self.trainable = mapping.trainable
         self.has_bias = mapping.has_bias
         self.update_every = mapping.update_every
+        # What is looked up starts as zeros, a matrix as `solve` returns it.
+        self.needs_data = choices is not None
+        self.num_choices = choices
+
+    def solve(self, batches, num_sources, num_classes, sources_per_target):
+        # In the dtype that it is kept in: no backend casts a copy.
+        matrix = np.zeros((num_sources, num_classes), "float32")
+        return matrix, np.zeros(num_classes)
 
     def choices(self, sources_per_target: int) -> int | None:
-        return self.mapping.choices(sources_per_target)
+        return self.num_choices
 
 
 def check(
@@ -136,7 +143,8 @@ def as_stored(ends: dict[str, Any]) -> Iterator[None]:
     for part in parts:
         part.initializer = keras.initializers.Zeros()
     if mapping is not None:
-        label_end.mapping = StoredMapping(mapping)
+        choices = mapping.choices(label_end.sources_per_target)
+        label_end.mapping = StoredMapping(mapping, choices)
     try:
         yield
     finally:
@@ -238,8 +246,10 @@ def of_universal(
         mask = np.expand_dims(mask, axes.channel)
     free = np.broadcast_to(mask, canvas)
     if program.basis is None:
-        channels = free.size // mask.size
-        return [(int(np.count_nonzero(mask)) * channels,)]
+        count = int(np.count_nonzero(mask)) * (free.size // mask.size)
+        if count < free.size and None in specification.accepted_shape:
+            check_size((count,), LARGEST_PLACES)
+        return [(count,)]
     if isinstance(program.basis, inputs.Grid):
         check_grid(program.basis.grid_shape(canvas, axes), canvas, axes)
     dimension = program.basis.dimension(canvas, axes)
@@ -462,10 +472,12 @@ def of_label_map(
         sources = reading.num_read(end.activation, sources)
     targets, mapping = end.num_classes, end.mapping
     check_size((sources, targets), LARGEST_MAP)
-    if mapping.update_every is not None:
-        check_size((sources, targets), LARGEST_STATISTICS)
     check_mapping(mapping, sources, targets, end.sources_per_target)
     choices = mapping.choices(end.sources_per_target)
+    if mapping.update_every is not None:
+        # Beside a matrix of the file's own, or by themselves.
+        factor = 2 if choices is None else 1
+        check_size((sources, targets), factor * LARGEST_STATISTICS)
     expected = Expected()
     if choices is None:
         expected.add((sources, targets))
