@@ -25,6 +25,7 @@ from keras_reprogram.models import program_file
 from keras_reprogram.models.adaptation import labelled_source_outputs
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.models.finite_loss import FiniteLoss
+from keras_reprogram.models.interruptions import interruptible
 from keras_reprogram.models.invalid_data import InvalidData
 from keras_reprogram.models.label_map_update import LabelMapUpdate
 from keras_reprogram.models.model_of_samples import ModelOfSamples
@@ -392,41 +393,43 @@ class ReprogrammedModel(ModelOfSamples):
             arrays = validation_data
             validation_data = (*self.checked(*arrays[:3]), *arrays[2:])
         x = self.checked_data(x)
-        if not self.label_mapper.solved and epochs > initial_epoch:
-            training_part = slice(None)
-            if validation_split and validation_data is None:
-                training_part = slice(int(len(x) * (1 - validation_split)))
-            x = self.adapt_for_fit(
-                x,
-                y,
-                training_part,
-                batch_size,
-                verbose,
-                steps_per_epoch and steps_per_epoch * (epochs - initial_epoch),
-            )
-        self.invalid_data.reset()
         with (
             first_of_all(self.added_callbacks(), callbacks) as callbacks,
-            processes.together(self),
+            interruptible(callbacks) as callbacks,
         ):
-            return super().fit(
-                x,
-                y,
-                batch_size=batch_size,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                validation_split=validation_split,
-                validation_data=validation_data,
-                shuffle=shuffle,
-                class_weight=class_weight,
-                sample_weight=sample_weight,
-                initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch,
-                validation_steps=validation_steps,
-                validation_batch_size=validation_batch_size,
-                validation_freq=validation_freq,
-            )
+            if not self.label_mapper.solved and epochs > initial_epoch:
+                training_part = slice(None)
+                if validation_split and validation_data is None:
+                    training_part = slice(int(len(x) * (1 - validation_split)))
+                x = self.adapt_for_fit(
+                    x,
+                    y,
+                    training_part,
+                    batch_size,
+                    verbose,
+                    steps_per_epoch
+                    and steps_per_epoch * (epochs - initial_epoch),
+                )
+            self.invalid_data.reset()
+            with processes.together(self):
+                return super().fit(
+                    x,
+                    y,
+                    batch_size=batch_size,
+                    epochs=epochs,
+                    verbose=verbose,
+                    callbacks=callbacks,
+                    validation_split=validation_split,
+                    validation_data=validation_data,
+                    shuffle=shuffle,
+                    class_weight=class_weight,
+                    sample_weight=sample_weight,
+                    initial_epoch=initial_epoch,
+                    steps_per_epoch=steps_per_epoch,
+                    validation_steps=validation_steps,
+                    validation_batch_size=validation_batch_size,
+                    validation_freq=validation_freq,
+                )
 
     def added_callbacks(self) -> list[keras.callbacks.Callback]:
         """What `fit` does besides gradient steps, in order."""
@@ -528,7 +531,10 @@ class ReprogrammedModel(ModelOfSamples):
                 )
                 for outputs, labels in data.in_order()
             )
-        with first_of_all([FiniteLoss()], callbacks) as callbacks:
+        with (
+            first_of_all([FiniteLoss()], callbacks) as callbacks,
+            interruptible(callbacks) as callbacks,
+        ):
             return cached_outputs.head_of(self, data).fit(
                 data,
                 epochs=epochs,
