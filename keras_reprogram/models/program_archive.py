@@ -70,10 +70,16 @@ class ProgramArchive:
             # or Python's `read()` would hold all.
             return file.read(LARGEST_HEADER + 1)
 
+    @property
+    def num_variables(self) -> int:
+        return len(self.header["variables"])
+
+    def variable(self, index: int) -> np.ndarray:
+        return read_array(self.archive, index, self.header["variables"][index])
+
     def variables(self) -> Iterator[np.ndarray]:
         """Reads the arrays, one at a time."""
-        for index, variable in enumerate(self.header["variables"]):
-            yield read_array(self.archive, index, variable)
+        yield from map(self.variable, range(self.num_variables))
 
 
 @contextlib.contextmanager

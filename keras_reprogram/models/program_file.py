@@ -21,6 +21,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import boolean
+from keras_reprogram.labels import LabelMapper
 from keras_reprogram.models import program_archive
 from keras_reprogram.models import program_classes
 from keras_reprogram.models import program_limits
@@ -174,9 +175,16 @@ def load(
                     tuple(source.outputs[0].shape),
                     header["variables"],
                 )
-                with program_limits.as_stored(ends):
+                given = matrix_index(
+                    ends["label_mapper"], archive.num_variables
+                )
+                matrix = None if given is None else archive.variable(given)
+                if matrix is not None:
+                    check_range(matrix, ends["label_mapper"].variable_dtype)
+                with program_limits.as_stored(ends, matrix):
                     model = cls(source=source, **ends)
-                restore(model, archive)
+                del matrix
+                restore(model, archive, given)
                 return model
     except ValueError as error:
         if is_short(error):
@@ -186,9 +194,35 @@ def load(
     raise ValueError(message)
 
 
-def restore(model: Any, archive: program_archive.ProgramArchive) -> None:
-    """Gives a model the values of a program file, one at a time."""
-    values = archive.variables()
+def matrix_index(label_end: Any, num_variables: int) -> int | None:
+    """The place of a label map's matrix among the variables, if it has one.
+
+    It is the largest array of most files, and the map is built with it:
+    assigned to a matrix of zeros, it would be in memory four times on
+    TensorFlow.
+    """
+    if not isinstance(label_end, LabelMapper):
+        return None
+    mapping = label_end.mapping
+    if mapping.choices(label_end.sources_per_target) is not None:
+        return None
+    return num_variables - 1 - mapping.has_bias
+
+
+def restore(
+    model: Any, archive: program_archive.ProgramArchive, given: int | None
+) -> None:
+    """Gives a model the values of a program file, one at a time.
+
+    Args:
+        model: The model.
+        archive: The open file.
+        given: The place of a variable that has its value already.
+    """
+    values = (
+        None if index == given else archive.variable(index)
+        for index in range(archive.num_variables)
+    )
     for variable in model.input_reprogrammer.weights:
         assign(variable, next(values))
     mapper = model.label_mapper
@@ -196,7 +230,8 @@ def restore(model: Any, archive: program_archive.ProgramArchive) -> None:
     if len(of_labels) != len(mapper.learned_variables):
         raise ValueError("there are not as many variables as a label map has")
     for variable, value in zip(mapper.learned_variables, of_labels):
-        assign(variable, value)
+        if value is not None:
+            assign(variable, value)
     program_limits.check_indices(model)
     mapper.restored()
 
@@ -209,11 +244,15 @@ def assign(variable: keras.Variable, value: np.ndarray) -> None:
             f"a variable should be {dtype} of the shape {shape}, not "
             f"{value.dtype.name} of {value.shape}"
         )
-    largest = LARGEST_NUMBERS.get(keras.backend.standardize_dtype(dtype))
-    if is_float and largest and value.size:
-        if max(value.max(), -value.min()) > largest:
-            raise ValueError(f"a variable holds numbers beyond {dtype}")
+    if is_float:
+        check_range(value, dtype)
     variable.assign(value)
+
+
+def check_range(value: np.ndarray, dtype: str) -> None:
+    largest = LARGEST_NUMBERS.get(keras.backend.standardize_dtype(dtype))
+    if largest and value.size and max(value.max(), -value.min()) > largest:
+        raise ValueError(f"a variable holds numbers beyond {dtype}")
 
 
 @contextlib.contextmanager

@@ -55,20 +55,25 @@ class StoredMapping(labels.Mapping):
     Args:
         mapping: The mapping, which is not solved.
         choices: Source classes of a target class, or `None` for a matrix.
+        matrix: The matrix, where there are no choices.
     """
 
-    def __init__(self, mapping: labels.Mapping, choices: int | None) -> None:
+    def __init__(
+        self,
+        mapping: labels.Mapping,
+        choices: int | None,
+        matrix: np.ndarray | None,
+    ) -> None:
         self.trainable = mapping.trainable
         self.has_bias = mapping.has_bias
         self.update_every = mapping.update_every
         # What is looked up starts as zeros, a matrix as `solve` returns it.
         self.needs_data = choices is not None
         self.num_choices = choices
+        self.stored = matrix
 
     def solve(self, batches, num_sources, num_classes, sources_per_target):
-        # In the dtype that it is kept in: no backend casts a copy.
-        matrix = np.zeros((num_sources, num_classes), "float32")
-        return matrix, np.zeros(num_classes)
+        return self.stored, np.zeros(num_classes)
 
     def choices(self, sources_per_target: int) -> int | None:
         return self.num_choices
@@ -124,10 +129,16 @@ def same(whose: str, expected: list, found: list) -> None:
 
 
 @contextlib.contextmanager
-def as_stored(ends: dict[str, Any]) -> Iterator[None]:
+def as_stored(
+    ends: dict[str, Any], matrix: np.ndarray | None
+) -> Iterator[None]:
     """Builds without a start, whose values are stored.
 
     Neither is a map solved nor an initializer of the file's run.
+
+    Args:
+        ends: Both ends.
+        matrix: That of the label map, if it has one.
     """
     input_end, label_end = ends["input_reprogrammer"], ends["label_mapper"]
     parts = [
@@ -144,7 +155,7 @@ def as_stored(ends: dict[str, Any]) -> Iterator[None]:
         part.initializer = keras.initializers.Zeros()
     if mapping is not None:
         choices = mapping.choices(label_end.sources_per_target)
-        label_end.mapping = StoredMapping(mapping, choices)
+        label_end.mapping = StoredMapping(mapping, choices, matrix)
     try:
         yield
     finally:
