@@ -259,6 +259,10 @@ class TokenReprogrammer(InputEnd):
                 f"Received: samples of shape {samples.shape}"
             )
         size = self.size
+        # Of a type that holds marks, too.
+        if samples.dtype == "uint64":
+            samples = np.minimum(samples, np.uint64(2**62))
+        samples = samples.astype("int64")
         tokens = samples
         if samples.size and samples.max() >= size:
             marked = samples >= layouts.PRESENT

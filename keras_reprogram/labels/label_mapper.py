@@ -14,6 +14,7 @@ from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.integers import comparable
 from keras_reprogram.keras_internals import entry_layer
 from keras_reprogram.keras_internals import in_stateless_scope
 from keras_reprogram.labels import mappings
@@ -522,6 +523,8 @@ class LabelMapper(LabelEnd):
         if self.multi_label:
             targets.check_binary(labels, self.num_classes, self.positions)
         elif sparse:
+            if self.positions and ignored != targets.NO_LABEL:
+                targets.check_all_labeled(labels)
             targets.check_sparse(
                 labels, self.num_classes, self.position_sizes, ignored
             )
@@ -531,9 +534,8 @@ class LabelMapper(LabelEnd):
     ) -> Any:
         if not (sparse or self.multi_label):
             return None
-        # As a narrow or unsigned type cannot hold what it is compared with.
         if not is_float(labels):
-            labels = ops.cast(labels, "int32")
+            labels = comparable(labels)
         if self.multi_label:
             unknown = ops.not_equal(labels, labels)  # NaN
             known = ops.logical_or(ops.equal(labels, 0), ops.equal(labels, 1))
@@ -542,9 +544,8 @@ class LabelMapper(LabelEnd):
         if is_float(labels):
             whole = ops.equal(labels, ops.floor(labels))
             valid = ops.logical_and(valid, whole)
-        others = [targets.NO_LABEL] if self.positions else []
-        for other in others if ignored is None else [*others, ignored]:
-            valid = ops.logical_or(valid, ops.equal(labels, other))
+        if ignored is not None:
+            valid = ops.logical_or(valid, ops.equal(labels, ignored))
         return valid
 
     @property

@@ -87,6 +87,18 @@ def check_sparse(
     check_labels(flat, num_classes)
 
 
+def check_all_labeled(y: np.ndarray) -> None:
+    """Raises if positions have no label, for a loss that ignores none."""
+    missing = np.count_nonzero(y == NO_LABEL)
+    if missing:
+        raise ValueError(
+            "Positions without a label, of -1, go with a loss that ignores "
+            "them: pass `keras.losses.SparseCategoricalCrossentropy("
+            "ignore_class=-1)` to `compile`. Received: "
+            f"{missing} of {y.size} labels that are -1"
+        )
+
+
 def check_kind(y: np.ndarray) -> None:
     """Raises for labels that are no numbers."""
     if y.dtype.kind not in "biuf":

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_reprogram.integers import within_int32
 from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models import batches
 from keras_reprogram.models.static_shape import with_static_shape
@@ -28,4 +29,6 @@ class ModelOfSamples(KeptState):
         inputs = batches.only_item(inputs)
         if isinstance(inputs, dict):
             inputs = self.input_reprogrammer.merged(inputs)
+        if self.inputs[0].dtype == "int32":
+            inputs = within_int32(inputs)
         return with_static_shape(inputs, self.inputs[0].shape)

@@ -189,3 +189,32 @@ def test_counts_stay_on_the_device_during_an_epoch(of_images, monkeypatch):
     of_images.fit(Batches(IMAGES, LABELS), verbose=0, epochs=2)
     assert read.count(tuple(counts.shape)) <= 2
     assert to_numpy(counts.value) is not None
+
+
+@pytest.mark.skipif(
+    keras.config.backend() == "jax", reason="JAX has no 64 bits by default"
+)
+def test_integers_that_would_wrap_are_not_valid(of_images, of_tokens):
+    wrong = np.array([0, 1, 2**40, 2])
+    data = Batches(IMAGES, LABELS.astype("int64"), wrong_labels=wrong)
+    with pytest.raises(ValueError, match="1 labels that are not valid"):
+        of_images.evaluate(data, verbose=0)
+    wrong = TOKENS.astype("int64")
+    wrong[2, 3] = 2**32 + 3
+    data = Batches(TOKENS.astype("int64"), LABELS, wrong)
+    with pytest.raises(ValueError, match="1 samples"):
+        of_tokens.evaluate(data, verbose=0)
+    with pytest.raises(ValueError, match="Tokens must be from 0 to 8"):
+        of_tokens.predict(data, verbose=0)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "uint64"])
+def test_arrays_of_tokens_of_any_integer_dtype(of_tokens, dtype):
+    wanted = of_tokens.predict(TOKENS, verbose=0)
+    if dtype != "uint64":  # which PyTorch does not compute with
+        found = of_tokens.predict(TOKENS.astype(dtype), verbose=0)
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+    wrong = TOKENS.astype(dtype)
+    wrong[2, 3] = np.iinfo(dtype).max
+    with pytest.raises(ValueError, match="Tokens must be from 0 to 8"):
+        of_tokens.predict(wrong, verbose=0)
