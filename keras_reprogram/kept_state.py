@@ -7,6 +7,9 @@ that many tasks share, without values. Here a step takes over no memory, and
 what Keras has taken is given back.
 """
 
+import contextlib
+import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +26,9 @@ PARTS = (
 class KeptState(keras.Model):
     """A model that loses no value, whenever a call of it is interrupted.
 
-    On TensorFlow and PyTorch it is a `keras.Model` as any other.
+    Nor does it use a source whose values another thread has taken: on JAX one
+    thread at a time computes with a source. On TensorFlow and PyTorch it is a
+    `keras.Model` as any other.
     """
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
@@ -47,13 +52,14 @@ class KeptState(keras.Model):
     def with_state_kept(
         self, method: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Any:
-        try:
-            return method(*args, **kwargs)
-        except BaseException:
-            if keras.config.backend() == "jax":
-                self.jax_state_sync()
-                self._jax_state = None
-            raise
+        with lock_of(shared_part(self)):
+            try:
+                return method(*args, **kwargs)
+            except BaseException:
+                if keras.config.backend() == "jax":
+                    to_the_end(self.jax_state_sync)
+                    self._jax_state = None
+                raise
 
     # What follows is called by Keras on JAX alone (Keras 3.15).
 
@@ -75,6 +81,40 @@ class KeptState(keras.Model):
         if self.jit_compile and not self.run_eagerly:
             step_function = without_donation(step_function)
         return super()._make_function(step_function, *args, **kwargs)
+
+
+def to_the_end(action: Callable[[], Any]) -> Any:
+    """Runs what may be run again, until Ctrl-C does not interrupt it."""
+    while True:
+        try:
+            return action()
+        except KeyboardInterrupt:
+            continue
+
+
+locks: Any = weakref.WeakKeyDictionary()
+making = threading.Lock()
+
+
+def lock_of(source: keras.Model) -> contextlib.AbstractContextManager:
+    """What lets one thread at a time compute with a source, on JAX.
+
+    There Keras takes the values out of all variables during a call, for every
+    model of the same source. On the other backends nothing is held.
+    """
+    if keras.config.backend() != "jax":
+        return contextlib.nullcontext()
+    with making:
+        return locks.setdefault(source, threading.RLock())
+
+
+def shared_part(model: keras.Model) -> keras.Model:
+    """The source of a model, or a model that has none."""
+    for layer in model.layers:
+        source = getattr(layer, "source", None)
+        if isinstance(source, keras.Model):
+            return source
+    return model
 
 
 def without_donation(step: Callable[..., Any]) -> Callable[..., Any]:

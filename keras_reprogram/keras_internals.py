@@ -14,6 +14,7 @@ EXPORTERS = (
     "tensorflow.python.saved_model.save",
     "tensorflow.lite.python.",
     "torch.export.",
+    "torch.jit.",
     "torch.onnx.",
 )
 

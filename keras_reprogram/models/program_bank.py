@@ -20,13 +20,14 @@ from keras_reprogram.inputs.affine_form import affine_form
 from keras_reprogram.inputs.axes import Axes
 from keras_reprogram.inputs.banked_inputs import BankedInputs
 from keras_reprogram.kept_state import KeptState
+from keras_reprogram.kept_state import lock_of
+from keras_reprogram.kept_state import to_the_end
 from keras_reprogram.labels import LabelMapper
 from keras_reprogram.labels.banked_labels import BankedMatrices
 from keras_reprogram.labels.banked_labels import BankedSources
 from keras_reprogram.models import program_file
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
 from keras_reprogram.models.shared_lock import SharedLock
-from keras_reprogram.models.shared_lock import lock_of
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources.queried import check_exported
@@ -199,7 +200,8 @@ class ProgramBank(KeptState):
     ) -> None:
         """Adds programs by name, or puts new ones in their place.
 
-        Many at once cost one copy of the tables.
+        Many at once cost two copies of the tables, one of which is kept until
+        all is written.
 
         Args:
             programs: Models on this bank's source, or program files.
@@ -235,12 +237,13 @@ class ProgramBank(KeptState):
                 )
             }
             places = [entry.place for entry in entries.values()]
-            self.inputs_end.put(dict(zip(places, forms.values())), kept)
             mappers = [model.label_mapper for model in models.values()]
-            self.labels_end.put(dict(zip(places, mappers)))
-            # A new dictionary: someone may be looking through the old one.
-            self.programs = {**self.programs, **entries}
-            self.changes[places] += 1
+            with self.all_or_nothing():
+                self.changes[places] += 1
+                self.inputs_end.put(dict(zip(places, forms.values())), kept)
+                self.labels_end.put(dict(zip(places, mappers)))
+                # A new dictionary: someone may look through the old one.
+                self.programs = {**self.programs, **entries}
 
     def check_room(self, names: Iterable[str]) -> None:
         new = [name for name in names if name not in self.programs]
@@ -370,7 +373,7 @@ class ProgramBank(KeptState):
                 f"{len(samples)} samples and {len(programs)} programs"
             )
         size = positive_integer("batch_size", batch_size)
-        with self.lock.shared():
+        with self.source_lock, self.lock.shared():
             return self.answer_all(samples, programs, size, verbose)
 
     def answer_all(
@@ -441,14 +444,35 @@ class ProgramBank(KeptState):
     @contextlib.contextmanager
     def computing(self) -> Iterator[None]:
         """No program changes, and on JAX nobody else computes."""
-        with self.lock.shared(fixed=True), self.source_lock:
+        with self.source_lock, self.lock.shared(fixed=True):
             yield
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         """Nobody else computes with the programs, or changes them."""
-        with self.lock.alone(), self.source_lock:
+        with self.source_lock, self.lock.alone():
             yield
+
+    @contextlib.contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Brings tables and names back if a change of them is interrupted."""
+        programs = self.programs
+        variables = [*self.inputs_end.weights, *self.labels_end.weights]
+        tables = [
+            np.array(keras.ops.convert_to_numpy(variable.value))
+            for variable in variables
+        ]
+
+        def bring_back() -> None:
+            for variable, table in zip(variables, tables):
+                variable.assign(table)
+            self.programs = programs
+
+        try:
+            yield
+        except BaseException:
+            to_the_end(bring_back)
+            raise
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with self.computing():

@@ -14,6 +14,7 @@ from keras import ops
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.kept_state import lock_of
 from keras_reprogram.labels import LabelMapper
 from keras_reprogram.labels import targets
 from keras_reprogram.models import batches
@@ -778,7 +779,8 @@ class ReprogrammedModel(ModelOfSamples):
             )
         self.label_mapper.check_solved()
         probe_source = boolean("probe_source", probe_source)
-        program_file.save(self, filepath, probe_source)
+        with lock_of(self.source):
+            program_file.save(self, filepath, probe_source)
 
     @classmethod
     def load_program(
@@ -804,7 +806,9 @@ class ReprogrammedModel(ModelOfSamples):
             ValueError: If the file is not a valid program, or the source is
                 not the one that it was trained on.
         """
-        return program_file.load(cls, filepath, source, check_source)
+        inspect_source(source)  # before what only a model has
+        with lock_of(source):
+            return program_file.load(cls, filepath, source, check_source)
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self.frozen_source.source)

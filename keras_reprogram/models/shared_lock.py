@@ -2,11 +2,7 @@
 
 import contextlib
 import threading
-import weakref
 from collections.abc import Iterator
-from typing import Any
-
-import keras
 
 
 class SharedLock:
@@ -100,19 +96,3 @@ class SharedLock:
             self.waiting -= 1
             self.upgrading &= not upgrades
             self.changed.notify_all()
-
-
-locks: Any = weakref.WeakKeyDictionary()
-making = threading.Lock()
-
-
-def lock_of(source: keras.Model) -> contextlib.AbstractContextManager:
-    """What lets one thread at a time compute with a source, on JAX.
-
-    There Keras takes the values out of all variables during a call, for every
-    model of the same source. On the other backends nothing is held.
-    """
-    if keras.config.backend() != "jax":
-        return contextlib.nullcontext()
-    with making:
-        return locks.setdefault(source, threading.RLock())

@@ -232,6 +232,44 @@ def test_an_error_leaves_the_bank_free(bank, tasks, known):
     assert is_one_of(bank.answer(SAMPLES, "changes"), known[2])
 
 
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_a_change_that_is_interrupted_is_none(
+    bank, tasks, known, monkeypatch, error
+):
+    put = bank.labels_end.put
+
+    def fail(mappers):
+        put(mappers)
+        raise error
+
+    monkeypatch.setattr(bank.labels_end, "put", fail)
+    before = bank.get_weights()
+    for changed in ({"changes": tasks[2]}, {"new": tasks[3]}):
+        with pytest.raises(error):
+            bank.add(changed)
+    for one, other in zip(bank.get_weights(), before):
+        np.testing.assert_array_equal(one, other)
+    assert set(bank.programs) == {"stays", "changes"}
+    assert is_one_of(bank.answer(SAMPLES, "changes"), known[1])
+
+
+def test_models_of_the_bank_s_source_compute_meanwhile(bank, tasks, known):
+    def predict():
+        for _ in range(10):
+            found = tasks[0].predict(SAMPLES, verbose=0)
+            np.testing.assert_allclose(found, known[0], atol=1e-5)
+
+    def answer():
+        for _ in range(10):
+            assert is_one_of(bank.answer(SAMPLES, "stays"), known[0])
+
+    def change():
+        for number in range(4):
+            bank.add({"changes": tasks[1 + number % 2]})
+
+    in_threads(predict, answer, change)
+
+
 def test_a_bank_is_copied(bank, known):
     again = copy.deepcopy(bank)
     assert again.lock is not bank.lock
