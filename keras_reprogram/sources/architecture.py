@@ -69,9 +69,12 @@ IGNORED_ARGUMENTS = {
     "weights",
 }
 IGNORED_ENDINGS = ("initializer", "regularizer", "constraint")
+# Told by the vocabulary that a layer has, however it came to it.
+VOCABULARY_ARGUMENTS = ("vocabulary", "idf_weights", "vocabulary_size")
 # One number stands for the same along all axes.
 PER_AXIS = ("strides", "dilation_rate", "pool_size", "kernel_size")
 LONGEST_ARGUMENT = 200
+LARGEST_EXACT = 2**24  # of the integers from zero that float32 has
 REFERENCE = re.compile(r'"(@[0-9.]+)"')
 
 
@@ -130,6 +133,8 @@ class Architecture:
             step.number = number
             if step.operation is not None:
                 step.text = self.text(step)
+            elif step.arguments:
+                step.text += f" <- {self.references(step.arguments)}"
         self.steps = [step.text for step in found]
         if any(output.index for output in outputs):
             self.steps.append(f"Output <- {self.references((outputs, {}))}")
@@ -206,7 +211,7 @@ class Architecture:
         flat = keras.tree.flatten(arguments)
         if all(isinstance(value, Value) for value in flat):
             return ", ".join(map(reference, flat))
-        args, kwargs = map(self.plain, arguments)
+        args, kwargs = map(self.plain, with_kinds(arguments))
         named = {f"{key}=": value for key, value in kwargs.items()}
         found = (
             f"{name}{as_text(value)}"
@@ -243,10 +248,27 @@ class Architecture:
         if not is_whole(kind, config):
             self.opaque = True
         if isinstance(operation, keras.layers.Layer):
-            return self.with_arguments(kind, config, operation, rank=rank)
+            text = self.with_arguments(kind, config, operation, rank=rank)
+            return f"{text}{self.kept_by(operation)}"
         # What an operation is given is all that it is.
         config = {key: config[key] for key in config if key != "name"}
         return f"ops.{self.with_arguments(kind, config, ignoring=False)}"
+
+    def kept_by(self, layer: keras.layers.Layer) -> str:
+        """What a layer has beside its config and its weights."""
+        found = []
+        if not computes_in_floats(layer):
+            found.append(f" in {layer.compute_dtype}")
+        for part in layer._flatten_layers():
+            if has_assets_of_its_own(part):
+                self.opaque = True
+            if not hasattr(part, "get_vocabulary"):
+                continue
+            try:
+                found.append(f" with {vocabulary_of(part)}")
+            except Exception:  # there is none yet, say
+                self.opaque = True
+        return shortened("".join(found))
 
     def with_arguments(
         self,
@@ -261,8 +283,10 @@ class Architecture:
         for key in sorted(config):
             if key not in defaults or (ignoring and is_ignored(key)):
                 continue
+            if key in VOCABULARY_ARGUMENTS and hasattr(layer, "get_vocabulary"):
+                continue
             value = config[key]
-            if layer is not None and isinstance(value, (str, dict)):
+            if layer is not None and isinstance(value, (str, dict, list)):
                 value = self.attribute(layer, key, value)
             value = self.argument(key, value, rank)
             if value != self.default(key, defaults[key]):
@@ -276,11 +300,14 @@ class Architecture:
         return value
 
     def attribute(self, layer: Any, key: str, value: Any) -> Any:
-        """A layer's own layer or function; what its config has otherwise.
+        """A layer's own layers or function; what its config has otherwise.
 
         A function of the user may have the name of one of Keras.
         """
         found = getattr(layer, key, None)
+        if isinstance(found, (list, tuple)) and isinstance(value, list):
+            layers = [isinstance(one, keras.layers.Layer) for one in found]
+            return found if layers and all(layers) else value
         if isinstance(found, keras.layers.Layer) or inspect.isroutine(found):
             return found
         return value
@@ -308,8 +335,12 @@ class Architecture:
             return ["required"]
         if isinstance(value, np.bool_):
             return bool(value)
+        if isinstance(value, numbers.Integral):
+            return int(value)
         if isinstance(value, numbers.Real):
-            return number(float(value)) if value % 1 else int(value)
+            return number(value)
+        if isinstance(value, numbers.Complex):
+            return of_array(np.array(value))
         if isinstance(value, Value):
             return reference(value)
         if isinstance(value, dict):
@@ -327,9 +358,7 @@ class Architecture:
             return self.described(value)
         if inspect.isroutine(value):
             return self.of_function(value)
-        if isinstance(value, (keras.Variable, np.ndarray)) or (
-            ops.is_tensor(value)
-        ):
+        if is_array(value):
             return of_array(value)
         self.opaque = True
         return type(value).__name__
@@ -420,9 +449,31 @@ def package_of(thing: Any) -> str:
     return (module or "").split(".")[0]
 
 
+def computes_in_floats(operation: Any) -> bool:
+    return is_float(getattr(operation, "compute_dtype", None) or "float32")
+
+
+def has_assets_of_its_own(layer: keras.layers.Layer) -> bool:
+    """Whether a layer has files of which nothing is known."""
+    return hasattr(layer, "save_assets") and package_of(type(layer)) != "keras"
+
+
+def vocabulary_of(layer: Any) -> str:
+    """The tokens of a layer, in their order, and how much each counts."""
+    tokens = [
+        int(token) if isinstance(token, numbers.Integral) else str(token)
+        for token in layer.get_vocabulary()
+    ]
+    text = f"{len(tokens)} tokens {short_digest(as_text(tokens).encode())}"
+    weights = getattr(layer, "idf_weights_const", None)
+    return text if weights is None else f"{text} {of_array(weights.numpy())}"
+
+
 def passes_on(operation: Any) -> bool:
     """Whether a layer returns its input in inference."""
     kind = type(operation)
+    if not computes_in_floats(operation):
+        return False  # It makes integers of what it is given.
     if kind is keras.layers.Activation:
         return operation.activation is keras.activations.linear
     if kind in PASSING_LAYERS:
@@ -478,11 +529,14 @@ def defaults_of(kind: type) -> dict[str, Any]:
 
 def taken(value: Value, tensor: Any) -> Value:
     """A value as a model within a model takes it."""
-    dtype = dtype_of(tensor)
-    if dtype == value.dtype or not keras.backend.is_int_dtype(dtype):
+    dtype = precision(dtype_of(tensor))
+    text = "" if dtype == precision(value.dtype) else f"Cast({dtype})"
+    rank = len(tensor.shape)
+    if rank != value.rank:
+        text += f"Axes({rank})"
+    if not text:
         return value
-    cast = Step(None, ((value,), {}), text=f"Cast({dtype})")
-    return value_like(tensor, cast)
+    return value_like(tensor, Step(None, ((value,), {}), text=text))
 
 
 def inputs_of(model: keras.Model, given: Any) -> list[Value] | None:
@@ -525,22 +579,85 @@ def reference(value: Value) -> str:
     return f"@{value.step.number}{index}"
 
 
-def number(value: float) -> float | str:
+def with_kinds(arguments: Any) -> Any:
+    """The arguments of a step, in which 2 among integers is not 2.0."""
+    values = values_in(arguments)
+    if any(is_float(value.dtype) for value in values):
+        return arguments
+    return keras.tree.map_structure(with_kind, arguments)
+
+
+def with_kind(argument: Any) -> Any:
+    if isinstance(argument, Value):
+        return argument
+    if isinstance(argument, float):
+        return f"float {number(argument)}"
+    if is_array(argument) and is_float(argument.dtype):
+        return f"float {of_array(argument)}"
+    return argument
+
+
+def is_float(dtype: Any) -> bool:
+    return "float" in str(dtype)
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, (keras.Variable, np.ndarray, np.generic)) or (
+        ops.is_tensor(value)
+    )
+
+
+def number(value: Any) -> float | int | str:
     """A number as float32 has it."""
-    return float(f"{value:.7g}") if np.isfinite(value) else str(value)
+    with np.errstate(all="ignore"):
+        value = float(str(np.float32(value)))
+    if not np.isfinite(value):
+        return str(value)
+    return value if value % 1 else int(value)
 
 
 def of_array(value: Any) -> Any:
+    """An array of floats as float32 has them; any other one as it is."""
     if isinstance(value, keras.Variable):
         value = value.value
-    if isinstance(value, np.ndarray) and value.dtype.kind not in "biuf":
-        return shortened(str(value.tolist()))
-    values = np.asarray(ops.convert_to_numpy(ops.cast(value, "float32")))
+    if ops.is_tensor(value):
+        if is_float(value.dtype):
+            value = ops.cast(value, "float32")
+        value = ops.convert_to_numpy(value)
+    values = np.asarray(value)
+    kind = values.dtype.kind
+    if is_float(values.dtype):
+        kind = "f"
+        with np.errstate(all="ignore"):
+            values = values.astype("float32")
+    if kind not in "biufc":
+        return shortened(str(values.tolist()))
     if values.size == 1:
-        return number(float(values.reshape(())))
+        one = values.reshape(()).item()
+        if kind == "c":
+            return f"{number(one.real)} and {number(one.imag)}j"
+        return number(one) if kind == "f" else one
     shape = "x".join(map(str, values.shape))
-    content = np.ascontiguousarray(values).tobytes()
-    return f"{shape}:{hashlib.blake2b(content, digest_size=8).hexdigest()}"
+    return f"{shape}:{short_digest(content_of(values, kind))}"
+
+
+def content_of(values: np.ndarray, kind: str) -> bytes:
+    if kind == "f":
+        return values.tobytes()
+    if kind == "c":
+        return b"complex" + values.astype("complex64").tobytes()
+    if kind == "b":
+        return b"bool" + values.tobytes()
+    if values.size and not (
+        -LARGEST_EXACT <= values.min() and values.max() <= LARGEST_EXACT
+    ):
+        return str(values.ravel().tolist()).encode()
+    # The same as floats.
+    return values.astype("float32").tobytes()
+
+
+def short_digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def as_text(value: Any) -> str:
@@ -551,8 +668,7 @@ def shortened(text: str) -> str:
     """A text whose end is a digest where it is long."""
     if len(text) <= LONGEST_ARGUMENT:
         return text
-    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    return f"{text[:LONGEST_ARGUMENT]}...{digest}"
+    return f"{text[:LONGEST_ARGUMENT]}...{short_digest(text.encode())}"
 
 
 def merged_weights(source: keras.Model) -> dict[int, Any]:

@@ -14,6 +14,8 @@ from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import not_compared
 from keras_reprogram.sources import rematerialize
 from keras_reprogram.sources.architecture import Architecture
+from keras_reprogram.sources.architecture import Step
+from keras_reprogram.sources.architecture import Value
 
 SETTINGS = {
     "scale": 1 / 255,
@@ -292,6 +294,248 @@ def test_lora_that_adds_nothing_changes_nothing():
     other.layers[0].lora_kernel_b.assign(np.ones((2, 5)))
     (found,) = differences(other, fingerprint(source))
     assert "1 of 4 weights have other values" in found
+
+
+# === What is in no weight and no config ===
+
+
+def on(function, dtype="int32", shape=(4,)):
+    inputs = keras.Input(shape, dtype=dtype)
+    x = keras.ops.cast(function(inputs), "float32")
+    return with_numbers(keras.Model(inputs, layers.Dense(2)(x)))
+
+
+def taking(dtype, shape=(4,)):
+    """A model within a model, that takes another dtype or another shape."""
+    inputs = keras.Input(shape, dtype=dtype)
+    inner = keras.Model(inputs, keras.ops.sum(inputs, -1, keepdims=True))
+    return lambda x: inner(x)
+
+
+def by(function, constant):
+    return lambda x: function(x, constant)
+
+
+def are_the_same(one, other):
+    found = differences(other, fingerprint(one))
+    return differences(one, fingerprint(other)) == [] and found == []
+
+
+@pytest.mark.parametrize(
+    ("outer", "one", "other"),
+    [
+        ("float32", "bool", "float32"),
+        ("float32", "bool", "int32"),
+        ("float32", "uint8", "int32"),
+        ("bool", "float32", "bool"),
+        ("int32", "float32", "int32"),
+    ],
+)
+@pytest.mark.numpy_alone
+def test_a_model_within_a_model_takes_its_own_dtype(outer, one, other):
+    one, other, again = (
+        on(taking(dtype), outer) for dtype in (one, other, one)
+    )
+    assert are_the_same(one, again)
+    assert not are_the_same(one, other)
+
+
+@pytest.mark.numpy_alone
+def test_what_a_model_within_a_model_casts_is_told():
+    def model(index):
+        inputs = [keras.Input((4,)), keras.Input((4,))]
+        added = layers.Add()(inputs)
+        parts = [added, taking("bool")(inputs[index])]
+        return keras.Model(inputs, layers.Concatenate()(parts))
+
+    assert are_the_same(model(0), model(0))
+    assert not are_the_same(model(0), model(1))
+
+
+@pytest.mark.numpy_alone
+def test_a_model_within_a_model_takes_its_own_number_of_axes():
+    def model(shape):
+        return on(taking("float32", shape), "float32", (4, 1))
+
+    steps = fingerprint(model((4,)))["architecture"]["steps"]
+    assert steps[1] == "Axes(2) <- @0"
+    assert not are_the_same(model((4,)), model((4, 1)))
+
+
+@pytest.mark.parametrize(
+    "kind", [layers.ReLU, layers.Identity, layers.Rescaling, layers.Dropout]
+)
+@pytest.mark.numpy_alone
+def test_a_layer_of_integers_is_not_one_of_floats(kind):
+    def model(dtype):
+        layer = (
+            kind(0.5, dtype=dtype)
+            if kind != layers.Identity
+            else kind(dtype=dtype)
+        )
+        return on(layer, "float32")
+
+    assert are_the_same(model("float32"), model("bfloat16"))
+    assert not are_the_same(model("float32"), model("int32"))
+
+
+@pytest.mark.parametrize(
+    ("function", "one", "other"),
+    [
+        (keras.ops.mod, np.array(16777217), np.array(16777218)),
+        (keras.ops.mod, 16777217, 16777218),
+        (keras.ops.mod, np.int64(2**31 - 1), np.int64(2**31 - 2)),
+        (keras.ops.mod, np.array(2**62), np.array(2**62 + 1)),
+        (
+            keras.ops.mod,
+            np.array(2**64 - 1, "uint64"),
+            np.array(2**63, "uint64"),
+        ),
+        (keras.ops.mod, np.arange(4) + 2**30, np.arange(4) + 2**30 + 1),
+        (keras.ops.power, 4, 4.0),
+        (keras.ops.power, 4, np.float32(4)),
+        (keras.ops.power, np.array(4), np.array(4.0)),
+        (keras.ops.power, np.arange(4), np.arange(4.0)),
+        (keras.ops.add, np.ones(4, "int32"), np.ones(4, "bool")),
+        (keras.ops.add, 1, True),
+        (keras.ops.add, np.array(1), np.array(True)),
+        (keras.ops.multiply, 1.0000001, 1.0000002),
+        (keras.ops.equal, np.array(["a", "b"]), np.array(["a", "c"])),
+    ],
+)
+@pytest.mark.numpy_alone
+def test_another_constant_is_another_computation(function, one, other):
+    def described(constant):
+        return text_of_call(function, constant, "int32")
+
+    assert described(one) == described(one)
+    assert described(one) != described(other)
+
+
+def text_of_call(function, constant, dtype):
+    step = Step(None, ())
+    found = Architecture(on(lambda x: x))
+    given = Value(step, 0, dtype, 2)
+    return function.__name__, found.references(((given, constant), {}))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (2, 2.0),
+        (2.0, np.array(2)),
+        (np.arange(4), np.arange(4.0)),
+        (np.arange(4, dtype="uint8"), np.arange(4)),
+        (0.1, np.float32(0.1)),
+        (0.1, np.array(0.1)),
+        (0.1, 0.1 + 1e-12),
+        (1e300, float("inf")),
+        (np.full(3, 1 / 3), np.full(3, 1 / 3, "float32")),
+        (1 / 3 + 1j, np.complex64(1 / 3 + 1j)),
+        (np.full(3, 1j / 3), np.full(3, 1j / 3, "complex64")),
+    ],
+)
+@pytest.mark.numpy_alone
+def test_the_same_constant_for_floats_is_the_same(one, other):
+    texts = [
+        text_of_call(keras.ops.add, value, "float32") for value in (one, other)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_constants_that_are_tensors_are_compared_exactly():
+    def model(constant, dtype="int32"):
+        constant = keras.ops.convert_to_tensor(np.array(constant, dtype))
+        return on(lambda x: keras.ops.mod(x, constant))
+
+    large = [2**24 + 1, 1, 1, 1], [2**24 + 2, 1, 1, 1]
+    assert are_the_same(model(large[0]), model(large[0]))
+    assert not are_the_same(model(large[0]), model(large[1]))
+    assert not are_the_same(model(large[0][0]), model(large[1][0]))
+    first, second = (
+        text_of_call(
+            keras.ops.add,
+            keras.ops.convert_to_tensor(
+                np.array([1, 1j * factor], "complex64")
+            ),
+            "complex64",
+        )
+        for factor in (1, 2)
+    )
+    assert first != second
+
+
+def lookup(tokens, kind=layers.IntegerLookup, **kwargs):
+    layer = kind(max_tokens=10, **kwargs)
+    layer.adapt(np.array(tokens))
+    return layer
+
+
+TOKENS = [[1, 2, 3, 4, 5], [5, 4, 4, 4, 3, 3, 2, 9]]
+
+
+def vocabularies():
+    def words(tokens):
+        return [str(token) for token in tokens]
+
+    def within(tokens):
+        return layers.Pipeline([lookup(tokens), layers.Rescaling(1.0)])
+
+    def file_like(tokens):
+        layer = layers.IntegerLookup()
+        layer.set_vocabulary(sorted(set(tokens)))
+        return layer
+
+    return {
+        "integers": lookup,
+        "set": file_like,
+        "within": within,
+        "binary": lambda tokens: lookup(tokens, output_mode="multi_hot"),
+        "weighted": lambda tokens: lookup(tokens, output_mode="tf_idf"),
+        "words": lambda tokens: lookup(words(tokens), layers.StringLookup),
+        "text": lambda tokens: lookup(words(tokens), layers.TextVectorization),
+        "bins": lambda tokens: adapted(
+            layers.Discretization(num_bins=3), tokens
+        ),
+        "scaled": lambda tokens: adapted(layers.Normalization(None), tokens),
+    }
+
+
+def adapted(layer, values):
+    layer.adapt(np.array(values, "float32"))
+    return layer
+
+
+@pytest.mark.parametrize("kind", vocabularies())
+@pytest.mark.numpy_alone
+def test_what_a_layer_was_adapted_to_is_compared(kind):
+    def text(tokens):
+        layer = vocabularies()[kind](tokens)
+        weights = layer.get_weights()
+        return Architecture(on(lambda x: x)).described(layer), str(weights)
+
+    assert text(TOKENS[0]) == text(TOKENS[0])
+    assert text(TOKENS[0]) != text(TOKENS[1])
+
+
+@pytest.mark.numpy_alone
+def test_a_vocabulary_is_the_same_however_it_came():
+    found = lookup(TOKENS[1])
+    # The most frequent one first.
+    given = layers.IntegerLookup(max_tokens=10, vocabulary=[4, 3, 9, 5, 2])
+    assert found.get_vocabulary() == given.get_vocabulary()
+    assert are_the_same(on(found), on(given))
+    assert not are_the_same(on(found), on(lookup(TOKENS[0])))
+    weights = [[0.1, 0.2], [0.1, 0.3]]
+    one, other = (
+        Architecture(on(lambda x: x)).described(
+            layers.IntegerLookup(
+                output_mode="tf_idf", vocabulary=[1, 2], idf_weights=values
+            )
+        )
+        for values in weights
+    )
+    assert one != other
 
 
 # === Code of its own ===
