@@ -4,22 +4,26 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+from keras_reprogram.kept_state import to_the_end
+
 
 class SharedLock:
     """Held by any number of threads together, or by one alone.
 
     A thread that holds it may take it again, in either way. Threads that wait
-    to have it alone come before those that arrive later.
+    to have it alone come before those that arrive later. Whoever has it is
+    known by a token of its own, so that Ctrl-C at any moment leaves nothing
+    behind: a token that is not there is let go of as one that is.
     """
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        self.sharing: dict[int, int] = {}
-        self.fixing: set[int] = set()
+        self.sharing: dict[int, set[object]] = {}
+        self.fixing: dict[int, set[object]] = {}
         self.owner: int | None = None
-        self.depth = 0
-        self.waiting = 0
-        self.upgrading = False
+        self.owning: set[object] = set()
+        self.waiting: set[object] = set()
+        self.upgrading: set[object] = set()
 
     @contextlib.contextmanager
     def shared(self, fixed: bool = False) -> Iterator[None]:
@@ -28,26 +32,28 @@ class SharedLock:
         Args:
             fixed: Whether this thread does not take it alone in the meantime.
         """
-        me = threading.get_ident()
-        with self.changed:
-            if self.owner != me and me not in self.sharing:
-                self.changed.wait_for(
-                    lambda: self.owner is None and not self.waiting
-                )
-            self.sharing[me] = self.sharing.get(me, 0) + 1
-            fixed = fixed and me not in self.fixing
-            if fixed:
-                self.fixing.add(me)
+        me, token = threading.get_ident(), object()
+
+        def let_go() -> None:
+            with self.changed:
+                for held in (self.sharing, self.fixing):
+                    held.get(me, set()).discard(token)
+                    if not held.get(me):
+                        held.pop(me, None)
+                self.changed.notify_all()
+
         try:
+            with self.changed:
+                if not self.is_mine(me) and me not in self.sharing:
+                    self.changed.wait_for(
+                        lambda: not self.owning and not self.waiting
+                    )
+                self.sharing.setdefault(me, set()).add(token)
+                if fixed:
+                    self.fixing.setdefault(me, set()).add(token)
             yield
         finally:
-            with self.changed:
-                if fixed:
-                    self.fixing.remove(me)
-                self.sharing[me] -= 1
-                if not self.sharing[me]:
-                    del self.sharing[me]
-                    self.changed.notify_all()
+            to_the_end(let_go)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -57,42 +63,45 @@ class SharedLock:
             ValueError: In the middle of a prediction, or if two threads share
                 the lock and each waits for the other to let go of it.
         """
-        me = threading.get_ident()
-        with self.changed:
-            if me in self.fixing:
-                raise ValueError(
-                    "Programs cannot be changed in the middle of a "
-                    "prediction: change them before or afterwards. Received: "
-                    "a change by the thread that predicts"
-                )
-            if self.owner != me:
-                self.wait_to_be_alone(me)
-            self.depth += 1
+        me, token = threading.get_ident(), object()
+
+        def let_go() -> None:
+            with self.changed:
+                for held in (self.owning, self.waiting, self.upgrading):
+                    held.discard(token)
+                self.changed.notify_all()
+
         try:
+            with self.changed:
+                if me in self.fixing:
+                    raise ValueError(
+                        "Programs cannot be changed in the middle of a "
+                        "prediction: change them before or afterwards. "
+                        "Received: a change by the thread that predicts"
+                    )
+                if not self.is_mine(me):
+                    self.wait_to_be_alone(me, token)
+                self.owner = me
+                self.owning.add(token)
             yield
         finally:
-            with self.changed:
-                self.depth -= 1
-                if not self.depth:
-                    self.owner = None
-                    self.changed.notify_all()
+            to_the_end(let_go)
 
-    def wait_to_be_alone(self, me: int) -> None:
-        upgrades = me in self.sharing
-        if upgrades and self.upgrading:
-            raise ValueError(
-                "Programs cannot be changed by two threads in the middle of "
-                "their answers: change them before or afterwards. Received: a "
-                "change while another thread waits to make one"
-            )
-        self.upgrading |= upgrades
-        self.waiting += 1
-        try:
-            self.changed.wait_for(
-                lambda: self.owner is None and not self.sharing.keys() - {me}
-            )
-            self.owner = me
-        finally:
-            self.waiting -= 1
-            self.upgrading &= not upgrades
-            self.changed.notify_all()
+    def is_mine(self, me: int) -> bool:
+        return bool(self.owning) and self.owner == me
+
+    def wait_to_be_alone(self, me: int, token: object) -> None:
+        if me in self.sharing:
+            if self.upgrading:
+                raise ValueError(
+                    "Programs cannot be changed by two threads in the middle "
+                    "of their answers: change them before or afterwards. "
+                    "Received: a change while another thread waits to make one"
+                )
+            self.upgrading.add(token)
+        self.waiting.add(token)
+        self.changed.wait_for(
+            lambda: not self.owning and not self.sharing.keys() - {me}
+        )
+        self.waiting.discard(token)
+        self.upgrading.discard(token)
