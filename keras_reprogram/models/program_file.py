@@ -48,6 +48,11 @@ def save(
     model: Any, filepath: str | os.PathLike, probe_source: bool = False
 ) -> None:
     """Writes a model's program whole, or leaves the old file as it was."""
+    if not isinstance(filepath, (str, os.PathLike)):
+        raise ValueError(
+            "`filepath` must be a path, a string say. Received: filepath="
+            f"{filepath!r}"
+        )
     filepath = pathlib.Path(filepath)
     variables = [as_array(variable) for variable in model.program_variables]
     ends = {
