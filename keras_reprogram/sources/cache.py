@@ -13,17 +13,22 @@ import stat
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
+from typing import Any
 
 import filelock
 
 # Written last, with the sizes and digests of all other files.
 MANIFEST = "keras_reprogram.json"
 MISSING = "it is not there"
+LONGEST_NAME = 80  # characters of what a message shows
 # Written by a version that had no manifest, or not to its end.
 UNLISTED = f"it has no {MANIFEST}, which tells what it should hold"
 NOT_WRITABLE = (
     errno.EACCES,
     errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
     errno.ENOTDIR,
     errno.EPERM,
     errno.EROFS,
@@ -37,8 +42,8 @@ def kept_preset(
 ) -> str:
     """Path of a preset, written to the cache whole or not at all.
 
-    One that is damaged is written again, with a warning. Files of others in
-    its directory are left alone.
+    One that is damaged is written again, with a warning, whatever is in its
+    place. Files of others in its directory are left alone.
 
     Args:
         cache_directory: Where presets are kept. Defaults to
@@ -97,23 +102,57 @@ def directory_of_presets(
 
 def damage_of(preset: pathlib.Path) -> str | None:
     """What is wrong with a preset, or `None`."""
-    if not preset.exists():
+    if not os.path.lexists(preset):
         return MISSING
-    try:
-        listed = json.loads((preset / MANIFEST).read_text("utf-8"))
-        expected = {str(n): (int(s), str(d)) for n, (s, d) in listed.items()}
-    except FileNotFoundError:
+    if not os.path.isdir(preset):
+        return "it is not a directory"
+    if not os.path.lexists(preset / MANIFEST):
         return UNLISTED
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    try:
+        content = checked_path(preset, MANIFEST).read_text("utf-8")
+        expected = listed_files(json.loads(content))
+    except (OSError, ValueError, RecursionError):
         return f"its {MANIFEST} is damaged"
     for name, wanted in expected.items():
+        shown = repr(name[:LONGEST_NAME])
         try:
-            found = description(preset / name)
-        except OSError:
-            return f"{name} cannot be read"
+            found = description(checked_path(preset, name))
+        except (OSError, ValueError):
+            return f"{shown} cannot be read"
         if found != wanted:
-            return f"{name} is damaged"
+            return f"{shown} is damaged"
     return None
+
+
+def listed_files(listed: Any) -> dict[str, tuple[int, str]]:
+    """The sizes and digests in a manifest that anyone may have written."""
+    valid = (
+        type(listed) is dict
+        and listed
+        and all(
+            type(entry) is list and [*map(type, entry)] == [int, str]
+            for entry in listed.values()
+        )
+    )
+    if not valid:
+        raise ValueError(
+            "A manifest lists the size and digest of each file. "
+            f"Received: {str(listed)[:LONGEST_NAME]}"
+        )
+    return {name: (size, digest) for name, (size, digest) in listed.items()}
+
+
+def checked_path(preset: pathlib.Path, name: str) -> pathlib.Path:
+    """The path of a regular file, which is within its preset."""
+    path = pathlib.Path(os.path.realpath(preset / name))
+    if not path.is_relative_to(os.path.realpath(preset)):
+        raise ValueError(
+            f"A preset lists its own files alone. Received: {name!r}"
+        )
+    # Another one, such as a pipe, may have no end.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"A preset lists files alone. Received: {name!r}")
+    return path
 
 
 def description(path: pathlib.Path) -> tuple[int, str]:
@@ -189,6 +228,8 @@ def build(
                 f"Received: {str(preset)!r}",
                 stacklevel=4,
             )
+        if not preset.is_dir():
+            preset.unlink(missing_ok=True)  # a file, or a link to nothing
         try:
             os.rename(partial, preset)
         except OSError:
@@ -204,8 +245,19 @@ def replace_files(
 ) -> None:
     """Moves files into a directory, in this order."""
     for name in names:
-        (preset / name).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(partial / name, preset / name)
+        for parent in reversed(name.parents[:-1]):
+            make_directory(preset / parent)
+        place = preset / name
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        os.replace(partial / name, place)
     # That of an earlier version was its owner's alone.
     with contextlib.suppress(OSError):
         os.chmod(preset, stat.S_IMODE(partial.stat().st_mode))
+
+
+def make_directory(path: pathlib.Path) -> None:
+    """Makes a directory where a file, or a link to elsewhere, may be."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        path.mkdir()

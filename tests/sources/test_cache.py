@@ -1,6 +1,9 @@
 """Converted models that are kept, and those that were damaged."""
 
+import json
 import os
+import pathlib
+import shutil
 import signal
 import stat
 import threading
@@ -80,6 +83,50 @@ def empty(preset):
         path.rmdir() if path.is_dir() else path.unlink()
 
 
+def folder_for(name):
+    def damage(preset):
+        (preset / name).unlink()
+        (preset / name / "inner").mkdir(parents=True)
+        (preset / name / "inner" / "file").touch()
+
+    return damage
+
+
+def link_for(name, target):
+    def damage(preset):
+        (preset / name).unlink()
+        (preset / name).symlink_to(target)
+
+    return damage
+
+
+def fifo_for(name):
+    def damage(preset):
+        (preset / name).unlink()
+        os.mkfifo(preset / name)
+
+    return damage
+
+
+def file_for_folder(preset):
+    shutil.rmtree(preset / "assets")
+    (preset / "assets").touch()
+
+
+def link_for_folder(preset):
+    shutil.rmtree(preset / "assets")
+    (preset / "assets").symlink_to("nowhere")
+
+
+def listing(text):
+    return lambda preset: (preset / cache.MANIFEST).write_text(text)
+
+
+def listing_without_a_file(preset):
+    (preset / cache.MANIFEST).write_text("{}")
+    (preset / "config.json").unlink()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -92,6 +139,38 @@ def empty(preset):
         lambda preset: (preset / cache.MANIFEST).write_text("[" * 100_000),
         lambda preset: (preset / cache.MANIFEST).write_text('{"a": 1}'),
         lambda preset: os.truncate(preset / cache.MANIFEST, 20),
+        *(
+            damage
+            for name in ("config.json", "assets/vocab.txt", cache.MANIFEST)
+            for damage in (
+                folder_for(name),
+                fifo_for(name),
+                link_for(name, "nowhere"),
+                link_for(name, "/dev/zero"),
+                link_for(name, pathlib.Path(name).name),  # to itself
+            )
+        ),
+        file_for_folder,
+        link_for_folder,
+        listing_without_a_file,
+        *map(
+            listing,
+            [
+                "{}",
+                "[]",
+                "null",
+                '{"config.json": [1e999, "x"]}',
+                '{"config.json": [NaN, "x"]}',
+                '{"config.json": ["2", "x"]}',
+                '{"config.json": [2, 3]}',
+                '{"config.json": [true, "x"]}',
+                '{"config\\u0000.json": [1, "x"]}',
+                '{"\\ud800": [1, "x"]}',
+                '{"": [1, "x"]}',
+                '{".": [1, "x"]}',
+                json.dumps({"a" * 10_000: [1, "x"]}),
+            ],
+        ),
     ],
 )
 def test_a_damaged_preset_is_written_again_with_one_warning(tmp_path, damage):
@@ -110,6 +189,67 @@ def test_a_damaged_preset_is_written_again_with_one_warning(tmp_path, damage):
     assert preset.stat().st_mode & 0o055 == 0o055 & ~umask()
     assert silent(tmp_path, "tiny", write) == str(preset)
     assert os.listdir(tmp_path) == ["tiny"]
+
+
+@pytest.mark.parametrize("outside", ["../mine", "{}/mine", "assets/../../mine"])
+def test_a_listing_is_not_followed_out_of_its_preset(tmp_path, outside):
+    write, preset = Writing(), tmp_path / "tiny"
+    kept_preset(tmp_path, "tiny", write)
+    (tmp_path / "mine").write_bytes(b"mine")
+    listed = json.loads((preset / cache.MANIFEST).read_text())
+    name = outside.format(tmp_path)
+    listed[name] = cache.description(tmp_path / "mine")
+    (preset / cache.MANIFEST).write_text(json.dumps(listed))
+    with pytest.warns(UserWarning, match="damaged"):
+        tiny_preset(tmp_path, write)
+    assert is_whole(preset)
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("changed", [b"a\nb\n", b"mine"])
+def test_a_link_out_of_a_preset_is_replaced_and_not_written_through(
+    tmp_path, changed
+):
+    write, preset = Writing(), tmp_path / "tiny"
+    kept_preset(tmp_path, "tiny", write)
+    (preset / "assets").rename(tmp_path / "mine")
+    (tmp_path / "mine" / "vocab.txt").write_bytes(changed)
+    (preset / "assets").symlink_to(tmp_path / "mine")
+    with pytest.warns(UserWarning, match="damaged"):
+        tiny_preset(tmp_path, write)
+    assert is_whole(preset) and not (preset / "assets").is_symlink()
+    assert (tmp_path / "mine" / "vocab.txt").read_bytes() == changed
+
+
+@pytest.mark.parametrize("target", [None, "nowhere", "tiny", "mine", "fifo"])
+def test_what_is_in_the_place_of_a_preset_is_replaced(tmp_path, target):
+    write, preset = Writing(), tmp_path / "tiny"
+    (tmp_path / "mine").write_bytes(b"mine")
+    if target is None:
+        preset.write_bytes(b"{}")
+    elif target == "fifo":
+        os.mkfifo(preset)
+    else:
+        preset.symlink_to(target)
+    with pytest.warns(UserWarning, match="damaged.*not a dir") as caught:
+        assert tiny_preset(tmp_path, write) == str(preset)
+    assert len(caught) == write.times == 1
+    assert is_whole(preset) and not preset.is_symlink()
+    assert silent(tmp_path, "tiny", write) == str(preset)
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+    assert sorted(os.listdir(tmp_path)) == ["mine", "tiny"]
+
+
+def test_a_preset_may_be_a_link_to_a_directory(tmp_path):
+    write, preset = Writing(), tmp_path / "cache" / "tiny"
+    kept_preset(tmp_path, "elsewhere", write)
+    preset.parent.mkdir()
+    preset.symlink_to(tmp_path / "elsewhere")
+    assert silent(preset.parent, "tiny", write) == str(preset)
+    truncate(preset)
+    with pytest.warns(UserWarning, match="damaged"):
+        tiny_preset(preset.parent, write)
+    assert preset.is_symlink() and is_whole(tmp_path / "elsewhere")
 
 
 def tiny_preset(directory, write):
@@ -168,8 +308,10 @@ def test_a_place_that_cannot_be_written_is_a_value_error(tmp_path, monkeypatch):
     for directory in (tmp_path / "file", tmp_path / "file" / "cache"):
         with pytest.raises(ValueError, match="pass as `cache_directory`"):
             kept_preset(directory, "tiny", Writing())
-    with pytest.raises(ValueError, match="pass as `cache_directory`"):
-        kept_preset(tmp_path, "file", Writing())
+    (tmp_path / "loop").symlink_to("loop")
+    for directory in (tmp_path / "loop", tmp_path / ("a" * 1000)):
+        with pytest.raises(ValueError, match="pass as `cache_directory`"):
+            kept_preset(directory, "tiny", Writing())
 
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
