@@ -18,6 +18,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from keras_reprogram.models import program_matrices
+
 FORMAT = "keras-reprogram program"
 VERSION = 1
 HEADER = "program.json"
@@ -62,7 +64,8 @@ class ProgramArchive:
         self.archive = archive
         check_members(archive)
         self.header = parsed(self.header_bytes())
-        check_sizes(archive, self.header["variables"])
+        self.arrays = arrays_of(self.header)
+        check_sizes(archive, self.arrays)
 
     def header_bytes(self) -> bytes:
         with self.archive.open(HEADER) as file:
@@ -75,7 +78,12 @@ class ProgramArchive:
         return len(self.header["variables"])
 
     def variable(self, index: int) -> np.ndarray:
-        return read_array(self.archive, index, self.header["variables"][index])
+        return read_array(self.archive, index, self.arrays[index])
+
+    def matrices(self) -> Iterator[np.ndarray]:
+        """Reads the matrices of the configuration, one at a time."""
+        for index in range(self.num_variables, len(self.arrays)):
+            yield self.variable(index)
 
     def variables(self) -> Iterator[np.ndarray]:
         """Reads the arrays, one at a time."""
@@ -175,8 +183,9 @@ def parsed(content: bytes) -> dict[str, Any]:
         if not isinstance(header[end]["config"], dict):
             raise ValueError(f"`{end}` has no configuration")
     check_fingerprint(header["source"])
-    for variable in header["variables"]:
+    for variable in arrays_of(header):
         check_variable(variable)
+    check_matrices(header.get("matrices", []))
     check_shapes(header)
     return header
 
@@ -224,6 +233,26 @@ def check_variable(variable: Any) -> None:
     if dtype not in DTYPES:
         raise ValueError("a variable has a wrong dtype")
     check_size(tuple(shape), LARGEST_TOTAL)
+
+
+def arrays_of(header: dict[str, Any]) -> list[dict[str, Any]]:
+    """Shape and dtype of the file's arrays: variables, then matrices."""
+    return [*header["variables"], *header.get("matrices", [])]
+
+
+def check_matrices(matrices: list[dict[str, Any]]) -> None:
+    """Raises for matrices that a configuration cannot hold."""
+    if any(
+        len(matrix["shape"]) != 2 or matrix["dtype"] != "float64"
+        for matrix in matrices
+    ):
+        raise ValueError("a matrix of the configuration has a wrong shape")
+    numbers = sum(math.prod(matrix["shape"]) for matrix in matrices)
+    if numbers > program_matrices.LARGEST:
+        raise ValueError(
+            "the configuration's matrices have more than "
+            f"{program_matrices.LARGEST} numbers"
+        )
 
 
 def check_shapes(header: dict[str, Any]) -> None:

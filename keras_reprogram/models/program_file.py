@@ -25,6 +25,7 @@ from keras_reprogram.labels import LabelMapper
 from keras_reprogram.models import program_archive
 from keras_reprogram.models import program_classes
 from keras_reprogram.models import program_limits
+from keras_reprogram.models import program_matrices
 from keras_reprogram.models.whole_file import written_whole
 from keras_reprogram.sources import differences
 from keras_reprogram.sources import fingerprint
@@ -62,22 +63,25 @@ def save(
     config = ends["input_reprogrammer"]["config"]
     if "augmentation" in config:
         config["augmentation"] = None  # Training's alone, and of any class.
+    matrices: list[np.ndarray] = []
+    ends = {
+        end: program_matrices.taken_out(without_generators(value), matrices)
+        for end, value in ends.items()
+    }
     header = {
         "format": program_archive.FORMAT,
         "version": program_archive.VERSION,
         **ends,
-        "variables": [
-            {"shape": list(value.shape), "dtype": value.dtype.name}
-            for value in variables
-        ],
+        "variables": described(variables),
+        "matrices": described(matrices),
         "source": fingerprint(model.source, probe=probe_source or None),
     }
     content = json.dumps(header, separators=(",", ":")).encode()
-    check_can_be_read(model, content, variables)
+    check_can_be_read(model, content, variables, matrices)
     with written_whole(filepath) as stream:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(program_archive.HEADER, content)
-            for index, value in enumerate(variables):
+            for index, value in enumerate([*variables, *matrices]):
                 name = program_archive.member(index)
                 with archive.open(name, "w") as file:
                     np.lib.format.write_array(
@@ -85,6 +89,27 @@ def save(
                         np.asarray(value, order="C"),
                         allow_pickle=False,
                     )
+
+
+def without_generators(config: Any) -> Any:
+    """A config whose seeds are numbers: values are stored, and none drawn."""
+    if isinstance(config, (list, tuple)):
+        return [without_generators(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: None
+        if key == "seed" and isinstance(value, dict)
+        else without_generators(value)
+        for key, value in config.items()
+    }
+
+
+def described(arrays: list[np.ndarray]) -> list[dict[str, Any]]:
+    return [
+        {"shape": list(array.shape), "dtype": array.dtype.name}
+        for array in arrays
+    ]
 
 
 def as_array(variable: keras.Variable) -> np.ndarray:
@@ -96,7 +121,10 @@ def as_array(variable: keras.Variable) -> np.ndarray:
 
 
 def check_can_be_read(
-    model: Any, content: bytes, variables: list[np.ndarray]
+    model: Any,
+    content: bytes,
+    variables: list[np.ndarray],
+    matrices: list[np.ndarray],
 ) -> None:
     """Raises for what `load` would refuse, before anything is written."""
     if not all(np.isfinite(value).all() for value in variables):
@@ -107,9 +135,9 @@ def check_can_be_read(
     program_limits.check_indices(model)
     try:
         header = program_archive.parsed(content)
-        program_archive.check_total(header["variables"])
+        program_archive.check_total(program_archive.arrays_of(header))
         program_limits.check(
-            program_classes.build_ends(header),
+            program_classes.build_ends(with_matrices(header, iter(matrices))),
             inspect_source(model.source),
             tuple(model.source.outputs[0].shape),
             header["variables"],
@@ -170,7 +198,9 @@ def load(
                 check_same(source, header["source"], probe)
             check_fits(source, specification, header["source"], inputs_shape)
             with damaged(filepath):
-                ends = program_classes.build_ends(header)
+                ends = program_classes.build_ends(
+                    with_matrices(header, archive.matrices())
+                )
             if accept is not None:
                 accept(ends["input_reprogrammer"], ends["label_mapper"])
             with damaged(filepath):
@@ -197,6 +227,15 @@ def load(
         message = shortened(str(error))
     # Apart from its causes, which hold what the file brought.
     raise ValueError(message)
+
+
+def with_matrices(
+    header: dict[str, Any], matrices: Iterator[np.ndarray]
+) -> dict[str, Any]:
+    """The configurations of both ends, with their matrices."""
+    return program_matrices.put_back(
+        {end: header[end] for end in ENDS}, matrices
+    )
 
 
 def matrix_index(label_end: Any, num_variables: int) -> int | None:
