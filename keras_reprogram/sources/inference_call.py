@@ -1,6 +1,7 @@
 """Work of a call that several threads do, in a limited time."""
 
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ class Clock:
         self.seconds = seconds
         self.end = time.monotonic() + seconds
         self.stopped = threading.Event()
+        self.lock = threading.Lock()
+        self.connections: dict[int, tuple[Any, Any]] = {}
         self.trouble: str | None = None
 
     def left(self) -> float:
@@ -35,9 +38,45 @@ class Clock:
         if self.stopped.is_set() or not self.left():
             raise Stopped
 
+    def watch(self, connection: Any) -> None:
+        """Holds the connection on which this thread waits."""
+        with self.lock:
+            self.check()
+            # With TLS through TLS, a socket is within another object.
+            found = getattr(connection.sock, "socket", connection.sock)
+            self.connections[threading.get_ident()] = connection, found
+
+    def release(self) -> None:
+        """Leaves the connection of this thread to other calls."""
+        with self.lock:
+            held = self.connections.pop(threading.get_ident(), None)
+            if held is not None and self.stopped.is_set():
+                held[0].close()
+
+    def stop(self) -> None:
+        """Ends the call, and what its threads wait for."""
+        with self.lock:
+            self.stopped.set()
+            for _, held in self.connections.values():
+                try:
+                    # Not that of TLS, which would go on without encryption.
+                    socket.socket.shutdown(held, socket.SHUT_RDWR)
+                except (OSError, TypeError):
+                    pass
+
     def pause(self, seconds: float) -> None:
         self.stopped.wait(min(seconds, self.left()))
         self.check()
+
+
+def forget(error: BaseException) -> None:
+    """Removes tracebacks, which would keep requests and what they hold."""
+    left: list[BaseException | None] = [error]
+    while left:
+        each = left.pop()
+        if each is not None and each.__traceback__ is not None:
+            each.__traceback__ = None
+            left += [each.__cause__, each.__context__]
 
 
 def gather(
@@ -66,9 +105,9 @@ def gather(
             try:
                 finished.put((place, function(item)))
             except Exception as error:
-                # A traceback would keep requests, with all that they hold.
+                forget(error)
                 error.__cause__ = error.__context__ = None
-                finished.put((None, error.with_traceback(None)))
+                finished.put((None, error))
                 return
 
     results = [None] * len(items)
@@ -86,5 +125,5 @@ def gather(
         return Stopped()
     finally:
         if not done:
-            clock.stopped.set()
+            clock.stop()
     return results

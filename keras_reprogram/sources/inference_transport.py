@@ -13,6 +13,9 @@ from keras_reprogram.sources.inference_access import Access
 from keras_reprogram.sources.inference_access import origin
 from keras_reprogram.sources.inference_access import without_credentials
 from keras_reprogram.sources.inference_call import Clock
+from keras_reprogram.sources.inference_call import forget
+from keras_reprogram.sources.inference_connections import CURRENT
+from keras_reprogram.sources.inference_connections import Adapter
 
 # What goes away by itself: too many requests, and a server in trouble.
 TRANSIENT = (429, 500, 502, 503, 504)
@@ -108,9 +111,7 @@ class Transport:
     def renew(self) -> None:
         """Leaves alone the connections of requests that are given up."""
         session = Session()
-        adapter = requests.adapters.HTTPAdapter(
-            pool_maxsize=self.connections, pool_block=True
-        )
+        adapter = Adapter(pool_maxsize=self.connections, pool_block=True)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         session.headers.update(self.access.headers)
@@ -178,6 +179,7 @@ class Transport:
     ) -> Reply | str:
         """Sends a request once, and returns a reply or what went wrong."""
         clock.check()
+        CURRENT.clock = clock
         try:
             with self.session.request(
                 method,
@@ -191,6 +193,7 @@ class Transport:
                 content = self.content(reply, clock)
             return Reply(reply.status_code, reply.headers, content)
         except PASSING as error:
+            forget(error)
             return described(error)
         except TooLarge:
             raise InferenceError(
@@ -203,6 +206,9 @@ class Transport:
                 f"The server's reply cannot be read. Received: "
                 f"{described(error)}"
             ) from None
+        finally:
+            CURRENT.clock = None
+            clock.release()
 
     def content(self, reply: requests.Response, clock: Clock) -> bytes:
         """Reads a reply's body, decompressed, as it comes in."""
