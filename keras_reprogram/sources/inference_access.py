@@ -1,8 +1,6 @@
 """Addresses of servers, and credentials that stay out of messages."""
 
 import base64
-import html
-import json
 import re
 import urllib.parse
 import warnings
@@ -10,6 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
+
+from keras_reprogram.sources.inference_masking import HIDDEN
+from keras_reprogram.sources.inference_masking import SHORTEST_SECRET
+from keras_reprogram.sources.inference_masking import beginning
+from keras_reprogram.sources.inference_masking import has_port
+from keras_reprogram.sources.inference_masking import masked_cut
+from keras_reprogram.sources.inference_masking import proxy_secrets
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[!-~]([\t -~]*[!-~])?")
@@ -20,9 +25,8 @@ FRAMING = (
     "inference-header-content-length",
     "transfer-encoding",
 )
-# Shorter values of headers are no secrets, and are in many words.
-SHORTEST_SECRET = 4
-HIDDEN = "***"
+# Much more than is shown, which is a part of a text without its secrets.
+LONGEST_MASKED = 2**20
 
 
 class Authorization(requests.auth.AuthBase):
@@ -90,35 +94,22 @@ class Access:
         self.authorization = Authorization(value)
 
     def mask(self, text: str) -> str:
-        """Returns a text without tokens, passwords and values of headers."""
-        secrets = {*self.secrets, *proxy_passwords(self.url)} - {""}
-        shapes = {shape for each in secrets for shape in written(each)}
-        for shape in sorted(shapes, key=len, reverse=True):
-            text = text.replace(shape, HIDDEN)
-        return text
+        """Returns a text without tokens, passwords and values of headers.
 
+        This is the one place where texts of a server are cut, since a part of
+        a secret cannot be told from another text.
+        """
+        return beginning(text, LONGEST_MASKED, self.all_secrets())
 
-def written(secret: str) -> tuple[str, ...]:
-    """The forms in which a server, or Python, writes a text."""
-    return (
-        secret,
-        json.dumps(secret)[1:-1],
-        repr(secret)[1:-1],
-        html.escape(secret),
-        urllib.parse.quote(secret),
-        urllib.parse.quote(secret, safe=""),
-        urllib.parse.quote_plus(secret),
-    )
+    def without_end(self, content: bytes) -> bytes:
+        """Returns a text that was cut, without a part of a secret."""
+        text = content.decode("utf-8", "replace")
+        return masked_cut(text, self.all_secrets()).encode()
 
-
-def proxy_passwords(url: str) -> set[str]:
-    """Passwords of the proxies that the environment names for an address."""
-    found = set()
-    for proxy in requests.utils.get_environ_proxies(url).values():
-        login = proxy.rpartition("@")[0].rpartition("/")[2]
-        password = login.partition(":")[2]
-        found |= {password, urllib.parse.unquote(password)}
-    return found
+    def all_secrets(self) -> set[str]:
+        """Secrets, with those of the environment's proxies."""
+        proxies = requests.utils.get_environ_proxies(self.url)
+        return {*self.secrets}.union(*map(proxy_secrets, proxies.values()))
 
 
 def split_address(url: Any) -> tuple[str, list[str] | None]:
@@ -138,13 +129,13 @@ def split_address(url: Any) -> tuple[str, list[str] | None]:
     ):
         raise ValueError(
             "`url` must begin with http:// or https://, and a host. Received: "
-            f"url={without_credentials(text)!r}"
+            f"url={without_credentials(text)!r:.200}"
         )
     if "?" in text or "#" in text or "@" in parts.path:
         raise ValueError(
             "`url` must have no query, no fragment and no @ in its path: pass "
             "keys as `token` or in `headers`, and percent-encode a password. "
-            f"Received: url={without_credentials(text)!r}"
+            f"Received: url={without_credentials(text)!r:.200}"
         )
     user, at, place = parts.netloc.rpartition("@")
     login = None
@@ -169,7 +160,11 @@ def without_credentials(text: str) -> str:
         ):
             return scheme + separator + HIDDEN if separator else HIDDEN
         shown = scheme + separator + place.rpartition("@")[2] + slash + path
-    return shown if len(shown) <= 200 else shown[:200] + " ..."
+    # With the host forgotten, a password is where a port should be.
+    start = re.match("([A-Za-z0-9+.-]*:)?/+|", shown).end()
+    if not has_port(shown[start:]):
+        return f"{shown[: shown.index(':', start)]}:{HIDDEN}"
+    return shown
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:

@@ -40,14 +40,14 @@ def labels_of(names: np.ndarray, labels: dict[str, int] | None) -> np.ndarray:
         raise ValueError(
             "The server names classes: pass `class_names`, in the order of "
             "their labels, or `classification` to a server that then returns "
-            f"scores. Received: {names.ravel().tolist()[:5]!r:.200}"
+            f"scores. Received: {names.ravel().tolist()[:5]}"
         )
     unknown = [name for name in names.ravel() if name not in labels]
     if unknown:
         raise InferenceError(
             "The server must name classes of `class_names`. Received: "
-            f"{unknown[0]!r:.200}, and {len(unknown)} of {names.size} that "
-            "are not there"
+            f"{len(unknown)} of {names.size} that are not there, such as "
+            f"{unknown[0]!r}"
         )
     found = [labels[name] for name in names.ravel()]
     return np.array(found, dtype="int64").reshape(names.shape)
@@ -74,7 +74,7 @@ def scored_labels(answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if not math.isfinite(score):
             raise InferenceError(
                 "The server must answer a classification with strings "
-                f"`score:label`. Received: {answer!r:.200}"
+                f"`score:label`. Received: {answer!r}"
             )
         labels.append(int(found[2]))
         scores.append(score)

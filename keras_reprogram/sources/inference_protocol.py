@@ -280,7 +280,7 @@ def from_json(data: Any, datatype: str) -> np.ndarray:
         # As Python numbers: a float cannot hold the largest integers.
         for value in values:
             if value != value // 1 or not low <= value <= high:
-                raise ValueError(f"{value!r:.50}, which is none of {datatype}")
+                raise ValueError(f"{value!r}, which is none of {datatype}")
         return np.array([int(value) for value in values], dtype=dtype)
     with np.errstate(over="ignore"):
         if datatype in LARGEST_INTEGERS:

@@ -220,7 +220,7 @@ class Transport:
                 size += len(part)
                 parts.append(part)
                 if not ok and size >= min(self.reply_limit, MOST_OF_AN_ERROR):
-                    break
+                    return self.access.without_end(b"".join(parts))
                 if size > self.reply_limit:
                     raise TooLarge
         except requests.RequestException:

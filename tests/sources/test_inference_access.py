@@ -107,6 +107,36 @@ def test_messages_hold_no_secret(answer, login):
     assert error.value.__context__ is None and error.value.__cause__ is None
 
 
+LONG = "".join(f"{number:x}." for number in range(2000))
+
+
+@pytest.mark.parametrize("token", [TOKEN * 20, LONG[:4000], LONG])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda token: reply(output(["x" * 170 + token], "BYTES")),
+        lambda token: reply((token + " ").encode() * 300, "400 No"),
+        lambda token: reply(token.encode() * 600, "400 No"),
+        lambda token: reply({"x": "y" * 100 + token}, "400 No"),
+        lambda token: reply(output([token], token)),
+        lambda token: reply(
+            b"", "307 No", Location="http://a/" + "x" * 170 + token
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "arguments",
+    [{"class_names": ["a"]}, {"classification": 1}, {"reply_limit": 100_000}],
+)
+def test_messages_hold_no_part_of_a_secret(answer, token, arguments):
+    with answering(answer(token)) as server:
+        with pytest.raises((InferenceError, ValueError)) as error:
+            client(server.url, token=token, **arguments)(INPUTS)
+    text = str(error.value)
+    parts = range(0, len(token) - 8)
+    assert not any(token[start : start + 8] in text for start in parts)
+
+
 def test_a_server_that_is_gone_leaks_nothing():
     gone = client("http://user:s3cret@127.0.0.1:1", token=None)
     with pytest.raises(InferenceError, match="does not answer") as error:
@@ -115,8 +145,28 @@ def test_a_server_that_is_gone_leaks_nothing():
     assert "Authorization" not in everything(error.value)
 
 
-def test_a_password_of_a_proxy_is_not_shown(monkeypatch):
-    monkeypatch.setenv("http_proxy", "http://user:pr0xy@127.0.0.1:1")
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:pr0xy@127.0.0.1:1",
+        "http://user:pr0xy/x@127.0.0.1:1",
+        "http://user:x/pr0xy@127.0.0.1:1",
+        "http://user:pr0xy#x@127.0.0.1:1",
+        "http://user:x#pr0xy@127.0.0.1:1",
+        "http://user:pr0xy?@127.0.0.1:1",
+        "http://user:pr0xy@x@127.0.0.1:1",
+        "http://user:pr0xy",
+        "user:pr0xy@127.0.0.1:1",
+        "http:/user:pr0xy@127.0.0.1:1",
+        "http://pr0xy@127.0.0.1:abc",
+        "http://user:pr0xy@[bad:1",
+    ],
+)
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+def test_a_password_of_a_proxy_is_not_shown(monkeypatch, name, proxy):
+    for each in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, proxy)
     with pytest.raises(InferenceError) as error:
         client("http://a-server.example")(INPUTS)
     assert "pr0xy" not in everything(error.value)
@@ -151,6 +201,12 @@ def test_a_password_of_a_proxy_is_not_shown(monkeypatch):
         {"url": "http://user:s3cret@localhost:port"},
         {"url": "http://user:s3cret@localhost:0"},
         {"url": "http://user:s3cret@local host"},
+        {"url": "http://user:s3cret"},
+        {"url": "http://user:s3cret/path"},
+        {"url": "http:/user:s3cret"},
+        {"url": "user:s3cret"},
+        {"url": "//user:s3cret"},
+        {"url": "http://[::1]:s3cret"},
         {"url": "http://user:s3cret@localhost\n"},
         {"url": "http://user:s3cret@[localhost"},
         {"url": "http://user:s3cret@localhost/?key=s3cret"},
