@@ -10,10 +10,10 @@ import ml_dtypes
 import numpy as np
 
 from keras_reprogram.sources.host_call import numeric_array
+from keras_reprogram.sources.inference_endings import HEADER_LENGTH
 from keras_reprogram.sources.inference_transport import InferenceError
 from keras_reprogram.sources.inference_transport import Reply
 
-HEADER_LENGTH = "Inference-Header-Content-Length"
 DTYPES = {
     "BOOL": np.dtype("bool"),
     "UINT8": np.dtype("uint8"),

@@ -16,6 +16,7 @@ from keras_reprogram.sources.inference_call import Clock
 from keras_reprogram.sources.inference_call import forget
 from keras_reprogram.sources.inference_connections import CURRENT
 from keras_reprogram.sources.inference_connections import Adapter
+from keras_reprogram.sources.inference_endings import is_cut
 
 # What goes away by itself: too many requests, and a server in trouble.
 TRANSIENT = (429, 500, 502, 503, 504)
@@ -228,7 +229,7 @@ class Transport:
                 raise
         content = b"".join(parts)
         if ok and is_cut(reply, content):
-            raise CutOff(f"a reply that ends after {size} bytes")
+            raise CutOff(f"a reply of {size} bytes that is not complete")
         return content
 
     def redirected(self, method: str, url: str, reply: Reply) -> str:
@@ -256,22 +257,6 @@ class Transport:
         return parts._replace(
             netloc=parts.netloc.rpartition("@")[2], fragment=""
         ).geturl()
-
-
-def is_cut(reply: requests.Response, content: bytes) -> bool:
-    """Whether a reply ends too early, where that raises nothing."""
-    if reply.raw.length_remaining:
-        return True
-    # Where neither a length nor chunks are told, the end of the connection is
-    # the end of the reply, even in the middle of its headers.
-    known = {name.lower() for name in reply.headers}
-    if reply.status_code != 200 or known & {
-        "content-length",
-        "transfer-encoding",
-    }:
-        return False
-    text = content.strip()
-    return not text or (text.startswith(b"{") and not text.endswith(b"}"))
 
 
 def seconds_asked(text: str | None) -> float | None:

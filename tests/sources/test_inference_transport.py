@@ -48,6 +48,12 @@ def chunked(*parts, end=True):
 
 
 JSON = json.dumps(output([0.5, 2])).encode()
+ZIPPED = gzip.compress(JSON)
+HEADER = output([0.5, 2])
+HEADER["outputs"][0]["parameters"] = {"binary_data_size": 8}
+HEADER = json.dumps(HEADER).encode()
+BINARY = HEADER + np.array([0.5, 2], "<f4").tobytes()
+SIZES = {"Inference_Header_Content_Length": len(HEADER)}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +69,12 @@ JSON = json.dumps(output([0.5, 2])).encode()
         chunked(JSON[:20], end=False),
         chunked(JSON[:20], end=False)[:-7],
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n{",
-        reply(output([0.5, 2]), length=False)[:-5],
+        *[reply(output([0.5, 2]), length=False)[:-n] for n in (1, 2, 5, 90)],
+        b"HTTP/1.1 200 OK\r\nContent-Length:",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chun",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked",
+        reply(ZIPPED, length=False, Content_Encoding="gzip")[:-20],
+        *[reply(BINARY, length=False, **SIZES)[:-n] for n in (1, 9, 40)],
         b"garbage\r\n\r\n",
         [reply(b"{", "503 Busy", Content_Encoding="gzip")],
     ],
@@ -96,9 +107,17 @@ def test_metadata_that_end_early_are_asked_for_again():
 
 
 @pytest.mark.parametrize(
-    "content", [chunked(JSON), chunked(JSON[:9], JSON[9:])]
+    "content",
+    [
+        chunked(JSON),
+        chunked(JSON[:9], JSON[9:]),
+        reply(JSON + b"\r\n", length=False),
+        reply(ZIPPED, length=False, Content_Encoding="gzip"),
+        reply(BINARY, length=False, **SIZES),
+        reply(BINARY, **SIZES),
+    ],
 )
-def test_a_reply_in_chunks_is_read(content):
+def test_a_reply_is_read_however_its_end_is_told(content):
     with answering(content) as server:
         np.testing.assert_array_equal(client(server)(INPUTS), [[0.5, 2]])
 
