@@ -12,6 +12,8 @@ from keras_reprogram.sources.inference_call import Clock
 
 # Longer lines of a reply, and reads of unknown length, are errors.
 LONGEST_LINE = 2**16
+# More than of headers and trailers, and of interim replies.
+MOST_LINES = 1000
 # The clock of the call for which a thread sends a request.
 CURRENT = threading.local()
 
@@ -26,6 +28,7 @@ class BoundedFile:
     def __init__(self, file: io.BufferedReader, clock: Clock | None) -> None:
         self.file = file
         self.clock = clock
+        self.lines = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)
@@ -39,6 +42,7 @@ class BoundedFile:
         # The size of a chunk that a server states may be negative.
         if size is None or size < 0:
             raise http.client.HTTPException("a part without a length")
+        self.lines = 0
         return self.file.read(size)
 
     def readline(self, size: int = -1) -> bytes:
@@ -46,6 +50,9 @@ class BoundedFile:
         line = self.file.readline(size if size >= 0 else LONGEST_LINE + 1)
         if size < 0 and len(line) > LONGEST_LINE:
             raise http.client.LineTooLong("line")
+        self.lines += 1
+        if self.lines > MOST_LINES:
+            raise http.client.HTTPException(f"more than {MOST_LINES} lines")
         return line
 
 

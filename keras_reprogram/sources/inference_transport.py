@@ -227,6 +227,7 @@ class Transport:
         except requests.RequestException:
             if ok:
                 raise
+            return self.access.without_end(b"".join(parts))
         content = b"".join(parts)
         if ok and is_cut(reply, content):
             raise CutOff(f"a reply of {size} bytes that is not complete")

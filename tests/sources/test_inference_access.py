@@ -118,6 +118,7 @@ LONG = "".join(f"{number:x}." for number in range(2000))
         lambda token: reply((token + " ").encode() * 300, "400 No"),
         lambda token: reply(token.encode() * 600, "400 No"),
         lambda token: reply({"x": "y" * 100 + token}, "400 No"),
+        lambda token: reply(token.encode(), "400 No")[:-5],
         lambda token: reply(output([token], token)),
         lambda token: reply(
             b"", "307 No", Location="http://a/" + "x" * 170 + token

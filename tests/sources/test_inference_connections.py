@@ -1,5 +1,6 @@
 """Replies without an end, and connections after the end of a call."""
 
+import json
 import logging
 import threading
 import time
@@ -20,14 +21,16 @@ pytestmark = pytest.mark.numpy_alone
 
 INPUTS = np.zeros((1, 2))
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ANSWER = json.dumps(output([0.5, 2])).encode() + b" " * 3000
 ONES = b"1" * 2**16
 
 
 class Endless:
     """Sends the same bytes until the client closes the connection."""
 
-    def __init__(self, first, again, most=2**33):
-        self.first, self.again, self.most = first, again, most
+    def __init__(self, first, again, pause=0, most=2**33):
+        self.first, self.again = first, again
+        self.pause, self.most = pause, most
         self.sent, self.closed = 0, threading.Event()
 
     def __call__(self, request):
@@ -35,6 +38,7 @@ class Endless:
             yield self.first
             while self.sent < self.most:
                 yield self.again
+                yield self.pause
                 self.sent += len(self.again)
         finally:
             self.closed.set()
@@ -67,15 +71,33 @@ def test_a_part_without_an_end_is_not_read_to_its_end(first):
     assert endless.sent < 2**25
 
 
+TRAILER = b"a: b\r\n"
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    ("first", "again"),
-    [
-        (HEAD + b"0\r\n", b"a: b\r\n" * 1000),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
-    ],
+    ("first", "again"), [(HEAD + b"0\r\n", TRAILER), (b"", INTERIM)]
+)
+def test_lines_without_an_end_are_not_read_to_their_end(first, again):
+    endless = Endless(first, again * 1000)
+    with answering(endless) as server:
+        asking = InferenceClient(server.url, "m", retries=0, time_limit=5.0)
+        with pytest.raises(InferenceError, match="more than 1000 lines"):
+            asking(INPUTS)
+        assert endless.closed.wait(2.0)
+
+
+def test_many_chunks_are_read():
+    data = [b"1\r\n" + bytes([each]) + b"\r\n" for each in ANSWER]
+    with answering(HEAD + b"".join(data) + b"0\r\n\r\n") as server:
+        InferenceClient(server.url, "m", retries=0)(INPUTS)
+
+
+@pytest.mark.parametrize(
+    ("first", "again"), [(HEAD + b"0\r\n", TRAILER), (b"", INTERIM)]
 )
 def test_connections_are_closed_at_the_end_of_a_call(first, again):
-    endless = Endless(first, again)
+    endless = Endless(first, again, pause=0.01)
     with answering(endless) as server:
         asking = InferenceClient(server.url, "m", retries=0, time_limit=0.3)
         with pytest.raises(InferenceError, match="within 0.3 seconds"):
