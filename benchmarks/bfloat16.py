@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
     options = parser.parse_args()
     options.output.mkdir(exist_ok=True, parents=True)
-    preset = keras_reprogram.sources.efficientnet_lite0_preset()
+    preset = keras_reprogram.pretrained.efficientnet_lite0_preset()
     images, labels = common.digits()
     rows = []
     for seed in options.seeds:

@@ -23,8 +23,8 @@ import numpy as np
 import step
 
 from keras_reprogram import LabelMapper
-from keras_reprogram.labels import LinearMapping
-from keras_reprogram.labels import mappings
+from keras_reprogram.outputs import LinearMapping
+from keras_reprogram.outputs import mappings
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 

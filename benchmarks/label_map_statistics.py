@@ -22,8 +22,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 import keras_reprogram
-from keras_reprogram.labels import IterativeMapping
-from keras_reprogram.labels import mappings
+from keras_reprogram.outputs import IterativeMapping
+from keras_reprogram.outputs import mappings
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -72,7 +72,7 @@ def reprogrammed(source, canvas, mapping, placement="resize"):
 def cost(options) -> dict:
     """Seconds of an epoch, ILM against a fixed map, in pairs."""
     classifier = keras_hub.models.ImageClassifier.from_preset(
-        keras_reprogram.sources.efficientnet_lite0_preset()
+        keras_reprogram.pretrained.efficientnet_lite0_preset()
     )
     images, labels = load_digits(return_X_y=True)
     images = images.reshape(-1, 8, 8, 1)[: options.images]

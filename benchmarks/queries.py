@@ -25,17 +25,17 @@ import keras
 import numpy as np
 
 import keras_reprogram
+from keras_reprogram.black_box import CMAES
+from keras_reprogram.black_box import SPSA
+from keras_reprogram.black_box import OneSided
+from keras_reprogram.black_box import PowerDecay
+from keras_reprogram.black_box import TwoSided
 from keras_reprogram.inputs import CoordinatorProgram
 from keras_reprogram.inputs import Cosine
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import LowRank
 from keras_reprogram.inputs import UniversalProgram
-from keras_reprogram.zeroth_order import CMAES
-from keras_reprogram.zeroth_order import SPSA
-from keras_reprogram.zeroth_order import OneSided
-from keras_reprogram.zeroth_order import PowerDecay
-from keras_reprogram.zeroth_order import TwoSided
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 

@@ -3,7 +3,7 @@
     KERAS_BACKEND=torch python benchmarks/rematerialization.py
 
 Steps and memory are those of `step.py`: `reprogrammed` beside the same before
-`keras_reprogram.sources.rematerialize(source)`.
+`keras_reprogram.acceleration.rematerialize(source)`.
 """
 
 import argparse

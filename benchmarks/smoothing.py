@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 import keras_reprogram
-from keras_reprogram import zeroth_order
+from keras_reprogram import black_box
 
 FOLDER = pathlib.Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent / "examples"))
@@ -35,9 +35,9 @@ import vision  # noqa: E402
 BUDGET, TRAIN, TEST = 10_000, 300, 1_000
 # What makes an estimator, and how often it asks about a sample in a step.
 ESTIMATORS = {
-    "one-sided": (lambda distance: zeroth_order.OneSided(10, distance), 11),
-    "two-sided": (lambda distance: zeroth_order.TwoSided(4, distance), 8),
-    "SPSA": (lambda distance: zeroth_order.SPSA(1, distance), 2),
+    "one-sided": (lambda distance: black_box.OneSided(10, distance), 11),
+    "two-sided": (lambda distance: black_box.TwoSided(4, distance), 8),
+    "SPSA": (lambda distance: black_box.SPSA(1, distance), 2),
 }
 TASKS = ("lite0/digits", "cnn/digits 5-9", "lite0/fields")
 SMOOTHINGS = (0.01, 0.03, 0.1, 0.3, 1.0)

@@ -44,12 +44,12 @@ import networks
 import numpy as np
 
 import keras_reprogram
+from keras_reprogram.acceleration import rematerialize
+from keras_reprogram.acceleration import slow_layers
 from keras_reprogram.inputs import DenseCombination
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import TokenReprogrammer
 from keras_reprogram.sources import TextSource
-from keras_reprogram.sources import rematerialize
-from keras_reprogram.sources import slow_layers
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 
@@ -128,7 +128,7 @@ def build(name: str, options) -> tuple[keras.Model, Any, Any, Any]:
     generator = np.random.default_rng(0)
     count = options.batch_size * options.steps
     if name == "minilm":
-        preset = keras_reprogram.sources.minilm_preset()
+        preset = keras_reprogram.pretrained.minilm_preset()
         source = TextSource(keras_hub.models.Backbone.from_preset(preset))
         width = source.table.output_dim
         shape = (count, options.length)

@@ -181,7 +181,7 @@ def from_scratch(train, new, options) -> dict:
 
 
 def reprogrammed(train, new, epochs: int, seed: int, options) -> dict:
-    preset = keras_reprogram.sources.minilm_preset()
+    preset = keras_reprogram.pretrained.minilm_preset()
     backbone = keras_hub.models.Backbone.from_preset(preset)
     alphabet = DenseCombination(VOCABULARY, options.candidates, seed=seed)
     model = keras_reprogram.ReprogrammedModel(

@@ -21,12 +21,12 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 import keras_reprogram
+from keras_reprogram.black_box import QueriedSource
+from keras_reprogram.black_box import TwoSided
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import Mosaic
 from keras_reprogram.inputs import UniversalProgram
-from keras_reprogram.sources import QueriedSource
-from keras_reprogram.zeroth_order import TwoSided
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def parser(
 
 
 def load_classifier(preset: str | None) -> keras_hub.models.ImageClassifier:
-    preset = preset or keras_reprogram.sources.efficientnet_lite0_preset()
+    preset = preset or keras_reprogram.pretrained.efficientnet_lite0_preset()
     return keras_hub.models.ImageClassifier.from_preset(preset)
 
 
@@ -120,7 +120,7 @@ def linear_probe(
     start = time.perf_counter()
     features, labels = plain.source_logits(train[0]), train[1]
     held_out = np.arange(len(labels)) % 5 == 4
-    fit = keras_reprogram.labels.logistic_regression
+    fit = keras_reprogram.outputs.logistic_regression
 
     def held_out_score(regularization: float) -> float:
         weights, bias = fit(

@@ -144,7 +144,7 @@ def spaced(part: tuple, count: int | None) -> tuple[np.ndarray, np.ndarray]:
 
 def load_source(layers: int) -> keras.Model:
     backbone = keras_hub.models.Llama3Backbone.from_preset(
-        keras_reprogram.sources.smollm2_preset(),
+        keras_reprogram.pretrained.smollm2_preset(),
         num_layers=layers,
         layer_norm_epsilon=1e-5,
     )
@@ -162,7 +162,7 @@ def ends(options) -> tuple:
             ),
             stride=options.stride,
         ),
-        keras_reprogram.labels.ForecastHead(options.horizon),
+        keras_reprogram.outputs.ForecastHead(options.horizon),
     )
 
 

@@ -233,12 +233,12 @@ def own_network(size, train, new_x, score, options) -> dict:
 
 
 def source() -> TextSource:
-    preset = keras_reprogram.sources.minilm_preset()
+    preset = keras_reprogram.pretrained.minilm_preset()
     return TextSource(keras_hub.models.Backbone.from_preset(preset), "mean")
 
 
 def mapper(num_targets: int) -> keras_reprogram.LabelMapper:
-    mapping = keras_reprogram.labels.LinearMapping(
+    mapping = keras_reprogram.outputs.LinearMapping(
         regularization="cross_validation"
     )
     return keras_reprogram.LabelMapper(num_targets, mapping, multi_label=True)
@@ -248,7 +248,7 @@ def frozen(strings, targets, train, test, score, options):
     """MiniLM as it is: strings read as English, logistic regressions on top."""
     try:
         tokenizer = keras_hub.models.Tokenizer.from_preset(
-            keras_reprogram.sources.minilm_preset()
+            keras_reprogram.pretrained.minilm_preset()
         )
     except ImportError:
         return  # The tokenizer needs TensorFlow Text.

@@ -101,7 +101,7 @@ def load(data: str) -> tuple[list[str], np.ndarray]:
 
 def tokenize(texts: list[str], length: int) -> np.ndarray:
     """Word pieces `[texts, length]`, filled up with 0."""
-    preset = keras_reprogram.sources.minilm_preset()
+    preset = keras_reprogram.pretrained.minilm_preset()
     tokenizer = keras_hub.models.Tokenizer.from_preset(preset)
     tokens = np.zeros((len(texts), length), "int32")
     for row, text in zip(tokens, texts):
@@ -113,7 +113,7 @@ def tokenize(texts: list[str], length: int) -> np.ndarray:
 def results(texts, tokens, labels, train, test, options):
     """Yields each method's name and its results."""
     yield "words", words(texts, labels, train, test)
-    preset = keras_reprogram.sources.minilm_preset()
+    preset = keras_reprogram.pretrained.minilm_preset()
     backbone = keras_hub.models.Backbone.from_preset(preset)
     data = (tokens[train], labels[train]), (tokens[test], labels[test])
     prompt = options.prompt_length
@@ -138,7 +138,7 @@ def results(texts, tokens, labels, train, test, options):
 
 
 def mapper() -> keras_reprogram.LabelMapper:
-    mapping = keras_reprogram.labels.LinearMapping(
+    mapping = keras_reprogram.outputs.LinearMapping(
         regularization="cross_validation"
     )
     return keras_reprogram.LabelMapper(2, mapping)

@@ -61,7 +61,7 @@ TASKS = {
     ),
     "diabetes": Task(
         load_diabetes,
-        lambda: keras_reprogram.labels.RegressionHead(num_outputs=1),
+        lambda: keras_reprogram.outputs.RegressionHead(num_outputs=1),
         keras.losses.MeanSquaredError(),
         lambda outputs: outputs[:, 0],
         "R2",

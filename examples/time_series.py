@@ -21,9 +21,9 @@ import numpy as np
 
 import keras_reprogram
 from keras_reprogram.inputs import methods
-from keras_reprogram.labels import LinearMapping
-from keras_reprogram.labels import SimilarityMapping
-from keras_reprogram.sources import MUSIC_TAGS
+from keras_reprogram.outputs import LinearMapping
+from keras_reprogram.outputs import SimilarityMapping
+from keras_reprogram.pretrained import MUSIC_TAGS
 
 DATA_SETS = ("ArrowHead", "GunPoint", "ItalyPowerDemand", "BasicMotions")
 
@@ -51,7 +51,7 @@ def main() -> None:
         options.samples, options.scratch_epochs = 4000, 2
         options.epochs = options.fixed_epochs = 1
     sources = {
-        activation: keras_reprogram.sources.musicnn_tagger(
+        activation: keras_reprogram.pretrained.musicnn_tagger(
             options.samples, classifier_activation=activation
         )
         for activation in (None, "sigmoid")
@@ -139,7 +139,7 @@ def compare(sources, train, test, options):
             "Yen et al.": (
                 reprogrammed(
                     # One of its own: its last layer is trained.
-                    keras_reprogram.sources.musicnn_tagger(
+                    keras_reprogram.pretrained.musicnn_tagger(
                         options.samples, classifier_activation=None
                     ),
                     options,

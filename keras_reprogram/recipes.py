@@ -4,9 +4,9 @@ import keras
 
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import RandomShift
-from keras_reprogram.labels import LabelMapper
-from keras_reprogram.labels import LinearMapping
 from keras_reprogram.models import ReprogrammedModel
+from keras_reprogram.outputs import LabelMapper
+from keras_reprogram.outputs import LinearMapping
 from keras_reprogram.sources import inspect_source
 
 
@@ -38,8 +38,8 @@ def little_data(
     )
     ```
 
-    Train it with `keras_reprogram.models.RestoreBest` where there are samples
-    for validation: its first candidate is the linear probe itself. Put
+    Train it with `keras_reprogram.callbacks.RestoreBest` where there are
+    samples for validation: its first candidate is the linear probe itself. Put
     `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` before it, which shows
     it the average and not the last step.
 

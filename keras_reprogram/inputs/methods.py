@@ -9,21 +9,21 @@ from typing import Any
 
 import keras
 
-from keras_reprogram.inputs.bases import LowRank
-from keras_reprogram.inputs.channels_in_time import ChannelsInTime
-from keras_reprogram.inputs.coordinator import CoordinatorProgram
-from keras_reprogram.inputs.image_programs import ConvolutionProgram
-from keras_reprogram.inputs.image_programs import SampleMaskedProgram
+from keras_reprogram.inputs.images.bases import LowRank
+from keras_reprogram.inputs.images.channels_in_time import ChannelsInTime
+from keras_reprogram.inputs.images.coordinator import CoordinatorProgram
+from keras_reprogram.inputs.images.image_programs import ConvolutionProgram
+from keras_reprogram.inputs.images.image_programs import SampleMaskedProgram
+from keras_reprogram.inputs.images.mosaic import Mosaic
+from keras_reprogram.inputs.images.placement import Pad
+from keras_reprogram.inputs.images.placement import Tile
+from keras_reprogram.inputs.images.programs import RandomPatchProgram
+from keras_reprogram.inputs.images.programs import UniversalProgram
+from keras_reprogram.inputs.images.regions import Frame
+from keras_reprogram.inputs.images.regions import Patch
+from keras_reprogram.inputs.images.scaled_pad import ScaledPad
+from keras_reprogram.inputs.images.token_patches import TokenPatches
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
-from keras_reprogram.inputs.mosaic import Mosaic
-from keras_reprogram.inputs.placement import Pad
-from keras_reprogram.inputs.placement import Tile
-from keras_reprogram.inputs.programs import RandomPatchProgram
-from keras_reprogram.inputs.programs import UniversalProgram
-from keras_reprogram.inputs.regions import Frame
-from keras_reprogram.inputs.regions import Patch
-from keras_reprogram.inputs.scaled_pad import ScaledPad
-from keras_reprogram.inputs.token_patches import TokenPatches
 
 
 def adversarial_reprogramming(

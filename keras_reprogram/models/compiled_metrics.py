@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from keras_reprogram.labels import LabelMapper
-from keras_reprogram.labels.label_end import LabelEnd
 from keras_reprogram.metrics import KnownAccuracy
 from keras_reprogram.metrics import KnownBinaryAccuracy
+from keras_reprogram.outputs import LabelMapper
+from keras_reprogram.outputs.label_end import LabelEnd
 
 ACCURACY = ("accuracy", "acc")
 BINARY_ACCURACY = (*ACCURACY, "binary_accuracy", "BinaryAccuracy")

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_reprogram.labels.replicas import summed_over_replicas
+from keras_reprogram.replicas import summed_over_replicas
 
 COUNTED = ("samples", "labels")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_reprogram.labels.replicas import process_group
+from keras_reprogram.replicas import process_group
 
 
 @contextlib.contextmanager

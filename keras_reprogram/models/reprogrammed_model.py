@@ -11,35 +11,35 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.black_box import QueriedSource
+from keras_reprogram.black_box import estimators
+from keras_reprogram.black_box import training as zeroth_order
+from keras_reprogram.black_box.queried import check_exported
+from keras_reprogram.callbacks.finite_loss import FiniteLoss
+from keras_reprogram.callbacks.interruptions import interruptible
+from keras_reprogram.callbacks.label_map_update import LabelMapUpdate
+from keras_reprogram.callbacks.training_callbacks import NO_GRADIENT
+from keras_reprogram.callbacks.training_callbacks import UnmovedProgram
+from keras_reprogram.callbacks.training_callbacks import first_of_all
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.kept_state import lock_of
-from keras_reprogram.labels import LabelMapper
-from keras_reprogram.labels import targets
 from keras_reprogram.models import batches
 from keras_reprogram.models import cached_outputs
 from keras_reprogram.models import checks
 from keras_reprogram.models import compiled_metrics
 from keras_reprogram.models import processes
-from keras_reprogram.models import program_file
 from keras_reprogram.models.adaptation import labelled_source_outputs
 from keras_reprogram.models.compiled_loss import CompiledLoss
-from keras_reprogram.models.finite_loss import FiniteLoss
-from keras_reprogram.models.interruptions import interruptible
 from keras_reprogram.models.invalid_data import InvalidData
-from keras_reprogram.models.label_map_update import LabelMapUpdate
 from keras_reprogram.models.model_of_samples import ModelOfSamples
 from keras_reprogram.models.static_shape import with_known_rank
-from keras_reprogram.models.training_callbacks import NO_GRADIENT
-from keras_reprogram.models.training_callbacks import UnmovedProgram
-from keras_reprogram.models.training_callbacks import first_of_all
+from keras_reprogram.outputs import LabelMapper
+from keras_reprogram.outputs import targets
+from keras_reprogram.saving import program_file
 from keras_reprogram.sources import FrozenSource
-from keras_reprogram.sources import QueriedSource
 from keras_reprogram.sources import inspect_source
-from keras_reprogram.sources.queried import check_exported
-from keras_reprogram.zeroth_order import estimators
-from keras_reprogram.zeroth_order import training as zeroth_order
 
 COMPILE_ARGUMENTS = (
     "optimizer",
@@ -179,7 +179,7 @@ class ReprogrammedModel(ModelOfSamples):
 
         Args:
             *args: As for `keras.Model.compile`.
-            gradient_estimator: An estimator of `keras_reprogram.zeroth_order`
+            gradient_estimator: An estimator of `keras_reprogram.black_box`
                 that finds the program's gradient from the source's outputs
                 alone; `None` for the gradient itself. A label map has its
                 exact gradient all the same.

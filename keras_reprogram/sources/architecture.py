@@ -16,8 +16,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_reprogram.sources.queried import Query
-
 # Whose classes are what their arguments say.
 PACKAGES = ("keras", "keras_hub", "keras_nlp", "keras_reprogram")
 # Classes of Keras that compute what no argument says.
@@ -229,7 +227,7 @@ class Architecture:
             operation: The layer or operation.
             rank: The number of axes of its input, where it is known.
         """
-        if isinstance(operation, Query):
+        if getattr(operation, "is_query", False):
             self.queried = True
             return "a queried function"
         if is_graph(operation):

@@ -7,7 +7,6 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.sources.inspection import inspect_source
-from keras_reprogram.sources.queried import QueriedSource
 from keras_reprogram.sources.text import TextSource
 
 SEED = 20210804
@@ -94,7 +93,7 @@ def of_tensor(
     if not keras.backend.is_float_dtype(dtype):
         return (drawn * number_of_values(source, dtype)).astype("int32")
     ranges = np.array(RANGES)
-    if isinstance(source, QueriedSource) and len(shape) == 3:
+    if getattr(source, "is_queried", False) and len(shape) == 3:
         # A service that takes images may refuse what is below zero.
         ranges = np.maximum(ranges, 0.0)
     low, high = ranges.T.reshape(2, -1, *(1,) * len(shape))

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.acceleration.slow_layers import rewrite_slow_layers
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.sources.slow_layers import rewrite_slow_layers
 
 
 @serializable

@@ -4,8 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.sources.text import TextSource
-from keras_reprogram.specification import SourceSpecification
 
 # The names of what makes probabilities, as layers, functions and operations.
 ACTIVATIONS = {

@@ -89,7 +89,7 @@ def zero_shot_classifier(
     The texts are part of the model and encoded no more; the text tower is
     left behind. With class names for texts the model is a source whose
     classes are the target's: `LabelMapper(mapping="identity")`. With
-    attributes, see `keras_reprogram.labels.AttributeMapping`.
+    attributes, see `keras_reprogram.outputs.AttributeMapping`.
 
     Example:
 

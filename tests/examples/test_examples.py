@@ -72,7 +72,7 @@ def test_quickstart_with_data_and_preset_of_ones_own(tmp_path, run):
         "examples/quickstart.py",
         *("--quick", "--output", tmp_path, "--canvas", 32, "--seed", 1),
         *("--data", tmp_path / "data.npz"),
-        *("--preset", keras_reprogram.sources.efficientnet_lite0_preset()),
+        *("--preset", keras_reprogram.pretrained.efficientnet_lite0_preset()),
     )
     assert "2/2" in output and "loss:" in output  # Keras's progress bars
     check_rows(tmp_path / "results.json", METHODS)

@@ -8,7 +8,7 @@ from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import Tile
 from keras_reprogram.inputs import UniversalProgram
-from keras_reprogram.specification import SourceSpecification
+from keras_reprogram.sources.specification import SourceSpecification
 
 RANDOM = keras.initializers.RandomNormal(stddev=1.0, seed=0)
 

@@ -10,9 +10,9 @@ from keras import ops
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.labels import RegressionHead
 from keras_reprogram.losses import KnownBinaryCrossentropy
 from keras_reprogram.models.compiled_loss import CompiledLoss
+from keras_reprogram.outputs import RegressionHead
 
 losses, metrics = keras.losses, keras.metrics
 

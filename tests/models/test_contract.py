@@ -18,7 +18,7 @@ from keras import ops
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.labels import RegressionHead
+from keras_reprogram.outputs import RegressionHead
 
 SAMPLES, FEATURES, BATCH = 16, 6, 8
 GENERATOR = np.random.default_rng(0)

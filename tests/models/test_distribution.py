@@ -246,7 +246,7 @@ def test_gradients_from_queries_are_those_of_one_process(
     model.compile(
         "adam",
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        gradient_estimator=keras_reprogram.zeroth_order.SPSA(),
+        gradient_estimator=keras_reprogram.black_box.SPSA(),
     )
     monkeypatch.setattr(processes, "process_group", object)  # more than one
     with pytest.raises(ValueError, match="Received: gradient_estimator"):

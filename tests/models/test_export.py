@@ -10,7 +10,7 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ProgramBank
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.sources import QueriedSource
+from keras_reprogram.black_box import QueriedSource
 
 BACKEND = keras.config.backend()
 FORMATS = {

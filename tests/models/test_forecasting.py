@@ -7,10 +7,10 @@ import pytest
 from keras import ops
 
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.callbacks import RestoreBest
 from keras_reprogram.inputs import SeriesReprogrammer
 from keras_reprogram.inputs import TextPrototypes
-from keras_reprogram.labels import ForecastHead
-from keras_reprogram.models import RestoreBest
+from keras_reprogram.outputs import ForecastHead
 from keras_reprogram.sources import TextSource
 
 GPT2 = dict(

@@ -11,8 +11,8 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import UniversalProgram
-from keras_reprogram.labels import IterativeMapping
-from keras_reprogram.labels import mappings
+from keras_reprogram.outputs import IterativeMapping
+from keras_reprogram.outputs import mappings
 
 BACKEND = keras.config.backend()
 MAPPINGS = [

@@ -8,8 +8,8 @@ from keras import ops
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import methods
-from keras_reprogram.labels import AttributeMapping
 from keras_reprogram.losses import KnownBinaryCrossentropy
+from keras_reprogram.outputs import AttributeMapping
 
 MAPS = {
     "frequency": "frequency",

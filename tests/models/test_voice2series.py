@@ -8,7 +8,7 @@ from keras import ops
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import methods
-from keras_reprogram.labels import SimilarityMapping
+from keras_reprogram.outputs import SimilarityMapping
 
 SAMPLES, STEPS = 256, 32
 

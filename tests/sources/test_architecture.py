@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_reprogram.sources import QueriedSource
+from keras_reprogram.acceleration import rematerialize
+from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.sources import differences
 from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import not_compared
-from keras_reprogram.sources import rematerialize
 from keras_reprogram.sources.architecture import Architecture
 from keras_reprogram.sources.architecture import Step
 from keras_reprogram.sources.architecture import Value

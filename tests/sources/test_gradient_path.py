@@ -10,9 +10,9 @@ from keras import ops
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.black_box import TwoSided
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources.gradient_path import what_blocks_gradient
-from keras_reprogram.zeroth_order import TwoSided
 
 layers = keras.layers
 

@@ -8,7 +8,7 @@ from keras import ops
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.models import RestoreBest
+from keras_reprogram.callbacks import RestoreBest
 from keras_reprogram.sources import FrozenSource
 
 

@@ -7,7 +7,7 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import Pad
-from keras_reprogram.labels import AttributeMapping
+from keras_reprogram.outputs import AttributeMapping
 from keras_reprogram.sources import embed_texts
 from keras_reprogram.sources import zero_shot_classifier
 from keras_reprogram.sources.zero_shot import TextSimilarity

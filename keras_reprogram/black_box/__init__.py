@@ -1,0 +1,30 @@
+"""Sources that can only be queried, and gradients from queries alone.
+
+The source is queried at a few programs around the current one; an estimator
+turns the losses into a gradient. The label map, which comes after the source,
+is trained with its exact gradient.
+"""
+
+from keras_reprogram.black_box.estimators import SPSA
+from keras_reprogram.black_box.estimators import GradientEstimator
+from keras_reprogram.black_box.estimators import OneSided
+from keras_reprogram.black_box.estimators import TwoSided
+from keras_reprogram.black_box.evolution import CMAES
+from keras_reprogram.black_box.inference_client import InferenceClient
+from keras_reprogram.black_box.inference_client import InferenceError
+from keras_reprogram.black_box.queried import QueriedSource
+from keras_reprogram.black_box.queried import top_answers
+from keras_reprogram.black_box.schedules import PowerDecay
+
+__all__ = [
+    "CMAES",
+    "GradientEstimator",
+    "InferenceClient",
+    "InferenceError",
+    "OneSided",
+    "PowerDecay",
+    "QueriedSource",
+    "SPSA",
+    "TwoSided",
+    "top_answers",
+]

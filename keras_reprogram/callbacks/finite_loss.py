@@ -1,0 +1,80 @@
+"""What happens when training has lost its way."""
+
+import math
+
+import keras
+import numpy as np
+
+from keras_reprogram.callbacks import training_state
+
+
+class FiniteLoss(keras.callbacks.Callback):
+    """Raises at the end of an epoch that is lost, and goes back before it.
+
+    An epoch is lost if its loss is not finite, or what is learned is not, or
+    where a data set had samples or labels that are not valid. The
+    model and its optimizer are then as they were at the end of the last epoch
+    that was not, or at the start; so they are if training is interrupted while
+    they are not finite.
+    """
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.kept: list[np.ndarray] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if self.kept is None:  # Not before: training may be resumed.
+            model = self.model
+            variables = training_state.trained_variables(model)
+            self.keep(model, training_state.values_of(variables))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        model = self.model
+        variables = training_state.trained_variables(model)
+        values = training_state.values_of(variables)
+        learned = {id(v) for v in training_state.learned_variables(model)}
+        lost, lost_and_learned = 0, 0
+        for variable, old, new in zip(variables, self.kept or values, values):
+            number = training_state.lost_numbers(old, new)
+            lost += number
+            lost_and_learned += number if id(variable) in learned else 0
+        invalid = getattr(model, "invalid_data", None)
+        is_invalid = invalid is not None and invalid.any()
+        if math.isfinite(loss) and not lost_and_learned and not is_invalid:
+            if not lost:  # An optimizer may count with infinity.
+                self.keep(model, values)
+            return
+        if self.kept is not None:
+            self.go_back(model)
+        if is_invalid:
+            invalid.check(model)
+        what = "The loss is" if not math.isfinite(loss) else "The weights are"
+        raise ValueError(
+            f"{what} not finite: look for NaN or infinity in the samples, or "
+            "lower the learning rate. The model is as it was at the end of "
+            "the last epoch before this one, or at the best with "
+            f"`RestoreBest`. Received: loss={loss} in epoch {epoch + 1}, and "
+            f"{lost_and_learned} weights that are not finite after it"
+        )
+
+    def on_train_interrupted(self) -> None:
+        """Goes back if the state within an epoch is not finite."""
+        if getattr(self, "kept", None) is None:
+            return
+        model = self.model
+        values = training_state.values_of(
+            training_state.trained_variables(model)
+        )
+        if any(map(training_state.lost_numbers, self.kept, values)):
+            self.go_back(model)
+
+    def keep(self, model: keras.Model, values: list[np.ndarray]) -> None:
+        self.kept = values
+        mapper = getattr(model, "label_mapper", None)
+        self.rounds = getattr(mapper, "rounds", None)
+
+    def go_back(self, model: keras.Model) -> None:
+        variables = training_state.trained_variables(model)
+        training_state.assign(variables, self.kept)
+        if hasattr(getattr(model, "label_mapper", None), "rounds"):
+            model.label_mapper.rounds = self.rounds

@@ -1,0 +1,73 @@
+"""Training that ends when its queries are spent."""
+
+import keras
+
+from keras_reprogram.configurable import positive_integer
+
+
+class QueryBudget(keras.callbacks.Callback):
+    """Ends training before a step that would ask for too much.
+
+    Queries are counted in inputs of the source: those of training steps, or,
+    for a `keras_reprogram.black_box.QueriedSource`, all that it was really
+    asked, validation and the label map's data included, answers that it
+    remembers excluded. What a validation asks is set aside once one has shown
+    how much that is; the first is cut short where the budget ends. Put
+    `keras_reprogram.callbacks.RestoreBest` before it to end with the best
+    program and not the last.
+
+    Example:
+
+    ```python
+    budget = keras_reprogram.callbacks.QueryBudget(max_queries=20_000)
+    ```
+
+    Args:
+        max_queries: Most inputs to ask about.
+    """
+
+    def __init__(self, max_queries: int) -> None:
+        super().__init__()
+        self.max_queries = positive_integer("max_queries", max_queries)
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        questions = self.model.questions
+        if questions.queried is None and not questions.metrics:
+            raise ValueError(
+                "A model that is trained by its gradient asks no queries: pass "
+                "a `gradient_estimator` to `compile`, or leave out the budget. "
+                f"Received: max_queries={self.max_queries}"
+            )
+        self.last = self.model.queries
+        self.largest = self.largest_of_validation = self.validation = 0
+        if self.last >= self.max_queries:
+            raise ValueError(
+                "The budget is spent: nothing is left to train with. "
+                f"Received: max_queries={self.max_queries}, after "
+                f"{self.last} queries"
+            )
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        asked = self.model.questions.asked(logs)
+        self.largest = max(self.largest, asked - self.last)
+        self.last = asked
+        if asked + self.largest + self.validation > self.max_queries:
+            self.model.stop_training = True
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.before_validation = self.last
+
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.model.questions.queried is None:
+            return  # These answers are not counted.
+        asked = self.model.questions.asked()
+        largest = max(self.largest_of_validation, asked - self.last)
+        self.largest_of_validation, self.last = largest, asked
+        if asked + largest > self.max_queries:
+            self.model.stop_evaluating = self.model.stop_training = True
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        spent = self.last - self.before_validation
+        self.validation = max(self.validation, spent)
+        if self.last + self.largest + self.validation > self.max_queries:
+            self.model.stop_training = True

@@ -1,0 +1,294 @@
+"""Training that never ends with something worse than its start unnoticed."""
+
+import math
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.callbacks import training_state
+
+# What Keras itself gives no direction, or gave none in earlier releases.
+RISING = (
+    "AUC",
+    "Accuracy",
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "ConcordanceCorrelation",
+    "CosineSimilarity",
+    "FBetaScore",
+    "IoU",
+    "PearsonCorrelation",
+    "Precision",
+    "PrecisionAtRecall",
+    "R2Score",
+    "Recall",
+    "RecallAtPrecision",
+    "SensitivityAtSpecificity",
+    "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
+    "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
+    "binary_accuracy",
+    "categorical_accuracy",
+    "concordance_correlation",
+    "pearson_correlation",
+    "sparse_categorical_accuracy",
+    "sparse_top_k_categorical_accuracy",
+    "top_k_categorical_accuracy",
+)
+FALLING = (
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "FalseNegatives",
+    "FalsePositives",
+    "Hinge",
+    "KLDivergence",
+    "LogCoshError",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
+    "RootMeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+)
+
+
+class RestoreBest(keras.callbacks.Callback):
+    """Ends training with the best epoch's program and label map.
+
+    The state before the first epoch is a candidate: a warm-started label map
+    with an empty program may be better than what training makes of few
+    samples. Where it is, training ends with it and a warning says so. So does
+    training that is interrupted, by an exception or by Ctrl-C.
+
+    Example:
+
+    ```python
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
+    model = keras_reprogram.ReprogrammedModel(
+        keras.Model(inputs, outputs),  # stands for a pretrained model
+        label_mapper=keras_reprogram.LabelMapper(num_classes=2),
+    )
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    x, y = np.random.rand(16, 8, 8, 3), np.arange(16) % 2
+    best = keras_reprogram.callbacks.RestoreBest((x, y))
+    model.fit(x, y, validation_data=(x, y), callbacks=[best], verbose=0)
+    best.best_epoch  # 0 or 1
+    ```
+
+    Args:
+        validation_data: `(x, y)`, `(x, y, sample_weight)`, or a data set of
+            batches: the same that is passed to `fit`.
+        monitor: What is compared, as in `fit`'s history: `"val_loss"`, or
+            `"val_"` and a metric's name.
+        mode: `"min"`, `"max"`, or `"auto"`: `"min"` for a loss, and for a
+            metric of Keras or of this package whatever is better. For a metric
+            of your own, say which.
+        patience: Epochs without a better one after which training stops;
+            `None` for never.
+
+    Attributes:
+        best: The best value.
+        best_epoch: Its epoch, counted from 1; 0 for the start.
+
+    Raises:
+        ValueError: If a setting is not valid; or, when training starts, if
+            the monitored value is not known, is not one number, or may be
+            better either way.
+    """
+
+    def __init__(
+        self,
+        validation_data: Any,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        patience: int | None = None,
+    ) -> None:
+        super().__init__()
+        if mode not in ("auto", "min", "max") or not monitor.startswith("val_"):
+            raise ValueError(
+                '`mode` must be "auto", "min" or "max", and `monitor` a value '
+                'of validation, such as "val_loss". Received: '
+                f"mode={mode!r}, monitor={monitor!r}"
+            )
+        if mode == "auto" and monitor == "val_loss":
+            mode = "min"
+        self.validation_data = validation_data
+        self.monitor = monitor
+        self.mode = mode
+        self.patience = patience
+        self.state: list[np.ndarray] | None = None
+        # Set where `ResumeTraining` will bring the state of an earlier epoch.
+        self.will_be_resumed = False
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        if not hasattr(self.model, "learned_variables"):
+            raise ValueError(
+                "`RestoreBest` goes with `ReprogrammedModel.fit`. For other "
+                "models, and for `fit_label_map`, use "
+                "`keras.callbacks.EarlyStopping` with "
+                "`restore_best_weights=True`. Received: a model of class "
+                f"{type(self.model).__name__}"
+            )
+        self.state = None
+        resumed, self.will_be_resumed = self.will_be_resumed, False
+        if resumed:
+            return
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(
+            self.validation_data
+        )
+        logs = self.model.evaluate(
+            x, y, sample_weight=weights, verbose=0, return_dict=True
+        )
+        self.best, self.best_epoch = math.nan, 0
+        self.consider(0, {f"val_{name}": value for name, value in logs.items()})
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.consider(epoch + 1, logs or {})
+        late = epoch + 1 - self.best_epoch
+        if self.patience is not None and late >= self.patience:
+            self.model.stop_training = True
+
+    def consider(self, epoch: int, logs: dict) -> None:
+        if self.monitor not in logs:
+            raise ValueError(
+                "`monitor` must name a value of validation: pass "
+                "`validation_data` to `fit`, and the metric to `compile`. "
+                f"Received: monitor={self.monitor!r}, known: {sorted(logs)}"
+            )
+        if epoch == 0:
+            sign = {"min": -1.0, "max": 1.0}.get(self.mode)
+            self.sign = sign or better(self.model, self.monitor)
+        value = one_number(self.monitor, logs[self.monitor])
+        # A value that is not a number is better than nothing.
+        better_than_none = math.isnan(self.best) and not math.isnan(value)
+        if (
+            epoch == 0
+            or better_than_none
+            or self.sign * value > self.sign * self.best
+        ):
+            self.best, self.best_epoch = value, epoch
+            self.state = training_state.values_of(self.model.learned_variables)
+
+    def get_state(self) -> dict[str, Any]:
+        """What `ResumeTraining` saves of this callback."""
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "sign": self.sign,
+            "state": self.state,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `get_state` returned."""
+        self.best, self.sign = float(state["best"]), float(state["sign"])
+        self.best_epoch, values = int(state["best_epoch"]), state["state"]
+        training_state.check_shapes(self.model.learned_variables, values)
+        self.state = values
+
+    def restore(self) -> None:
+        training_state.assign(self.model.learned_variables, self.state)
+        self.state = None
+
+    def on_train_interrupted(self) -> None:
+        """Ends training that an exception has ended, or Ctrl-C."""
+        if self.state is not None:
+            self.restore()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self.restore()
+        if self.best_epoch == 0:
+            warnings.warn(
+                f"No epoch's `{self.monitor}` was better than the "
+                f"{self.best:.4g} before training: the program and the label "
+                "map are as they were. Try a lower learning rate, a program "
+                "of fewer values, or augmented samples.",
+                stacklevel=2,
+            )
+
+
+def one_number(monitor: str, value: Any) -> float:
+    values = ops.convert_to_numpy(value)
+    if values.size != 1:
+        raise ValueError(
+            "`monitor` must be a metric of one number: average over the "
+            'classes or thresholds, as by `F1Score(average="macro")`, '
+            '`R2Score(class_aggregation="uniform_average")` or '
+            "`Precision(thresholds=0.5)`. Received: "
+            f"monitor={monitor!r}, values of shape {values.shape}"
+        )
+    return float(values.item())
+
+
+def better(model: keras.Model, monitor: str) -> float:
+    """1 where a larger value is better, -1 where a smaller one is."""
+    metric = metric_of(model, monitor.removeprefix("val_"))
+    sign = direction(metric)
+    if sign is None:
+        kind = "no metric" if metric is None else type(metric).__name__
+        raise ValueError(
+            f"Whether a larger or a smaller `{monitor}` is better is not "
+            'known: pass `mode="max"` or `mode="min"`. Received: '
+            f'mode="auto", monitor={monitor!r}, which is {kind}'
+        )
+    return sign
+
+
+def metric_of(model: keras.Model, name: str) -> keras.Metric | None:
+    """The metric behind a name in what `evaluate` returns."""
+    for metric in model.metrics:
+        members = getattr(metric, "metrics", None)
+        if members is None:
+            found = {metric.name: metric}
+        else:
+            # The compiled metrics, whose names may have been made unique.
+            found = dict(zip(metric.result(), members))
+        if name in found:
+            return found[name]
+    return None
+
+
+def direction(metric: keras.Metric | None) -> float | None:
+    """1 for a metric to be maximized, -1 to be minimized, `None` unknown."""
+    declared = {"up": 1.0, "down": -1.0}.get(declared_direction(metric))
+    if declared is not None:
+        return declared
+    function = wrapped_function(metric)
+    if isinstance(function, keras.losses.Loss) or is_in(keras.losses, function):
+        return -1.0
+    # What `compile` makes of an output's own loss.
+    if type(metric) is keras.metrics.Mean and metric.name.endswith("_loss"):
+        return -1.0
+    for kind in (function, *type(metric).__mro__):
+        if is_in(keras.metrics, kind) and kind.__name__ in FALLING:
+            return -1.0
+        if is_in(keras.metrics, kind) and kind.__name__ in RISING:
+            return 1.0
+    return None
+
+
+def is_in(module: Any, item: Any) -> bool:
+    name = getattr(item, "__name__", None)
+    return name is not None and getattr(module, name, None) is item
+
+
+# Keras 3.15 keeps both of these to itself.
+
+
+def declared_direction(metric: keras.Metric | None) -> str | None:
+    return getattr(metric, "_direction", None)
+
+
+def wrapped_function(metric: keras.Metric | None) -> Any:
+    return getattr(metric, "_fn", None)

@@ -1,0 +1,1 @@
+"""Samples on a canvas of any rank: placements, regions, programs, bases."""

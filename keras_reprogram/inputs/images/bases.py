@@ -1,0 +1,206 @@
+"""How few numbers make a program of a whole canvas."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import Configurable
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.configurable import size
+from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.axes import Shape
+from keras_reprogram.inputs.images.placement import resize
+
+
+class Basis(Configurable):
+    """Base class: a canvas from a vector `theta` of fewer values."""
+
+    def dimension(self, canvas_shape: Shape, axes: Axes) -> int:
+        """Length of `theta` for this canvas."""
+        raise NotImplementedError
+
+    def expand(self, theta: Any, canvas_shape: Shape, axes: Axes) -> Any:
+        """The canvas, of shape `canvas_shape`."""
+        raise NotImplementedError
+
+    def reaching(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
+        """Which values of `theta` change any value of the canvas that is free.
+
+        Args:
+            mask: Boolean array of the canvas's shape: the values that are free.
+            axes: The canvas's spatial and channel axes.
+
+        Returns:
+            A boolean array `[dimension]`.
+        """
+        return np.full(self.dimension(mask.shape, axes), mask.any())
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class Grid(Basis):
+    """A coarse grid, interpolated to the canvas: low frequencies alone.
+
+    Args:
+        size: Cells along each spatial axis, an integer or one for each.
+        interpolation: `"bilinear"`, `"nearest"` or `"bicubic"`.
+    """
+
+    size: int | tuple[int, ...] = 8
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        self.settle(size=size("size", self.size))
+
+    def grid_shape(self, canvas_shape: Shape, axes: Axes) -> Shape:
+        rank = len(axes.spatial)
+        sizes = self.size if isinstance(self.size, tuple) else (self.size,)
+        sizes = sizes * rank if len(sizes) == 1 else sizes
+        canvas = axes.spatial_shape(canvas_shape)
+        if len(sizes) != rank or any(
+            cells > room for cells, room in zip(sizes, canvas)
+        ):
+            raise ValueError(
+                "The grid must be no finer than the canvas. Received: "
+                f"size={self.size}, canvas={canvas}"
+            )
+        return axes.with_spatial(canvas_shape, sizes)
+
+    def dimension(self, canvas_shape: Shape, axes: Axes) -> int:
+        return math.prod(self.grid_shape(canvas_shape, axes))
+
+    def expand(self, theta: Any, canvas_shape: Shape, axes: Axes) -> Any:
+        grid = ops.reshape(theta, (1, *self.grid_shape(canvas_shape, axes)))
+        sizes = axes.spatial_shape(canvas_shape)
+        return resize(grid, sizes, axes, self.interpolation)[0]
+
+    def reaching(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
+        cells = self.grid_shape(mask.shape, axes)
+        for axis in axes.spatial:
+            weights = self.weights(cells[axis], mask.shape[axis])
+            found = np.tensordot(mask, weights != 0, (axis, 0))
+            mask = np.moveaxis(found, -1, axis)
+        return mask.ravel()
+
+    def weights(self, cells: int, length: int) -> np.ndarray:
+        """What each cell adds along an axis, an array `[length, cells]`."""
+        image = np.eye(cells, dtype="float32")[None, :, :, None]
+        weights = ops.image.resize(
+            image,
+            (length, cells),
+            interpolation=self.interpolation,
+            data_format="channels_last",
+        )
+        return ops.convert_to_numpy(weights)[0, :, :, 0]
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class LowRank(Basis):
+    """A matrix of low rank for each channel: `B (A_0 + A)`.
+
+    `theta` holds `B` and `A`; `A_0` is drawn once from the seed, so that
+    training starts from an empty program and yet has a gradient.
+
+    Args:
+        rank: Rank of the matrix of each channel.
+        seed: Seed of `A_0`.
+
+    References:
+        - [LoR-VP](https://arxiv.org/abs/2502.00896)
+    """
+
+    rank: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.settle(rank=positive_integer("rank", self.rank))
+
+    def sizes(self, canvas_shape: Shape, axes: Axes) -> tuple[int, int, int]:
+        if len(axes.spatial) != 2:
+            raise ValueError(
+                "A program of low rank is one of images. Received: a canvas "
+                f"of {canvas_shape}"
+            )
+        height, width = axes.spatial_shape(canvas_shape)
+        if self.rank > min(height, width):
+            raise ValueError(
+                "The rank must be at most the canvas's height and width. "
+                f"Received: rank={self.rank}, canvas={canvas_shape}"
+            )
+        return axes.channels(canvas_shape), height, width
+
+    def dimension(self, canvas_shape: Shape, axes: Axes) -> int:
+        channels, height, width = self.sizes(canvas_shape, axes)
+        return channels * self.rank * (height + width)
+
+    def expand(self, theta: Any, canvas_shape: Shape, axes: Axes) -> Any:
+        channels, height, width = self.sizes(canvas_shape, axes)
+        split = channels * self.rank * height
+        left = ops.reshape(theta[:split], (channels, height, self.rank))
+        right = ops.reshape(theta[split:], (channels, self.rank, width))
+        start = np.random.default_rng(self.seed).normal(
+            size=(channels, self.rank, width)
+        )
+        right = ops.add(right, ops.cast(start, theta.dtype))
+        images = ops.matmul(left, right)
+        if axes.channel != 0:
+            images = ops.transpose(images, (1, 2, 0))
+        return ops.reshape(images, canvas_shape)
+
+    def reaching(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
+        channels, height, width = self.sizes(mask.shape, axes)
+        if axes.channel != 0:
+            mask = np.moveaxis(mask.reshape(height, width, channels), -1, 0)
+        mask = mask.reshape(channels, height, width)
+        rows = np.repeat(mask.any(axis=2), self.rank)
+        columns = np.repeat(mask.any(axis=1)[:, None], self.rank, axis=1)
+        return np.concatenate([rows, columns.ravel()])
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class Cosine(Basis):
+    """The lowest frequencies of a discrete cosine transform.
+
+    Args:
+        size: Frequencies along each spatial axis.
+    """
+
+    size: int = 8
+
+    def __post_init__(self) -> None:
+        self.settle(size=positive_integer("size", self.size))
+
+    def dimension(self, canvas_shape: Shape, axes: Axes) -> int:
+        if min(axes.spatial_shape(canvas_shape)) < self.size:
+            raise ValueError(
+                "There are no more frequencies than values along an axis. "
+                f"Received: size={self.size}, canvas={canvas_shape}"
+            )
+        channels = axes.channels(canvas_shape)
+        return channels * self.size ** len(axes.spatial)
+
+    def expand(self, theta: Any, canvas_shape: Shape, axes: Axes) -> Any:
+        rank = len(axes.spatial)
+        shape = axes.with_spatial(canvas_shape, (self.size,) * rank)
+        canvas = ops.reshape(theta, shape)
+        for axis in axes.spatial:
+            matrix = cosines(self.size, canvas_shape[axis])
+            canvas = ops.moveaxis(canvas, axis, -1)
+            canvas = ops.matmul(canvas, ops.cast(matrix, theta.dtype))
+            canvas = ops.moveaxis(canvas, -1, axis)
+        return canvas
+
+
+def cosines(frequencies: int, length: int) -> np.ndarray:
+    """Orthonormal cosines `[frequencies, length]` (DCT-II)."""
+    steps = (np.arange(length) + 0.5) * np.pi / length
+    matrix = np.cos(np.outer(np.arange(frequencies), steps))
+    matrix *= np.sqrt(2.0 / length)
+    matrix[0] /= np.sqrt(2.0)
+    return matrix

@@ -1,0 +1,90 @@
+"""Series of several channels for a source that hears one."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.images import placement as placements
+from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.axes import Shape
+from keras_reprogram.inputs.images.placement import Placement
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class ChannelsInTime(Placement):
+    """Lays a series' channels one after the other along a waveform.
+
+    ```
+    long[c * steps + t] = sample[t, c]
+    ```
+
+    Another placement then puts the long series onto the waveform: in its
+    middle, at an offset, several times, or resampled. A series of one channel
+    is placed as it is.
+
+    Example:
+
+    ```python
+    # Three axes of an accelerometer, 150 steps each, four times in a second.
+    reprogrammer = keras_reprogram.InputReprogrammer(
+        target_shape=(150, 3),
+        source_shape=(16000,),
+        placement=keras_reprogram.inputs.ChannelsInTime(
+            keras_reprogram.inputs.Tile(copies=4)
+        ),
+        value_range=None,
+    )
+    reprogrammer(np.zeros((2, 150, 3))).shape  # (2, 16000)
+    ```
+
+    Args:
+        placement: `"resize"`, `"pad"`, `"tile"`, or a
+            `keras_reprogram.inputs.Placement`, for the series of
+            `channels * steps` steps.
+    """
+
+    placement: Any = "pad"
+
+    def __post_init__(self) -> None:
+        self.settle(placement=placements.get(self.placement))
+
+    def check(
+        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+    ) -> None:
+        if (
+            len(sample_shape) not in (1, 2)
+            or None in sample_shape
+            or len(axes.spatial) != 1
+            or axes.channels(canvas_shape) != 1
+        ):
+            raise ValueError(
+                "`ChannelsInTime` places series (steps,) or (steps, channels) "
+                "of a known length on a waveform of one channel. Received: "
+                f"samples of shape {sample_shape}, source_shape={canvas_shape}"
+            )
+
+    def long_shape(self, sample_shape: Shape, axes: Axes) -> Shape:
+        steps = int(np.prod(sample_shape))
+        return axes.with_spatial((1,) * axes.rank, (steps,))
+
+    def occupied(
+        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+    ) -> np.ndarray:
+        shape = self.long_shape(sample_shape, axes)
+        return self.placement.occupied(shape, canvas_shape, axes)
+
+    def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
+        shape = self.long_shape(samples.shape[1:], axes)
+        if len(samples.shape) == 3 and axes.data_format != "channels_first":
+            samples = ops.swapaxes(samples, 1, 2)
+        samples = ops.reshape(samples, (-1, *shape))
+        return self.placement.place(samples, canvas_shape, axes)
+
+    def get_config(self) -> dict[str, Any]:
+        placement = keras.saving.serialize_keras_object(self.placement)
+        return {"placement": placement}

@@ -1,0 +1,225 @@
+"""BlackVIP's coordinator: an encoder's view of a sample becomes its prompt.
+
+References:
+    - [BlackVIP](https://arxiv.org/abs/2303.14773)
+"""
+
+import contextlib
+import math
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.images.axes import Shape
+from keras_reprogram.inputs.images.image_programs import ImageProgram
+
+STRIDE = 32
+# Channels after each doubling but the first, and after the 1x1 convolutions.
+WIDENED = (64, 32, 32)
+FILTERS = (64, 32, 32, 16)
+SMALLEST_DEPTH = 32
+
+
+@serializable
+class CoordinatorProgram(ImageProgram):
+    """A prompt for every sample, decoded from a frozen encoder's features.
+
+    ```
+    x' = x + strength * decoder([encoder(x), theta])
+    ```
+
+    The features and the trained vector `theta` fill a grid of one cell for
+    32x32 pixels, 7x7 for a canvas of 224x224, which a small decoder enlarges
+    to the canvas. The paper clips the sum: `InputReprogrammer(clip=True)`.
+
+    Example:
+
+    ```python
+    reprogrammer = keras_reprogram.InputReprogrammer(
+        program=keras_reprogram.inputs.CoordinatorProgram(), clip=True
+    )
+    ```
+
+    Args:
+        encoder: A layer without trainable weights, for instance
+            `keras_reprogram.sources.FrozenSource(model)`, from canvases in
+            `[0, 1]` to features `(batch, features)`. Left out, it is the
+            source itself, with its outputs as features.
+        strength: Factor of the prompt.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - [BlackVIP](https://arxiv.org/abs/2303.14773)
+    """
+
+    def __init__(
+        self,
+        encoder: keras.layers.Layer | None = None,
+        strength: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(encoder, dict):
+            encoder = keras.saving.deserialize_keras_object(encoder)
+        if encoder is not None and encoder.trainable_weights:
+            raise ValueError(
+                "`encoder` must be frozen: wrap it in "
+                "`keras_reprogram.sources.FrozenSource`. Received: an encoder "
+                f"with {len(encoder.trainable_weights)} trainable weights"
+            )
+        self.encoder = encoder
+        self.strength = number("strength", strength, 0.0)
+        self.encode: Callable[[Any], Any] | None = None
+        self.num_features: int | None = None
+        self.remembers = False
+        self.remembered: Any = None
+
+    @property
+    def looks_at_source(self) -> bool:
+        return self.encoder is None
+
+    def connect(self, encode: Callable[[Any], Any], num_features: int) -> None:
+        if self.encoder is None:
+            self.encode, self.num_features = encode, num_features
+
+    def build_on_images(self, shape: Shape) -> None:
+        if self.encoder is not None:
+            canvas = keras.KerasTensor((None, *shape))
+            features = self.encoder.compute_output_spec(canvas)
+            self.encode, self.num_features = self.encoder, features.shape[-1]
+        if self.encode is None:
+            raise ValueError(
+                "A coordinator used without a `ReprogrammedModel` needs an "
+                "`encoder`. Received: encoder=None"
+            )
+        self.image_shape = shape
+        rows, columns = (-(-length // STRIDE) for length in shape[:2])
+        depth = SMALLEST_DEPTH
+        while rows * columns * depth <= self.num_features:
+            depth += SMALLEST_DEPTH
+        self.grid_shape = (depth, rows, columns)
+        self.theta = self.add_weight(
+            name="theta",
+            shape=(math.prod(self.grid_shape) - self.num_features,),
+            initializer=keras.initializers.RandomUniform(0.0, 0.1),
+        )
+        self.decoder = decoder((rows, columns, depth), shape[-1], self.dtype)
+
+    @contextlib.contextmanager
+    def same_samples(self) -> Iterator[None]:
+        self.remembers = True
+        try:
+            yield
+        finally:
+            self.remembers, self.remembered = False, None
+
+    def features(self, images: Any) -> Any:
+        """What the encoder says, asked once for the same samples."""
+        if self.remembered is not None:
+            return self.remembered
+        features = ops.stop_gradient(self.encode(images))
+        if self.remembers:
+            self.remembered = features
+        return features
+
+    def look(self, images: Any) -> Any:
+        features = ops.cast(self.features(images), self.compute_dtype)
+        theta = ops.cast(self.theta, self.compute_dtype)
+        theta = ops.broadcast_to(
+            theta, (ops.shape(features)[0], *self.theta.shape)
+        )
+        grid = ops.concatenate([features, theta], axis=-1)
+        # As channels of a grid, the features first: the paper's order.
+        grid = ops.reshape(grid, (-1, *self.grid_shape))
+        prompt = self.decoder(ops.transpose(grid, (0, 2, 3, 1)))
+        size = self.image_shape[:2]
+        if tuple(prompt.shape[1:3]) != size:
+            prompt = ops.image.resize(prompt, size, data_format="channels_last")
+        return ops.multiply(prompt, self.strength)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "strength": self.strength,
+        }
+
+
+def decoder(grid: Shape, channels: int, dtype: Any) -> keras.Sequential:
+    """Five doublings of a grid, separable but for the last."""
+    layers: list[keras.layers.Layer] = [keras.Input(grid)]
+    for widened, filters in zip((max(64, grid[-1]), *WIDENED), FILTERS):
+        layers += [
+            Doubling(widened, dtype=dtype),
+            keras.layers.Conv2D(
+                filters,
+                1,
+                use_bias=False,
+                data_format="channels_last",
+                dtype=dtype,
+            ),
+            keras.layers.BatchNormalization(
+                momentum=0.9, epsilon=1e-5, dtype=dtype
+            ),
+            keras.layers.Activation("gelu", dtype=dtype),
+        ]
+    layers.append(
+        keras.layers.Conv2DTranspose(
+            channels,
+            2,
+            strides=2,
+            use_bias=False,
+            data_format="channels_last",
+            dtype=dtype,
+        )
+    )
+    return keras.Sequential(layers, name="decoder")
+
+
+@serializable
+class Doubling(keras.layers.Layer):
+    """A transposed depthwise convolution of 2x2 with stride 2.
+
+    Args:
+        filters: Output channels, a multiple of the input's or the same.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, input_shape: Shape) -> None:
+        channels = input_shape[-1]
+        self.multiplier = self.filters // channels
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(2, 2, channels, self.multiplier),
+            initializer=keras.initializers.VarianceScaling(
+                mode="fan_avg", distribution="uniform"
+            ),
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.filters,), initializer="zeros"
+        )
+
+    def call(self, inputs: Any) -> Any:
+        _, height, width, _ = inputs.shape
+        # Every pixel becomes a block of 2x2, in each channel by itself.
+        blocks = ops.repeat(inputs, self.multiplier, axis=-1)
+        blocks = ops.repeat(ops.repeat(blocks, 2, axis=1), 2, axis=2)
+        kernel = ops.reshape(self.kernel, (2, 2, self.filters))
+        kernel = ops.tile(kernel, (height, width, 1))
+        return ops.add(ops.multiply(blocks, kernel), self.bias)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, height, width, _ = input_shape
+        return (batch, 2 * height, 2 * width, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters}

@@ -1,0 +1,191 @@
+"""What is added to an image when it depends on the image."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import positive_integers
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.axes import Shape
+from keras_reprogram.inputs.images.programs import Program
+
+MOST_LAYERS = 16
+MOST_FILTERS = 1024
+
+
+class ImageProgram(Program):
+    """Base class: a small network over images, channels last within."""
+
+    def build_on(
+        self, canvas_shape: Shape, axes: Axes, occupied: np.ndarray
+    ) -> None:
+        if len(axes.spatial) != 2 or axes.channel is None:
+            raise ValueError(
+                f"`{type(self).__name__}` is a program of images with "
+                f"channels. Received: a canvas of shape {canvas_shape}"
+            )
+        self.channels_first = axes.channel == 0
+        shape = (*axes.spatial_shape(canvas_shape), axes.channels(canvas_shape))
+        self.build_on_images(shape)
+        self.built = True
+
+    def call(self, canvas: Any) -> Any:
+        if not self.channels_first:
+            return self.look(canvas)
+        added = self.look(ops.transpose(canvas, (0, 2, 3, 1)))
+        return ops.transpose(added, (0, 3, 1, 2))
+
+    def build_on_images(self, shape: Shape) -> None:
+        """Creates the variables for images `(height, width, channels)`."""
+        raise NotImplementedError
+
+    def look(self, images: Any) -> Any:
+        """Returns what is added to a batch of images, channels last."""
+        raise NotImplementedError
+
+
+@serializable
+class SampleMaskedProgram(ImageProgram):
+    """SMM: a learned pattern under a mask of the sample's own.
+
+    ```
+    x' = x + theta * upsample(f_mask(x))
+    ```
+
+    `f_mask` is a small convolutional network; its masks, one for each
+    channel, are upsampled by whole patches.
+
+    Example:
+
+    ```python
+    reprogrammer = keras_reprogram.InputReprogrammer(
+        source_shape=(224, 224, 3),
+        program=keras_reprogram.inputs.SampleMaskedProgram(),
+    )
+    ```
+
+    Args:
+        filters: Channels of the network's layers but the last, which has the
+            canvas's. The paper adds a layer of 128 for vision transformers.
+        patch_size: Height and width in pixels that share a mask value, a
+            power of two: each halving is one max pooling.
+        initializer: Keras initializer of the pattern.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - [Sample-specific Masks](https://arxiv.org/abs/2406.03150)
+    """
+
+    def __init__(
+        self,
+        filters: tuple[int, ...] = (8, 16, 32, 64),
+        patch_size: int = 8,
+        initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = positive_integers("filters", filters)
+        if max(self.filters) > MOST_FILTERS or len(self.filters) > MOST_LAYERS:
+            raise ValueError(
+                f"`filters` must hold at most {MOST_LAYERS} numbers of at most "
+                f"{MOST_FILTERS}: the network must stay small. Received: "
+                f"filters={filters}"
+            )
+        poolings = math.log2(positive_integer("patch_size", patch_size))
+        if poolings != int(poolings) or poolings > len(self.filters):
+            raise ValueError(
+                "`patch_size` must be a power of two of at most "
+                f"{2 ** len(self.filters)}. Received: patch_size={patch_size}"
+            )
+        self.patch_size = patch_size
+        self.initializer = keras.initializers.get(initializer)
+
+    def build_on_images(self, shape: Shape) -> None:
+        layers: list[keras.layers.Layer] = []
+        channels_last = {"data_format": "channels_last", "dtype": self.dtype}
+        for depth, filters in enumerate(self.filters):
+            layers += [
+                keras.layers.Conv2D(
+                    filters, 3, padding="same", **channels_last
+                ),
+                # The moving averages of a short training must not lag.
+                keras.layers.BatchNormalization(
+                    momentum=0.9, epsilon=1e-5, dtype=self.dtype
+                ),
+                keras.layers.ReLU(dtype=self.dtype),
+            ]
+            if 2**depth < self.patch_size:
+                layers.append(
+                    keras.layers.MaxPooling2D(
+                        2, padding="same", **channels_last
+                    )
+                )
+        layers += [
+            keras.layers.Conv2D(shape[-1], 3, padding="same", **channels_last),
+            keras.layers.UpSampling2D(self.patch_size, **channels_last),
+        ]
+        self.mask_network = keras.Sequential(layers, name="mask_network")
+        self.mask_network.build((None, *shape))
+        self.theta = self.add_weight(
+            name="theta", shape=shape, initializer=self.initializer
+        )
+
+    def look(self, images: Any) -> Any:
+        height, width, _ = self.theta.shape
+        masks = self.mask_network(images)[:, :height, :width]
+        return ops.multiply(ops.cast(self.theta, masks.dtype), masks)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "patch_size": self.patch_size,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
+
+
+@serializable
+class ConvolutionProgram(ImageProgram):
+    """A trainable input layer: `x' = x + W * x + b`, a convolution.
+
+    It starts at zero, so that training starts from the plain sample.
+
+    Args:
+        kernel_size: Height and width of the kernel in pixels.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - Kloberdanz, Tian and Le, An Improved (Adversarial) Reprogramming
+          Technique for Neural Networks, ICANN 2021
+    """
+
+    def __init__(self, kernel_size: int = 3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernel_size = positive_integer("kernel_size", kernel_size)
+
+    def build_on_images(self, shape: Shape) -> None:
+        if self.kernel_size > min(shape[:2]):
+            raise ValueError(
+                "The kernel must be no larger than the canvas. Received: "
+                f"kernel_size={self.kernel_size}, canvas={shape}"
+            )
+        self.convolution = keras.layers.Conv2D(
+            shape[-1],
+            self.kernel_size,
+            padding="same",
+            data_format="channels_last",
+            kernel_initializer="zeros",
+            dtype=self.dtype,
+        )
+        self.convolution.build((None, *shape))
+
+    def look(self, images: Any) -> Any:
+        return self.convolution(images)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kernel_size": self.kernel_size}

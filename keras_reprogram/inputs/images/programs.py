@@ -1,0 +1,313 @@
+"""What is added to the canvas."""
+
+import contextlib
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import optional
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.images import regions
+from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.axes import Shape
+from keras_reprogram.inputs.images.bases import Basis
+from keras_reprogram.inputs.images.regions import Region
+
+
+class Program(keras.layers.Layer):
+    """Base class: what an `InputReprogrammer` adds to the canvas.
+
+    A program is told its canvas once, by `build_on`, and is then called with
+    the batch of canvases that hold the samples.
+    """
+
+    def build_on(
+        self, canvas_shape: Shape, axes: Axes, occupied: np.ndarray
+    ) -> None:
+        """Creates the program's variables.
+
+        Args:
+            canvas_shape: Shape of the source's input, without the batch axis.
+            axes: Its spatial and channel axes.
+            occupied: Boolean array over the spatial axes, true where the
+                placement put data.
+        """
+        raise NotImplementedError
+
+    def call(self, canvas: Any) -> Any:
+        """Returns what is added, broadcastable to a batch of canvases."""
+        raise NotImplementedError
+
+    @property
+    def looks_at_source(self) -> bool:
+        """Whether the program needs the source, by `connect`, to be built."""
+        return False
+
+    @contextlib.contextmanager
+    def same_samples(self) -> Iterator[None]:
+        """Holds while several programs are tried on one batch."""
+        yield
+
+    def connect(self, encode: Callable[[Any], Any], num_features: int) -> None:
+        """Offers the frozen source, for programs that look at its outputs.
+
+        Args:
+            encode: Function from a batch of canvases to the source's outputs,
+                without a gradient.
+            num_features: Number of outputs of a sample.
+        """
+
+
+@serializable
+class UniversalProgram(Program):
+    """One learned pattern for all samples: `strength * M * squash(theta)`.
+
+    `theta` holds one value for each free value of the canvas and none for
+    the others: what the mask `M` excludes is neither stored nor computed.
+    With a `basis`, `theta` is shorter: `strength * M * squash(expand(theta))`,
+    and what changes no free value of the canvas is left out of it as well.
+
+    Example:
+
+    ```python
+    # A sigmoid border around the data (ILM-VP).
+    program = keras_reprogram.inputs.UniversalProgram(
+        region="outside", squash="sigmoid"
+    )
+    # An unbounded frame of 30 pixels (visual prompting).
+    program = keras_reprogram.inputs.UniversalProgram(
+        region=keras_reprogram.inputs.Frame(30),
+        squash=None,
+        initializer="random_normal",
+    )
+    # 192 numbers for a smooth pattern on any canvas.
+    program = keras_reprogram.inputs.UniversalProgram(
+        basis=keras_reprogram.inputs.Grid(8)
+    )
+    ```
+
+    Args:
+        region: `"everywhere"`, `"outside"` (of the data), `"frame"`,
+            `"patch"`, or a `keras_reprogram.inputs.Region`.
+        squash: `"tanh"`, `"sigmoid"`, another activation of Keras, or `None`
+            for an unbounded program.
+        initializer: Keras initializer of `theta`.
+        regularizer: Keras regularizer of `theta`.
+        basis: A `keras_reprogram.inputs.Basis`, for a program of few numbers;
+            `None` for one number a value.
+        strength: Largest value of a squashed program, in units of the
+            sample's range.
+        dropout: Share of the pattern's values that are zero in a training
+            step, others for every step; the rest are scaled by
+            `1 / (1 - dropout)`. At inference the pattern is whole.
+        seed: Seed of the dropout.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        canvas: The canvases, which the pattern does not depend on.
+        training: Whether the dropout is at work.
+
+    Returns:
+        A tensor of the canvas's shape, without the batch axis.
+
+    References:
+        - [Adversarial Reprogramming](https://arxiv.org/abs/1806.11146): tanh,
+          outside the data.
+        - [ILM-VP](https://arxiv.org/abs/2211.11635): sigmoid, outside.
+        - [Visual Prompting](https://arxiv.org/abs/2203.17274): frame, patch.
+        - [Voice2Series](https://arxiv.org/abs/2106.09296): dropout.
+    """
+
+    def __init__(
+        self,
+        region: str | Region = "everywhere",
+        squash: str | None = "tanh",
+        initializer: Any = "zeros",
+        regularizer: Any = None,
+        basis: Basis | None = None,
+        strength: float = 1.0,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.basis = optional(
+            "basis", basis, Basis, "a `keras_reprogram.inputs.Basis` or `None`"
+        )
+        self.strength = number("strength", strength, 0.0)
+        self.dropout = number("dropout", dropout, 0.0, 1.0)
+        if self.dropout == 1.0:
+            raise ValueError(
+                "`dropout` must be less than 1: nothing would be left to "
+                f"train. Received: dropout={dropout!r}"
+            )
+        self.seed = seed
+        self.seed_generator = None
+        if self.dropout:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.region = regions.get(region)
+        self.squash = keras.activations.get(squash)
+        self.initializer = keras.initializers.get(initializer)
+        self.regularizer = keras.regularizers.get(regularizer)
+
+    def build_on(
+        self, canvas_shape: Shape, axes: Axes, occupied: np.ndarray
+    ) -> None:
+        mask = self.region.mask(occupied)
+        if axes.channel is not None:
+            mask = np.expand_dims(mask, axes.channel)
+        mask = np.broadcast_to(mask, canvas_shape)
+        self.canvas_shape, self.axes = tuple(canvas_shape), axes
+        # `None` where every value is free: then `theta` is the canvas.
+        self.mask = None if mask.all() else mask
+        free = mask.ravel()
+        if self.basis is not None:
+            free = self.basis.reaching(mask, axes)
+        self.num_values = free.size
+        self.places = None
+        if not free.all():
+            self.places = np.flatnonzero(free)[:, None].astype("int32")
+        self.theta = self.add_weight(
+            name="theta",
+            shape=(int(free.sum()),),
+            initializer=self.initializer,
+            regularizer=self.regularizer,
+        )
+        self.built = True
+
+    def call(self, canvas: Any = None, training: bool | None = None) -> Any:
+        values = ops.cast(self.theta, self.compute_dtype)
+        if self.basis is not None:
+            values = self.basis.expand(
+                self.whole(values), self.canvas_shape, self.axes
+            )
+        values = ops.multiply(self.squash(values), self.strength)
+        if training and self.dropout:
+            values = keras.random.dropout(
+                values, self.dropout, seed=self.seed_generator
+            )
+        if self.basis is None:
+            return ops.reshape(self.whole(values), self.canvas_shape)
+        if self.mask is None:
+            return values
+        return ops.multiply(values, ops.cast(self.mask, values.dtype))
+
+    def whole(self, free: Any) -> Any:
+        """All values, from those that are free: the others are zero."""
+        if self.places is None:
+            return free
+        return ops.scatter(self.places, free, (self.num_values,))
+
+    def pattern(self) -> np.ndarray:
+        """The program as it is added, an array of the canvas's shape."""
+        return ops.convert_to_numpy(self.call())
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "region": keras.saving.serialize_keras_object(self.region),
+            "squash": keras.activations.serialize(self.squash),
+            "initializer": keras.initializers.serialize(self.initializer),
+            "regularizer": keras.regularizers.serialize(self.regularizer),
+            "basis": keras.saving.serialize_keras_object(self.basis),
+            "strength": self.strength,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+
+@serializable
+class RandomPatchProgram(Program):
+    """A learned patch at a random place, a new one for every batch.
+
+    While the program is trained, and only then; at inference the patch stands
+    in the middle of the canvas.
+
+    Args:
+        size: Height and width of the patch in pixels.
+        initializer: Keras initializer of the patch.
+        seed: Seed of the places.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - [Visual Prompting](https://arxiv.org/abs/2203.17274)
+    """
+
+    def __init__(
+        self,
+        size: int = 30,
+        initializer: Any = "random_normal",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size = positive_integer("size", size)
+        self.initializer = keras.initializers.get(initializer)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build_on(
+        self, canvas_shape: Shape, axes: Axes, occupied: np.ndarray
+    ) -> None:
+        sizes = (self.size,) * len(axes.spatial)
+        self.free = [
+            room - self.size for room in axes.spatial_shape(canvas_shape)
+        ]
+        if min(self.free) < 0:
+            raise ValueError(
+                "The patch must be no larger than the canvas. Received: "
+                f"size={self.size}, canvas={canvas_shape}"
+            )
+        self.canvas_shape, self.axes = tuple(canvas_shape), axes
+        self.theta = self.add_weight(
+            name="theta",
+            shape=axes.with_spatial(canvas_shape, sizes),
+            initializer=self.initializer,
+        )
+        self.built = True
+
+    def call(self, canvas: Any, training: bool | None = None) -> Any:
+        placed = ops.cast(self.theta, self.compute_dtype)
+        for axis, free in zip(self.axes.spatial, self.free):
+            start = free // 2
+            if training:
+                start = keras.random.randint(
+                    (), 0, free + 1, seed=self.seed_generator
+                )
+            # A product with a matrix of zeros and ones has a gradient on
+            # every backend; writing a slice has not.
+            rows = np.arange(self.size)[:, None] - np.arange(free + self.size)
+            chosen = ops.equal(ops.add(rows, start), 0)
+            placed = ops.moveaxis(placed, axis, -1)
+            placed = ops.matmul(placed, ops.cast(chosen, placed.dtype))
+            placed = ops.moveaxis(placed, -1, axis)
+        return placed
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "initializer": keras.initializers.serialize(self.initializer),
+            "seed": self.seed,
+        }
+
+
+def get(identifier: str | dict | Program | None) -> Program | None:
+    """Returns a program from a region's name, its config or itself."""
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, (str, Region)):
+        return UniversalProgram(region=identifier)
+    if identifier is None or isinstance(identifier, Program):
+        return identifier
+    raise ValueError(
+        "`program` must be the name of a region, a "
+        "`keras_reprogram.inputs.Program` or `None`. Received: "
+        f"{identifier!r}"
+    )

@@ -1,0 +1,167 @@
+"""AutoVP's placement, whose size is learned."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import serializable
+from keras_reprogram.configurable import size
+from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.axes import Shape
+from keras_reprogram.inputs.images.placement import Pad
+from keras_reprogram.inputs.images.placement import Placement
+
+SMALLEST, LARGEST = 0.1, 5.0
+
+
+@serializable
+class ScaledPad(keras.layers.Layer, Placement):
+    """Puts the sample in the middle, at a size that is trained.
+
+    The sample is resized to `inner_size`, then scaled by `s`, kept between
+    0.1 and 5, about the middle of the canvas:
+
+    ```
+    canvas[i, j] = sum_kl  R(s)[i, k] R(s)[j, l] sample[k, l]
+    R(s)[i, k] = max(0, 1 - |(i - middle) / s + (inner - 1) / 2 - k|)
+    ```
+
+    The program is seen where there are no data, whatever its region.
+
+    Example:
+
+    ```python
+    reprogrammer = keras_reprogram.InputReprogrammer(
+        target_shape=(32, 32, 3),
+        source_shape=(224, 224, 3),
+        placement=keras_reprogram.inputs.ScaledPad(inner_size=128),
+    )
+    ```
+
+    Args:
+        inner_size: Size of the sample at scale 1, an integer or one for each
+            spatial axis. `None` keeps the sample's own size.
+        scale: The scale at which training starts.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - [AutoVP](https://arxiv.org/abs/2310.08381)
+    """
+
+    def __init__(
+        self,
+        inner_size: int | tuple[int, ...] | None = 128,
+        scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if inner_size is not None:
+            inner_size = size("inner_size", inner_size)
+        self.inner_size = inner_size
+        self.initial_scale = number("scale", scale, SMALLEST, LARGEST)
+        self.scale = self.add_weight(
+            name="scale",
+            shape=(),
+            initializer=keras.initializers.Constant(self.initial_scale),
+            constraint=Bounded(SMALLEST, LARGEST),
+        )
+        self.built = True
+
+    def occupied(
+        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+    ) -> np.ndarray:
+        self.sizes = Pad(self.inner_size).inner_sizes(sample_shape, axes)
+        if None in self.sizes:
+            raise ValueError(
+                "`ScaledPad` must know the sample's size: pass `target_shape`"
+                f", or an `inner_size`. Received: target size={self.sizes}"
+            )
+        canvas = axes.spatial_shape(canvas_shape)
+        if any(
+            LARGEST * room < length for length, room in zip(self.sizes, canvas)
+        ):
+            raise ValueError(
+                "Samples must not be many times the canvas: pass a smaller "
+                f"`inner_size`. Received: inner size={self.sizes}, "
+                f"canvas={canvas}"
+            )
+        # The data may come to lie anywhere, and to leave any place.
+        return np.zeros(axes.spatial_shape(canvas_shape), bool)
+
+    def matrices(self, canvas_shape: Shape, axes: Axes, dtype: str) -> list:
+        """Interpolation matrices `[canvas, sample]`, one for each axis."""
+        # A position of bfloat16 is half a pixel off at 224.
+        scale = ops.cast(self.scale, "float32")
+        matrices = []
+        for room, length in zip(axes.spatial_shape(canvas_shape), self.sizes):
+            # Where `Pad` would centre it: at scale 1 nothing is blurred.
+            middle = (room - length + 1) // 2 + (length - 1) / 2
+            from_middle = np.arange(room) - middle
+            positions = ops.divide(ops.cast(from_middle, "float32"), scale)
+            positions = ops.add(positions, (length - 1) / 2)[:, None]
+            # Not by the distance to each step, whose slope is zero where a
+            # position is a step, as all are at scale 1.
+            before = ops.stop_gradient(ops.floor(positions))
+            share = ops.subtract(positions, before)
+            steps = ops.cast(np.arange(length), "float32")[None]
+            left = ops.cast(ops.equal(steps, before), "float32")
+            right = ops.cast(ops.equal(steps, before + 1), "float32")
+            matrix = left * (1 - share) + right * share
+            matrices.append(ops.cast(matrix, dtype))
+        return matrices
+
+    def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
+        if self.inner_size is not None:
+            inner = axes.with_spatial(samples.shape[1:], self.sizes)
+            pad = Pad(self.inner_size)
+            samples = pad.place(samples, inner, axes)
+        matrices = self.matrices(canvas_shape, axes, samples.dtype)
+        for axis, matrix in zip(axes.spatial, matrices):
+            samples = ops.moveaxis(samples, axis + 1, -1)
+            samples = ops.matmul(samples, ops.transpose(matrix))
+            samples = ops.moveaxis(samples, -1, axis + 1)
+        return samples
+
+    def reveal(self, program: Any, canvas_shape: Shape, axes: Axes) -> Any:
+        matrices = self.matrices(canvas_shape, axes, program.dtype)
+        covered = ops.ones((), program.dtype)
+        for axis, matrix in zip(axes.spatial, matrices):
+            shape = [1] * axes.rank
+            shape[axis] = -1
+            weights = ops.reshape(ops.sum(matrix, axis=-1), shape)
+            covered = ops.multiply(covered, weights)
+        return ops.multiply(program, ops.subtract(1.0, covered))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **keras.layers.Layer.get_config(self),
+            "inner_size": self.inner_size,
+            "scale": self.initial_scale,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ScaledPad":
+        return cls(**config)
+
+
+@serializable
+class Bounded(keras.constraints.Constraint):
+    """Keeps a weight between two values.
+
+    Args:
+        low: The lowest value.
+        high: The highest value.
+    """
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low = low
+        self.high = high
+
+    def __call__(self, weight: Any) -> Any:
+        return ops.clip(weight, self.low, self.high)
+
+    def get_config(self) -> dict[str, float]:
+        return {"low": self.low, "high": self.high}

@@ -1,0 +1,200 @@
+"""Neekhara et al. 2022: a sequence of tokens as a picture.
+
+References:
+    - [Cross-modal Adversarial Reprogramming](https://arxiv.org/abs/2102.07325)
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import integer
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.axes import Shape
+from keras_reprogram.inputs.images.placement import Placement
+from keras_reprogram.inputs.valid import known_rows
+from keras_reprogram.inputs.valid import known_tokens
+
+
+@serializable
+class TokenPatches(keras.layers.Layer, Placement):
+    """Renders each token of a sequence as a learned patch of an image.
+
+    ```
+    patch(token) = (1 + tanh(theta[token])) / 2
+    ```
+
+    The patches stand in rows, from left to right, in the middle of the
+    canvas; the padding token's patch fills up the last ones. Samples are
+    rows of integers, `(batch, length)`, for any image classifier. A token's
+    place is part of the picture: pad samples at the end.
+
+    Example:
+
+    ```python
+    # Up to 196 letters of DNA for a classifier of photographs.
+    reprogrammer = keras_reprogram.InputReprogrammer(
+        target_shape=(196,),
+        source_shape=(224, 224, 3),
+        placement=keras_reprogram.inputs.TokenPatches(vocabulary_size=5),
+        program=None,
+    )
+    ```
+
+    Args:
+        vocabulary_size: Number of tokens.
+        patch_size: Height and width of a patch in pixels.
+        padding_token: The token that fills up a sequence.
+        initializer: Keras initializer of `theta`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - [Cross-modal Adversarial Reprogramming](https://arxiv.org/abs/2102.07325)
+    """
+
+    reads_tokens = True
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        patch_size: int = 16,
+        padding_token: int = 0,
+        initializer: Any = "random_normal",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.vocabulary_size = positive_integer(
+            "vocabulary_size", vocabulary_size
+        )
+        self.patch_size = positive_integer("patch_size", patch_size)
+        token = integer(padding_token)
+        if token is None or not 0 <= token < self.vocabulary_size:
+            raise ValueError(
+                "`padding_token` must be a token, from 0 to "
+                f"{self.vocabulary_size - 1}. Received: "
+                f"padding_token={padding_token!r}"
+            )
+        self.padding_token = token
+        self.initializer = keras.initializers.get(initializer)
+
+    def grid(self, canvas_shape: Shape, axes: Axes) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        height, width = axes.spatial_shape(canvas_shape)
+        return height // self.patch_size, width // self.patch_size
+
+    def check(
+        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+    ) -> None:
+        if len(axes.spatial) != 2:
+            raise ValueError(
+                "`TokenPatches` makes images. Received: source_shape="
+                f"{canvas_shape}"
+            )
+        rows, columns = self.grid(canvas_shape, axes)
+        if len(sample_shape) != 1 or not (
+            0 < (sample_shape[0] or 0) <= rows * columns
+        ):
+            raise ValueError(
+                f"`TokenPatches` takes rows of at most {rows * columns} "
+                f"tokens on a canvas of {canvas_shape}: shorten the samples, "
+                "or choose a smaller `patch_size`. Received: samples of shape "
+                f"{sample_shape}"
+            )
+
+    def check_values(self, samples: np.ndarray) -> None:
+        whole = samples.dtype.kind in "iu"
+        if not whole or not (
+            0 <= samples.min(initial=0)
+            and samples.max(initial=0) < self.vocabulary_size
+        ):
+            found = f"dtype {samples.dtype}"
+            if whole:
+                found += f", from {samples.min()} to {samples.max()}"
+            raise ValueError(
+                "Samples must be tokens, integers from 0 to "
+                f"{self.vocabulary_size - 1}. Received: samples of {found}"
+            )
+
+    def valid(self, samples: Any) -> Any:
+        return known_rows(samples, self.vocabulary_size)
+
+    @property
+    def valid_values(self) -> str:
+        return f"tokens from 0 to {self.vocabulary_size - 1}"
+
+    def occupied(
+        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+    ) -> np.ndarray:
+        if not self.built:
+            channels = axes.channels(canvas_shape)
+            self.theta = self.add_weight(
+                name="theta",
+                shape=(
+                    self.vocabulary_size,
+                    self.patch_size,
+                    self.patch_size,
+                    channels,
+                ),
+                initializer=self.initializer,
+            )
+            self.built = True
+        tiled = [
+            cells * self.patch_size for cells in self.grid(canvas_shape, axes)
+        ]
+        return np.pad(np.ones(tiled, bool), self.margins(canvas_shape, axes))
+
+    def margins(self, canvas_shape: Shape, axes: Axes) -> list[tuple[int, int]]:
+        free = [
+            room - cells * self.patch_size
+            for room, cells in zip(
+                axes.spatial_shape(canvas_shape), self.grid(canvas_shape, axes)
+            )
+        ]
+        return [((gap + 1) // 2, gap // 2) for gap in free]
+
+    def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
+        rows, columns = self.grid(canvas_shape, axes)
+        tokens = ops.cast(samples, "int32")
+        tokens = ops.pad(
+            tokens,
+            [(0, 0), (0, rows * columns - samples.shape[1])],
+            constant_values=self.padding_token,
+        )
+        size, channels = self.patch_size, axes.channels(canvas_shape)
+        patches = (1 + ops.tanh(self.theta)) / 2
+        # A backend's own lookup fails, or takes another row.
+        known = known_tokens(tokens, self.vocabulary_size)
+        tokens = ops.where(known, tokens, ops.zeros_like(tokens))
+        images = ops.take(patches, tokens, axis=0)
+        known = known[..., None, None, None]
+        images = ops.where(known, images, float("nan"))
+        images = ops.reshape(images, (-1, rows, columns, size, size, channels))
+        images = ops.transpose(images, (0, 1, 3, 2, 4, 5))
+        images = ops.reshape(
+            images, (-1, rows * size, columns * size, channels)
+        )
+        images = ops.pad(
+            images, [(0, 0), *self.margins(canvas_shape, axes), (0, 0)]
+        )
+        if axes.channel is None:
+            return images[..., 0]
+        if axes.channel == 0:
+            return ops.transpose(images, (0, 3, 1, 2))
+        return images
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **keras.layers.Layer.get_config(self),
+            "vocabulary_size": self.vocabulary_size,
+            "patch_size": self.patch_size,
+            "padding_token": self.padding_token,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TokenPatches":
+        return cls(**config)

@@ -1,0 +1,1 @@
+"""Time series for language models: patches, prototypes, statistics."""

@@ -1,0 +1,295 @@
+"""Time-LLM: from a time series to what a language model expects.
+
+References:
+    - Jin et al. 2024, [Time-LLM: Time Series Forecasting by Reprogramming
+      Large Language Models](https://arxiv.org/abs/2310.01728)
+"""
+
+import contextlib
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import positive_integers
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.input_end import InputEnd
+from keras_reprogram.inputs.series import text_prototypes
+from keras_reprogram.inputs.series.series_statistics import StatisticsPrompt
+from keras_reprogram.inputs.series.text_prototypes import TextPrototypes
+from keras_reprogram.inputs.tokens import token_programs
+from keras_reprogram.inputs.tokens.layout import FixedTokens
+from keras_reprogram.series import standardize
+from keras_reprogram.sources.specification import SourceSpecification
+
+
+@serializable
+class SeriesReprogrammer(InputEnd):
+    """Gives a language model the patches of a time series to read.
+
+    ```
+    x' = [prompt tokens, statistics of x, attention(patches of x, prototypes)]
+    ```
+
+    Every channel is a series of its own, less its mean and divided by its
+    deviation. It is cut into `P = floor((T - patch_length) / stride) + 2`
+    patches, its last value repeated at the end. A patch, linearly embedded,
+    attends to prototypes of the source's words. The source is a
+    `keras_reprogram.sources.TextSource` with `readout="sequence"`; its
+    outputs at the patches are passed on, `(batch, channels, P, features)`.
+
+    It differs from the paper in its prompt: the statistics are numbers, see
+    `keras_reprogram.inputs.StatisticsPrompt`, and fixed text, which describes
+    the data or the task, is given as the source's tokens.
+
+    Example:
+
+    ```python
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=50,
+        num_layers=1,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=16,
+        max_sequence_length=32,
+    )  # stands for a pretrained one
+    model = keras_reprogram.ReprogrammedModel(
+        source=keras_reprogram.sources.TextSource(backbone, "sequence"),
+        input_reprogrammer=keras_reprogram.inputs.SeriesReprogrammer(
+            target_shape=(96, 7), prototypes=10
+        ),
+        label_mapper=keras_reprogram.outputs.ForecastHead(horizon=24),
+    )
+    model.compile("adam", "mse")
+    past, future = np.random.rand(8, 96, 7), np.random.rand(8, 24, 7)
+    model.fit(past, future, verbose=0)
+    model.predict(past, verbose=0).shape  # (8, 24, 7)
+    ```
+
+    Args:
+        target_shape: Shape of a sample, `(length, channels)`.
+        prototypes: A `keras_reprogram.inputs.TextPrototypes`, or the number
+            of prototypes.
+        patch_length: Steps of a patch.
+        stride: Steps from one patch to the next.
+        patch_width: Numbers that embed a patch before it attends.
+        prompt_tokens: Tokens of the source that stand in front, a list of
+            their numbers, or `None`.
+        statistics: Whether the series' statistics follow them: `True`,
+            `False` or a `keras_reprogram.inputs.StatisticsPrompt`.
+        seed: Integer seed of the patches' embedding.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: Tensor `(batch, length, channels)`.
+        training: Whether some of the attention is dropped.
+
+    Returns:
+        A dictionary of `"embeddings"`, `(batch * channels, steps, width)`,
+        and `"padding_mask"`, `(batch * channels, steps)`, of ones.
+
+    Raises:
+        ValueError: If the source takes no embeddings, or has not enough
+            positions for the sequence; if a sample is shorter than a patch.
+
+    References:
+        - [Time-LLM](https://arxiv.org/abs/2310.01728)
+        - [PatchTST](https://arxiv.org/abs/2211.14730), for the patches
+    """
+
+    def __init__(
+        self,
+        target_shape: tuple[int, int],
+        prototypes: int | TextPrototypes = 1000,
+        patch_length: int = 16,
+        stride: int = 8,
+        patch_width: int = 16,
+        prompt_tokens: Sequence[int] | None = None,
+        statistics: bool | StatisticsPrompt = True,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        # Samples beyond the range of float16 are standardized first.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.target_shape = positive_integers("target_shape", target_shape)
+        if len(self.target_shape) != 2:
+            raise ValueError(
+                "`target_shape` must be (length, channels), with one channel "
+                f"for a single series. Received: target_shape={target_shape!r}"
+            )
+        self.prototypes = text_prototypes.get(prototypes)
+        self.patch_length = positive_integer("patch_length", patch_length)
+        self.stride = positive_integer("stride", stride)
+        self.patch_width = positive_integer("patch_width", patch_width)
+        self.prompt_tokens = None
+        if prompt_tokens is not None:
+            self.prompt_tokens = FixedTokens(list(prompt_tokens)).tokens
+        self.statistics = get_statistics(statistics)
+        self.seed = check_seed(seed)
+        self.check_length()
+        self.embed = keras.layers.Dense(
+            self.patch_width,
+            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            name="embed",
+            dtype=self.dtype_policy,
+        )
+
+    def check_length(self) -> None:
+        length = self.target_shape[0]
+        if length < self.patch_length:
+            raise ValueError(
+                "A series must be at least as long as a patch: use a smaller "
+                f"`patch_length`. Received: target_shape={self.target_shape}, "
+                f"patch_length={self.patch_length}"
+            )
+        lags = self.statistics.num_lags if self.statistics else 0
+        if length < 2 * lags:
+            raise ValueError(
+                f"A series must be twice as long as there are lags: pass "
+                "`statistics=StatisticsPrompt(num_lags=...)`. Received: "
+                f"target_shape={self.target_shape}, num_lags={lags}"
+            )
+
+    @property
+    def num_patches(self) -> int:
+        length = self.target_shape[0]
+        return (length - self.patch_length) // self.stride + 2
+
+    @property
+    def prefix_length(self) -> int:
+        """Steps of a sequence before the patches."""
+        tokens = len(self.prompt_tokens or ())
+        return tokens + (self.statistics.length if self.statistics else 0)
+
+    @property
+    def patch_steps(self) -> np.ndarray:
+        """Steps of the series in every patch, `[P, patch_length]`."""
+        starts = self.stride * np.arange(self.num_patches)
+        steps = starts[:, None] + np.arange(self.patch_length)
+        # Beyond the end stands the last value.
+        return np.minimum(steps, self.target_shape[0] - 1).astype("int32")
+
+    def complete(self, specification: SourceSpecification) -> None:
+        embeddings = specification.embeddings
+        if embeddings is None:
+            raise ValueError(
+                "A `SeriesReprogrammer` needs a source that takes embeddings: "
+                "wrap a KerasHub backbone as `keras_reprogram.sources."
+                'TextSource(backbone, "sequence")`. Received: a source that '
+                f"takes {specification.accepted_shape}"
+            )
+        steps = self.prefix_length + self.num_patches
+        if specification.longest is not None and steps > specification.longest:
+            raise ValueError(
+                f"The source has positions for {specification.longest} steps: "
+                "shorten the series or the prompt, or use a greater `stride`. "
+                f"Received: {self.num_patches} patches and "
+                f"{self.prefix_length} steps before them"
+            )
+        size = int(embeddings.shape[0])
+        if self.prompt_tokens and max(self.prompt_tokens) >= size:
+            raise ValueError(
+                f"`prompt_tokens` must be below {size}, the size of the "
+                f"source's vocabulary. Received: {max(self.prompt_tokens)}"
+            )
+        if not self.built:
+            self.embed.build((None, None, self.patch_length))
+            self.prototypes.build_on(embeddings, self.patch_width)
+            if self.statistics:
+                self.statistics.build_on(embeddings)
+        self.source_rows = token_programs.rows_of(embeddings)
+        self.width = int(embeddings.shape[1])
+        self.built = True
+
+    def get_build_config(self) -> None:
+        # The layer is built by the model, with its source.
+        return None
+
+    def series(self, inputs: Any) -> Any:
+        """Every channel as a series of mean 0 and deviation 1."""
+        standardized, _, _ = standardize(inputs)
+        series = ops.transpose(standardized, (0, 2, 1))
+        series = ops.reshape(series, (-1, self.target_shape[0]))
+        return ops.cast(series, self.compute_dtype)
+
+    def call(self, inputs: Any, training: bool = False) -> dict[str, Any]:
+        series = self.series(inputs)
+        patches = self.embed(ops.take(series, self.patch_steps, axis=1))
+        pieces = [self.prototypes(patches, training=training)]
+        if self.statistics:
+            pieces.insert(0, self.statistics(series))
+        if self.prompt_tokens:
+            rows = self.source_rows(self.prompt_tokens)
+            rows = ops.cast(rows, self.compute_dtype)[None]
+            pieces.insert(0, ops.repeat(rows, ops.shape(series)[0], axis=0))
+        embeddings = ops.concatenate(pieces, axis=1)
+        mask = ops.ones(ops.shape(embeddings)[:2], "int32")
+        return {"embeddings": embeddings, "padding_mask": mask}
+
+    def align(self, outputs: Any, samples: Any) -> Any:
+        """Outputs at the patches, channel by channel."""
+        channels, features = self.target_shape[1], outputs.shape[-1]
+        if len(outputs.shape) == 2:
+            return ops.reshape(outputs, (-1, channels, features))
+        return ops.reshape(
+            outputs[:, self.prefix_length :],
+            (-1, channels, self.num_patches, features),
+        )
+
+    @contextlib.contextmanager
+    def inference(self) -> Iterator[None]:
+        was_folded = bool(ops.convert_to_numpy(self.prototypes.is_folded))
+        self.prototypes.fold()
+        try:
+            yield
+        finally:
+            if not was_folded:
+                self.prototypes.unfold()
+
+    def compute_output_spec(
+        self, inputs: Any, training: bool = False
+    ) -> dict[str, keras.KerasTensor]:
+        batch, _, channels = inputs.shape
+        rows = None if batch is None else batch * channels
+        steps = self.prefix_length + self.num_patches
+        return {
+            "embeddings": keras.KerasTensor(
+                (rows, steps, self.width), self.compute_dtype
+            ),
+            "padding_mask": keras.KerasTensor((rows, steps), "int32"),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "target_shape": self.target_shape,
+            "prototypes": serialize(self.prototypes),
+            "patch_length": self.patch_length,
+            "stride": self.stride,
+            "patch_width": self.patch_width,
+            "prompt_tokens": self.prompt_tokens,
+            "statistics": bool(self.statistics) and serialize(self.statistics),
+            "seed": self.seed,
+        }
+
+
+def get_statistics(
+    identifier: bool | dict | StatisticsPrompt,
+) -> StatisticsPrompt | None:
+    """Returns a prompt of statistics, or none."""
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, StatisticsPrompt):
+        return identifier
+    if isinstance(identifier, (bool, np.bool_)):
+        return StatisticsPrompt() if identifier else None
+    raise ValueError(
+        "`statistics` must be `True`, `False` or a `StatisticsPrompt`. "
+        f"Received: statistics={identifier!r}"
+    )

@@ -1,0 +1,134 @@
+"""What a series is like as a whole, said in front of its patches."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.tokens.layout import SoftPrompt
+
+NUMBERS_BESIDES_LAGS = 4
+
+
+def series_statistics(series: Any, num_lags: int = 5) -> Any:
+    """Minimum, maximum, median, trend and strongest lags of series.
+
+    ```
+    autocorrelation = irfft(|rfft(x)|^2),    trend = x[-1] - x[0]
+    ```
+
+    A lag is one from 1 to half the length at which the circular
+    autocorrelation has a peak, the highest first and of equal ones the
+    shorter; where there are too few peaks, other lags follow. (Time-LLM takes
+    the five largest of all lags: of a smooth series these are 0, 1, 2 and
+    their mirror images.)
+
+    Example:
+
+    ```python
+    series = np.sin(2 * np.pi * np.arange(96.0) / 24)[None]
+    series_statistics(series)  # [[-1, 1, 0, about -0.26, 0.25, 0.5, ...]]
+    ```
+
+    Args:
+        series: Floating point tensor `(batch, length)`, of mean 0.
+        num_lags: Number of lags, at most half the length.
+
+    Returns:
+        A tensor `(batch, 4 + num_lags)`; lags are divided by the length.
+    """
+    series = ops.convert_to_tensor(series)
+    dtype, length = series.dtype, series.shape[1]
+    series = ops.cast(series, "float32")
+    ordered = ops.sort(series, axis=1)
+    middle = ordered[:, (length - 1) // 2] + ordered[:, length // 2]
+    numbers = [
+        ordered[:, 0],
+        ordered[:, -1],
+        middle / 2,
+        series[:, -1] - series[:, 0],
+    ]
+
+    largest = ops.max(ops.abs(series), axis=1, keepdims=True)
+    one = ops.ones_like(largest)
+    unit = ops.where(largest > 0, largest, one)
+    real, imaginary = ops.rfft(series / unit)
+    power = ops.square(real) + ops.square(imaginary)
+    correlation = ops.irfft((power, ops.zeros_like(power)), fft_length=length)
+    energy = correlation[:, :1]
+    correlation = correlation / ops.where(energy > 0, energy, one)
+    lags = ops.arange(1, length // 2 + 1)
+    here = ops.take(correlation, lags, axis=1)
+    is_peak = ops.logical_and(
+        here > ops.take(correlation, lags - 1, axis=1),
+        here >= ops.take(correlation, (lags + 1) % length, axis=1),
+    )
+    lags = ops.cast(lags, "float32") / length
+    # A correlation is at most 1; rounding must not decide between equals.
+    score = here + 3.0 * ops.cast(is_peak, "float32") - 1e-3 * lags
+    _, best = ops.top_k(score, num_lags)
+    statistics = ops.concatenate(
+        [ops.stack(numbers, axis=1), ops.take(lags, best)], axis=1
+    )
+    return ops.cast(statistics, dtype)
+
+
+@serializable
+class StatisticsPrompt(SoftPrompt):
+    """A soft prompt that moves with the statistics of the series.
+
+    ```
+    e_i = offset_i + statistic_i * slope_i
+    ```
+
+    One step for each number of `series_statistics`. Time-LLM writes the
+    numbers as text, for the source's tokenizer; here offsets and slopes are
+    trained, all is in the graph, and a number takes one step, not several.
+
+    Args:
+        num_lags: Number of lags.
+        tokens: Source tokens whose embeddings are the offsets' start, one for
+            each number, such as those of "minimum", "maximum", ...; drawn at
+            random where left out. Slopes start at zero.
+        seed: Integer seed of that draw.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        series: Tensor `(batch, length)`, of mean 0 and deviation 1.
+
+    Returns:
+        A tensor `(batch, 4 + num_lags, width)`.
+
+    References:
+        - [Time-LLM](https://arxiv.org/abs/2310.01728)
+    """
+
+    def __init__(
+        self,
+        num_lags: int = 5,
+        tokens: Sequence[int] | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        self.num_lags = positive_integer("num_lags", num_lags)
+        length = NUMBERS_BESIDES_LAGS + self.num_lags
+        super().__init__(length, tokens, seed, **kwargs)
+
+    def build_on(self, source_embeddings: keras.Variable) -> None:
+        super().build_on(source_embeddings)
+        self.slopes = self.add_weight(
+            name="slopes", shape=self.embeddings.shape, initializer="zeros"
+        )
+
+    def call(self, series: Any) -> Any:
+        statistics = series_statistics(series, self.num_lags)[:, :, None]
+        moved = ops.multiply(statistics, self.slopes)
+        return ops.add(ops.cast(self.embeddings, moved.dtype), moved)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "num_lags": self.num_lags}
+        del config["length"]
+        return config

@@ -1,0 +1,254 @@
+"""Cross-attention from a series' patches to prototypes of a source's words."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import constant
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.tokens import token_programs
+
+ROWS_AT_ONCE = 4096
+
+
+@serializable
+class TextPrototypes(keras.layers.Layer):
+    """Says a patch of a series in the words of the source.
+
+    ```
+    prototypes = W E + b,    K = prototypes W_K,    V = prototypes W_V
+    embedding  = (softmax(patch W_Q K^T / sqrt(d)) V) W_O
+    ```
+
+    in several heads of width `d`. `E` are the embeddings of the source's
+    tokens, `[vocabulary, width]`, in units of their root mean square, and so
+    is the result: that changes the start alone. `W E W_K` is computed from
+    the right where that is cheaper.
+
+    Keys and values are the same for all samples: at inference, between `fold`
+    and `unfold`, they are read from what `fold` computed. `predict` and
+    `evaluate` of a `keras_reprogram.ReprogrammedModel` fold by themselves;
+    before `model.export`, call `fold` so that what is exported does not
+    compute them.
+
+    Args:
+        prototypes: Number of prototypes.
+        heads: Number of heads.
+        head_width: Width of the keys and values of a head, `d`; the patches'
+            width divided by the heads, as in the paper, where left out. The
+            paper's code has 128.
+        candidates: Source tokens that the prototypes combine: a list of their
+            numbers, or how many are drawn; all of them, as in the paper,
+            where left out. `W` holds `prototypes * candidates` numbers.
+        dropout: Share of the attention that is dropped in training, in
+            `[0, 1)`.
+        seed: Integer seed of the candidates, the start and the dropout.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        patches: Tensor `(batch, patches, patch width)`.
+        training: Whether attention is dropped; keys and values are then
+            computed, and what was folded is forgotten.
+
+    Returns:
+        A tensor `(batch, patches, width)`.
+
+    References:
+        - [Time-LLM](https://arxiv.org/abs/2310.01728)
+    """
+
+    def __init__(
+        self,
+        prototypes: int = 1000,
+        heads: int = 8,
+        head_width: int | None = None,
+        candidates: Any = None,
+        dropout: float = 0.1,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.prototypes = positive_integer("prototypes", prototypes)
+        self.heads = positive_integer("heads", heads)
+        if head_width is not None:
+            head_width = positive_integer("head_width", head_width)
+        self.head_width = head_width
+        if candidates is not None:
+            candidates = token_programs.check_candidates(candidates)
+        self.candidates = candidates
+        self.dropout = number("dropout", dropout, 0.0, 1.0 - 1e-6)
+        self.seed = check_seed(seed)
+        self.drop = keras.layers.Dropout(
+            self.dropout, seed=self.seed, dtype=self.dtype_policy
+        )
+
+    def build_on(
+        self, source_embeddings: keras.Variable, patch_width: int
+    ) -> None:
+        """Creates the variables.
+
+        Args:
+            source_embeddings: The embeddings of the source's tokens,
+                `[vocabulary, width]`.
+            patch_width: Last size of the patches.
+        """
+        source_size, self.width = map(int, source_embeddings.shape)
+        self.rows = token_programs.rows_of(source_embeddings)
+        unit = root_mean_square(self.rows, source_size)
+        self.chosen = None
+        if self.candidates is not None:
+            self.chosen = token_programs.choose_candidates(
+                self.candidates, source_size, self.seed
+            )
+            source_size = len(self.chosen)
+        self.size = self.head_width or max(1, patch_width // self.heads)
+        inner = self.heads * self.size
+        self.from_the_right = source_size * 2 * inner * (
+            self.width + self.prototypes
+        ) < self.prototypes * self.width * (source_size + 2 * inner)
+
+        self.combination = self.add_weight(
+            name="combination",
+            shape=(self.prototypes, source_size),
+            initializer=keras.initializers.RandomUniform(
+                minval=-(source_size**-0.5),
+                maxval=source_size**-0.5,
+                seed=self.seed,
+            ),
+        )
+        self.shift = self.add_weight(
+            name="shift", shape=(self.prototypes, 1), initializer="zeros"
+        )
+        shapes = {
+            "query": (patch_width, inner),
+            "key": (self.width, inner),
+            "value": (self.width, inner),
+            "result": (inner, self.width),
+        }
+        self.query, self.key, self.value, self.result = (
+            self.add_weight(
+                name=name,
+                shape=shape,
+                initializer=keras.initializers.GlorotUniform(
+                    seed=self.seed + index
+                ),
+            )
+            for index, (name, shape) in enumerate(shapes.items(), 1)
+        )
+        self.query_bias = self.add_weight(
+            name="query_bias", shape=(inner,), initializer="zeros"
+        )
+        self.result_bias = self.add_weight(
+            name="result_bias", shape=(self.width,), initializer="zeros"
+        )
+
+        # Kept with the weights: a file is read before the source's own.
+        self.unit = self.add_weight(
+            name="unit",
+            shape=(),
+            initializer=constant(unit),
+            trainable=False,
+            # Too small for the range of float16, perhaps.
+            autocast=False,
+        )
+        self.folded = self.add_weight(
+            name="folded",
+            shape=(self.prototypes, 2 * inner),
+            initializer="zeros",
+            trainable=False,
+        )
+        self.is_folded = self.add_weight(
+            name="is_folded",
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+        )
+        self.built = True
+
+    def keys_and_values(self) -> Any:
+        """Keys and values of the prototypes, `[prototypes, 2 * heads * d]`."""
+        embeddings = ops.cast(self.rows(self.chosen), "float32") / self.unit
+        embeddings = ops.cast(embeddings, self.compute_dtype)
+        maps = ops.concatenate([self.key, self.value], axis=1)
+        if self.from_the_right:
+            words = ops.matmul(embeddings, maps)
+            shift = ops.multiply(self.shift, ops.sum(maps, axis=0))
+            return ops.add(ops.matmul(self.combination, words), shift)
+        prototypes = ops.matmul(self.combination, embeddings)
+        return ops.matmul(ops.add(prototypes, self.shift), maps)
+
+    def fold(self) -> None:
+        """Computes keys and values once, for inference until `unfold`."""
+        self.folded.assign(self.keys_and_values())
+        self.is_folded.assign(1)
+
+    def unfold(self) -> None:
+        """Lets keys and values follow the weights again."""
+        self.is_folded.assign(0)
+
+    def call(self, patches: Any, training: bool = False) -> Any:
+        if training:
+            self.unfold()
+            projected = self.keys_and_values()
+        else:
+            projected = ops.cond(
+                ops.greater(self.is_folded, 0),
+                lambda: ops.cast(self.folded, self.compute_dtype),
+                lambda: ops.cast(self.keys_and_values(), self.compute_dtype),
+            )
+        projected = ops.reshape(
+            projected, (self.prototypes, 2, self.heads, self.size)
+        )
+        length = patches.shape[1]
+        query = ops.add(ops.matmul(patches, self.query), self.query_bias)
+        query = ops.reshape(query, (-1, length, self.heads, self.size))
+        scores = ops.einsum("nlhd,phd->nhlp", query, projected[:, 0])
+        attention = ops.softmax(scores * self.size**-0.5, axis=-1)
+        attention = self.drop(attention, training=training)
+        mixed = ops.einsum("nhlp,phd->nlhd", attention, projected[:, 1])
+        mixed = ops.reshape(mixed, (-1, length, self.heads * self.size))
+        result = ops.add(ops.matmul(mixed, self.result), self.result_bias)
+        result = ops.multiply(ops.cast(result, "float32"), self.unit)
+        return ops.cast(result, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "prototypes": self.prototypes,
+            "heads": self.heads,
+            "head_width": self.head_width,
+            "candidates": self.candidates,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+
+def root_mean_square(rows: Callable[[Any], Any], size: int) -> float:
+    """The root mean square of a table; 1 where all is zero.
+
+    Args:
+        rows: Function from indices to rows of the table.
+        size: Number of its rows.
+    """
+    total = 0.0
+    for start in range(0, size, ROWS_AT_ONCE):
+        indices = np.arange(start, min(start + ROWS_AT_ONCE, size))
+        part = ops.convert_to_numpy(ops.cast(rows(indices), "float32"))
+        total += np.square(part, dtype="float64").mean() * len(indices)
+    return float(np.sqrt(total / size)) or 1.0
+
+
+def get(identifier: int | dict | TextPrototypes) -> TextPrototypes:
+    """Returns prototypes from their number, their config or themselves."""
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, TextPrototypes):
+        return identifier
+    return TextPrototypes(positive_integer("prototypes", identifier))

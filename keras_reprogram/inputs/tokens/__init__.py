@@ -1,0 +1,1 @@
+"""Sequences of tokens for text sources: token programs, layouts, prompts."""

@@ -1,0 +1,51 @@
+"""Target tokens as combinations of source tokens (ReprogBERT)."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import constant
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.tokens.token_programs import CandidateProgram
+from keras_reprogram.inputs.tokens.token_programs import draw
+
+
+@serializable
+class DenseCombination(CandidateProgram):
+    """Target embeddings as combinations of all candidates: `V_T = Theta V_S`.
+
+    Example:
+
+    ```python
+    # Twenty amino acids and a mask, out of 1,000 English word pieces.
+    tokens = keras_reprogram.inputs.DenseCombination(vocabulary_size=21)
+    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(tokens)
+    ```
+
+    Args:
+        vocabulary_size: Number of target tokens, `T`.
+        candidates: Source tokens that may be used, as a list; or how many
+            are drawn: the table holds `T * candidates` numbers.
+        seed: Integer seed of the candidates and of the start: each target
+            token starts as one source token.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - [ReprogBERT](https://arxiv.org/abs/2210.07144)
+    """
+
+    def add_variables(self) -> None:
+        super().add_variables()
+        start = draw(len(self.chosen), self.vocabulary_size, self.seed)
+        theta = np.zeros((self.vocabulary_size, len(self.chosen)), "float32")
+        theta[np.arange(self.vocabulary_size), start] = 1.0
+        self.theta = self.add_weight(
+            name="theta",
+            shape=theta.shape,
+            initializer=constant(theta),
+        )
+
+    def table(self, training: bool) -> Any:
+        theta = ops.cast(self.theta, self.compute_dtype)
+        return ops.matmul(theta, self.source_rows(self.chosen))

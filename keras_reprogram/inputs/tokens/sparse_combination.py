@@ -1,0 +1,242 @@
+"""R2DL: target tokens as sparse combinations of source tokens.
+
+References:
+    - Vinod, Chen and Das 2020, [Reprogramming Language Models for Molecular
+      Representation Learning](https://arxiv.org/abs/2012.03460)
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import constant
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.tokens.token_programs import TokenProgram
+from keras_reprogram.inputs.tokens.token_programs import draw
+
+
+@serializable
+class SparseCombination(TokenProgram):
+    """Target embeddings as combinations of a few source embeddings.
+
+    ```
+    V_T = Theta V_S + R,     at most `nonzeros` non-zeros in a row of Theta
+    ```
+
+    `Theta` is stored as the source tokens of each row and their weights: the
+    table `[target, source]` never exists. The task's loss trains the weights
+    and the remainder `R`; after every `refit_every` epochs the sparse code of
+    what was learned is solved anew, by orthogonal matching pursuit,
+
+    ```
+    Theta <- argmin ||V_T - Theta V_S||_F,    R <- 0
+    ```
+
+    which is k-SVD with the dictionary `V_S` fixed. Validation and what is
+    saved come after it. With `refit_every=None` there is no remainder, and
+    the source tokens of a row stay the ones that were drawn.
+
+    Example:
+
+    ```python
+    tokens = keras_reprogram.inputs.SparseCombination(
+        vocabulary_size=60, nonzeros=8
+    )
+    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(tokens)
+    ```
+
+    Args:
+        vocabulary_size: Number of target tokens, `T`.
+        nonzeros: Most source tokens of a target token.
+        refit_every: Epochs between two sparse codes, or `None` for never.
+            Needs scikit-learn.
+        seed: Integer seed of the source tokens at the start: one for each
+            target token, the others with a weight of zero.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - [R2DL](https://arxiv.org/abs/2012.03460)
+        - k-SVD: Aharon, Elad and Bruckstein 2006
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        nonzeros: int = 8,
+        refit_every: int | None = 1,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(vocabulary_size, **kwargs)
+        self.nonzeros = positive_integer("nonzeros", nonzeros)
+        if refit_every is not None:
+            refit_every = positive_integer("refit_every", refit_every)
+        self.refit_every = refit_every
+        self.seed = check_seed(seed)
+
+    def add_variables(self) -> None:
+        if self.nonzeros > min(self.source_size, self.width):
+            raise ValueError(
+                "`nonzeros` must be at most the source's vocabulary and "
+                f"width. Received: nonzeros={self.nonzeros}, source embeddings "
+                f"of shape {(self.source_size, self.width)}"
+            )
+        shape = (self.vocabulary_size, self.nonzeros)
+        chosen = draw(self.source_size, int(np.prod(shape)), self.seed)
+        chosen = chosen.reshape(shape)
+        weights = np.zeros(shape, "float32")
+        weights[:, 0] = 1.0
+        self.chosen = self.add_weight(
+            name="chosen",
+            shape=shape,
+            dtype="int32",
+            initializer=constant(chosen),
+            trainable=False,
+        )
+        self.combination = self.add_weight(
+            name="combination",
+            shape=shape,
+            initializer=constant(weights),
+        )
+        self.remainder = None
+        if self.refit_every is not None:
+            self.remainder = self.add_weight(
+                name="remainder",
+                shape=(self.vocabulary_size, self.width),
+                initializer="zeros",
+            )
+
+    def table(self, training: bool = False, dtype: str | None = None) -> Any:
+        dtype = dtype or self.compute_dtype
+        weights = ops.cast(self.combination, dtype)
+        table = 0.0
+        for index in range(self.nonzeros):
+            rows = self.source_rows(self.chosen[:, index], dtype)
+            table = table + weights[:, index, None] * rows
+        if self.remainder is not None:
+            table = table + ops.cast(self.remainder, dtype)
+        return table
+
+    def refit(self) -> None:
+        """Solves the sparse code of the embeddings as they are now."""
+        self.encode(ops.convert_to_numpy(self.table(dtype="float32")))
+
+    def encode(self, embeddings: np.ndarray) -> None:
+        """Takes the sparse code of given target embeddings.
+
+        Args:
+            embeddings: Array `[T, width]`.
+        """
+        if embeddings.shape != (self.vocabulary_size, self.width):
+            raise ValueError(
+                "`embeddings` must be those of the target's tokens, of shape "
+                f"{(self.vocabulary_size, self.width)}. Received: embeddings "
+                f"of shape {embeddings.shape}"
+            )
+        dictionary = ops.cast(self.source_embeddings(), "float32")
+        chosen, weights = sparse_code(
+            embeddings, ops.convert_to_numpy(dictionary), self.nonzeros
+        )
+        self.chosen.assign(chosen)
+        self.combination.assign(weights)
+        if self.remainder is not None:
+            self.remainder.assign(np.zeros(self.remainder.shape))
+
+    def training_callbacks(self) -> list[keras.callbacks.Callback]:
+        if self.refit_every is None:
+            return []
+        return [SparseCoding(self, self.refit_every)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "nonzeros": self.nonzeros,
+            "refit_every": self.refit_every,
+            "seed": self.seed,
+        }
+
+
+class SparseCoding(keras.callbacks.Callback):
+    """Solves a program's sparse code again after some epochs of training.
+
+    Args:
+        program: A `SparseCombination`.
+        every: Number of epochs between two solutions; the end of training is
+            always one.
+    """
+
+    def __init__(self, program: SparseCombination, every: int) -> None:
+        super().__init__()
+        self.program = program
+        self.every = every
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        last = epoch + 1 == self.params.get("epochs")
+        self.is_due = (epoch + 1) % self.every == 0 or last
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.refit_once()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.refit_once()
+
+    def refit_once(self) -> None:
+        if getattr(self, "is_due", False):
+            self.is_due = False
+            # Through the model: on JAX the layers have no state in an epoch.
+            self.model.input_reprogrammer.tokens.refit()
+
+
+def sparse_code(
+    targets: np.ndarray, dictionary: np.ndarray, nonzeros: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Orthogonal matching pursuit: `targets ~ Theta dictionary`.
+
+    Example:
+
+    ```python
+    dictionary = np.random.default_rng(0).normal(size=(50, 16))
+    targets = dictionary[:3] + 2 * dictionary[3:6]
+    chosen, weights = sparse_code(targets, dictionary, nonzeros=2)
+    chosen[0]  # 0 and 3
+    ```
+
+    Args:
+        targets: Array `[T, width]`.
+        dictionary: Array `[S, width]`, of rows of any length.
+        nonzeros: Non-zeros of each row of `Theta`.
+
+    Returns:
+        The rows' source tokens and their weights, both `[T, nonzeros]`.
+
+    Raises:
+        ImportError: If scikit-learn is not installed.
+    """
+    try:
+        from sklearn.linear_model import orthogonal_mp
+    except ImportError as error:
+        raise ImportError(
+            "Sparse codes need scikit-learn: "
+            "`pip install keras-reprogram[tokens]`."
+        ) from error
+    # The pursuit stops below a fixed correlation: both are of length 1.
+    atoms, lengths = normalized(dictionary)
+    targets, target_lengths = normalized(targets)
+    codes = orthogonal_mp(atoms.T, targets.T, n_nonzero_coefs=nonzeros)
+    codes = codes.reshape(len(dictionary), len(targets)).T
+    chosen = np.argsort(-np.abs(codes), axis=1)[:, :nonzeros]
+    weights = np.take_along_axis(codes, chosen, axis=1)
+    weights *= target_lengths[:, None] / lengths[chosen]
+    return chosen.astype("int32"), weights.astype("float32")
+
+
+def normalized(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of length 1, and the lengths that they had; 1 where all is 0."""
+    rows = np.asarray(rows, "float64")
+    lengths = np.linalg.norm(rows, axis=1)
+    lengths = np.where(lengths > 0, lengths, 1.0)
+    return rows / lengths[:, None], lengths

@@ -1,0 +1,132 @@
+"""Target tokens as source tokens (Neekhara et al. 2019)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.tokens.steps import take_steps
+from keras_reprogram.inputs.tokens.token_programs import CandidateProgram
+
+
+@serializable
+class TokenRemapping(CandidateProgram):
+    """Every target token, or every context of them, is one source token.
+
+    ```
+    source token at i = argmax_s  sum_j  theta[j, token(i + j), s]
+    ```
+
+    with `j` over a context of `context` tokens about `i`. In training the
+    argmax is a Gumbel-softmax with a straight-through gradient: a source
+    token is drawn, and the gradient is that of the softmax. At inference
+    nothing is drawn.
+
+    Example:
+
+    ```python
+    tokens = keras_reprogram.inputs.TokenRemapping(vocabulary_size=60)
+    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(tokens)
+    ```
+
+    Args:
+        vocabulary_size: Number of target tokens, `T`.
+        candidates: Source tokens that may be used, as a list; or how many
+            are drawn: the table holds `context * T * candidates` numbers.
+        context: Odd number of neighboring target tokens that decide. At the
+            ends of a text its first and last token stand in for those that
+            are missing.
+        temperature: Temperature of the softmax, greater than 0.
+        seed: Integer seed of the candidates, the start and the noise.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - Neekhara et al. 2019, [Adversarial Reprogramming of Text
+          Classification Neural Networks](https://arxiv.org/abs/1809.01829)
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        candidates: int | Sequence[int] = 1000,
+        context: int = 1,
+        temperature: float = 1.0,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(vocabulary_size, candidates, seed, **kwargs)
+        self.context = positive_integer("context", context)
+        if self.context % 2 == 0:
+            raise ValueError(
+                "`context` must be odd: a token and as many on either side. "
+                f"Received: context={context}"
+            )
+        self.temperature = number("temperature", temperature, 1e-6)
+        self.reads_neighbors = self.context > 1
+        self.generator = keras.random.SeedGenerator(self.seed)
+
+    def add_variables(self) -> None:
+        super().add_variables()
+        self.theta = self.add_weight(
+            name="theta",
+            shape=(self.context, self.vocabulary_size, len(self.chosen)),
+            initializer=keras.initializers.RandomNormal(
+                mean=0.0, stddev=0.1, seed=self.seed
+            ),
+            # Logits and their noise are too close for a lower precision.
+            autocast=False,
+        )
+
+    def choose(self, logits: Any, training: bool) -> Any:
+        """One source token's embedding for each row of logits."""
+        if training:
+            noise = keras.random.uniform(
+                ops.shape(logits),
+                minval=1e-6,
+                maxval=1.0,
+                dtype="float32",
+                seed=self.generator,
+            )
+            logits = logits - ops.log(1e-6 - ops.log(noise))
+        best = ops.argmax(logits, axis=-1)
+        if not training:
+            return self.source_rows(ops.take(self.chosen, best, axis=0))
+        drawn = ops.one_hot(best, len(self.chosen), dtype=logits.dtype)
+        soft = ops.softmax(logits / self.temperature, axis=-1)
+        drawn = drawn + soft - ops.stop_gradient(soft)
+        drawn = ops.cast(drawn, self.compute_dtype)
+        return ops.matmul(drawn, self.source_rows(self.chosen))
+
+    def call(
+        self, tokens: Any, training: bool = False, lengths: Any = None
+    ) -> Any:
+        theta = ops.cast(self.theta, "float32")
+        if self.context == 1:
+            # One draw for all places of a token: fewer, and they agree.
+            table = self.choose(theta[0], training)
+            return ops.take(table, tokens, axis=0)
+        side = self.context // 2
+        tokens = ops.convert_to_tensor(tokens, "int32")
+        ones = ops.ones_like(tokens)
+        if lengths is None:
+            lengths = ops.sum(ones, axis=1, keepdims=True)
+        last = ops.maximum(lengths - 1, 0)
+        steps = ops.cumsum(ones, axis=1) - 1
+        logits = 0.0
+        for index in range(self.context):
+            places = ops.maximum(steps + (index - side), 0)
+            places = ops.minimum(places, last)
+            neighbors = take_steps(tokens, places)
+            logits = logits + ops.take(theta[index], neighbors, axis=0)
+        return self.choose(logits, training)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "context": self.context,
+            "temperature": self.temperature,
+        }

@@ -1,0 +1,106 @@
+"""Classes described by attributes, for image-text sources."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import integer
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.outputs.methods import Mapping
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class AttributeMapping(Mapping):
+    """AttrVR: a class is as likely as its most similar attributes.
+
+    ```
+    output[t] = mean over kinds of (mean of the k largest source outputs
+                                    among the class's attributes of the kind)
+    ```
+
+    The source's classes are attributes: short texts that an image-text source
+    compares with the image. The paper uses two kinds of 20 for each class,
+    describing and distinguishing attributes.
+
+    Example:
+
+    ```python
+    # Source classes 0 to 3 describe class 0, 4 to 7 describe class 1.
+    mapping = keras_reprogram.outputs.AttributeMapping(
+        kinds=[[[0, 1, 2, 3], [4, 5, 6, 7]]], top_k=2
+    )
+    mapper = keras_reprogram.LabelMapper(num_classes=2, mapping=mapping)
+    mapper(np.arange(8.0)[None])  # [[2.5, 6.5]]
+    ```
+
+    Args:
+        kinds: For every kind, for every target class, the list of the source
+            classes that are its attributes.
+        top_k: Attributes of a kind that count for a sample.
+
+    References:
+        - [AttrVR](https://arxiv.org/abs/2501.13982)
+    """
+
+    kinds: Any
+    top_k: int = 3
+
+    def __post_init__(self) -> None:
+        self.settle(top_k=positive_integer("top_k", self.top_k))
+        try:
+            kinds = [
+                [[integer(item) for item in group] for group in kind]
+                for kind in self.kinds
+            ]
+        except TypeError:
+            kinds = []
+        groups = [group for kind in kinds for group in kind]
+        if (
+            not groups
+            or len({len(kind) for kind in kinds}) != 1
+            or any(None in group or len(group) < self.top_k for group in groups)
+        ):
+            raise ValueError(
+                "`kinds` must hold, for every kind and target class, a list of "
+                f"at least top_k={self.top_k} source classes. Received: "
+                f"kinds={self.kinds!r}"
+            )
+        self.settle(kinds=kinds)
+
+    def solve(self, batches, num_sources, num_classes, sources_per_target):
+        # The mean of all attributes: what the map is without `top_k`.
+        matrix = np.zeros((num_sources, num_classes))
+        for kind in self.kinds:
+            for target, group in enumerate(kind):
+                if target >= num_classes or not all(
+                    0 <= source < num_sources for source in group
+                ):
+                    raise ValueError(
+                        f"Every one of the {num_classes} target classes needs "
+                        f"source classes between 0 and {num_sources - 1}. "
+                        f"Received: {group} for class {target}"
+                    )
+                share = 1.0 / len(group) / len(self.kinds)
+                np.add.at(matrix[:, target], group, share)
+        if len(self.kinds[0]) != num_classes:
+            raise ValueError(
+                f"`kinds` must describe all {num_classes} target classes. "
+                f"Received: {len(self.kinds[0])} classes"
+            )
+        return matrix, np.zeros(num_classes)
+
+    def apply(self, outputs: Any, matrix: Any) -> Any:
+        scores = [
+            [self.score(outputs, group) for group in kind]
+            for kind in self.kinds
+        ]
+        by_kind = [ops.stack(columns, axis=-1) for columns in scores]
+        return ops.mean(ops.stack(by_kind), axis=0)
+
+    def score(self, outputs: Any, group: list[int]) -> Any:
+        attributes = ops.take(outputs, np.asarray(group), axis=-1)
+        return ops.mean(ops.top_k(attributes, self.top_k)[0], axis=-1)

@@ -1,0 +1,221 @@
+"""From the source's outputs at the patches of a series to what comes next."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import constant
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import serializable
+from keras_reprogram.outputs import reading
+from keras_reprogram.outputs import targets
+from keras_reprogram.outputs.label_end import LabelEnd
+from keras_reprogram.outputs.ridge_regression import RidgeStatistics
+from keras_reprogram.series import mean_and_deviation
+
+
+@serializable
+class ForecastHead(LabelEnd):
+    """Forecasts every series in the scale that its own past has.
+
+    ```
+    forecast = mean(x) + deviation(x) * (flatten(outputs) @ kernel / sqrt(F) + bias)
+    ```
+
+    with `F` outputs of the source for a series. All channels share the
+    kernel. The factor `1 / sqrt(F)` lets Adam's steps fit outputs of any
+    number; the start is the mean of the past.
+
+    Before training, `ReprogrammedModel.fit` finds each channel's deviation in
+    the targets. Targets and predictions are divided by it before a loss
+    compares them, so that neither the loss nor the steps depend on the unit
+    of the series. Predictions and metrics are in that unit.
+
+    Example:
+
+    ```python
+    head = keras_reprogram.outputs.ForecastHead(horizon=24)
+    outputs = np.random.rand(2, 7, 11, 8)  # of 7 channels, at 11 patches
+    past = np.random.rand(2, 96, 7)
+    head(outputs, past).shape  # (2, 24, 7)
+    ```
+
+    Args:
+        horizon: Number of steps to forecast.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        outputs: The source's outputs, `(batch, channels, ...)`, as
+            `keras_reprogram.inputs.SeriesReprogrammer` arranges them.
+        samples: The past, `(batch, length, channels)`.
+
+    Returns:
+        A tensor `(batch, horizon, channels)`, in the unit of the samples, of
+        float32 at least. Labels are of the same shape; of one channel, its axis may be left
+        out.
+
+    Raises:
+        ValueError: If the source's outputs are not arranged by channel.
+
+    References:
+        - [Time-LLM](https://arxiv.org/abs/2310.01728)
+        - Kim et al. 2022, reversible instance normalization, without its
+          trained affine map
+    """  # noqa: E501
+
+    looks_at_samples = True
+    needs_data = True
+    needs_outputs = False
+
+    def __init__(self, horizon: int, **kwargs: Any) -> None:
+        # Values of float32 are not cast down before they are read.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.horizon = positive_integer("horizon", horizon)
+
+    def build(self, outputs_shape: tuple, samples_shape: tuple) -> None:
+        sizes = tuple(outputs_shape[1:])
+        if (
+            len(samples_shape) != 3
+            or len(sizes) < 2
+            or sizes[0] != samples_shape[-1]
+            or None in sizes
+        ):
+            raise ValueError(
+                "A forecast needs samples of shape (batch, length, channels) "
+                "and outputs of shape (batch, channels, ...): use a "
+                "`SeriesReprogrammer`, and for a `TextSource` "
+                '`readout="sequence"`. Received: samples of shape '
+                f"{tuple(samples_shape)}, outputs of shape "
+                f"{tuple(outputs_shape)}"
+            )
+        self.channels = samples_shape[-1]
+        self.num_features = int(np.prod(sizes[1:]))
+        dtype = reading.full_dtype(self.variable_dtype)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.num_features, self.horizon),
+            dtype=dtype,
+            initializer="zeros",
+        )
+        self.bias = self.add_weight(
+            name="bias",
+            shape=(self.horizon,),
+            dtype=dtype,
+            initializer="zeros",
+        )
+        self.scale = self.add_weight(
+            name="scale",
+            shape=(self.channels,),
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
+        )
+        self.is_solved = self.add_weight(
+            name="is_solved",
+            shape=(),
+            dtype="int32",
+            initializer=constant(0),
+            trainable=False,
+        )
+
+    def call(self, outputs: Any, samples: Any) -> Any:
+        outputs = ops.cast(outputs, self.full_dtype)
+        samples = ops.cast(samples, self.full_dtype)
+        mean, deviation = mean_and_deviation(samples)
+        # A past that does not vary has no scale of its own.
+        varies = ops.not_equal(
+            ops.max(samples, axis=1, keepdims=True),
+            ops.min(samples, axis=1, keepdims=True),
+        )
+        deviation = ops.where(varies, deviation, self.known_scale())
+        features = ops.reshape(outputs, (-1, self.channels, self.num_features))
+        features = features / self.num_features**0.5
+        standardized = ops.matmul(features, self.kernel) + self.bias
+        return mean + deviation * ops.transpose(standardized, (0, 2, 1))
+
+    def adapt(self, batches: Iterable[tuple[Any, np.ndarray]]) -> None:
+        """Finds each channel's deviation in the targets.
+
+        Args:
+            batches: Pairs of anything and targets `[N, horizon, channels]`.
+
+        Raises:
+            ValueError: If there is no batch.
+        """
+        statistics = RidgeStatistics()
+        for _, values in batches:
+            rows = np.reshape(values, (-1, self.channels))
+            statistics.add(np.zeros((len(rows), 0)), rows)
+        if not statistics.count:
+            raise ValueError(
+                "The scale of a forecast is found from at least one batch of "
+                "data. Received: no batches"
+            )
+        _, scale = statistics.target_scale()
+        self.scale.assign(scale.astype("float32"))
+        self.is_solved.assign(1)
+        self.was_solved = True
+
+    def solvable_labels(
+        self, labels: np.ndarray, sparse: bool, ignored: int | None = None
+    ) -> np.ndarray:
+        """Targets as the scale is found from them, checked."""
+        self.check_targets(labels, sparse)
+        return labels
+
+    def known_scale(self) -> Any:
+        """Each channel's scale, 1 where it was not found."""
+        scale = ops.convert_to_tensor(self.scale)
+        return ops.where(ops.greater(scale, 0), scale, ops.ones_like(scale))
+
+    def in_loss_units(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
+        return targets.divided(y, y_pred, self.known_scale())
+
+    @property
+    def learned_variables(self) -> list[keras.Variable]:
+        return [self.kernel, self.bias, self.scale]
+
+    def completed(self, values: list[np.ndarray]) -> list[np.ndarray]:
+        # Version 0.1.0 had no scale.
+        if len(values) == 2:
+            return [*values, np.zeros(self.channels, "float32")]
+        return values
+
+    def restored(self) -> None:
+        if (ops.convert_to_numpy(self.scale.value) > 0).all():
+            super().restored()
+
+    def check_ready_to_train(self) -> None:
+        if not self.solved:
+            raise ValueError(
+                "The scale of a `ForecastHead` is found from data before "
+                "training: call `adapt` on the `ReprogrammedModel`, or `fit`, "
+                "which does so by itself. Received: a head without data"
+            )
+
+    def check_target_shape(self, shape: tuple, sparse: bool) -> None:
+        wanted = (self.horizon, self.channels)
+        targets.check_number_shape(shape, wanted, sparse)
+
+    def check_targets(
+        self, values: np.ndarray, sparse: bool, ignored: int | None = None
+    ) -> None:
+        self.check_target_shape(values.shape, sparse)
+        targets.check_finite(values)
+
+    def compute_output_shape(
+        self, outputs_shape: tuple, samples_shape: tuple
+    ) -> tuple:
+        return (samples_shape[0], self.horizon, samples_shape[-1])
+
+    def compute_output_spec(
+        self, outputs: Any, samples: Any
+    ) -> keras.KerasTensor:
+        shape = self.compute_output_shape(outputs.shape, samples.shape)
+        return keras.KerasTensor(shape, self.full_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "horizon": self.horizon}

@@ -1,0 +1,1 @@
+"""Program files: what was learned, without the source."""

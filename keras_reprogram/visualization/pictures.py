@@ -1,0 +1,200 @@
+"""Pictures of a program, of reprogrammed inputs and of a label map.
+
+Every function returns a matplotlib figure: `figure.savefig(path)` writes it,
+and a notebook shows it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs import UniversalProgram
+
+
+def draw_program(input_reprogrammer: InputReprogrammer) -> Any:
+    """Draws the pattern that a program adds to every sample.
+
+    Grey is nothing; the largest value is full brightness, its negative black.
+
+    Example:
+
+    ```python
+    reprogrammer = keras_reprogram.InputReprogrammer((8, 8, 1), (16, 16, 3))
+    reprogrammer(np.zeros((1, 8, 8, 1)))
+    keras_reprogram.visualization.draw_program(reprogrammer)
+    ```
+
+    Args:
+        input_reprogrammer: A built `InputReprogrammer` with a program that
+            has one pattern for all samples.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    program = built(input_reprogrammer).program
+    if isinstance(program, UniversalProgram):
+        pattern = program.pattern()
+    elif hasattr(program, "theta") and program.theta.shape == tuple(
+        input_reprogrammer.source_shape
+    ):
+        pattern = ops.convert_to_numpy(program.theta.value)
+    else:
+        raise ValueError(
+            "This program has no pattern of its own: look at what it makes "
+            "of samples by `draw_inputs`. Received: a program of type "
+            f"{type(program).__name__}"
+        )
+    largest = np.abs(pattern).max()
+    grey = pattern / (2 * largest or 1.0) + 0.5
+    figure, (axis,) = axes_of(1)
+    show(axis, as_picture(grey, input_reprogrammer))
+    axis.set_title(f"program, largest value {largest:.3g}")
+    return figure
+
+
+def draw_mask(input_reprogrammer: InputReprogrammer) -> Any:
+    """Draws where the program is free, in white.
+
+    Args:
+        input_reprogrammer: A built `InputReprogrammer` with a
+            `UniversalProgram`.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    program = built(input_reprogrammer).program
+    if not isinstance(program, UniversalProgram):
+        raise ValueError(
+            "Only a `UniversalProgram` has a mask. Received: a program of "
+            f"type {type(program).__name__}"
+        )
+    shape = input_reprogrammer.source_shape
+    mask = np.ones(shape) if program.mask is None else program.mask
+    figure, (axis,) = axes_of(1)
+    show(axis, as_picture(mask.astype(float), input_reprogrammer))
+    share = mask.mean()
+    axis.set_title(f"free values: {int(mask.sum()):,} ({share:.0%})")
+    return figure
+
+
+def draw_inputs(
+    input_reprogrammer: InputReprogrammer,
+    samples: np.ndarray,
+    titles: Sequence[str] | None = None,
+) -> Any:
+    """Draws samples as the source sees them.
+
+    Args:
+        input_reprogrammer: The layer that reprograms them.
+        samples: A few samples, `[N, *target_shape]`.
+        titles: A title for each.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    inputs = ops.convert_to_numpy(input_reprogrammer(np.asarray(samples)))
+    inputs = (inputs - input_reprogrammer.bias) / input_reprogrammer.gain
+    figure, axes = axes_of(len(inputs))
+    for index, (axis, values) in enumerate(zip(axes, inputs)):
+        show(axis, as_picture(values, input_reprogrammer))
+        if titles is not None:
+            axis.set_title(titles[index])
+    return figure
+
+
+def draw_label_map(
+    matrix: np.ndarray,
+    source_names: Sequence[str] | None = None,
+    target_names: Sequence[str] | None = None,
+    strongest: int = 5,
+) -> Any:
+    """Draws each target class's strongest links to source classes.
+
+    Example:
+
+    ```python
+    matrix = np.array([[0.8, 0.1], [0.2, 0.3], [0.0, 0.6]])
+    keras_reprogram.visualization.draw_label_map(
+        matrix, ["cat", "dog", "bus"], ["animal", "vehicle"], strongest=2
+    )
+    ```
+
+    Args:
+        matrix: Array `[source classes, target classes]`:
+            `ops.convert_to_numpy(model.label_mapper.matrix)`.
+        source_names: A name for every source class; numbers if left out.
+        target_names: A name for every target class; numbers if left out.
+        strongest: Links drawn for each target class, the largest absolute
+            values.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    matrix = np.asarray(matrix)
+    sources, targets = matrix.shape
+    source_names = source_names or [str(index) for index in range(sources)]
+    target_names = target_names or [str(index) for index in range(targets)]
+    if (len(source_names), len(target_names)) != matrix.shape:
+        raise ValueError(
+            "There must be a name for every class. Received: "
+            f"{len(source_names)} source names and {len(target_names)} target "
+            f"names for a matrix of shape {matrix.shape}"
+        )
+    figure, axes = axes_of(targets, width=3.0, height=0.6 + 0.25 * strongest)
+    for target, axis in enumerate(axes):
+        links = matrix[:, target]
+        order = np.argsort(-np.abs(links), kind="stable")[:strongest]
+        order = order[links[order] != 0][::-1]
+        axis.barh([source_names[index] for index in order], links[order])
+        axis.set_title(target_names[target])
+        axis.axvline(0, color="black", linewidth=0.5)
+    return figure
+
+
+def built(input_reprogrammer: InputReprogrammer) -> InputReprogrammer:
+    if not input_reprogrammer.built or input_reprogrammer.program is None:
+        raise ValueError(
+            "The `InputReprogrammer` must be built, by a model or a call, and "
+            f"have a program. Received: built={input_reprogrammer.built}, "
+            f"program={input_reprogrammer.program}"
+        )
+    return input_reprogrammer
+
+
+def as_picture(values: np.ndarray, layer: InputReprogrammer) -> np.ndarray:
+    """Channels last, grey where there are not three of them."""
+    if layer.axes.channel == 0:
+        values = np.moveaxis(values, 0, -1)
+    if layer.axes.channel is not None and values.shape[-1] != 3:
+        values = values.mean(axis=-1)
+    return values.clip(0, 1) if len(layer.axes.spatial) == 2 else values
+
+
+def show(axis: Any, values: np.ndarray) -> None:
+    """An image as an image, a series as a line."""
+    if values.ndim == 1 or (values.ndim == 2 and values.shape[-1] == 3):
+        axis.plot(values)
+        return
+    axis.imshow(values, cmap="gray", vmin=0, vmax=1)
+    axis.set_axis_off()
+
+
+def axes_of(
+    number: int, width: float = 2.5, height: float = 2.5
+) -> tuple[Any, list]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "Pictures need matplotlib: `pip install keras-reprogram[pictures]`."
+        ) from error
+    columns = min(number, 5)
+    rows = -(-number // columns)
+    figure = Figure((width * columns, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[number:]:
+        axis.set_axis_off()
+    return figure, list(axes[:number])

@@ -1,0 +1,568 @@
+import contextlib
+import hashlib
+import sqlite3
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram.black_box import QueriedSource
+from keras_reprogram.black_box import top_answers
+from keras_reprogram.sources import inspect_source
+from keras_reprogram.sources.inspection import final_activation
+
+
+def source_of(function, **kwargs):
+    return QueriedSource(function, (4,), 3, **kwargs)
+
+
+def uniform(inputs):
+    return np.full((len(inputs), 3), 1 / 3)
+
+
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_a_source_says_whether_it_answers_in_logits(from_logits):
+    source = source_of(uniform, from_logits=from_logits)
+    assert inspect_source(source).from_logits is from_logits
+
+
+def test_alike_inputs_of_a_batch_are_asked_about_once():
+    asked = []
+
+    def function(inputs):
+        asked.append(inputs)
+        return np.cumsum(inputs[:, :3], axis=1)
+
+    source = source_of(function, from_logits=True)
+    inputs = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [1, 2, 3, 4]], "float32")
+    answers = source.predict(inputs, verbose=0)
+    np.testing.assert_array_equal(answers, [[1, 3, 6], [5, 11, 18], [1, 3, 6]])
+    assert [len(batch) for batch in asked] == [2]
+    assert (source.asked, source.remembered) == (2, 1)
+
+
+def test_a_network_behind_the_function_keeps_no_gradients():
+    layer = keras.layers.Dense(3)
+    kept = []
+
+    def function(inputs):
+        outputs = layer(inputs)
+        kept.append(getattr(outputs, "requires_grad", False))
+        return ops.convert_to_numpy(outputs)
+
+    source_of(function, from_logits=True)(np.ones((2, 4), "float32"))
+    assert kept == [False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (np.zeros((2, 4)), "an answer of shape"),
+        (np.zeros(2), "an answer of shape"),
+        (np.full((2, 3), np.nan), "6 of 6 that are not"),
+    ],
+)
+def test_a_wrong_answer_is_refused_and_not_remembered(answer, message):
+    answers = [answer, np.ones((2, 3))]
+    source = source_of(lambda inputs: answers.pop(0), from_logits=True)
+    inputs = np.eye(2, 4, dtype="float32")
+    with pytest.raises(Exception, match=message):
+        source.predict(inputs, verbose=0)
+    assert source.asked == 0
+    np.testing.assert_array_equal(source.predict(inputs, verbose=0), 1)
+
+
+def test_a_label_alone_becomes_a_probability():
+    probabilities = top_answers(lambda inputs: np.array([2, 0]), 3)
+    np.testing.assert_allclose(
+        probabilities(np.zeros((2, 4))),
+        [[0.05, 0.05, 0.9], [0.9, 0.05, 0.05]],
+        rtol=1e-6,
+    )
+
+
+def test_the_first_of_several_labels_has_the_most():
+    probabilities = top_answers(lambda inputs: np.array([[2, 0]]), 4)
+    np.testing.assert_allclose(
+        probabilities(np.zeros((1, 4))), [[0.3, 0.05, 0.6, 0.05]], rtol=1e-6
+    )
+
+
+def test_given_probabilities_are_kept_and_the_rest_is_shared():
+    probabilities = top_answers(
+        lambda inputs: (np.array([[1, 3]]), np.array([[0.5, 0.3]])), 4
+    )
+    np.testing.assert_allclose(
+        probabilities(np.zeros((1, 4))), [[0.1, 0.5, 0.1, 0.3]], rtol=1e-6
+    )
+
+
+def test_labels_that_are_no_classes_are_refused():
+    with pytest.raises(ValueError, match="labels from 3 to 3"):
+        top_answers(lambda inputs: np.array([3]), 3)(np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"function": 3},
+        {"num_classes": 0},
+        {"input_shape": (0,)},
+        {"max_batch": 0},
+        {"from_logits": "no"},
+        {"activation": "relu"},
+        {"activation": 3},
+        {"from_logits": True, "activation": "sigmoid"},
+        {"num_classes": 1, "activation": "softmax"},
+        {"memory": None},
+        {"memory": "no/such/folder/answers"},
+    ],
+)
+def test_settings_that_are_not_valid_are_refused(arguments):
+    given = {"function": uniform, "input_shape": (4,), "num_classes": 3}
+    with pytest.raises(ValueError, match="Received:"):
+        QueriedSource(**{**given, **arguments})
+
+
+# === What made the answers ===
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "arguments", "activation"),
+    [
+        (3, {}, "softmax"),
+        (1, {}, "sigmoid"),
+        (1, {"from_logits": True}, "linear"),
+        (3, {"from_logits": True, "activation": "linear"}, "linear"),
+        (3, {"activation": "linear"}, "linear"),
+        (3, {"activation": "sigmoid"}, "sigmoid"),
+        (3, {"activation": keras.activations.softmax}, "softmax"),
+    ],
+)
+def test_a_source_declares_its_last_activation(
+    num_classes, arguments, activation
+):
+    source = QueriedSource(uniform, (4,), num_classes, **arguments)
+    assert source.query.activation.__name__ == activation
+    assert final_activation(source) == activation
+    assert inspect_source(source).from_logits is (activation == "linear")
+
+
+PROBABILITIES = np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]])
+
+
+def answered(answer, **kwargs):
+    return source_of(lambda inputs: answer, **kwargs).query.answers(
+        np.eye(2, 4, dtype="float32")
+    )
+
+
+@pytest.mark.parametrize(
+    ("activation", "answer"),
+    [
+        ("softmax", np.log(PROBABILITIES)),
+        ("softmax", 100 * PROBABILITIES),
+        ("softmax", (100 * PROBABILITIES).astype("uint8")),
+        ("softmax", PROBABILITIES - [[0.2, 0, 0], [0, 0, 0]]),
+        ("softmax", [[0.9, 0.8, 0.7], [0.1, 0.2, 0.7]]),
+        ("softmax", np.zeros((2, 3))),
+        ("softmax", [[0.1, 0.2, 0.7], [0.6, 0.3, -0.1]]),
+        ("sigmoid", 100 * PROBABILITIES),
+        ("sigmoid", np.log(PROBABILITIES)),
+    ],
+)
+def test_answers_that_are_no_probabilities_are_refused(activation, answer):
+    message = "from_logits=True.*percent.*Received: values from"
+    with pytest.raises(ValueError, match=message):
+        answered(answer, activation=activation)
+
+
+@pytest.mark.parametrize(
+    ("activation", "answer"),
+    [
+        ("softmax", PROBABILITIES + 5e-4),
+        ("softmax", PROBABILITIES.astype("float16")),
+        ("softmax", np.round(PROBABILITIES, 1)),
+        ("softmax", [[0, 1, 0], [1, 0, 0]]),
+        ("sigmoid", [[0.9, 0.8, 0.7], [0.0, 0.0, 1.0]]),
+        ("linear", 100 * PROBABILITIES),
+        ("linear", [[1e-3, 2e-3, 3e-3], [0, 0, 0]]),
+    ],
+)
+def test_answers_of_the_declared_kind_are_kept(activation, answer):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = answered(answer, activation=activation)
+    np.testing.assert_allclose(found, answer, rtol=1e-6)
+
+
+def test_a_single_probability_is_checked_as_one():
+    source = QueriedSource(lambda inputs: 2.0 * inputs, (1,), 1)
+    np.testing.assert_array_equal(
+        source.query.answers(np.array([[0.25], [0.5]])), [[0.5], [1.0]]
+    )
+    with pytest.raises(ValueError, match="from_logits=True"):
+        source.query.answers(np.array([[1.0]]))
+
+
+def test_logits_that_look_like_probabilities_are_warned_of_once():
+    source = source_of(lambda inputs: PROBABILITIES, from_logits=True)
+    with pytest.warns(UserWarning, match="leave out `from_logits=True`") as all:
+        source.query.answers(np.eye(2, 4))
+        source.query.answers(2 * np.eye(2, 4))
+    assert len(all) == 1
+
+
+class Tensor:
+    """A tensor of bfloat16 on its way to the numbers, as PyTorch has it."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def detach(self):
+        return self
+
+    cpu = detach
+
+    def is_floating_point(self):
+        return True
+
+    def double(self):
+        return self.values
+
+
+FORMS = {
+    "dict": lambda values: {"probabilities": values},
+    "list": lambda values: [values],
+    "lists": lambda values: values.tolist(),
+    "tensor": lambda values: ops.convert_to_tensor(values),
+    "bfloat16": lambda values: ops.cast(values, "bfloat16"),
+    "detached": Tensor,
+    "rows": lambda values: [ops.convert_to_tensor(row) for row in values],
+    "masked": lambda values: np.ma.masked_array(values),
+    "frame": lambda values: pytest.importorskip("pandas").DataFrame(values),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_may_be_anything_that_holds_one_array(form):
+    np.testing.assert_allclose(
+        answered(FORMS[form](PROBABILITIES)), PROBABILITIES, rtol=4e-3
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"a": PROBABILITIES, "b": PROBABILITIES},
+        [PROBABILITIES, PROBABILITIES],
+        PROBABILITIES.astype(object),
+        PROBABILITIES.astype(str),
+        PROBABILITIES.astype(complex),
+        [[0.1, 0.2, 0.7], [0.5]],
+        None,
+        np.ma.masked_array(PROBABILITIES, PROBABILITIES > 0.5),
+        np.full((2, 3), 1e300),
+    ],
+)
+def test_an_answer_that_is_no_array_of_numbers_is_refused(answer):
+    with pytest.raises(ValueError, match="Received: "):
+        answered(answer)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_function_is_not_asked_about_inputs_that_are_not_finite(value):
+    source = source_of(uniform)
+    with pytest.raises(ValueError, match="inputs.*1 of 8 that are not"):
+        source(np.array([[0, 0, 0, value], [0, 0, 0, 0]], "float32"))
+    assert source.asked == 0
+
+
+# === A few classes ===
+
+
+def named(answer, num_classes=3, count=2):
+    return top_answers(lambda inputs: answer, num_classes)(np.zeros((count, 4)))
+
+
+LABELS, SCORES = np.array([[2, 0], [1, 2]]), np.array([[0.7, 0.2], [0.6, 0.3]])
+SAME = {
+    "tuple": (LABELS, SCORES),
+    "list": [LABELS, SCORES],
+    "lists": [LABELS.tolist(), SCORES.tolist()],
+    "labels_in_floats": (LABELS.astype("float32"), SCORES),
+    "stacked": np.stack([LABELS, SCORES]),
+    "pairs": [[(2, 0.7), (0, 0.2)], [(1, 0.6), (2, 0.3)]],
+    "pairs_as_lists": [[[2, 0.7], [0, 0.2]], [[1, 0.6], [2, 0.3]]],
+    "pairs_in_an_array": np.stack([LABELS, SCORES], axis=-1),
+    "dicts": [{2: 0.7, 0: 0.2}, {1: 0.6, 2: 0.3}],
+    "tensors": lambda: tuple(
+        ops.convert_to_tensor(each) for each in (LABELS, SCORES)
+    ),
+    "masked": (np.ma.masked_array(LABELS), SCORES),
+}
+
+
+@pytest.mark.parametrize("form", SAME)
+def test_labels_and_scores_are_read_in_every_form(form):
+    answer = SAME[form]() if callable(SAME[form]) else SAME[form]
+    np.testing.assert_allclose(
+        named(answer), [[0.2, 0.1, 0.7], [0.1, 0.6, 0.3]], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("top", [1, 2, 3])
+def test_pairs_and_labels_with_scores_agree_at_every_size(count, top):
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 5, (count, top))
+    scores = generator.uniform(0.01, 1 / top, (count, top))
+    pairs = np.stack([labels, scores], axis=-1)
+    expected = named((labels, scores), 5, count)
+    lists = labels.tolist(), scores.tolist()
+    for answer in (
+        list(lists),
+        pairs,
+        pairs.tolist(),
+        [[(int(a), b) for a, b in row] for row in pairs],
+    ):
+        np.testing.assert_allclose(named(answer, 5, count), expected, rtol=1e-6)
+
+
+def test_one_pair_for_each_input_needs_no_list():
+    answer = [(2, 0.8), (0, 0.6)]
+    np.testing.assert_allclose(
+        named(answer), [[0.1, 0.1, 0.8], [0.6, 0.2, 0.2]], rtol=1e-6
+    )
+
+
+def test_no_inputs_have_no_rows():
+    for answer in ([], np.zeros((0, 2), int), ([], [])):
+        assert named(answer, count=0).shape == (0, 3)
+
+
+def test_two_rows_of_integers_for_two_inputs_are_labels():
+    expected = named(np.array([[2, 0], [1, 0]]), 4)
+    np.testing.assert_array_equal(named([[2, 0], [1, 0]], 4), expected)
+    rows = [np.array([2, 0]), np.array([1, 0])]
+    np.testing.assert_array_equal(named(rows, 4), expected)
+
+
+def test_as_many_classes_are_named_as_there_are():
+    np.testing.assert_allclose(
+        named([[(2, 0.7)], [(1, 0.5), (0, 0.25)]], 3),
+        [[0.15, 0.15, 0.7], [0.25, 0.5, 0.25]],
+        rtol=1e-6,
+    )
+    np.testing.assert_allclose(
+        named([[1], []], 4), [[0.1 / 3, 0.9, 0.1 / 3, 0.1 / 3], [0.25] * 4]
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "expected"),
+    [
+        ([[2, 2]], [[0.5, 0.25]], [0.125, 0.125, 0.75]),
+        ([[2, 2]], None, [0.05, 0.05, 0.9]),
+        ([[2, 0, 1]], [[0.4, 0.2, 0.2]], [0.25, 0.25, 0.5]),
+        ([[2, 0, 1]], [[0.0, 0.0, 0.0]], [1 / 3] * 3),
+        ([[2, 0, 1]], None, [3 / 11, 2 / 11, 6 / 11]),
+        ([[2, 0, 1, 2]], None, [6 / 25, 4 / 25, 15 / 25]),
+        ([[2, 1]], [[0.75, 0.255]], [0.0, 0.255 / 1.005, 0.75 / 1.005]),
+    ],
+)
+def test_rows_sum_to_one_whatever_is_named(labels, scores, expected):
+    answer = np.array(labels) if scores is None else (labels, scores)
+    np.testing.assert_allclose(
+        named(answer, count=1), [expected], rtol=1e-5, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (PROBABILITIES, "needs no `top_answers`"),
+        (PROBABILITIES.tolist(), "needs no `top_answers`"),
+        ([[0, 1, 0], [1, 0, 0]], "needs no `top_answers`"),
+        (PROBABILITIES > 0.5, "needs no `top_answers`"),
+        ((SCORES, LABELS), "come before their scores"),
+        ([SCORES, LABELS], "come before their scores"),
+        ((LABELS, PROBABILITIES), "needs no `top_answers`"),
+        ((LABELS, 100 * SCORES), "divide percent by 100"),
+        ((LABELS, 2 * SCORES), "divide percent by 100"),
+        ((LABELS, np.log(SCORES)), "divide percent by 100"),
+        ((LABELS, np.full((2, 2), np.nan)), "divide percent by 100"),
+        ((LABELS, [[1, 0], [2, 1]]), "divide percent by 100"),
+        ((LABELS, SCORES[:1]), "One row is expected for each of 2"),
+        ((LABELS, SCORES[:, :1]), "1 scores of 2 labels"),
+        ((LABELS, SCORES, SCORES), "One row is expected"),
+        (LABELS[:1], "One row is expected"),
+        (np.array(2), "One row is expected"),
+        ([np.nan, 1.0], "must be integers"),
+        ([0.5, 1.0], "must be integers"),
+        ([-1, 1], "labels from -1 to 1"),
+        ([["cat", 0.7], ["dog", 0.3]], "real numbers"),
+        ([[("cat", 0.7)], [("dog", 0.3)]], "real numbers"),
+        ([[(0.7, 2)], [(0.3, 1)]], "must be integers"),
+        ([{"label": 2, "score": 0.7}] * 2, "real numbers"),
+        ({"labels": LABELS, "scores": SCORES}, r"return `\(labels, scores\)`"),
+        ([[], []], "At least one class"),
+        (np.zeros((2, 1, 2, 2), int), "must be of shape"),
+        (None, "real numbers"),
+    ],
+)
+def test_what_names_no_classes_is_refused(answer, message):
+    with pytest.raises(ValueError, match=f"(?s)(?=.*Received: ).*{message}"):
+        named(answer)
+
+
+# === The memory file ===
+
+
+def shifted(inputs):
+    """A source, and with a second argument another one."""
+    return np.roll(inputs[:, :3], 1, axis=1) / inputs[:, :3].sum(1)[:, None]
+
+
+def stretched(inputs):
+    return np.roll(shifted(inputs), 1, axis=1)
+
+
+ROWS = np.array([[1, 2, 3, 4], [4, 3, 2, 1]], "float32")
+
+
+@pytest.fixture
+def memory(tmp_path):
+    path = tmp_path / "answers"
+    source_of(shifted, memory=path).query.answers(ROWS)
+    return path
+
+
+def test_a_file_of_the_same_source_is_asked_about_once_more(memory):
+    asked = []
+
+    def function(inputs):
+        asked.append(inputs)
+        return shifted(inputs) * (1 + 1e-4)
+
+    again = source_of(function, memory=memory)
+    np.testing.assert_array_equal(again.query.answers(ROWS), shifted(ROWS))
+    again.query.answers(ROWS)
+    np.testing.assert_array_equal(asked, [ROWS[:1]])
+    assert (again.asked, again.remembered) == (0, 4)
+
+
+def test_a_file_of_another_source_is_refused(memory):
+    other = source_of(stretched, memory=memory)
+    for _ in range(2):
+        with pytest.raises(
+            ValueError, match="another source.*another `memory`"
+        ):
+            other.query.answers(ROWS[1:])
+    assert other.asked == 0
+
+
+def test_a_source_whose_answers_differ_is_warned_of(memory):
+    generator = np.random.default_rng(0)
+    noisy = source_of(
+        lambda inputs: generator.dirichlet(np.ones(3), len(inputs)),
+        memory=memory,
+    )
+    with pytest.warns(UserWarning, match="different answers"):
+        noisy.query.answers(ROWS)
+    assert (noisy.asked, noisy.remembered) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"num_classes": 4},
+        {"input_shape": (2, 2)},
+        {"from_logits": True},
+        {"activation": "sigmoid"},
+    ],
+)
+def test_a_file_of_other_arguments_is_refused_at_once(memory, arguments):
+    given = {"input_shape": (4,), "num_classes": 3, "memory": memory}
+    with pytest.raises(ValueError, match="another `memory`.*Received: "):
+        QueriedSource(shifted, **{**given, **arguments})
+    QueriedSource(shifted, **given)
+
+
+def test_a_file_without_answers_is_of_no_source_yet(tmp_path):
+    source_of(shifted, memory=tmp_path / "answers")
+    QueriedSource(uniform, (5,), 4, True, memory=tmp_path / "answers")
+
+
+def old_file(path, answers):
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE answers (input BLOB PRIMARY KEY, answer BLOB) "
+            "WITHOUT ROWID"
+        )
+        connection.executemany("INSERT INTO answers VALUES (?, ?)", answers)
+    return path
+
+
+def digest(sample):
+    return hashlib.blake2b(sample.tobytes(), digest_size=20).digest()
+
+
+def test_a_file_of_an_earlier_version_learns_what_it_is_of(tmp_path):
+    answer = shifted(ROWS[:1]).astype("<f4").tobytes()
+    path = old_file(tmp_path / "old", [(digest(ROWS[0]), answer)])
+    source = source_of(shifted, memory=path)
+    source.query.answers(ROWS)
+    assert (source.asked, source.remembered) == (1, 1)
+    source_of(shifted, memory=path).query.answers(ROWS)
+    with pytest.raises(ValueError, match="another source"):
+        source_of(stretched, memory=path).query.answers(ROWS)
+
+
+def test_answers_in_a_file_are_checked_as_those_of_the_function(tmp_path):
+    logits = np.array([-3, 2, 1], "<f4").tobytes()
+    path = old_file(tmp_path / "old", [(digest(ROWS[0]), logits)])
+    with pytest.raises(
+        ValueError, match="from_logits=True.*in the memory file"
+    ):
+        source_of(shifted, memory=path).query.answers(ROWS)
+
+
+def damaged(path):
+    path.write_bytes(b"SQLite format 3" + bytes(range(200)))
+
+
+def other_database(path):
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE trials (number INTEGER)")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        damaged,
+        other_database,
+        lambda path: path.write_text("input,answer\n1,2\n" * 100),
+        lambda path: path.mkdir(),
+        lambda path: old_file(path, [(digest(ROWS[0]), b"12345678")]),
+        lambda path: old_file(path, [(digest(ROWS[0]), "text")]),
+    ],
+)
+def test_what_is_no_file_of_answers_is_a_value_error(tmp_path, write):
+    write(tmp_path / "answers")
+    with pytest.raises(ValueError, match="delete.*Received: "):
+        source_of(shifted, memory=tmp_path / "answers")
+
+
+@pytest.mark.filterwarnings("ignore:The source was declared")
+def test_two_sources_that_begin_one_file_do_not_share_it(tmp_path):
+    first = source_of(shifted, memory=tmp_path / "answers")
+    second = source_of(shifted, from_logits=True, memory=tmp_path / "answers")
+    first.query.answers(ROWS[:1])
+    with pytest.raises(ValueError, match="another `memory`"):
+        second.query.answers(3 * ROWS[1:])
+    again = source_of(shifted, memory=tmp_path / "answers")
+    again.query.answers(ROWS)
+    assert (again.asked, again.remembered) == (1, 1)

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram import InputReprogrammer
+from keras_reprogram.inputs import ConvolutionProgram
+from keras_reprogram.inputs import RandomPatchProgram
+from keras_reprogram.inputs import SampleMaskedProgram
+from keras_reprogram.inputs.images.coordinator import Doubling
+
+
+def reprogrammer(program, **kwargs):
+    return InputReprogrammer(
+        (12, 12, 3), (12, 12, 3), program=program, value_range=(0, 1), **kwargs
+    )
+
+
+def outputs_of(layer, samples):
+    return ops.convert_to_numpy(layer(samples))
+
+
+@pytest.fixture
+def samples():
+    return np.random.default_rng(0).random((2, 12, 12, 3), "float32")
+
+
+def test_masks_are_the_samples_own_and_shared_within_a_patch(samples):
+    layer = reprogrammer(SampleMaskedProgram((4, 8), patch_size=4))
+    np.testing.assert_allclose(outputs_of(layer, samples), samples, atol=1e-6)
+    layer.program.theta.assign(np.ones((12, 12, 3)))
+    added = outputs_of(layer, samples) - samples
+    masks = ops.convert_to_numpy(layer.program.mask_network(samples))
+    np.testing.assert_allclose(added, masks, atol=1e-6)
+    blocks = masks.reshape(2, 3, 4, 3, 4, 3)
+    assert (blocks == blocks[:, :, :1, :, :1]).all()
+    assert (masks[0] != masks[1]).any()
+
+
+def test_masks_cover_canvases_that_patches_do_not_divide():
+    layer = InputReprogrammer(
+        (10, 13, 3), (10, 13, 3), program=SampleMaskedProgram()
+    )
+    assert layer(np.zeros((1, 10, 13, 3))).shape == (1, 10, 13, 3)
+
+
+def test_a_convolution_starts_as_the_plain_sample(samples):
+    layer = reprogrammer(ConvolutionProgram())
+    np.testing.assert_allclose(outputs_of(layer, samples), samples, atol=1e-6)
+    kernel = np.zeros((3, 3, 3, 3))
+    kernel[1, 1] = np.eye(3)
+    layer.program.convolution.kernel.assign(kernel)
+    np.testing.assert_allclose(
+        outputs_of(layer, samples), 2 * samples, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "program", [SampleMaskedProgram((4,), 2), ConvolutionProgram()]
+)
+def test_channels_first_is_the_same_picture(program, samples):
+    first = reprogrammer(program)
+    expected = ops.convert_to_numpy(first(samples))
+    copy = type(program).from_config(program.get_config())
+    last = InputReprogrammer(
+        (3, 12, 12),
+        (3, 12, 12),
+        program=copy,
+        value_range=(0, 1),
+        data_format="channels_first",
+    )
+    last.build((None, 3, 12, 12))
+    for new, old in zip(copy.weights, program.weights):
+        new.assign(old)
+    outputs = ops.convert_to_numpy(last(samples.transpose(0, 3, 1, 2)))
+    np.testing.assert_allclose(
+        outputs.transpose(0, 2, 3, 1), expected, atol=1e-5
+    )
+
+
+def test_a_random_patch_moves_in_training_alone(samples):
+    layer = reprogrammer(RandomPatchProgram(4, initializer="ones", seed=0))
+    layer.build((None, 12, 12, 3))
+
+    def place(training):
+        added = ops.convert_to_numpy(layer(samples, training=training))
+        rows = np.flatnonzero((added - samples)[0, ..., 0].sum(axis=1) > 0.5)
+        assert len(rows) == 4 and (np.diff(rows) == 1).all()
+        return rows[0]
+
+    assert place(False) == place(False) == 4
+    assert len({place(True) for _ in range(20)}) > 3
+
+
+def test_a_doubling_is_a_transposed_depthwise_convolution():
+    torch = pytest.importorskip("torch")
+    inputs = np.random.default_rng(0).normal(size=(2, 3, 5, 4))
+    layer = Doubling(8)
+    outputs = ops.convert_to_numpy(layer(inputs.astype("float32")))
+    kernel = ops.convert_to_numpy(layer.kernel.value)
+    expected = torch.nn.functional.conv_transpose2d(
+        torch.tensor(inputs.transpose(0, 3, 1, 2), dtype=torch.float32),
+        torch.tensor(kernel.transpose(2, 3, 0, 1).copy()),
+        stride=2,
+        groups=4,
+    )
+    np.testing.assert_allclose(
+        outputs, expected.numpy().transpose(0, 2, 3, 1), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SampleMaskedProgram((8, 0)),
+        lambda: SampleMaskedProgram((8, 16), patch_size=3),
+        lambda: SampleMaskedProgram((8, 16), patch_size=8),
+        lambda: ConvolutionProgram(0),
+        lambda: RandomPatchProgram(-1),
+        lambda: reprogrammer(RandomPatchProgram(13)).build((None, 12, 12, 3)),
+        lambda: InputReprogrammer(
+            (9,), (9,), program=SampleMaskedProgram()
+        ).build((None, 9)),
+    ],
+)
+def test_bad_settings_are_a_value_error(make):
+    with pytest.raises(ValueError, match="Received: "):
+        make()

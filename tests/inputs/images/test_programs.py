@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram.inputs import Frame
+from keras_reprogram.inputs import Outside
+from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import Patch
+from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs.images.axes import Axes
+
+AXES = Axes(3, "channels_last")
+CANVAS = (224, 224, 3)
+
+
+def built(program, placement=None, canvas=CANVAS, sample=(28, 28, 1)):
+    placement = placement or Pad()
+    occupied = placement.occupied(sample, canvas, AXES)
+    program.build_on(canvas, AXES, occupied)
+    return program
+
+
+@pytest.mark.parametrize(
+    "region, placement, parameters",
+    [
+        ("outside", Pad(inner_size=128), 101_376),
+        ("outside", Pad(inner_size=200), 30_528),
+        ("everywhere", Pad(), 150_528),
+        (Frame(30), Pad(), 69_840),
+        (Patch(50), Pad(), 7_500),
+    ],
+)
+def test_only_free_values_are_stored(region, placement, parameters):
+    program = built(UniversalProgram(region=region), placement)
+    assert program.count_params() == parameters
+
+
+def test_the_pattern_is_the_squashed_parameters_inside_the_mask():
+    program = built(
+        UniversalProgram(Frame(2), initializer="random_normal"),
+        canvas=(8, 8, 3),
+        sample=(4, 4, 1),
+    )
+    mask = np.ones((8, 8, 3), bool)
+    mask[2:-2, 2:-2] = False
+    pattern = program.pattern()
+    theta = ops.convert_to_numpy(program.theta.value)
+    np.testing.assert_allclose(pattern[mask], np.tanh(theta), rtol=1e-5)
+    assert not pattern[~mask].any()
+
+
+@pytest.mark.parametrize(
+    "squash, start", [("sigmoid", 0.5), ("tanh", 0.0), (None, 0.0)]
+)
+def test_a_program_of_zeros_starts_at_the_squash_of_zero(squash, start):
+    program = built(UniversalProgram("outside", squash), Pad(inner_size=128))
+    pattern = program.pattern()
+    assert (pattern[:48] == start).all() and not pattern[48:176, 48:176].any()
+
+
+def test_a_patch_lies_where_it_is_put():
+    mask = Patch(size=(2, 3), offset=(1, 4)).mask(np.zeros((5, 8), bool))
+    assert mask[1:3, 4:7].all() and mask.sum() == 6
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Frame(0),
+        lambda: Patch(-1),
+        lambda: Patch(2, 1),
+        lambda: Patch(2, (1.5, 1)),
+        lambda: Frame((1, 2)),
+        lambda: Frame(4).mask(np.ones((8, 8), bool)),
+        lambda: Patch(9).mask(np.ones((8, 8), bool)),
+        lambda: Patch(3, offset=(6, 0)).mask(np.ones((8, 8), bool)),
+        lambda: Outside().mask(np.ones((8, 8), bool)),
+        lambda: UniversalProgram(region="border"),
+    ],
+)
+def test_bad_regions_are_a_value_error(make):
+    with pytest.raises(ValueError, match="Received: "):
+        make()
+
+
+def test_config_round_trip():
+    program = UniversalProgram(
+        Frame(3),
+        squash="sigmoid",
+        initializer="random_normal",
+        regularizer="l2",
+        dropout=0.3,
+        seed=5,
+    )
+    copy = UniversalProgram.from_config(program.get_config())
+    assert copy.region == Frame(3)
+    assert copy.get_config() == program.get_config()
+
+
+def test_dropout_zeroes_its_share_of_the_pattern_in_training_alone():
+    program = built(
+        UniversalProgram("outside", "sigmoid", dropout=0.4, seed=1),
+        Pad(inner_size=128),
+    )
+    outside = program.mask
+    whole = ops.convert_to_numpy(program())
+    np.testing.assert_array_equal(whole, 0.5 * outside)
+    inferred = ops.convert_to_numpy(program(training=False))
+    np.testing.assert_array_equal(inferred, whole)
+    np.testing.assert_array_equal(program.pattern(), whole)
+    first, second = (
+        ops.convert_to_numpy(program(training=True)) for _ in range(2)
+    )
+    kept = first[outside] != 0
+    assert abs(kept.mean() - 0.6) < 0.01
+    np.testing.assert_allclose(first[outside][kept], 0.5 / 0.6, rtol=1e-6)
+    assert not first[~outside].any()
+    assert (first != second).any()
+
+
+def test_the_same_seed_drops_the_same_values():
+    first, second = (
+        built(UniversalProgram("frame", "sigmoid", dropout=0.5, seed=seed))
+        for seed in (3, 3)
+    )
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(first(training=True)),
+        ops.convert_to_numpy(second(training=True)),
+    )
+
+
+@pytest.mark.parametrize("dropout", [1.0, -0.1, "0.4", float("nan")])
+def test_a_bad_dropout_is_a_value_error(dropout):
+    with pytest.raises(ValueError, match="Received: "):
+        UniversalProgram(dropout=dropout)

@@ -1,0 +1,168 @@
+"""Where everything in a sequence stands, against loops in Python."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram.inputs.tokens.layout import MASKED
+from keras_reprogram.inputs.tokens.layout import Order
+from keras_reprogram.inputs.tokens.layout import masked
+from keras_reprogram.inputs.tokens.layout import rows_of_tokens
+from keras_reprogram.inputs.tokens.steps import put_steps
+from keras_reprogram.inputs.tokens.steps import take_steps
+
+SAMPLES = np.array(
+    [
+        [0, 0, 5, 0, 6, 0],  # padding on both sides, a token 0 within
+        [1, 2, 3, 4, 5, 6],
+        [0, 0, 0, 0, 0, 0],
+        [7, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 8],
+    ],
+    "int32",
+)
+TEXTS = [[5, 0, 6], [1, 2, 3, 4, 5, 6], [], [7], [8]]
+HOLES = np.array([[1, 0, 1, 1, 0, 0]] * 5)
+
+
+def numpy(value):
+    return ops.convert_to_numpy(value)
+
+
+def texts(order, samples):
+    """The tokens of every sample, padding left out."""
+    samples = ops.convert_to_tensor(samples, "int32")
+    mask = order.sample_mask(samples)
+    tokens = numpy(order.tokens(samples, mask))
+    lengths = numpy(ops.sum(mask, axis=1))
+    return [row[:length].tolist() for row, length in zip(tokens, lengths)]
+
+
+def test_padding_is_a_run_of_the_padding_token_at_an_end():
+    order = Order([None], [False], 0)
+    assert texts(order, SAMPLES) == TEXTS
+    mask = numpy(order.sample_mask(ops.convert_to_tensor(SAMPLES)))
+    assert mask[0].tolist() == [0, 0, 1, 1, 1, 0]
+
+
+def test_without_a_padding_token_everything_is_a_token():
+    assert texts(Order([None], [False], None), SAMPLES) == SAMPLES.tolist()
+
+
+@pytest.mark.parametrize("padding_token", [0, None])
+@pytest.mark.parametrize("to", [np.asarray, ops.convert_to_tensor])
+def test_a_mask_says_what_is_padding_whatever_the_tokens_are(padding_token, to):
+    samples = masked(to(SAMPLES), to(HOLES))
+    assert keras.backend.standardize_dtype(samples.dtype) == "int32"
+    assert (numpy(samples) == MASKED).sum() == 15
+    found = texts(Order([None], [False], padding_token), samples)
+    assert found == SAMPLES[:, [0, 2, 3]].tolist()
+    # Once more changes nothing.
+    again = numpy(masked(samples, to(HOLES)))
+    np.testing.assert_array_equal(again, numpy(samples))
+
+
+def test_a_dictionary_of_a_preprocessor_is_one_tensor():
+    inputs = {"token_ids": SAMPLES, "segment_ids": SAMPLES}
+    np.testing.assert_array_equal(rows_of_tokens(inputs), SAMPLES)
+    inputs["padding_mask"] = HOLES == 1
+    np.testing.assert_array_equal(
+        rows_of_tokens(inputs), masked(SAMPLES, HOLES)
+    )
+
+
+@pytest.mark.parametrize(
+    "token_ids, padding_mask",
+    [
+        (SAMPLES.astype("float32"), HOLES),
+        (SAMPLES, HOLES[:, :3]),
+        (SAMPLES, HOLES[0]),
+        (SAMPLES, HOLES * 2),
+        (SAMPLES, np.where(HOLES, 0.0, -np.inf)),
+        (SAMPLES, np.where(HOLES, "yes", "no")),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_a_value_error(token_ids, padding_mask):
+    with pytest.raises(ValueError, match="Received: "):
+        masked(token_ids, padding_mask)
+
+
+def test_a_dictionary_without_tokens_is_a_value_error():
+    with pytest.raises(ValueError, match="token_ids.*Received: "):
+        rows_of_tokens({"input_ids": SAMPLES})
+
+
+def test_a_token_beyond_the_range_of_int32_stays_beyond_it():
+    assert masked(np.array([[2**32 + 5]]), np.ones((1, 1)))[0, 0] > 2**31
+    assert masked(np.array([[-1]]), np.ones((1, 1)))[0, 0] == -1
+
+
+def test_steps_are_put_where_they_are_taken_from():
+    generator = np.random.default_rng(0)
+    values = generator.integers(0, 9, (3, 5)).astype("int32")
+    steps = np.stack([generator.permutation(5) for _ in range(3)])
+    places = ops.convert_to_tensor(steps, "int32")
+    taken = take_steps(ops.convert_to_tensor(values), places)
+    np.testing.assert_array_equal(
+        numpy(taken), np.take_along_axis(values, steps, axis=1)
+    )
+    np.testing.assert_array_equal(numpy(put_steps(taken, places)), values)
+
+
+@pytest.mark.parametrize(
+    "lengths", [[None], [2, None], [None, 1], [1, None, 2, 1]]
+)
+def test_padding_stands_behind_everything_else(lengths):
+    order = Order(lengths, [False] * len(lengths), 0)
+    samples = ops.convert_to_tensor(SAMPLES)
+    mask = order.sample_mask(samples)
+    tokens = order.tokens(samples, mask)
+    pieces, before, behind = [], [], []
+    for index, length in enumerate(lengths):
+        if length is None:
+            pieces.append(ops.cast(tokens, "float32")[:, :, None])
+            continue
+        piece = [100.0 * (index + 1) + step for step in range(length)]
+        pieces.append(np.tile(np.reshape(piece, (1, -1, 1)), (5, 1, 1)))
+        (behind if None in lengths[:index] else before).extend(piece)
+    counts = ops.sum(mask, axis=1, keepdims=True)
+    sequence, mask = order.arrange(
+        [ops.cast(piece, "float32") for piece in pieces], counts
+    )
+    sequence, mask = numpy(sequence)[..., 0], numpy(mask)
+    for row, steps, text in zip(sequence, mask, TEXTS):
+        expected = [*before, *text, *behind] or [0]
+        assert row[: steps.sum()].tolist() == expected
+        assert (np.diff(steps) <= 0).all()
+
+
+@pytest.mark.parametrize("lengths", [[None], [2, None], [1, None, 2]])
+def test_outputs_are_read_at_the_samples_own_places(lengths):
+    order = Order(lengths, [False] * len(lengths), 0)
+    before, total = order.before, order.before + order.behind + 6
+    outputs = np.arange(5.0 * total).reshape(5, total, 1).astype("float32")
+    read = numpy(order.read(ops.convert_to_tensor(outputs), SAMPLES))
+    assert read.shape == (5, 6, 1)
+    for row, output, text, start in zip(
+        read[..., 0], outputs[..., 0], TEXTS, [2, 0, 0, 0, 5]
+    ):
+        expected = output[before : before + len(text)]
+        np.testing.assert_array_equal(row[start : start + len(text)], expected)
+
+
+@pytest.mark.parametrize(
+    "lengths, is_read, places",
+    [
+        ([1, 2, None], [True, False, False], [0] * 5),
+        ([None, 1, 1], [False, False, True], [4, 7, 1, 2, 2]),
+    ],
+)
+def test_one_step_is_read_wherever_padding_has_moved_it(
+    lengths, is_read, places
+):
+    order = Order(lengths, is_read, 0)
+    total = order.before + order.behind + 6
+    outputs = np.arange(5.0 * total).reshape(5, total, 1)
+    read = numpy(order.read(ops.convert_to_tensor(outputs), SAMPLES))
+    np.testing.assert_array_equal(read, outputs[np.arange(5), places])

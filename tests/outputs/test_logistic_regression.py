@@ -1,0 +1,183 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from keras_reprogram.outputs import logistic_regression
+from keras_reprogram.outputs.logistic_regression import (
+    cross_validated_regularization,
+)
+
+pytestmark = pytest.mark.numpy_alone
+
+
+@pytest.mark.parametrize("samples, features", [(200, 30), (40, 80)])
+@pytest.mark.parametrize("regularization", [0.005, 0.1])
+def test_agrees_with_scikit_learn(samples, features, regularization):
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(2.0, 3.0, size=(samples, features))
+    truth = generator.normal(size=(features, 4))
+    labels = (inputs @ truth + generator.gumbel(size=(samples, 4))).argmax(1)
+    weights, bias = logistic_regression(inputs, labels, 4, regularization)
+    reference = LogisticRegression(
+        C=1 / (samples * regularization * inputs.var(axis=0).mean()),
+        max_iter=10_000,
+        tol=1e-9,
+    ).fit(inputs, labels)
+    scores = inputs @ weights + bias
+    expected = inputs @ reference.coef_.T + reference.intercept_
+    scores -= scores.mean(axis=1, keepdims=True)
+    expected -= expected.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(scores, expected, atol=0.02)
+
+
+def test_an_absent_class_is_never_predicted():
+    generator = np.random.default_rng(0)
+    inputs, labels = generator.normal(size=(50, 5)), np.arange(50) % 2
+    weights, bias = logistic_regression(inputs, labels, 3)
+    assert weights.shape == (5, 3) and np.isfinite(weights).all()
+    assert (inputs @ weights + bias).argmax(axis=1).max() <= 1
+
+
+def test_cross_validation_penalises_noise_more_than_signal():
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(100, 20))
+    signal = inputs[:, :3].argmax(axis=1)
+    noise = generator.integers(0, 3, 100)
+    clear = cross_validated_regularization(inputs, signal, 3)
+    assert clear < cross_validated_regularization(inputs, noise, 3) == 10.0
+
+
+def test_cross_validation_agrees_with_fits_of_each_fold():
+    generator = np.random.default_rng(1)
+    inputs = generator.normal(size=(60, 8))
+    labels = (inputs[:, :2] + generator.normal(size=(60, 2)) > 0).astype(float)
+    labels[::7, 0] = np.nan
+    candidates = (0.01, 0.1, 1.0)
+    order = np.random.default_rng(0).permutation(60)
+    losses = []
+    for candidate in candidates:
+        total = 0.0
+        for fold in np.array_split(order, 5):
+            rest = np.setdiff1d(order, fold)
+            weights, bias = logistic_regression(
+                inputs[rest], labels[rest], 2, candidate
+            )
+            scores = inputs[fold] @ weights + bias
+            probability = 1 / (1 + np.exp(-scores))
+            likelihood = np.where(labels[fold], probability, 1 - probability)
+            total -= np.log(likelihood[~np.isnan(labels[fold])]).sum()
+        losses.append(total)
+    expected = candidates[int(np.argmin(losses))]
+    found = cross_validated_regularization(inputs, labels, 2, candidates)
+    assert found == expected
+
+
+UNITS = [1e-30, 1e-20, 0.1, 1e15, 1e30]
+
+
+def problem(samples, features):
+    generator = np.random.default_rng(2)
+    inputs = generator.normal(1.0, 2.0, size=(samples, features))
+    noisy = inputs[:, :3] + generator.normal(size=(samples, 3))
+    return inputs, noisy.argmax(axis=1)
+
+
+@pytest.mark.parametrize("samples, features", [(60, 8), (15, 40)])
+@pytest.mark.parametrize("unit", UNITS)
+def test_predictions_do_not_depend_on_the_unit(samples, features, unit):
+    inputs, labels = problem(samples, features)
+    weights, bias = logistic_regression(inputs, labels, 3)
+    expected = inputs @ weights + bias
+    weights, bias = logistic_regression(unit * inputs, labels, 3)
+    np.testing.assert_allclose(unit * inputs @ weights + bias, expected)
+    penalty, unit_penalty = (
+        cross_validated_regularization(features, labels, 3)
+        for features in (inputs, unit * inputs)
+    )
+    assert penalty == unit_penalty
+
+
+def test_binary_targets_do_not_depend_on_the_unit():
+    inputs, labels = problem(40, 5)
+    labels = np.where(np.arange(40)[:, None] % 7, np.eye(3)[labels], np.nan)
+    weights, bias = logistic_regression(inputs, labels, 3)
+    small, bias_of_small = logistic_regression(1e-9 * inputs, labels, 3)
+    np.testing.assert_allclose(1e-9 * small, weights)
+    np.testing.assert_allclose(bias_of_small, bias)
+
+
+def test_a_mean_far_from_zero_changes_nothing():
+    inputs, labels = problem(60, 8)
+    weights, bias = logistic_regression(inputs, labels, 3)
+    shifted, bias_of_shifted = logistic_regression(inputs + 1e6, labels, 3)
+    np.testing.assert_allclose(shifted, weights, rtol=1e-6)
+    np.testing.assert_allclose(
+        (inputs + 1e6) @ shifted + bias_of_shifted,
+        inputs @ weights + bias,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("value", [0.0, 7.7, 1e-5])
+def test_constant_features_predict_how_frequent_a_class_is(dtype, value):
+    labels = np.array([0, 0, 0, 1])
+    inputs = np.full((4, 3), value, dtype)
+    weights, bias = logistic_regression(inputs, labels, 2)
+    np.testing.assert_array_equal(weights, 0.0)
+    assert bias[0] - bias[1] == pytest.approx(np.log(3), abs=1e-3)
+
+
+@pytest.mark.parametrize("samples, classes", [(1, 1), (1, 3), (9, 1), (9, 3)])
+def test_few_samples_of_one_class_are_fitted(samples, classes):
+    inputs = np.random.default_rng(0).normal(size=(samples, 4))
+    labels = np.zeros(samples, int)
+    penalty = cross_validated_regularization(inputs, labels, classes)
+    weights, bias = logistic_regression(inputs, labels, classes, penalty)
+    assert np.isfinite(weights).all() and np.isfinite(bias).all()
+    assert ((inputs @ weights + bias).argmax(axis=1) == 0).all()
+
+
+def test_repeated_samples_are_as_one_sample_each():
+    inputs, labels = problem(30, 6)
+    once = logistic_regression(inputs, labels, 3)
+    thrice = logistic_regression(np.tile(inputs, (3, 1)), np.tile(labels, 3), 3)
+    np.testing.assert_allclose(thrice[0], once[0], atol=1e-4)
+
+
+def test_features_of_very_different_units_stay_finite():
+    inputs, labels = problem(60, 8)
+    inputs = inputs * 10.0 ** np.arange(-18, 30, 6)
+    weights, bias = logistic_regression(inputs, labels, 3)
+    assert np.isfinite(inputs @ weights + bias).all()
+
+
+@pytest.mark.parametrize("regularization", [0, -1.0, np.nan, np.inf, "l2"])
+def test_regularization_must_be_positive(regularization):
+    with pytest.raises(ValueError, match="Received: regularization="):
+        logistic_regression(np.eye(2), np.arange(2), 2, regularization)
+
+
+@pytest.mark.parametrize(
+    "features, labels, message",
+    [
+        ([[0.0, 1.0], [np.nan, 2.0]], [0, 1], r"finite.*features\[1, 0\]=nan"),
+        ([[0.0, 1.0], [2.0, -np.inf]], [0, 1], r"features\[1, 1\]=-inf"),
+        ([["a"], ["b"]], [0, 1], "`features` must be numbers"),
+        (np.eye(2), [0, 2], "labels from 0 to 2"),
+        (np.eye(2), [0, -1], "labels from -1 to 0"),
+        (np.eye(2), [0, 0.5], "integers.*labels such as 0.5"),
+        (np.eye(2), [0, np.nan], "multi_label"),
+        (np.eye(2), ["cat", "dog"], "return_inverse=True"),
+        (np.eye(2), [[0, 2], [1, 0]], "0, 1, or NaN"),
+        (np.eye(2), [0, 1, 1], "features of"),
+        (np.zeros((0, 2)), np.zeros(0, int), "at least one sample"),
+    ],
+)
+@pytest.mark.parametrize(
+    "fit", [logistic_regression, cross_validated_regularization]
+)
+def test_what_cannot_be_fitted_is_a_value_error(fit, features, labels, message):
+    with pytest.raises(ValueError, match=message) as error:
+        fit(np.asarray(features), np.asarray(labels), 2)
+    assert "Received: " in str(error.value)

@@ -1,0 +1,112 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.outputs import RegressionHead
+from keras_reprogram.outputs import ridge_regression
+
+
+def data(samples=60, features=5, outputs=2):
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(3, 2, (samples, features)).astype("float32")
+    noise = generator.normal(size=(samples, outputs))
+    return inputs, inputs @ generator.normal(size=(features, outputs)) + noise
+
+
+def adapted(head, x, y):
+    head.build(x.shape)
+    head.adapt((x[i : i + 25], y[i : i + 25]) for i in range(0, len(x), 25))
+    return ops.convert_to_numpy(head(x))
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e6, 1e-6])
+def test_a_head_starts_as_the_ridge_regression_in_any_unit(unit):
+    x, y = data()
+    weights, bias = ridge_regression(x, y, 0.1)
+    found = adapted(RegressionHead(2, regularization=0.1), x, unit * y)
+    np.testing.assert_allclose(found / unit, x @ weights + bias, atol=1e-3)
+
+
+def test_a_cold_start_predicts_the_mean():
+    x, y = data()
+    found = adapted(RegressionHead(2, warm_start=False), x, y)
+    np.testing.assert_allclose(found, np.tile(y.mean(0), (60, 1)), rtol=1e-5)
+
+
+def test_every_position_predicts():
+    x, y = data()
+    flat = adapted(RegressionHead(2, regularization=0.1), x, y)
+    head = RegressionHead(2, regularization=0.1)
+    found = adapted(head, x.reshape(12, 5, 5), y.reshape(12, 5, 2))
+    np.testing.assert_allclose(found.reshape(60, 2), flat, atol=1e-4)
+
+
+def test_targets_that_do_not_vary_are_predicted():
+    x, _ = data()
+    found = adapted(RegressionHead(1), x, np.full((60, 1), 7.0))
+    np.testing.assert_allclose(found, np.full((60, 1), 7.0), atol=1e-4)
+
+
+@pytest.fixture
+def table_source():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    hidden = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
+    return keras.Model(inputs, hidden)
+
+
+def test_a_model_fits_numbers_and_survives_its_files(table_source, tmp_path):
+    images = np.random.default_rng(0).uniform(0, 255, (64, 8, 8, 3))
+    features = table_source.predict(images, verbose=0)
+    numbers = 1000 + 5000 * features[:, 0]
+    model = ReprogrammedModel(table_source, label_mapper=RegressionHead())
+    model.compile(keras.optimizers.Adam(1e-3), "mse", metrics=["mae"])
+    history = model.fit(
+        images,
+        numbers,
+        epochs=2,
+        validation_data=(images, numbers),
+        verbose=0,
+    ).history
+    error = model.evaluate(images, numbers, verbose=0)[0]
+    assert error == pytest.approx(history["val_loss"][-1], rel=1e-3)
+    assert error < np.var(numbers) / 10
+    predictions = model.predict(images, verbose=0)
+    model.save(tmp_path / "model.keras")
+    copy = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(copy.predict(images, verbose=0), predictions)
+    model.save_program(tmp_path / "model.program")
+    copy = ReprogrammedModel.load_program(
+        tmp_path / "model.program", table_source
+    )
+    np.testing.assert_array_equal(copy.predict(images, verbose=0), predictions)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m, x, y: m.fit(x, y[:, None, None]), "numbers of shape"),
+        (lambda m, x, y: m.fit(x, np.stack([y, y], 1)), "numbers of shape"),
+        (lambda m, x, y: m.fit(x, np.where(y > 0.5, np.nan, y)), "finite"),
+        (lambda m, x, y: m.adapt(x, y + np.inf), "finite"),
+        (lambda m, x, y: m.fit(x, y.astype(str)), "numbers"),
+        (lambda m, x, y: m.predict(x), "call `adapt`"),
+        (lambda m, x, y: m.adapt(x[:0], y[:0]), "no batches"),
+    ],
+)
+def test_bad_targets_are_a_value_error(table_source, call, message):
+    model = ReprogrammedModel(table_source, label_mapper=RegressionHead())
+    model.compile("adam", "mse")
+    x, y = np.random.rand(8, 8, 8, 3), np.linspace(0, 1, 8)
+    with pytest.raises(ValueError, match=message) as error:
+        call(model, x, y)
+    assert "Received: " in str(error.value)
+
+
+def test_a_loss_of_classes_is_a_value_error(table_source):
+    model = ReprogrammedModel(table_source, label_mapper=RegressionHead())
+    model.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="mse"):
+        model.fit(np.zeros((4, 8, 8, 3)), np.zeros(4))

@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+
+from keras_reprogram.outputs import ridge_regression
+from keras_reprogram.outputs.ridge_regression import RidgeStatistics
+
+pytestmark = pytest.mark.numpy_alone
+
+
+def data(samples=60, features=5, outputs=2):
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(3, 2, (samples, features))
+    noise = generator.normal(size=(samples, outputs))
+    return inputs, inputs @ generator.normal(size=(features, outputs)) + noise
+
+
+@pytest.mark.parametrize("regularization", [1e-3, 0.1, 10.0])
+def test_ridge_regression_is_scikit_learns(regularization):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    x, y = data()
+    alpha = len(x) * regularization * x.var(axis=0).mean()
+    peer = linear_model.Ridge(alpha=alpha).fit(x, y)
+    weights, bias = ridge_regression(x, y, regularization)
+    np.testing.assert_allclose(weights, peer.coef_.T, atol=1e-6)
+    np.testing.assert_allclose(bias, peer.intercept_, atol=1e-5)
+
+
+def test_the_penalty_that_is_found_serves_features_without_meaning():
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(40, 30)), generator.normal(size=(40, 1))
+    x_test, y_test = generator.normal(size=(400, 30)), np.zeros((400, 1))
+    found, plain = ridge_regression(x, y), ridge_regression(x, y, 1e-9)
+    errors = [
+        np.mean((x_test @ w + b - y_test) ** 2) for w, b in (found, plain)
+    ]
+    assert errors[0] < errors[1] / 3
+
+
+@pytest.mark.parametrize("samples, features", [(60, 5), (20, 50)])
+@pytest.mark.parametrize("regularization", [None, 0.1])
+@pytest.mark.parametrize(
+    "unit, unit_of_targets",
+    [(1e-30, 1e30), (1e30, 1e-30), (1.0, 1e-21), (1e-12, 1e19)],
+)
+def test_predictions_do_not_depend_on_units(
+    samples, features, regularization, unit, unit_of_targets
+):
+    x, y = data(samples, features)
+    weights, bias = ridge_regression(x, y, regularization)
+    expected = x @ weights + bias
+    weights, bias = ridge_regression(
+        unit * x, unit_of_targets * y, regularization
+    )
+    found = (unit * x @ weights + bias) / unit_of_targets
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def statistics_of(targets, batches=3):
+    statistics = RidgeStatistics()
+    for part in np.array_split(targets, batches):
+        statistics.add(np.zeros((len(part), 2), "float32"), part)
+    return statistics
+
+
+@pytest.mark.parametrize("unit", [1e-21, 1e-11, 1.0, 1e19])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_the_scale_of_targets_is_found_in_any_unit(unit, offset):
+    targets = unit * (np.random.default_rng(0).normal(size=(30, 2)) + offset)
+    mean, scale = statistics_of(targets).target_scale()
+    np.testing.assert_allclose(mean, targets.mean(axis=0), atol=1e-6 * unit)
+    np.testing.assert_allclose(scale, targets.std(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("value", [0.0, 0.1, 7.7, 1e-4, -6e4])
+def test_constant_targets_have_a_scale_of_1(dtype, value):
+    targets = np.full((31, 1), value, dtype)
+    mean, scale = statistics_of(targets).target_scale()
+    assert mean == targets[0] and scale == 1.0
+
+
+def test_rounding_is_not_taken_for_variance():
+    targets = np.where(np.arange(30) % 2, 0.3, 0.1 + 0.2)[:, None]
+    _, scale = statistics_of(targets).target_scale()
+    assert scale == 1.0
+
+
+@pytest.mark.parametrize("regularization", [None, 0.1])
+@pytest.mark.parametrize("samples", [1, 20])
+def test_constant_features_predict_the_mean(regularization, samples):
+    features = np.full((samples, 3), 7.7, "float32")
+    targets = np.random.default_rng(0).normal(size=(samples, 2))
+    weights, bias = ridge_regression(features, targets, regularization)
+    np.testing.assert_array_equal(weights, 0.0)
+    np.testing.assert_allclose(bias, targets.mean(axis=0))
+
+
+def test_batches_do_not_matter_and_may_be_empty():
+    x, y = data()
+    statistics = RidgeStatistics()
+    for start, stop in ((0, 0), (0, 1), (1, 40), (40, 40), (40, 60)):
+        statistics.add(x[start:stop], y[start:stop])
+    for found, expected in zip(
+        statistics.solve(0.1), ridge_regression(x, y, 0.1)
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "features, targets, message",
+    [
+        ([[0.0], [np.nan]], [[0], [1]], r"finite.*features\[1, 0\]=nan"),
+        ([[0.0], [1.0]], [[np.inf], [1]], r"finite.*targets\[0, 0\]=inf"),
+        ([["a"], ["b"]], [[0], [1]], "`features` must be numbers"),
+        ([[0.0], [1.0]], [["a"], ["b"]], "`targets` must be numbers"),
+        ([[0.0], [1.0]], [0, 1], "targets of"),
+        ([[0.0], [1.0]], [[0]], "targets of"),
+        (np.zeros((0, 2)), np.zeros((0, 1)), "at least one sample"),
+    ],
+)
+def test_what_cannot_be_fitted_is_a_value_error(features, targets, message):
+    with pytest.raises(ValueError, match=message) as error:
+        ridge_regression(np.asarray(features), np.asarray(targets))
+    assert "Received: " in str(error.value)
+
+
+@pytest.mark.parametrize("regularization", [0, -1.0, np.nan, np.inf, "l2"])
+def test_regularization_must_be_positive(regularization):
+    with pytest.raises(ValueError, match="Received: regularization="):
+        ridge_regression(np.eye(2), np.eye(2), regularization)
