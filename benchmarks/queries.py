@@ -247,7 +247,7 @@ def draw(rows: list[dict], probe: float, path: pathlib.Path) -> None:
             accuracy = np.mean([row["accuracy"] for row in mine], axis=0)
             style = "--" if name.startswith("white") else "-"
             axis.plot(mine[0]["queries"], accuracy, style, label=name)
-        axis.axhline(probe, color="grey", linewidth=0.8, label="linear probe")
+        axis.axhline(probe, color="gray", linewidth=0.8, label="linear probe")
         axis.set(xlabel="queries", ylabel="test accuracy", title=title)
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)

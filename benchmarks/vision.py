@@ -55,7 +55,7 @@ def fields() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Crops on 9x9 pixels of an airborne image, Indian Pines (CC BY 3.0).
 
     The eight largest classes, in an infrared, a red and a green band.
-    Neighbouring pixels share their surroundings: samples are told apart by
+    Neighboring pixels share their surroundings: samples are told apart by
     blocks of 18x18 pixels that they do not reach out of.
     """
     package = importlib.util.find_spec("tensorly").origin
@@ -262,7 +262,7 @@ def run(method: str, data: str, train, test, options) -> dict:
         return trained(model, train, test, epochs, RATE_OF_FINE_TUNING)
     if method in RECIPES:
         look, longer = RECIPES[method]
-        model = keras_reprogram.recipes.little_data(
+        model = keras_reprogram.recipes.few_samples(
             looked_at(classifier, look, options.canvas),
             classes,
             InputReprogrammer(**shapes, augmentation=augmentation(data)),
@@ -431,7 +431,7 @@ def draw(scores, known, data, path: pathlib.Path) -> None:
         spreads = [np.std(scores[method, name] or [0.0]) for method in known]
         positions = -np.arange(len(known))
         axis.errorbar(means, positions, xerr=spreads, fmt="o", capsize=2)
-        axis.axvline(means[0], color="grey", linewidth=0.8, linestyle="--")
+        axis.axvline(means[0], color="gray", linewidth=0.8, linestyle="--")
         axis.set(title=name, xlabel="test accuracy")
         axis.set_yticks(positions, known)
         axis.grid(axis="x", alpha=0.3)

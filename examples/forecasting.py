@@ -5,7 +5,7 @@ hours to the next 96. Time-LLM puts SmolLM2, or its first layers, between two
 ends that learn; it is compared with the last value, the same hour of the day
 before, a linear model (DLinear, arXiv 2205.13504), and itself without the
 language model (arXiv 2406.16964). Errors are those of all test windows, of
-standardised series; the epoch is the best one on validation windows.
+standardized series; the epoch is the best one on validation windows.
 
     python examples/forecasting.py --data ETTh1.csv
 
@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def read_table(path: str) -> np.ndarray:
-    """The seven series, standardised by their training part."""
+    """The seven series, standardized by their training part."""
     try:
         if path.startswith(("http://", "https://")):
             path = urllib.request.urlopen(path, timeout=30)
@@ -184,8 +184,8 @@ def linear_model(options) -> keras.Model:
     length = options.look_back
     steps = np.arange(length)[:, None] + np.arange(-12, 13)
     average = np.zeros((length, length), "float32")
-    for row_, neighbours in zip(average, steps.clip(0, length - 1)):
-        np.add.at(row_, neighbours, 1 / 25)
+    for row_, neighbors in zip(average, steps.clip(0, length - 1)):
+        np.add.at(row_, neighbors, 1 / 25)
     samples = keras.Input((length, 7))
     series = ops.transpose(samples, (0, 2, 1))
     trend = ops.matmul(series, average.T)

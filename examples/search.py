@@ -1,6 +1,6 @@
 """Searches placement, program, label map and learning rate, as AutoVP does.
 
-Every trial trains a `ReprogrammedModel` on a part of the labelled digits and is
+Every trial trains a `ReprogrammedModel` on a part of the labeled digits and is
 judged on another part; the best one is scored once on digits that no trial has
 seen. The trials are kept in a journal: run the command again to go on where it
 was stopped.

@@ -3,7 +3,7 @@
 Electroluminescence photographs of 2,624 solar cells, from the package
 `elpv-dataset`: which ones are defective? Reprogramming, the recipe for little
 data on all stages of the classifier, linear probes and training from scratch
-are compared at several numbers of labelled cells, by balanced accuracy on a
+are compared at several numbers of labeled cells, by balanced accuracy on a
 fixed test split, at the last epoch, over three seeds.
 
     python examples/solar_cells.py
@@ -46,7 +46,7 @@ def main() -> None:
             keras.utils.set_random_seed(seed)
             chosen = stratified(pool, labels, size, seed)
             train = images[chosen], labels[chosen]
-            print(f"\n{size} labelled cells, seed {seed}")
+            print(f"\n{size} labeled cells, seed {seed}")
             for method, result in compare(
                 classifier, train, test, options
             ).items():
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def load_cells(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Grey images of `size` pixels; a cell is defective from one half on."""
+    """Gray images of `size` pixels; a cell is defective from one half on."""
     from elpv_dataset.utils import load_dataset
 
     photographs, probabilities, _ = load_dataset()
@@ -126,7 +126,7 @@ def compare(classifier, train, test, options) -> dict[str, dict]:
     stages = keras_reprogram.sources.stage_features(classifier, source_shape)
     # A cell is one from whatever side it is photographed.
     flipped = keras.layers.RandomFlip("horizontal_and_vertical")
-    recipe = keras_reprogram.recipes.little_data(
+    recipe = keras_reprogram.recipes.few_samples(
         stages,
         NUM_CLASSES,
         keras_reprogram.InputReprogrammer(
@@ -174,7 +174,7 @@ def report(rows: list[dict], options) -> None:
         )
     axis.set(
         xscale="log",
-        xlabel="labelled cells",
+        xlabel="labeled cells",
         ylabel="balanced accuracy",
         title="Defective solar cells",
     )

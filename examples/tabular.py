@@ -1,6 +1,6 @@
 """Reprograms an ImageNet classifier to tables: measurements of patients.
 
-Each column becomes a grey tile of a mosaic that is laid over a trained image
+Each column becomes a gray tile of a mosaic that is laid over a trained image
 (Chen et al. 2021). On the breast cancer data of scikit-learn a linear map of
 ImageNet's classes says whether a tumour is malignant; on its diabetes data a
 regression head says how far the disease goes in a year. The results are

@@ -6,7 +6,7 @@ second, with a program added to the waveform. Reprogramming by a trained map of
 the tags, by the paper's fixed one of many tags to a class, and together with
 the tagger's last layer, on the three tags most alike (Yen et al. 2021), is
 compared with a linear probe on the tags of plain series, a small convolutional
-network trained from scratch, the nearest neighbour, and MiniRocket, all at the
+network trained from scratch, the nearest neighbor, and MiniRocket, all at the
 last epoch.
 
     pip install keras-reprogram[time-series] && pip install --no-deps musicnn

@@ -116,7 +116,7 @@ attributes, `keras_reprogram.outputs.AttributeMapping`.
 ## Training with little data
 
 A program over the whole canvas can learn a few hundred samples by heart.
-`keras_reprogram.recipes.little_data` starts the label map from a
+`keras_reprogram.recipes.few_samples` starts the label map from a
 cross-validated logistic regression, takes small steps, and keeps the average
 of the last ones. Samples that are shifted at random in training, by an
 `augmentation`, are worth the most.
@@ -129,7 +129,7 @@ it the averaged program.
 
 preset = keras_reprogram.pretrained.efficientnet_lite0_preset()
 classifier = keras_hub.models.ImageClassifier.from_preset(preset)
-model = keras_reprogram.recipes.little_data(
+model = keras_reprogram.recipes.few_samples(
     classifier,
     num_classes=10,
     input_reprogrammer=keras_reprogram.InputReprogrammer(
@@ -152,7 +152,7 @@ How good is that? The linear probe is the same model without a program: its
 accuracy is the one to beat.
 """
 
-probe = keras_reprogram.recipes.little_data(
+probe = keras_reprogram.recipes.few_samples(
     classifier,
     num_classes=10,
     input_reprogrammer=keras_reprogram.InputReprogrammer(
@@ -174,7 +174,7 @@ map to look at. Where you need no names of source classes, it is the source to
 start from: a forward pass and a logistic regression.
 """
 
-stages = keras_reprogram.recipes.little_data(
+stages = keras_reprogram.recipes.few_samples(
     keras_reprogram.sources.stage_features(
         classifier, image_shape=shapes["source_shape"]
     ),
@@ -204,7 +204,7 @@ add. The best epoch is then the state before the first, and you have the probe.
 
 ## Pictures
 
-The program that was trained on the source's logits, grey where it adds
+The program that was trained on the source's logits, gray where it adds
 nothing. Its title gives the largest value, in units of the sample's range: a
 program far above 0.5 has painted over the samples.
 """

@@ -10,13 +10,13 @@ from keras_reprogram.outputs import LinearMapping
 from keras_reprogram.sources import inspect_source
 
 
-def little_data(
+def few_samples(
     source: keras.Model,
     num_classes: int,
     input_reprogrammer: InputReprogrammer | None = None,
     learning_rate: float | None = None,
 ) -> ReprogrammedModel:
-    """A model for a few hundred labelled samples, compiled.
+    """A model for a few hundred labeled samples, compiled.
 
     Four things keep it from learning its samples by heart: the label map
     starts from a logistic regression whose penalty is found by
@@ -50,7 +50,7 @@ def little_data(
     outputs = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
     source = keras.Model(inputs, outputs)  # stands for a pretrained model
 
-    model = keras_reprogram.recipes.little_data(source, num_classes=2)
+    model = keras_reprogram.recipes.few_samples(source, num_classes=2)
     images = np.random.randint(0, 256, size=(16, 8, 8, 3), dtype="uint8")
     labels = np.arange(16) % 2
     model.fit(images, labels, epochs=2, verbose=0)

@@ -54,7 +54,7 @@ def seeded():
 
 @pytest.fixture
 def source() -> keras.Model:
-    """A classifier of 8x8 colour images, with what must stay frozen in it."""
+    """A classifier of 8x8 color images, with what must stay frozen in it."""
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Rescaling(1 / 255)(inputs)
     x = keras.layers.Conv2D(4, 3, strides=2)(x)
@@ -89,7 +89,7 @@ def golden_labels() -> np.ndarray:
 
 @pytest.fixture
 def twelve_classes() -> keras.Model:
-    """A classifier of 16x16 colour images."""
+    """A classifier of 16x16 color images."""
     inputs = keras.Input((16, 16, 3))
     x = keras.layers.Rescaling(1 / 128, -1)(inputs)
     x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)

@@ -13,8 +13,8 @@ def source(outputs=6):
     return keras.Model(inputs, outputs)
 
 
-def test_a_model_for_little_data_is_ready_to_fit():
-    model = keras_reprogram.recipes.little_data(source(), num_classes=2)
+def test_a_model_for_few_samples_is_ready_to_fit():
+    model = keras_reprogram.recipes.few_samples(source(), num_classes=2)
     assert isinstance(model.input_reprogrammer.augmentation, RandomShift)
     generator = np.random.default_rng(0)
     labels = np.arange(32) % 2
@@ -29,7 +29,7 @@ def test_a_model_for_little_data_is_ready_to_fit():
 
 def test_an_input_of_ones_own_stays_as_it_is():
     ends = keras_reprogram.InputReprogrammer(program=None)
-    model = keras_reprogram.recipes.little_data(source(), 2, ends)
+    model = keras_reprogram.recipes.few_samples(source(), 2, ends)
     assert model.input_reprogrammer.augmentation is None
 
 
@@ -39,9 +39,9 @@ def test_an_input_of_ones_own_stays_as_it_is():
 def test_more_outputs_of_the_source_are_trained_in_smaller_steps(
     outputs, expected
 ):
-    model = keras_reprogram.recipes.little_data(source(outputs), num_classes=2)
+    model = keras_reprogram.recipes.few_samples(source(outputs), num_classes=2)
     assert np.isclose(float(model.optimizer.learning_rate), expected)
-    model = keras_reprogram.recipes.little_data(
+    model = keras_reprogram.recipes.few_samples(
         source(outputs), num_classes=2, learning_rate=0.01
     )
     assert np.isclose(float(model.optimizer.learning_rate), 0.01)

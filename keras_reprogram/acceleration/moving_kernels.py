@@ -26,7 +26,7 @@ def depthwise(axes: Sequence[Axis], inputs: Any, kernel: Any) -> Any:
         kernel: Tensor `[*kernel size, C, M]`.
 
     Returns:
-        Tensor `[batch, *outputs, C * M]`: those of a channel are neighbours.
+        Tensor `[batch, *outputs, C * M]`: those of a channel are neighbors.
     """
 
     def outputs_and_gradient(inputs: Any, kernel: Any) -> tuple[Any, Callable]:

@@ -16,7 +16,7 @@ def rematerialize(source: keras.Model) -> keras.Model:
     A source is taken for a chain of parts, `x_n = f_n(x_{n-1})`. Of each part
     only its input is kept; the backward pass computes the part again. That
     costs about one more forward pass, and memory for the longest part and for
-    one tensor a part in place of all activations.
+    one tensor a part instead of all activations.
 
     Parts are the blocks of a network that repeats a layer made of layers, as
     transformers do. In other networks they are about `sqrt(n)` stretches of the

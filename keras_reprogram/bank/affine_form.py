@@ -81,7 +81,7 @@ def separated(
     canvas_sizes = axes.spatial_shape(reprogrammer.source_shape)
 
     def placed(samples: np.ndarray) -> np.ndarray:
-        """Places grey samples `[n, *sizes]`."""
+        """Places gray samples `[n, *sizes]`."""
         shape = axes.with_spatial((1,) * axes.rank, sizes)
         canvas = reprogrammer.placement.place(
             samples.reshape(-1, *shape).astype("float32"),

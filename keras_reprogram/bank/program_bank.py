@@ -434,7 +434,7 @@ class ProgramBank(KeptState):
                 )
             room = [slice(size) for size in wanted]
             if channel is not None:
-                room[channel] = slice(None)  # grey for every channel
+                room[channel] = slice(None)  # gray for every channel
             filled[(index, *room)] = sample
             places[index] = entries[row].place
         return {"samples": filled, "programs": places}

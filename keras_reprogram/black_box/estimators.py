@@ -94,7 +94,7 @@ class GradientEstimator(Configurable):
         """Where to ask: offsets `[num_points, dimension]` from the program."""
         raise NotImplementedError
 
-    def centre(self, outputs: list[Any]) -> Any:
+    def center(self, outputs: list[Any]) -> Any:
         """The source's outputs at the program itself, from those asked for.
 
         The mean of them all, unless the program itself is among the points.
@@ -201,7 +201,7 @@ class OneSided(AlongDirections):
             [ops.zeros_like(drawn[:1]), self.radius(step) * drawn]
         )
 
-    def centre(self, outputs: list[Any]) -> Any:
+    def center(self, outputs: list[Any]) -> Any:
         return outputs[0]
 
     def slopes(self, losses: Any, step: Any) -> Any:

@@ -13,7 +13,7 @@ def train_step(
     model: Any, state: tuple, data: Any
 ) -> tuple[dict[str, Any], tuple]:
     trainable, others, of_optimizer, of_metrics = state
-    x, y, weight = training.labelled(model, data)
+    x, y, weight = training.labeled(model, data)
     known = [
         *zip(model.trainable_variables, trainable),
         *zip(model.non_trainable_variables, others),

@@ -77,7 +77,7 @@ def ask(
     losses = ops.cast(ops.stack(losses), "float32")
     gradient = estimator.gradient(drawn, losses, step, session)
     return Answers(
-        outputs=estimator.centre(outputs),
+        outputs=estimator.center(outputs),
         gradients=unflattened(gradient, variables),
         updates=updated(model, scopes[0]),
         samples=estimator.num_points * ops.shape(x)[0],

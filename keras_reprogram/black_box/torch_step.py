@@ -9,7 +9,7 @@ from keras_reprogram.black_box import training
 
 
 def train_step(model: Any, data: Any) -> dict[str, Any]:
-    x, y, weight = training.labelled(model, data)
+    x, y, weight = training.labeled(model, data)
     with torch.no_grad():
         answers = queries.ask(model, x, y, weight)
         for variable, value in answers.updates:

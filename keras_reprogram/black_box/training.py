@@ -119,7 +119,7 @@ def train_step(model: Any, *arguments: Any) -> Any:
     return module.train_step(model, *arguments)
 
 
-def labelled(model: Any, data: Any) -> tuple[Any, Any, Any]:
+def labeled(model: Any, data: Any) -> tuple[Any, Any, Any]:
     """Samples as the input's side takes them, labels and weights."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     x = model.one_input(x)

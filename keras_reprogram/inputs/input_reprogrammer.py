@@ -46,7 +46,7 @@ class InputReprogrammer(InputEnd):
 
     and returns `x'` in the source's own scaling. The sample may have any
     rank: an image, a spectrogram, a series with channels, a waveform. One
-    grey channel is repeated for a source of several channels.
+    gray channel is repeated for a source of several channels.
 
     Example:
 
@@ -60,7 +60,7 @@ class InputReprogrammer(InputEnd):
 
     Args:
         target_shape: Shape of a sample without the batch axis. Left out, the
-            layer takes images of any size, grey or in colour.
+            layer takes images of any size, gray or in color.
         source_shape: Shape of the source's input without the batch axis.
             Left out, `ReprogrammedModel` takes it from the source.
         placement: `"resize"`, `"pad"`, `"tile"`, or a
@@ -149,7 +149,7 @@ class InputReprogrammer(InputEnd):
             self.sample_dtype = "int32"
             if self.normalize_first:
                 raise ValueError(
-                    "Tokens are not values that could be normalised first. "
+                    "Tokens are not values that could be normalized first. "
                     "Received: normalize_first=True"
                 )
         if clip and value_range is None:
@@ -320,7 +320,7 @@ class InputReprogrammer(InputEnd):
         return ops.cast(samples, self.compute_dtype)
 
     def broadcast(self, canvas: Any) -> Any:
-        """Repeats a grey channel for a source of several channels."""
+        """Repeats a gray channel for a source of several channels."""
         return ops.broadcast_to(
             canvas, (ops.shape(canvas)[0], *self.source_shape)
         )

@@ -72,7 +72,7 @@ def trainable_layers(kernel_size: int = 3, **kwargs: Any) -> InputReprogrammer:
 def visual_prompting(
     shape: str = "frame", size: int = 30, **kwargs: Any
 ) -> InputReprogrammer:
-    """Bahng et al. 2022: an unbounded pattern on the normalised sample.
+    """Bahng et al. 2022: an unbounded pattern on the normalized sample.
 
     It starts from normal noise of a deviation of 0.05, which leaves the sample
     to be seen; the paper's code starts from one of 1.
@@ -108,7 +108,7 @@ def unbounded(region: Frame | Patch) -> UniversalProgram:
 def enhanced_visual_prompting(
     inner_size: int = 164, **kwargs: Any
 ) -> InputReprogrammer:
-    """EVP, Wu et al. 2022: a small sample within a border, then normalised.
+    """EVP, Wu et al. 2022: a small sample within a border, then normalized.
 
     Train it with `keras_reprogram.optimizers.NormalizedGradient`, whose steps
     are of length 70 in the paper, and with random flips and crops of the

@@ -67,7 +67,7 @@ def source_outputs(
     ):
         if labels is None:
             raise ValueError(
-                "A label map is found from labelled data: pass `y`, or "
+                "A label map is found from labeled data: pass `y`, or "
                 "batches (x, y). Received: samples without labels"
             )
         samples = checks.array_of_samples(samples, end)
@@ -86,7 +86,7 @@ def source_outputs(
     progress.update(done, finalize=True)
 
 
-def labelled_source_outputs(
+def labeled_source_outputs(
     model: Any, *data: Any, **kwargs: Any
 ) -> Iterator[tuple[np.ndarray | None, np.ndarray]]:
     """Yields outputs and labels as a label map is solved from them.

@@ -136,7 +136,7 @@ class Head(KeptState):
         super().__init__(inputs, outputs)
         self.label_mapper = model.label_mapper
         # Not an attribute of the model, which would have it as a part.
-        self.loss_arguments = lambda *labelled: model.loss_arguments(*labelled)
+        self.loss_arguments = lambda *labeled: model.loss_arguments(*labeled)
 
     def compute_loss(
         self,

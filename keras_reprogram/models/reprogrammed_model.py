@@ -30,7 +30,7 @@ from keras_reprogram.models import cached_outputs
 from keras_reprogram.models import checks
 from keras_reprogram.models import compiled_metrics
 from keras_reprogram.models import processes
-from keras_reprogram.models.adaptation import labelled_source_outputs
+from keras_reprogram.models.adaptation import labeled_source_outputs
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.models.invalid_data import InvalidData
 from keras_reprogram.models.model_of_samples import ModelOfSamples
@@ -349,7 +349,7 @@ class ReprogrammedModel(ModelOfSamples):
             return
         x, y = self.checked(x, y)
         self.label_mapper.adapt(
-            labelled_source_outputs(
+            labeled_source_outputs(
                 self, x, y, batch_size, steps, verbose, longest=longest
             )
         )

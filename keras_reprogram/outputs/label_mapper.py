@@ -56,7 +56,7 @@ class LabelMapper(LabelEnd):
     ```
 
     Where a target class is the mean of some source classes, these are stored
-    and looked up in place of the matrix.
+    and looked up instead of the matrix.
 
     Where the source has outputs at every step of a sequence or at every pixel
     of an image, `[N, ..., S]`, each of them is mapped: tagging, infilling,
@@ -455,7 +455,7 @@ class LabelMapper(LabelEnd):
         """
         seen = np.zeros(self.num_classes, bool)
         batches = (
-            self.noted(seen, *self.labelled_logits(*batch)) for batch in batches
+            self.noted(seen, *self.labeled_logits(*batch)) for batch in batches
         )
         first = next(batches, None)
         if first is None:
@@ -493,7 +493,7 @@ class LabelMapper(LabelEnd):
             seen[found.astype("int64")] = True
         return logits, labels
 
-    def labelled_logits(
+    def labeled_logits(
         self, outputs: np.ndarray, labels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """The logits `[M, S]` and labels of all positions that have one."""

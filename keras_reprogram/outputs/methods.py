@@ -73,7 +73,7 @@ class Mapping(Configurable):
     def choices(self, sources_per_target: int) -> int | None:
         """How many source classes a target is the mean of, if nothing else.
 
-        They are stored and looked up in place of a matrix, which is large
+        They are stored and looked up instead of a matrix, which is large
         where there are many classes.
 
         Args:

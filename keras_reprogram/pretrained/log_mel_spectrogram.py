@@ -25,7 +25,7 @@ class LogMelSpectrogram(keras.layers.Layer):
     ```
 
     The filters are triangles of equal area on Slaney's mel scale, as in
-    librosa; frame `i` is centred at sample `i * stride`, the ends are
+    librosa; frame `i` is centered at sample `i * stride`, the ends are
     reflected. Unlike `keras.layers.MelSpectrogram`, the layer has a finite
     gradient where there is silence, as around a series in a waveform, and a
     sample's values do not depend on the others of its batch.
@@ -173,10 +173,10 @@ def mel_filters(
     """
     ends = to_mel(np.array([lowest_frequency, highest_frequency]))
     corners = to_hertz(np.linspace(*ends, num_bands + 2))
-    low, centre, high = corners[:-2], corners[1:-1], corners[2:]
+    low, center, high = corners[:-2], corners[1:-1], corners[2:]
     frequencies = np.fft.rfftfreq(fft_length, 1 / sampling_rate)[:, None]
-    rising = (frequencies - low) / (centre - low)
-    falling = (high - frequencies) / (high - centre)
+    rising = (frequencies - low) / (center - low)
+    falling = (high - frequencies) / (high - center)
     triangles = np.maximum(np.minimum(rising, falling), 0.0)
     return (triangles * 2 / (high - low)).astype("float32")
 

@@ -155,7 +155,7 @@ def renamed(tensor: Any, heads: dict[str, int]) -> tuple[str, np.ndarray]:
     if block:
         name = f"model.layers.{block[1]}.{name}"
     if part in heads:
-        # llama.cpp turns pairs of neighbours, others those half a head apart.
+        # llama.cpp turns pairs of neighbors, others those half a head apart.
         pairs = values.reshape(heads[part], -1, 2, values.shape[1])
         values = pairs.swapaxes(1, 2).reshape(values.shape)
     return f"{name}.weight", np.ascontiguousarray(values, "float16")

@@ -1,4 +1,4 @@
-"""How a program recognises the source that it was trained on."""
+"""How a program recognizes the source that it was trained on."""
 
 import contextlib
 import hashlib

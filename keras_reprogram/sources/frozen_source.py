@@ -18,7 +18,7 @@ class FrozenSource(keras.layers.Layer):
     """Runs a pretrained model with fixed weights, always in inference mode.
 
     Nothing in the source is trained, whatever is set on it or around it
-    later, except for the layers in `unfrozen`. Batch normalisation uses its
+    later, except for the layers in `unfrozen`. Batch normalization uses its
     moving statistics, which stay as they are, and dropout is off, also while
     the program and those layers are trained.
 

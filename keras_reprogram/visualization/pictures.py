@@ -17,7 +17,7 @@ from keras_reprogram.inputs import UniversalProgram
 def draw_program(input_reprogrammer: InputReprogrammer) -> Any:
     """Draws the pattern that a program adds to every sample.
 
-    Grey is nothing; the largest value is full brightness, its negative black.
+    Gray is nothing; the largest value is full brightness, its negative black.
 
     Example:
 
@@ -48,9 +48,9 @@ def draw_program(input_reprogrammer: InputReprogrammer) -> Any:
             f"{type(program).__name__}"
         )
     largest = np.abs(pattern).max()
-    grey = pattern / (2 * largest or 1.0) + 0.5
+    gray = pattern / (2 * largest or 1.0) + 0.5
     figure, (axis,) = axes_of(1)
-    show(axis, as_picture(grey, input_reprogrammer))
+    show(axis, as_picture(gray, input_reprogrammer))
     axis.set_title(f"program, largest value {largest:.3g}")
     return figure
 
@@ -165,7 +165,7 @@ def built(input_reprogrammer: InputReprogrammer) -> InputReprogrammer:
 
 
 def as_picture(values: np.ndarray, layer: InputReprogrammer) -> np.ndarray:
-    """Channels last, grey where there are not three of them."""
+    """Channels last, gray where there are not three of them."""
     if layer.axes.channel == 0:
         values = np.moveaxis(values, 0, -1)
     if layer.axes.channel is not None and values.shape[-1] != 3:

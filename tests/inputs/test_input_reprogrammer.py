@@ -24,7 +24,7 @@ def outputs(layer, samples):
 
 
 def test_formula_of_ilm_vp():
-    """pad(x) + sigmoid(theta) outside the data, then the normalisation."""
+    """pad(x) + sigmoid(theta) outside the data, then the normalization."""
     mean, std = np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.3, 0.25])
     layer = InputReprogrammer(
         target_shape=(5, 5, 3),
@@ -105,14 +105,14 @@ def test_value_ranges_and_dtypes_give_the_same_canvas():
     assert expected.min() >= -1.001 and expected.max() <= 1.001
 
 
-def test_grey_is_repeated_over_the_channels():
+def test_gray_is_repeated_over_the_channels():
     layer = InputReprogrammer((4, 4, 1), (8, 8, 3), program=None)
     result = outputs(layer, np.ones((2, 4, 4, 1)) * 7)
     assert result.shape == (2, 8, 8, 3)
     np.testing.assert_allclose(result, 7.0, rtol=1e-5)
 
 
-def test_images_of_any_size_and_colour():
+def test_images_of_any_size_and_color():
     layer = InputReprogrammer(source_shape=(8, 8, 3))
     inputs = keras.Input((None, None, None))
     model = keras.Model(inputs, layer(inputs))
@@ -225,7 +225,7 @@ def test_a_layer_is_used_in_a_functional_model_and_trained():
         lambda: InputReprogrammer(target_shape=28),
         lambda: InputReprogrammer(target_shape=(28, -28, 1)),
         lambda: InputReprogrammer(source_shape=(28, 2.5, 1)),
-        lambda: InputReprogrammer(placement="centre"),
+        lambda: InputReprogrammer(placement="center"),
         lambda: InputReprogrammer(program=3),
         lambda: InputReprogrammer(value_range=(1, 0)),
         lambda: InputReprogrammer(value_range=(0, 1, 2)),

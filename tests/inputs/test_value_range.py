@@ -90,7 +90,7 @@ def test_a_wide_range_is_scaled_before_it_is_cast(dtype):
         ((16000, 2), (200,), "stereo"),
         ((16000, 1), (200,), "axis of one channel"),
         ((6, 100), (200,), "ChannelsInTime"),
-        ((9, 9), (8, 8, 3), "grey image"),
+        ((9, 9), (8, 8, 3), "gray image"),
         ((12,), (24, 2), "channel axis"),
     ],
 )

@@ -25,7 +25,7 @@ def librosa_filters(rate, length, bands, low, high):
     frequencies = np.arange(length // 2 + 1) * rate / length
     filters = np.zeros((len(frequencies), bands))
     for band in range(bands):
-        left, centre, right = corners[band : band + 3]
+        left, center, right = corners[band : band + 3]
         heights = np.interp(frequencies, corners[band : band + 3], [0, 1, 0])
         filters[:, band] = heights * 2 / (right - left)
     return filters

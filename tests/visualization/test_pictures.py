@@ -31,7 +31,7 @@ def pixels(figure):
     return figure.axes[0].images[0].get_array()
 
 
-def test_a_program_is_drawn_around_grey(framed):
+def test_a_program_is_drawn_around_gray(framed):
     drawn = pixels(visualization.draw_program(framed))
     np.testing.assert_allclose(drawn[2:6, 2:6], 0.5)
     np.testing.assert_allclose(drawn[:2], 0.0, atol=1e-6)

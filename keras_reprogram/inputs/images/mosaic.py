@@ -20,7 +20,7 @@ class Mosaic(Pad):
 
     A vector `[features]` becomes rows of `columns` tiles, the last row filled
     with empty ones; a matrix `[rows, columns]` keeps its form. Each value is
-    one grey tile. Features should be scaled alike: pass them standardized,
+    one gray tile. Features should be scaled alike: pass them standardized,
     with the `value_range` that they mostly lie in.
 
     Example:

@@ -147,7 +147,7 @@ class Pad(Placement):
         inner_size: The size to which the sample is resized first, an integer
             or one for each spatial axis. `None` keeps the sample's own size.
         offset: First index of the sample along each spatial axis. `None`
-            centres it.
+            centers it.
         interpolation: `"bilinear"`, `"nearest"` or `"bicubic"`.
     """
 
@@ -329,7 +329,7 @@ def advice_on_axes(sample_axes: int, canvas_axes: int) -> str:
             "`placement=keras_reprogram.inputs.ChannelsInTime()`"
         )
     if canvas_axes == 3 and sample_axes == 2:
-        return "give a grey image a channel axis"
+        return "give a gray image a channel axis"
     if canvas_axes == 2 and sample_axes == 1:
         return "give a series of one channel a channel axis"
     return "add axes of one, or take some away"

@@ -97,7 +97,7 @@ class ScaledPad(keras.layers.Layer, Placement):
         scale = ops.cast(self.scale, "float32")
         matrices = []
         for room, length in zip(axes.spatial_shape(canvas_shape), self.sizes):
-            # Where `Pad` would centre it: at scale 1 nothing is blurred.
+            # Where `Pad` would center it: at scale 1 nothing is blurred.
             middle = (room - length + 1) // 2 + (length - 1) / 2
             from_middle = np.arange(room) - middle
             positions = ops.divide(ops.cast(from_middle, "float32"), scale)

@@ -71,7 +71,7 @@ def test_a_dense_combination_is_the_product_of_its_table(vocabulary):
     np.testing.assert_allclose(numpy(program(TOKENS)), expected, rtol=1e-4)
 
 
-def test_a_context_decides_by_its_neighbours(vocabulary):
+def test_a_context_decides_by_its_neighbors(vocabulary):
     program = built(TokenRemapping(5, candidates=4, context=3), vocabulary)
     theta = np.random.default_rng(1).normal(size=(3, 5, 4)).astype("float32")
     program.theta.assign(theta)
