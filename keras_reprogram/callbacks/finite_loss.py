@@ -12,10 +12,10 @@ class FiniteLoss(keras.callbacks.Callback):
     """Raises at the end of an epoch that is lost, and goes back before it.
 
     An epoch is lost if its loss is not finite, or what is learned is not, or
-    where a data set had samples or labels that are not valid. The
-    model and its optimizer are then as they were at the end of the last epoch
-    that was not, or at the start; so they are if training is interrupted while
-    they are not finite.
+    if a data set had samples or labels that are not valid. The model and its
+    optimizer are then as they were at the end of the last epoch that was not,
+    or at the start; so they are if training is interrupted while they are not
+    finite, or if a callback leaves them so when it ends.
     """
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -30,14 +30,7 @@ class FiniteLoss(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
         model = self.model
-        variables = training_state.trained_variables(model)
-        values = training_state.values_of(variables)
-        learned = {id(v) for v in training_state.learned_variables(model)}
-        lost, lost_and_learned = 0, 0
-        for variable, old, new in zip(variables, self.kept or values, values):
-            number = training_state.lost_numbers(old, new)
-            lost += number
-            lost_and_learned += number if id(variable) in learned else 0
+        values, lost, lost_and_learned = self.compared(model)
         invalid = getattr(model, "invalid_data", None)
         is_invalid = invalid is not None and invalid.any()
         if math.isfinite(loss) and not lost_and_learned and not is_invalid:
@@ -56,6 +49,35 @@ class FiniteLoss(keras.callbacks.Callback):
             f"`RestoreBest`. Received: loss={loss} in epoch {epoch + 1}, and "
             f"{lost_and_learned} weights that are not finite after it"
         )
+
+    def compared(self, model: keras.Model) -> tuple[list[np.ndarray], int, int]:
+        """What is trained, and how many numbers of it are no longer finite.
+
+        Returns:
+            The values, the count of all of them, and of those that are
+            learned.
+        """
+        variables = training_state.trained_variables(model)
+        values = training_state.values_of(variables)
+        learned = {id(v) for v in training_state.learned_variables(model)}
+        lost, lost_and_learned = 0, 0
+        for variable, old, new in zip(variables, self.kept or values, values):
+            number = training_state.lost_numbers(old, new)
+            lost += number
+            lost_and_learned += number if id(variable) in learned else 0
+        return values, lost, lost_and_learned
+
+    def on_train_left(self) -> None:
+        """Raises for what callbacks have made of the model at the end."""
+        if getattr(self, "kept", None) is None:
+            return
+        _, _, lost = self.compared(self.model)
+        if lost:
+            raise ValueError(
+                "A callback must leave weights that are finite: the model is "
+                "as it was at the end of its last epoch that was. Received: "
+                f"{lost} weights that are not finite when training has ended"
+            )
 
     def on_train_interrupted(self) -> None:
         """Goes back if the state within an epoch is not finite."""

@@ -17,7 +17,7 @@ def interruptible(callbacks: Any) -> Iterator[Any]:
     Puts every `ResumeTraining` behind the other callbacks, so that its file
     holds how they are after an epoch. If training is interrupted, by an
     exception or by Ctrl-C, callbacks that have a method
-    `on_train_interrupted` are told.
+    `on_train_interrupted` are told; otherwise those that have `on_train_left`.
 
     Args:
         callbacks: A list of callbacks, which may be nested, or a
@@ -39,6 +39,9 @@ def interruptible(callbacks: Any) -> Iterator[Any]:
             resume.prepare(found)
         try:
             yield callbacks
+            for callback in found:
+                if hasattr(callback, "on_train_left"):
+                    callback.on_train_left()
         except BaseException:
             for callback in found:
                 if hasattr(callback, "on_train_interrupted"):

@@ -133,6 +133,22 @@ def test_fit_leaves_a_finite_program_that_trains_on(
     assert np.isfinite(history["loss"]).all()
 
 
+def test_what_a_callback_leaves_at_the_end_is_seen():
+    model, callback = begun()
+    model.program.assign([1.0, 2.0])
+    callback.on_epoch_end(0, {"loss": 1.0})
+
+    def leave(finite):
+        with interruptions.interruptible([callback]):
+            model.program.assign([1.0 if finite else np.nan, 3.0])
+
+    leave(finite=True)
+    assert value(model.program) == [1.0, 3.0]
+    with pytest.raises(ValueError, match="Received: 1 weights"):
+        leave(finite=False)
+    assert value(model.program) == [1.0, 2.0]
+
+
 # === Callbacks that are put in order ===
 
 
