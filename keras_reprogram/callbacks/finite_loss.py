@@ -24,17 +24,19 @@ class FiniteLoss(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self.kept is None:  # Not before: training may be resumed.
             model = self.model
-            variables = training_state.trained_variables(model)
-            self.keep(model, training_state.values_of(variables))
+            self.keep(model, training_state.trained_values(model))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
         model = self.model
-        values, lost, lost_and_learned = self.compared(model)
+        values = training_state.trained_values(model)
+        kept = self.kept or values
+        lost = training_state.lost_and_learned(model, kept, values)
         invalid = getattr(model, "invalid_data", None)
         is_invalid = invalid is not None and invalid.any()
-        if math.isfinite(loss) and not lost_and_learned and not is_invalid:
-            if not lost:  # An optimizer may count with infinity.
+        if math.isfinite(loss) and not lost and not is_invalid:
+            if not any(map(training_state.lost_numbers, kept, values)):
+                # An optimizer may count with infinity.
                 self.keep(model, values)
             return
         if self.kept is not None:
@@ -47,31 +49,15 @@ class FiniteLoss(keras.callbacks.Callback):
             "lower the learning rate. The model is as it was at the end of "
             "the last epoch before this one, or at the best with "
             f"`RestoreBest`. Received: loss={loss} in epoch {epoch + 1}, and "
-            f"{lost_and_learned} weights that are not finite after it"
+            f"{lost} weights that are not finite after it"
         )
-
-    def compared(self, model: keras.Model) -> tuple[list[np.ndarray], int, int]:
-        """What is trained, and how many numbers of it are no longer finite.
-
-        Returns:
-            The values, the count of all of them, and of those that are
-            learned.
-        """
-        variables = training_state.trained_variables(model)
-        values = training_state.values_of(variables)
-        learned = {id(v) for v in training_state.learned_variables(model)}
-        lost, lost_and_learned = 0, 0
-        for variable, old, new in zip(variables, self.kept or values, values):
-            number = training_state.lost_numbers(old, new)
-            lost += number
-            lost_and_learned += number if id(variable) in learned else 0
-        return values, lost, lost_and_learned
 
     def on_train_left(self) -> None:
         """Raises for what callbacks have made of the model at the end."""
         if getattr(self, "kept", None) is None:
             return
-        _, _, lost = self.compared(self.model)
+        values = training_state.trained_values(self.model)
+        lost = training_state.lost_and_learned(self.model, self.kept, values)
         if lost:
             raise ValueError(
                 "A callback must leave weights that are finite: the model is "
@@ -84,9 +70,7 @@ class FiniteLoss(keras.callbacks.Callback):
         if getattr(self, "kept", None) is None:
             return
         model = self.model
-        values = training_state.values_of(
-            training_state.trained_variables(model)
-        )
+        values = training_state.trained_values(model)
         if any(map(training_state.lost_numbers, self.kept, values)):
             self.go_back(model)
 

@@ -233,14 +233,9 @@ class ResumeTraining(keras.callbacks.Callback):
         self.model._initial_epoch = None  # of this `fit` alone
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        variables = self.variables()
-        values = training_state.values_of(variables)
-        learned = {id(v) for v in training_state.learned_variables(self.model)}
-        lost = sum(
-            training_state.lost_numbers(old, new)
-            for variable, old, new in zip(variables, self.written, values)
-            if id(variable) in learned
-        )
+        values = training_state.values_of(self.variables())
+        # What is trained comes first among them.
+        lost = training_state.lost_and_learned(self.model, self.written, values)
         if lost:
             raise ValueError(
                 "What was learned is not finite, so the file is left as it "

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.callbacks import training_state
+
 FEW_STEPS = 3
 NO_GRADIENT = (
     "No gradient gets to the program: is there a cast to integers or a "
@@ -53,7 +55,7 @@ class UnmovedProgram(keras.callbacks.Callback):
 
     def __init__(self, variables: Sequence[keras.Variable]) -> None:
         super().__init__()
-        self.start = [as_array(variable) for variable in variables]
+        self.start = training_state.values_of(variables)
         self.steps = 0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -70,7 +72,7 @@ class UnmovedProgram(keras.callbacks.Callback):
         # Through the model: on JAX the layers have no state in an epoch.
         variables = self.model.input_reprogrammer.trainable_variables
         moved = any(
-            not np.array_equal(as_array(variable), start)
+            not np.array_equal(training_state.value_of(variable), start)
             for variable, start in zip(variables, self.start)
         )
         self.start = []
@@ -81,10 +83,6 @@ class UnmovedProgram(keras.callbacks.Callback):
                 f"{NO_GRADIENT}",
                 stacklevel=2,
             )
-
-
-def as_array(variable: keras.Variable) -> np.ndarray:
-    return ops.convert_to_numpy(ops.cast(variable.value, "float32"))
 
 
 def as_number(rate: Any) -> float:

@@ -44,6 +44,10 @@ def values_of(variables: list[keras.Variable]) -> list[np.ndarray]:
     return [value_of(variable) for variable in variables]
 
 
+def trained_values(model: keras.Model) -> list[np.ndarray]:
+    return values_of(trained_variables(model))
+
+
 def assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values):
         variable.assign(value)
@@ -60,6 +64,26 @@ def check_shapes(
             "The values must be those of the model's variables. Received: "
             f"values of the shapes {found[:9]} for {expected[:9]}"
         )
+
+
+def lost_and_learned(
+    model: keras.Model,
+    old: list[np.ndarray],
+    new: list[np.ndarray],
+) -> int:
+    """How many values of what a model learns are no longer finite.
+
+    Args:
+        model: The model.
+        old: Values of `trained_variables` before.
+        new: Their values now.
+    """
+    learned = {id(variable) for variable in learned_variables(model)}
+    return sum(
+        lost_numbers(*values)
+        for variable, *values in zip(trained_variables(model), old, new)
+        if id(variable) in learned
+    )
 
 
 def lost_numbers(old: Any, new: Any) -> int:

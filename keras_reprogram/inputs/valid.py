@@ -2,17 +2,14 @@
 
 from typing import Any
 
-import keras
 from keras import ops
+
+from keras_reprogram.dtypes import is_float
 
 
 def finite_rows(samples: Any) -> Any:
     """Which samples of a batch are finite; `None` for those of integers."""
-    if not keras.backend.is_float_dtype(
-        keras.backend.standardize_dtype(samples.dtype)
-    ):
-        return None
-    return all_of_row(ops.isfinite(samples))
+    return all_of_row(ops.isfinite(samples)) if is_float(samples) else None
 
 
 def known_rows(tokens: Any, vocabulary_size: int) -> Any:

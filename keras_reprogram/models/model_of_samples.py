@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_reprogram.integers import within_int32
+from keras_reprogram.dtypes import within_int32
 from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models import batches
 from keras_reprogram.models.static_shape import with_static_shape

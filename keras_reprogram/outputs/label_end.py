@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.dtypes import is_float
 from keras_reprogram.keras_internals import concrete_value
 from keras_reprogram.keras_internals import in_symbolic_scope
 from keras_reprogram.outputs.reading import full_dtype
@@ -163,8 +164,3 @@ class LabelEnd(keras.layers.Layer):
         if self.looks_at_samples:
             return self(outputs, samples, **kwargs)
         return self(outputs, **kwargs)
-
-
-def is_float(tensor: Any) -> bool:
-    dtype = keras.backend.standardize_dtype(tensor.dtype)
-    return keras.backend.is_float_dtype(dtype)

@@ -14,7 +14,8 @@ from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.integers import comparable
+from keras_reprogram.dtypes import comparable
+from keras_reprogram.dtypes import is_float
 from keras_reprogram.keras_internals import entry_layer
 from keras_reprogram.keras_internals import in_stateless_scope
 from keras_reprogram.outputs import mappings
@@ -22,7 +23,6 @@ from keras_reprogram.outputs import methods
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
 from keras_reprogram.outputs.label_end import LabelEnd
-from keras_reprogram.outputs.label_end import is_float
 from keras_reprogram.outputs.methods import Mapping
 from keras_reprogram.replicas import summed_over_replicas
 from keras_reprogram.sources.specification import SourceSpecification

@@ -1,8 +1,8 @@
 """Whether a gradient gets from a source's outputs to its inputs."""
 
-from typing import Any
-
 import keras
+
+from keras_reprogram.dtypes import is_float
 
 # What looks integers up, whatever the dtype of its input.
 LOOKUPS = (
@@ -62,7 +62,3 @@ def reached(model: keras.Model, blocks: list[str]) -> bool:
             continue
         waiting += operation._inbound_nodes[history.node_index].input_tensors
     return False
-
-
-def is_float(tensor: Any) -> bool:
-    return keras.backend.is_float_dtype(tensor.dtype)

@@ -262,7 +262,7 @@ class TokenReprogrammer(InputEnd):
         # Of a type that holds marks, too.
         if samples.dtype == "uint64":
             samples = np.minimum(samples, np.uint64(2**62))
-        samples = samples.astype("int64")
+        samples = samples.astype("int64", copy=False)
         tokens = samples
         if samples.size and samples.max() >= size:
             marked = samples >= layouts.PRESENT

@@ -1,4 +1,4 @@
-"""Integers of any dtype, as they can be compared and cast without wrapping."""
+"""Kinds of dtypes, and integers that are compared and cast without wrapping."""
 
 from typing import Any
 
@@ -8,6 +8,11 @@ from keras import ops
 
 WIDE = ("int64", "uint32", "uint64")
 LOWEST, HIGHEST = np.iinfo("int32").min, np.iinfo("int32").max
+
+
+def is_float(tensor: Any) -> bool:
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return keras.backend.is_float_dtype(dtype)
 
 
 def comparable(integers: Any) -> Any:
