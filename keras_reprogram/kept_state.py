@@ -15,15 +15,10 @@ from typing import Any
 
 import keras
 
-PARTS = (
-    "trainable_variables",
-    "non_trainable_variables",
-    "optimizer_variables",
-    "metrics_variables",
-)
+from keras_reprogram.keras_internals import JaxTraining
 
 
-class KeptState(keras.Model):
+class KeptState(JaxTraining):
     """A model that loses no value, whenever a call of it is interrupted.
 
     Nor does it use a source whose values another thread has taken: on JAX one
@@ -57,30 +52,11 @@ class KeptState(keras.Model):
                 return method(*args, **kwargs)
             except BaseException:
                 if keras.config.backend() == "jax":
-                    to_the_end(self.jax_state_sync)
-                    self._jax_state = None
+                    to_the_end(self.restore_jax_state)
                 raise
 
-    # What follows is called by Keras on JAX alone (Keras 3.15).
-
-    def _get_jax_state(
-        self, purge_model_variables: bool = False, **parts: bool
-    ) -> tuple[list[Any], ...]:
-        state = super()._get_jax_state(**parts)
-        # Known before anything is taken out of a variable.
-        names = [name for name in PARTS if parts.get(name)]
-        self._jax_state = dict(zip(names, state))
-        self._jax_state_synced = False
-        if purge_model_variables:
-            self._purge_model_variables(**parts)
-        return state
-
-    def _make_function(
-        self, step_function: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Callable[..., Any]:
-        if self.jit_compile and not self.run_eagerly:
-            step_function = without_donation(step_function)
-        return super()._make_function(step_function, *args, **kwargs)
+    def compile_step(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        return without_donation(step)
 
 
 def to_the_end(action: Callable[[], Any]) -> Any:

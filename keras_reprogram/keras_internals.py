@@ -1,10 +1,17 @@
-"""What Keras keeps to itself and this package cannot do without.
+"""Private members of Keras, which this package uses in this file alone.
 
-Each function names the version it was seen in; `tests/test_keras_internals.py`
-fails where Keras changes it.
+Each function names the Keras version in which the member was seen;
+`tests/test_keras_internals.py` fails when a new version changes it.
 """
 
 import sys
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+from typing import NamedTuple
+from typing import cast
 
 import keras
 import numpy as np
@@ -19,26 +26,29 @@ EXPORTERS = (
 )
 
 
+# === Scopes and calls ===
+
+
 def in_symbolic_scope() -> bool:
-    """Whether Keras is computing shapes and dtypes alone (Keras 3.15)."""
+    """Whether Keras is inferring shapes and dtypes only (Keras 3.15)."""
     from keras.src.backend.common import symbolic_scope
 
-    return symbolic_scope.in_symbolic_scope()
+    return bool(symbolic_scope.in_symbolic_scope())
 
 
 def in_stateless_scope() -> bool:
-    """Whether variables have the values of a function of JAX (Keras 3.15)."""
+    """Whether variable values come from a stateless function (Keras 3.15)."""
     from keras.src.backend.common import stateless_scope
 
-    return stateless_scope.in_stateless_scope()
+    return bool(stateless_scope.in_stateless_scope())
 
 
 def is_exporting() -> bool:
-    """Whether what is traced will be written to a file (Keras 3.15).
+    """Whether the current trace will be written to a file (Keras 3.15).
 
-    Exporters tell their callers nothing: they are looked for on the stack.
+    Exporters set no flag, so this function searches the call stack for them.
     """
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_globals.get("__name__", "").startswith(EXPORTERS):
             return True
@@ -47,18 +57,18 @@ def is_exporting() -> bool:
 
 
 def entry_layer(layer: keras.layers.Layer) -> keras.layers.Layer | None:
-    """The outermost layer of the call that is under way (Keras 3.15)."""
+    """The outermost layer of the current call (Keras 3.15)."""
     return layer._get_call_context().entry_layer
 
 
 def concrete_value(variable: keras.Variable) -> np.ndarray | None:
-    """A variable's value outside of what is being traced (Keras 3.15).
+    """A variable's value outside of the current trace (Keras 3.15).
 
     Returns:
         An array; `None` while Keras holds the value somewhere else, as during
         training on JAX.
     """
-    value = variable._value
+    value: Any = variable._value
     if value is None:
         return None
     backend = keras.config.backend()
@@ -66,7 +76,7 @@ def concrete_value(variable: keras.Variable) -> np.ndarray | None:
         import tensorflow as tf
 
         with tf.init_scope():
-            return value.numpy()
+            return np.asarray(value.numpy())
     if backend == "jax":
         import jax
 
@@ -74,4 +84,212 @@ def concrete_value(variable: keras.Variable) -> np.ndarray | None:
         if isinstance(value, jax.core.Tracer) or value.is_deleted():
             return None
         return np.asarray(value)
-    return None if value.is_meta else value.detach().cpu().numpy()
+    return None if value.is_meta else np.asarray(value.detach().cpu())
+
+
+# === Layers and their variables ===
+
+
+def flatten_layers(
+    layer: keras.layers.Layer, include_self: bool = True
+) -> list[keras.layers.Layer]:
+    """A layer and its sublayers at all depths (Keras 3.15)."""
+    return list(layer._flatten_layers(include_self=include_self))
+
+
+def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layers that a layer holds itself (Keras 3.15)."""
+    return list(layer._layers)
+
+
+def own_trainable_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """The variables that a layer itself created as trainable (Keras 3.15).
+
+    They include frozen ones, and exclude statistics and sublayers' variables.
+    """
+    return list(layer._trainable_variables)
+
+
+def base_variables(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
+    """The variables to which LoRA adds, by their public names (Keras 3.15)."""
+    found = {
+        name: getattr(layer, f"_{name}", None)
+        for name in ("kernel", "embeddings")
+    }
+    return {
+        name: variable
+        for name, variable in found.items()
+        if variable is not None
+    }
+
+
+# === Losses and metrics ===
+
+
+def clear_losses(layer: keras.layers.Layer) -> None:
+    """Removes the losses that a layer and its sublayers added (Keras 3.15)."""
+    layer._clear_losses()
+
+
+def metric_direction(metric: keras.Metric | None) -> str | None:
+    """`"up"` or `"down"`, if a metric declares a direction (Keras 3.15)."""
+    return getattr(metric, "_direction", None)
+
+
+def metric_function(metric: keras.Metric | None) -> Callable[..., Any] | None:
+    """The function that a metric averages, if there is one (Keras 3.15)."""
+    return getattr(metric, "_fn", None)
+
+
+# === Graphs of functional models ===
+
+
+class Producer(NamedTuple):
+    """The call that computed a symbolic tensor."""
+
+    operation: Any
+    node_index: int
+    tensor_index: int
+    inputs: list[keras.KerasTensor]
+
+
+def producer(tensor: keras.KerasTensor) -> Producer:
+    """The operation and the inputs that a tensor comes from (Keras 3.15).
+
+    Returns:
+        A `Producer`. Its operation is `None` for a tensor that no operation
+        computed.
+    """
+    operation, node_index, tensor_index = tensor._keras_history
+    if operation is None:
+        return Producer(None, node_index, tensor_index, [])
+    inputs = operation._inbound_nodes[node_index].input_tensors
+    return Producer(operation, node_index, tensor_index, list(inputs))
+
+
+def graph_of(model: Any) -> Any:
+    """The functional model within a sequential one (Keras 3.15).
+
+    Returns:
+        A functional model; the argument where it is not a sequential model.
+    """
+    return getattr(model, "_functional", None) or model
+
+
+def has_graph(model: Any) -> bool:
+    """Whether a model was built from a graph of operations (Keras 3.15)."""
+    return hasattr(graph_of(model), "_nodes_by_depth")
+
+
+def nodes_by_depth(model: keras.Model) -> list[tuple[int, list[Any]]]:
+    """The nodes of a model's graph from its inputs to outputs (Keras 3.15).
+
+    Returns:
+        Pairs of a depth, which falls from the inputs to the outputs, and the
+        nodes at that depth.
+    """
+    nodes: dict[int, list[Any]] = graph_of(model)._nodes_by_depth
+    return [(depth, nodes[depth]) for depth in sorted(nodes, reverse=True)]
+
+
+def graph_nodes(model: keras.Model) -> Iterator[Any]:
+    """The nodes of a model's graph, those of the inputs first (Keras 3.15)."""
+    for _, nodes in nodes_by_depth(model):
+        yield from nodes
+
+
+# === Training ===
+
+
+def set_initial_epoch(model: keras.Model, epoch: int | None) -> None:
+    """Sets the epoch at which the current `fit` starts (Keras 3.15).
+
+    Keras's own `BackupAndRestore` sets it, in `on_train_begin`.
+    """
+    model._initial_epoch = epoch
+
+
+def is_validation_in_fit(arguments: Mapping[str, Any]) -> bool:
+    """Whether `evaluate` was called by `fit` for validation (Keras 3.15).
+
+    Args:
+        arguments: The keyword arguments that `evaluate` received.
+    """
+    return bool(arguments.get("_use_cached_eval_dataset"))
+
+
+# In the order in which Keras returns their values on JAX.
+JAX_STATE = (
+    "trainable_variables",
+    "non_trainable_variables",
+    "optimizer_variables",
+    "metrics_variables",
+)
+
+
+class JaxTraining(keras.Model):
+    """A model whose variables can be restored in a step on JAX (Keras 3.15).
+
+    Keras calls the private methods on JAX only.
+    """
+
+    _jax_state: dict[str, list[Any]] | None
+
+    def compile_step(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns the function that runs instead of a compiled step."""
+        return step
+
+    def restore_jax_state(self) -> None:
+        """Writes the values that Keras removed back into the variables."""
+        self.jax_state_sync()
+        self._jax_state = None
+
+    def _get_jax_state(
+        self, purge_model_variables: bool = False, **parts: bool
+    ) -> tuple[list[Any], ...]:
+        state: tuple[list[Any], ...] = super()._get_jax_state(**parts)
+        # Held before a value is removed from its variable.
+        names = [name for name in JAX_STATE if parts.get(name)]
+        self._jax_state = dict(zip(names, state))
+        self._jax_state_synced = False
+        if purge_model_variables:
+            self._purge_model_variables(**parts)
+        return state
+
+    def _make_function(
+        self, step_function: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Callable[..., Any]:
+        if self.jit_compile and not self.run_eagerly:
+            step_function = self.compile_step(step_function)
+        function = super()._make_function(step_function, *args, **kwargs)
+        return cast(Callable[..., Any], function)
+
+
+# Attributes of Keras's callbacks that change in `fit` and matter to later
+# epochs (Keras 3.15).
+CALLBACK_STATES: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
+    keras.callbacks.EarlyStopping: (
+        "best",
+        "best_epoch",
+        "best_weights",
+        "stopped_epoch",
+        "wait",
+    ),
+    keras.callbacks.ModelCheckpoint: (
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+        "best",
+    ),
+    keras.callbacks.OrbaxCheckpoint: (
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+        "_total_batches_seen",
+        "best",
+    ),
+    keras.callbacks.ReduceLROnPlateau: ("best", "cooldown_counter", "wait"),
+    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
+    keras.callbacks.TensorBoard: (
+        "_global_test_batch",
+        "_global_train_batch",
+    ),
+}

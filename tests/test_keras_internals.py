@@ -1,11 +1,14 @@
-"""What is used of Keras's private members is there, and means what we think."""
+"""Private members of Keras exist and have the expected meaning."""
 
 import keras
 import numpy as np
+import pytest
+from keras import layers
 from keras import ops
 
 from keras_reprogram import keras_internals
 
+BACKEND = keras.config.backend()
 SEEN = []
 
 
@@ -19,7 +22,7 @@ class Spy(keras.layers.Layer):
         return inputs
 
 
-def test_symbolic_calls_are_told_from_others():
+def test_in_symbolic_scope():
     spy = Spy()
     spy(np.zeros((1, 2)))
     assert not SEEN[0] and SEEN[2] is spy
@@ -27,21 +30,21 @@ def test_symbolic_calls_are_told_from_others():
     assert SEEN[0]
 
 
-def test_the_outermost_layer_of_a_call_is_found():
+def test_entry_layer_is_the_outermost_layer_of_a_call():
     spy = Spy()
     model = keras.Sequential([keras.Input((2,)), spy])
     model(np.zeros((1, 2)))
     assert SEEN[2] is model and not SEEN[0]
 
 
-def test_a_stateless_scope_is_found():
+def test_in_stateless_scope():
     spy = Spy()
     with keras.StatelessScope():
         spy(ops.zeros((1, 2)))
     assert SEEN[1]
 
 
-def test_the_value_of_a_variable_is_read_while_a_step_is_traced():
+def test_concrete_value_of_a_variable_while_a_step_is_traced():
     layer = keras.layers.Dense(1)
     layer.build((None, 1))
     layer.bias.assign([3.0])
@@ -55,3 +58,186 @@ def test_the_value_of_a_variable_is_read_while_a_step_is_traced():
     model = keras.Sequential([keras.Input((1,)), Reader()])
     model.predict(np.zeros((2, 1)), verbose=0)
     assert all(float(value[0]) == 3.0 for value in read) and read
+
+
+def nested():
+    """A sequential model, with a functional one inside it."""
+    inputs = keras.Input((4,))
+    normed = layers.BatchNormalization(name="norm")(inputs)
+    inner = keras.Model(inputs, normed, name="inner")
+    return keras.Sequential(
+        [keras.Input((4,)), inner, layers.Dense(2, name="dense")]
+    )
+
+
+def names(found):
+    return [layer.name for layer in found]
+
+
+@pytest.mark.numpy_alone
+def test_flatten_layers_and_sublayers():
+    model = nested()
+    assert set(names(keras_internals.flatten_layers(model))) >= {
+        model.name,
+        "inner",
+        "norm",
+        "dense",
+    }
+    assert model not in keras_internals.flatten_layers(model, False)
+    found = names(keras_internals.sublayers(model))
+    assert "norm" not in found and {"inner", "dense"} <= set(found)
+
+
+@pytest.mark.numpy_alone
+def test_own_trainable_variables_exclude_statistics_and_keep_frozen_ones():
+    norm = nested().get_layer("inner").get_layer("norm")
+    norm.trainable = False
+    found = keras_internals.own_trainable_variables(norm)
+    assert [id(it) for it in found] == [id(norm.gamma), id(norm.beta)]
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    "layer, shape, name",
+    [
+        (layers.Dense(3), (None, 4), "kernel"),
+        (layers.Embedding(5, 3), (None, 4), "embeddings"),
+    ],
+)
+def test_base_variables_are_those_that_lora_keeps_fixed(layer, shape, name):
+    layer.build(shape)
+    layer.enable_lora(2)
+    ((found, variable),) = keras_internals.base_variables(layer).items()
+    assert found == name and not variable.trainable
+    assert any(variable is it for it in layer.weights)
+
+
+def test_clear_losses_of_all_layers():
+    inner = keras.Sequential(
+        [keras.Input((2,)), layers.ActivityRegularization(1.0)]
+    )
+    inner(np.ones((1, 2), "float32"))
+    assert inner.losses
+    keras_internals.clear_losses(inner)
+    assert not inner.losses
+
+
+@pytest.mark.numpy_alone
+def test_metric_direction_and_function():
+    metric = keras.metrics.MeanMetricWrapper(keras.metrics.mean_squared_error)
+    function = keras_internals.metric_function(metric)
+    assert function is keras.metrics.mean_squared_error
+    assert keras_internals.metric_function(keras.metrics.Mean()) is None
+    accuracy = keras.metrics.BinaryAccuracy()
+    assert keras_internals.metric_direction(accuracy) == "up"
+    assert keras_internals.metric_direction(None) is None
+
+
+@pytest.mark.numpy_alone
+def test_producer_of_a_tensor():
+    inputs = keras.Input((4,))
+    first, second = ops.split(inputs, 2, axis=1)
+    found = keras_internals.producer(second)
+    assert type(found.operation).__name__ == "Split"
+    assert found.tensor_index == 1 and found.inputs[0] is inputs
+    dense = layers.Dense(2)
+    dense(first)
+    assert keras_internals.producer(dense(second)).node_index == 1
+    assert keras_internals.producer(inputs).inputs == []
+
+
+@pytest.mark.numpy_alone
+def test_graph_nodes_run_from_inputs_to_outputs():
+    model = nested()
+    assert keras_internals.has_graph(model)
+    assert not keras_internals.has_graph(layers.Dense(1))
+    graph = keras_internals.graph_of(model)
+    assert graph is not model and keras_internals.graph_of(graph) is graph
+    found = [node.operation.name for node in keras_internals.graph_nodes(model)]
+    assert found[1:] == ["inner", "dense"]
+    depths = [depth for depth, _ in keras_internals.nodes_by_depth(model)]
+    assert depths == [2, 1, 0]
+    last = list(keras_internals.graph_nodes(model))[-1]
+    assert last.outputs[0] is model.outputs[0]
+    (taken,) = last.arguments.keras_tensors
+    assert taken is last.input_tensors[0] and not last.is_input
+
+
+class Epochs(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_begin(self, logs=None):
+        keras_internals.set_initial_epoch(self.model, 2)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.seen.append(epoch)
+
+
+class Evaluated(keras.Model):
+    from_fit = ()
+
+    def evaluate(self, *args, **kwargs):
+        found = keras_internals.is_validation_in_fit(kwargs)
+        self.from_fit = (*self.from_fit, found)
+        return super().evaluate(*args, **kwargs)
+
+
+def test_initial_epoch_and_validation_in_fit():
+    inputs = keras.Input((1,))
+    model = Evaluated(inputs, layers.Dense(1)(inputs))
+    model.compile("sgd", "mse", run_eagerly=True)
+    data = np.ones((2, 1)), np.ones((2, 1))
+    epochs = Epochs()
+    model.fit(
+        *data, epochs=4, validation_data=data, callbacks=[epochs], verbose=0
+    )
+    model.evaluate(*data, verbose=0)
+    assert epochs.seen == [2, 3]
+    assert model.from_fit == (True, True, False)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="Keras holds a state on JAX only")
+def test_a_jax_state_is_held_and_restored():
+    compiled = []
+
+    class Held(keras_internals.JaxTraining):
+        def compile_step(self, step):
+            compiled.append(step)
+            return step
+
+    inputs = keras.Input((1,))
+    model = Held(inputs, layers.Dense(1)(inputs))
+    model.compile("sgd", "mse", jit_compile=True)
+    before = model.get_weights()
+    names = keras_internals.JAX_STATE
+    model._get_jax_state(
+        purge_model_variables=True, **dict.fromkeys(names, True)
+    )
+    assert list(model._jax_state) == list(names)
+    assert keras_internals.concrete_value(model.weights[0]) is None
+    model.restore_jax_state()
+    for one, other in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(one, other)
+    model.make_predict_function()
+    assert len(compiled) == 1
+
+
+@pytest.mark.numpy_alone
+def test_callback_states_are_attributes_of_the_callbacks(tmp_path):
+    arguments = {
+        keras.callbacks.ModelCheckpoint: (tmp_path / "model.keras",),
+        keras.callbacks.TensorBoard: (tmp_path,),
+    }
+    for kind, attributes in keras_internals.CALLBACK_STATES.items():
+        if kind is keras.callbacks.OrbaxCheckpoint:
+            continue  # needs a package of its own
+        callback = kind(*arguments.get(kind, ()))
+        model = nested()
+        model.compile("sgd", "mse")
+        callback.set_model(model)
+        callback.set_params({})
+        callback.on_train_begin()
+        missing = set(attributes) - set(vars(callback))
+        assert not missing - {"best"}, kind
