@@ -15,12 +15,15 @@ CANDIDATES = 10.0 ** np.arange(-6, 2)
 class RidgeStatistics:
     """What ridge regression needs of data, gathered batch by batch.
 
-    One matrix of products of all features and targets with each other: its
-    size does not depend on the number of samples.
+    Samples themselves while they are fewer than features and targets, then the
+    matrix of all products of features and targets with each other: neither its
+    size nor the time to solve it depends on the number of samples.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.rows: list[np.ndarray] = []
+        self.num_rows = 0
 
     def add(self, features: np.ndarray, targets: np.ndarray) -> None:
         """Adds samples.
@@ -37,17 +40,53 @@ class RidgeStatistics:
             # A mean that is far from zero would take the digits of the rest.
             _, self.shift = centered(rows)
             self.sums = np.zeros(len(self.shift))
-            self.products = np.zeros((len(self.shift), len(self.shift)))
+            self.squares = np.zeros(len(self.shift))
+            self.products: np.ndarray | None = None
         rows -= self.shift
         self.count += len(rows)
         self.sums += rows.sum(axis=0)
-        self.products += rows.T @ rows
+        self.squares += np.square(rows).sum(axis=0)
+        self.rows.append(rows)
+        self.num_rows += len(rows)
+        if self.num_rows >= len(self.shift):
+            self.multiply_rows()
+
+    def multiply_rows(self) -> None:
+        """Adds the products of the rows that are held, and lets them go."""
+        if not self.rows:
+            return
+        (rows,) = self.rows if len(self.rows) == 1 else [np.vstack(self.rows)]
+        products = rows.T @ rows
+        if self.products is not None:
+            products += self.products
+        self.products = products
+        self.rows, self.num_rows = [], 0
+
+    def decomposition(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Variances along the features' principal axes, the axes, and loads.
+
+        Returns:
+            The variances `[R]`, the axes `[S, R]`, and the targets'
+            covariances with the features along the axes, `[R, T]`.
+        """
+        mean, size = self.sums / self.count, self.num_features
+        if self.products is None:
+            rows = np.concatenate(self.rows) - mean
+            left, singular, right = np.linalg.svd(
+                rows[:, :size], full_matrices=False
+            )
+            loads = singular[:, None] * (left.T @ rows[:, size:])
+            return singular**2 / self.count, right.T, loads / self.count
+        self.multiply_rows()
+        covariance = self.products / self.count - np.outer(mean, mean)
+        variances, axes = np.linalg.eigh(covariance[:size, :size])
+        return variances.clip(0), axes, axes.T @ covariance[:size, size:]
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and covariance of features and targets together."""
+        """Mean and variance of features and targets together."""
         mean = self.sums / self.count
-        covariance = self.products / self.count - np.outer(mean, mean)
-        return mean + self.shift, covariance
+        variance = (self.squares / self.count - mean**2).clip(0)
+        return mean + self.shift, variance
 
     def target_scale(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every target; 1 for a constant."""
@@ -60,10 +99,8 @@ class RidgeStatistics:
         return mean[: self.num_features], scale[: self.num_features]
 
     def scale(self) -> tuple[np.ndarray, np.ndarray]:
-        mean, covariance = self.moments()
-        variance = np.diag(covariance).clip(0)
-        deviation = np.sqrt(variance)
-        return mean, np.where(vary(mean, variance), deviation, 1.0)
+        mean, variance = self.moments()
+        return mean, np.where(vary(mean, variance), np.sqrt(variance), 1.0)
 
     def solve(
         self, regularization: float | None = None
@@ -73,12 +110,10 @@ class RidgeStatistics:
         Args:
             regularization: As for `ridge_regression`.
         """
-        mean, covariance = self.moments()
+        mean, variance = self.moments()
         size = self.num_features
-        unit = mean_variance(mean[:size], np.diag(covariance)[:size].clip(0))
-        variances, axes = np.linalg.eigh(covariance[:size, :size])
-        variances = variances.clip(0)
-        loads = axes.T @ covariance[:size, size:]
+        unit = mean_variance(mean[:size], variance[:size])
+        variances, axes, loads = self.decomposition()
         if regularization is None:
             regularization = self.generalized_cross_validation(
                 variances, loads, unit
@@ -92,9 +127,9 @@ class RidgeStatistics:
     ) -> float:
         """The penalty with the lowest estimate of the error on other data."""
         _, scale = self.target_scale()
-        _, covariance = self.moments()
+        _, variance = self.moments()
         loads = loads / scale
-        total = np.diag(covariance)[self.num_features :] / scale**2
+        total = variance[self.num_features :] / scale**2
         scores = []
         for penalty in CANDIDATES * unit:
             shrunk = (variances + 2 * penalty) / (variances + penalty) ** 2

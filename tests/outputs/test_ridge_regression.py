@@ -106,6 +106,42 @@ def test_batches_do_not_matter_and_may_be_empty():
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("regularization", [None, 0.1])
+def test_many_features_of_few_samples_take_no_matrix_of_all_features(
+    regularization,
+):
+    # Whose products with each other would be 80 GB.
+    x, y = data(samples=12, features=100_000)
+    weights, bias = ridge_regression(x, y, regularization)
+    centered = x - x.mean(axis=0)
+    kernel = centered @ centered.T
+    # The penalty that is found is one of powers of ten.
+    candidates = [0.1] if regularization else 10.0 ** np.arange(-6, 2)
+    errors = []
+    for candidate in candidates:
+        penalty = len(x) * candidate * x.var(axis=0).mean()
+        dual = np.linalg.solve(
+            kernel + penalty * np.eye(len(x)), y - y.mean(axis=0)
+        )
+        errors.append(np.abs(centered.T @ dual - weights).max())
+    assert min(errors) < 1e-9
+    np.testing.assert_allclose(bias, y.mean(axis=0) - x.mean(axis=0) @ weights)
+
+
+@pytest.mark.parametrize("samples", [3, 7, 8, 40])
+def test_rows_and_their_products_have_one_solution(samples):
+    # Seven columns: three rows are held, eight are multiplied.
+    x, y = data(samples)
+    statistics = RidgeStatistics()
+    for row, target in zip(x, y):
+        statistics.add(row[None], target[None])
+    assert (statistics.products is None) == (samples < 7)
+    whole = statistics.solve(0.1)
+    statistics.multiply_rows()
+    for found, expected in zip(statistics.solve(0.1), whole):
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
 @pytest.mark.parametrize(
     "features, targets, message",
     [
