@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.valid import finite_rows
 from keras_reprogram.sources.specification import SourceSpecification
+from keras_reprogram.typing import Shape
 
 
 class InputEnd(keras.layers.Layer):

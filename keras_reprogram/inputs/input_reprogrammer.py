@@ -18,11 +18,11 @@ from keras_reprogram.inputs.images import placement as placements
 from keras_reprogram.inputs.images import programs
 from keras_reprogram.inputs.images.axes import DATA_FORMATS
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.images.placement import Placement
 from keras_reprogram.inputs.images.programs import Program
 from keras_reprogram.inputs.input_end import InputEnd
 from keras_reprogram.sources.specification import SourceSpecification
+from keras_reprogram.typing import Shape
 
 PIXELS = 255.0
 # Share of the values that may lie outside of their range by design, as those of

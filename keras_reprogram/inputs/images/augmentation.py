@@ -8,7 +8,7 @@ from keras import ops
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.axes import Shape
+from keras_reprogram.typing import Shape
 
 
 @serializable

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-DATA_FORMATS = ("channels_last", "channels_first", "no_channels")
+from keras_reprogram.typing import Shape
 
-Shape = tuple[int | None, ...]
+DATA_FORMATS = ("channels_last", "channels_first", "no_channels")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.configurable import size
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.images.placement import resize
+from keras_reprogram.typing import Shape
 
 
 class Basis(Configurable):

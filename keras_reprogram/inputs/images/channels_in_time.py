@@ -10,8 +10,8 @@ from keras import ops
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images import placement as placements
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.images.placement import Placement
+from keras_reprogram.typing import Shape
 
 
 @serializable

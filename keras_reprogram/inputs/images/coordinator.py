@@ -15,8 +15,8 @@ from keras import ops
 
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.images.image_programs import ImageProgram
+from keras_reprogram.typing import Shape
 
 STRIDE = 32
 # Channels after each doubling but the first, and after the 1x1 convolutions.

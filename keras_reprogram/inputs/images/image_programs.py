@@ -11,8 +11,8 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.images.programs import Program
+from keras_reprogram.typing import Shape
 
 MOST_LAYERS = 16
 MOST_FILTERS = 1024

@@ -9,8 +9,8 @@ from keras import ops
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.images.placement import Pad
+from keras_reprogram.typing import Shape
 
 
 @serializable

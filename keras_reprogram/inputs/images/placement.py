@@ -15,8 +15,8 @@ from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
 from keras_reprogram.configurable import size
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.valid import finite_rows
+from keras_reprogram.typing import Shape
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 

@@ -15,9 +15,9 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images import regions
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.images.bases import Basis
 from keras_reprogram.inputs.images.regions import Region
+from keras_reprogram.typing import Shape
 
 
 class Program(keras.layers.Layer):

@@ -10,9 +10,9 @@ from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
 from keras_reprogram.configurable import size
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.images.placement import Pad
 from keras_reprogram.inputs.images.placement import Placement
+from keras_reprogram.typing import Shape
 
 SMALLEST, LARGEST = 0.1, 5.0
 

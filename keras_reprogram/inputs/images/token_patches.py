@@ -14,10 +14,10 @@ from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.axes import Shape
 from keras_reprogram.inputs.images.placement import Placement
 from keras_reprogram.inputs.valid import known_rows
 from keras_reprogram.inputs.valid import known_tokens
+from keras_reprogram.typing import Shape
 
 
 @serializable
