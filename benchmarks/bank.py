@@ -83,7 +83,7 @@ def compare(classifier, canvas: int, options) -> dict:
         },
         options.repeats,
     )
-    tables = [*bank.inputs_end.weights, *bank.labels_end.weights]
+    tables = [*bank.banked_inputs.weights, *bank.banked_labels.weights]
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "task.program"
         single.save_program(file)

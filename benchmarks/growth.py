@@ -112,7 +112,7 @@ def applied(sources: int, targets: int, rounds: int) -> dict[str, float]:
     outputs = keras.random.normal((64, sources), seed=0)
     mappers = {
         "lookup": LabelMapper(targets, "random"),
-        "matrix": LabelMapper(targets, LinearMapping(start="random")),
+        "matrix": LabelMapper(targets, LinearMapping(initial="random")),
     }
 
     def applications(mapper: LabelMapper) -> None:

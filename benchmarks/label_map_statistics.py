@@ -120,7 +120,7 @@ class FreshPass(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         model = self.model
         statistics = mappings.count_statistics(
-            model.source_logits(self.images), self.labels, 10
+            model.predict_source(self.images), self.labels, 10
         )
         model.label_mapper.assign(mappings.frequency_mapping(statistics))
 

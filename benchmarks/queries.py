@@ -30,12 +30,12 @@ from keras_reprogram.black_box import SPSA
 from keras_reprogram.black_box import OneSided
 from keras_reprogram.black_box import PowerDecay
 from keras_reprogram.black_box import TwoSided
-from keras_reprogram.inputs import CoordinatorProgram
+from keras_reprogram.inputs import CoordinatorPattern
 from keras_reprogram.inputs import Cosine
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import LowRank
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 
@@ -65,14 +65,14 @@ def evolution() -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(1.0)
 
 
-def coordinator() -> CoordinatorProgram:
+def coordinator() -> CoordinatorPattern:
     """Prompts decoded from what a network of the user's own says."""
     features = keras_reprogram.sources.features(common.load_classifier(None))
     canvas = keras.Input((None, None, 3))
     # The units that the package's preprocessor makes of pixels.
     outputs = features(keras.layers.Rescaling(255 / 128, -127 / 128)(canvas))
     encoder = keras_reprogram.sources.FrozenSource(keras.Model(canvas, outputs))
-    return CoordinatorProgram(encoder, strength=0.1)
+    return CoordinatorPattern(encoder, strength=0.1)
 
 
 TWO_SIDED = TwoSided(5, SMOOTHING)
@@ -87,7 +87,7 @@ ROWS = {
     ),
     "SPSA": (SPSA(5, SMOOTHING), Grid(8), adam),
     "SPSA-GC": (SPSA(1, SMOOTHING), Grid(8), gradient_correction),
-    "CMA-ES": (CMAES(10, SMOOTHING, at_once=1), Grid(8), evolution),
+    "CMA-ES": (CMAES(10, SMOOTHING, points_per_batch=1), Grid(8), evolution),
     "no basis": (TWO_SIDED, None, adam),
     "cosines": (TWO_SIDED, Cosine(8), adam),
     "low rank": (TWO_SIDED, LowRank(2), adam),
@@ -188,10 +188,10 @@ class Curve(keras.callbacks.Callback):
 
 def run(name, classifier, shapes, train, test, options) -> dict:
     estimator, basis, optimizer = ROWS[name]
-    program = basis() if callable(basis) else UniversalProgram(basis=basis)
+    pattern = basis() if callable(basis) else UniversalPattern(basis=basis)
     model = keras_reprogram.ReprogrammedModel(
         classifier,
-        InputReprogrammer(*shapes, program=program),
+        InputReprogrammer(*shapes, pattern=pattern),
         keras_reprogram.LabelMapper(10, "bayesian_plus"),
     )
     model.compile(

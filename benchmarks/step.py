@@ -124,7 +124,7 @@ def known_rows(path: pathlib.Path, settings: dict) -> dict[str, dict]:
 
 
 def build(name: str, options) -> tuple[keras.Model, Any, Any, Any]:
-    """A source, inputs of it, samples, and a maker of input ends."""
+    """A source, inputs of it, samples, and a maker of input transformations."""
     generator = np.random.default_rng(0)
     count = options.batch_size * options.steps
     if name == "minilm":
@@ -163,7 +163,7 @@ def build(name: str, options) -> tuple[keras.Model, Any, Any, Any]:
 
 def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
     """For each mode, what builds the function of one epoch."""
-    source, inputs, samples, input_end = build(name, options)
+    source, inputs, samples, input_transformation = build(name, options)
     labels = np.arange(len(samples)) % CLASSES
     size = options.batch_size
 
@@ -189,7 +189,9 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
 
     def reprogrammed(mapping: str, source: keras.Model = source) -> keras.Model:
         return keras_reprogram.ReprogrammedModel(
-            source, input_end(), keras_reprogram.LabelMapper(CLASSES, mapping)
+            source,
+            input_transformation(),
+            keras_reprogram.LabelMapper(CLASSES, mapping),
         )
 
     def bare() -> Callable[[], None]:

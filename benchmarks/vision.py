@@ -33,7 +33,7 @@ from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import RandomShift
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.inputs import methods
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
@@ -97,7 +97,7 @@ def inputs(canvas: int) -> dict[str, Callable[..., InputReprogrammer]]:
     return {
         "universal (default)": InputReprogrammer,
         "tanh outside": lambda **k: InputReprogrammer(
-            placement=Pad(of(128)), program="outside", **k
+            placement=Pad(of(128)), pattern="outside", **k
         ),
         "adversarial reprogramming": lambda **k: (
             methods.adversarial_reprogramming(of(128), **k)
@@ -117,7 +117,7 @@ def inputs(canvas: int) -> dict[str, Callable[..., InputReprogrammer]]:
         "overlaid": lambda **k: methods.overlaid_image(of(128), **k),
         "low rank": methods.low_rank,
         "grid of 8x8": lambda **k: InputReprogrammer(
-            program=UniversalProgram(basis=Grid(8)), **k
+            pattern=UniversalPattern(basis=Grid(8)), **k
         ),
     }
 
@@ -310,7 +310,7 @@ def fine_tuned(source, network, shapes, train, classes) -> keras.Model:
     """
     plain = keras_reprogram.ReprogrammedModel(
         source,
-        InputReprogrammer(**shapes, program=None),
+        InputReprogrammer(**shapes, pattern=None),
         keras_reprogram.LabelMapper(classes),
     )
     plain.adapt(*train, verbose=0)

@@ -23,10 +23,10 @@ from sklearn.preprocessing import StandardScaler
 import keras_reprogram
 from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.black_box import TwoSided
+from keras_reprogram.inputs import FeatureMosaic
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
-from keras_reprogram.inputs import Mosaic
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 
 
 def main() -> None:
@@ -80,15 +80,15 @@ def scores(labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     }
 
 
-def reprogrammed(source, num_features: int, options, program=None):
+def reprogrammed(source, num_features: int, options, pattern=None):
     # The scale that a KerasHub classifier would name by itself.
     return keras_reprogram.ReprogrammedModel(
         source,
         InputReprogrammer(
             (num_features,),
             (options.canvas, options.canvas, 3),
-            placement=Mosaic(inner_size=options.canvas * 3 // 4),
-            program=program,
+            placement=FeatureMosaic(inner_size=options.canvas * 3 // 4),
+            pattern=pattern,
             value_range=(-3, 3),
             scale=2.0,
             offset=-1.0,
@@ -106,8 +106,8 @@ def compare(classifier, train, test, options) -> dict[str, tuple]:
     def service(images: np.ndarray) -> np.ndarray:
         return network.predict_on_batch(images)
 
-    def program():
-        return UniversalProgram(basis=Grid(options.cells))
+    def pattern():
+        return UniversalPattern(basis=Grid(options.cells))
 
     queried = QueriedSource(
         service, (options.canvas, options.canvas, 3), network.output.shape[-1]
@@ -118,7 +118,7 @@ def compare(classifier, train, test, options) -> dict[str, tuple]:
         ("black box", queried, estimator),
         ("white box", network, None),
     ):
-        model = reprogrammed(source, features, options, program())
+        model = reprogrammed(source, features, options, pattern())
         model.compile(
             keras.optimizers.Adam(options.learning_rate),
             Focal(),
@@ -130,7 +130,7 @@ def compare(classifier, train, test, options) -> dict[str, tuple]:
             epochs=options.epochs,
             verbose=0,
         )
-        extra = {"queries": model.queries} if estimator_ else {}
+        extra = {"queries": model.num_queries} if estimator_ else {}
         results[name] = predicted(model, test), extra
     model = reprogrammed(network, features, options)
     model.adapt(*train, verbose=0)
@@ -170,8 +170,8 @@ def from_scratch(classifier, train, test, options) -> np.ndarray:
     reprogrammer = InputReprogrammer(
         (features,),
         canvas,
-        placement=Mosaic(),
-        program=None,
+        placement=FeatureMosaic(),
+        pattern=None,
         value_range=(-3, 3),
     )
     network = common.untrained(classifier, canvas, canvas, 2)

@@ -114,11 +114,11 @@ def linear_probe(
     plain = keras_reprogram.ReprogrammedModel(
         classifier,
         keras_reprogram.InputReprogrammer(
-            train[0].shape[1:], source_shape, program=None
+            train[0].shape[1:], source_shape, pattern=None
         ),
     )
     start = time.perf_counter()
-    features, labels = plain.source_logits(train[0]), train[1]
+    features, labels = plain.predict_source(train[0]), train[1]
     held_out = np.arange(len(labels)) % 5 == 4
     fit = keras_reprogram.outputs.logistic_regression
 
@@ -132,7 +132,7 @@ def linear_probe(
     best = max(REGULARIZATIONS, key=held_out_score)
     weights, bias = fit(features, labels, num_classes, best)
     seconds = time.perf_counter() - start
-    scores = plain.source_logits(test[0]) @ weights + bias
+    scores = plain.predict_source(test[0]) @ weights + bias
     return {
         "test_accuracy": score(test[1], scores.argmax(axis=1)),
         "trainable_parameters": weights.size + bias.size,
@@ -148,7 +148,7 @@ def untrained(
 ) -> keras.Model:
     """The same network on the same canvas, with random weights."""
     reprogrammer = keras_reprogram.InputReprogrammer(
-        target_shape, source_shape, program=None, scale=2 / 255, offset=-1
+        target_shape, source_shape, pattern=None, scale=2 / 255, offset=-1
     )
     backbone = classifier.backbone.from_config(classifier.backbone.get_config())
     for layer in backbone._flatten_layers():

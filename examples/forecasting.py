@@ -175,7 +175,7 @@ def without_language_model(source: keras.Model, options) -> keras.Model:
     outputs = keras.layers.RMSNormalization()(
         reprogrammer(samples)["embeddings"]
     )
-    outputs = reprogrammer.align(outputs, samples)
+    outputs = reprogrammer.select_outputs(outputs, samples)
     return keras.Model(samples, head.head(outputs, samples))
 
 

@@ -44,7 +44,7 @@ ADDRESS = (
 TOKEN = re.compile(r"\[[^\]]+\]|Br|Cl|%\d\d|.")
 PADDING, UNKNOWN = 0, 1
 BATCH_SIZE = 32
-PROGRAMS = {
+MAPPINGS = {
     "sparse combination (R2DL)": SparseCombination,
     "dense combination": DenseCombination,
     "token remapping": TokenRemapping,
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--molecules", type=int, default=500)
     parser.add_argument("--length", type=int, default=64)
-    parser.add_argument("--programs", nargs="+", default=list(PROGRAMS))
+    parser.add_argument("--mappings", nargs="+", default=list(MAPPINGS))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument(
         "--output", type=pathlib.Path, default=pathlib.Path("output/molecules")
@@ -67,7 +67,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.epochs, options.seeds, options.molecules = 1, [0], 120
-        options.length, options.programs = 40, options.programs[:1]
+        options.length, options.mappings = 40, options.mappings[:1]
     strings, targets, names = load(options.data)
     rows = []
     for seed in options.seeds:
@@ -117,9 +117,9 @@ def results(strings, targets, train, test, options):
     data = (tokens[train], targets[train]), tokens[test], score
     yield "network of its own", own_network(size, *data, options)
     yield from frozen(strings, targets, train, test, score, options)
-    for name in options.programs:
+    for name in options.mappings:
         keras.utils.set_random_seed(0)
-        end = TokenReprogrammer(PROGRAMS[name](size), options.length)
+        end = TokenReprogrammer(MAPPINGS[name](size), options.length)
         yield name, reprogrammed(source(), end, *data, options)
     keras.utils.set_random_seed(0)
     classifier = common.load_classifier(None)
@@ -206,7 +206,7 @@ def weights_of_positives(targets: np.ndarray) -> list[float]:
 
 def fitted(model, train, new_x, score, epochs, rate) -> dict:
     start = time.perf_counter()
-    loss = keras_reprogram.losses.KnownBinaryCrossentropy(
+    loss = keras_reprogram.losses.MaskedBinaryCrossentropy(
         weights_of_positives(train[1])
     )
     common.train(model, train, loss, epochs, BATCH_SIZE, rate, verbose=0)

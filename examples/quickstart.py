@@ -1,6 +1,6 @@
 """Reprograms an ImageNet classifier to handwritten digits.
 
-A thousand digits are enlarged to the source's canvas; a program over the
+A thousand digits are enlarged to the source's canvas; a pattern over the
 whole canvas and a linear label map are trained, the network is not. The same
 network is compared with a linear probe and with training from scratch.
 
@@ -56,7 +56,7 @@ def main() -> None:
         )
 
     # === Reprogramming ===
-    print("\nReprogramming: the program and the label map are trained")
+    print("\nReprogramming: the pattern and the label map are trained")
     model = keras_reprogram.ReprogrammedModel(
         source=classifier,
         input_reprogrammer=keras_reprogram.InputReprogrammer(
@@ -113,7 +113,7 @@ def load_data(options):
 
 
 def draw(model, images, path):
-    """Inputs, the program, the same inputs reprogrammed, the label map."""
+    """Inputs, the pattern, the same inputs reprogrammed, the label map."""
     pyplot = common.pyplot()
     figure = pyplot.figure(figsize=(13, 8.5), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(5, 4))
@@ -122,9 +122,9 @@ def draw(model, images, path):
     canvas = keras.ops.convert_to_numpy(reprogrammer(images))
     # Back from the source's scaling to what is seen: 0 to 1.
     seen = (canvas - reprogrammer.bias) / reprogrammer.gain
-    pattern = reprogrammer.program.pattern()
+    pattern = reprogrammer.pattern.to_numpy()
     reach = np.abs(pattern).max() or 1.0
-    axes[0, 0].set_title("the program", fontsize=10)
+    axes[0, 0].set_title("the pattern", fontsize=10)
     axes[0, 0].imshow(0.5 + 0.5 * pattern / reach)
     axes[1, 0].set_title(f"its size: up to {reach:.2f}", fontsize=10)
     axes[1, 0].imshow(np.abs(pattern).mean(axis=-1), cmap="magma")

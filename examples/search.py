@@ -18,14 +18,14 @@ import keras_reprogram
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import Pad
-from keras_reprogram.inputs import SampleMaskedProgram
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import SampleMaskedPattern
+from keras_reprogram.inputs import UniversalPattern
 
-PROGRAMS = {
-    "universal": lambda region: UniversalProgram(region),
-    "sigmoid": lambda region: UniversalProgram(region, squash="sigmoid"),
-    "grid": lambda region: UniversalProgram(region, basis=Grid(8)),
-    "masked": lambda region: SampleMaskedProgram(),
+PATTERNS = {
+    "universal": lambda region: UniversalPattern(region),
+    "sigmoid": lambda region: UniversalPattern(region, activation="sigmoid"),
+    "grid": lambda region: UniversalPattern(region, basis=Grid(8)),
+    "masked": lambda region: SampleMaskedPattern(),
 }
 
 
@@ -98,7 +98,7 @@ def train(trial, classifier, training, validation, options):
         scale = trial.suggest_float("inner_size", 0.4, 0.9)
         placement = Pad(round(scale * options.canvas))
         region = trial.suggest_categorical("region", ["outside", "everywhere"])
-    program = trial.suggest_categorical("program", list(PROGRAMS))
+    pattern = trial.suggest_categorical("pattern", list(PATTERNS))
     mapping = trial.suggest_categorical(
         "mapping", ["linear", "bayesian_plus", "iterative", "frequency"]
     )
@@ -109,7 +109,7 @@ def train(trial, classifier, training, validation, options):
             training[0].shape[1:],
             (options.canvas, options.canvas, 3),
             placement,
-            PROGRAMS[program](region),
+            PATTERNS[pattern](region),
         ),
         keras_reprogram.LabelMapper(int(training[1].max()) + 1, mapping),
     )

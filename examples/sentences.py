@@ -117,7 +117,7 @@ def results(texts, tokens, labels, train, test, options):
     backbone = keras_hub.models.Backbone.from_preset(preset)
     data = (tokens[train], labels[train]), (tokens[test], labels[test])
     prompt = options.prompt_length
-    for method, readout, layout, epochs in (
+    for method, pooling, layout, epochs in (
         ("frozen, mean", "mean", [START, "sample", END], 0),
         ("soft prompt, mean", "mean", [START, prompt, "sample", END], None),
         (
@@ -128,7 +128,7 @@ def results(texts, tokens, labels, train, test, options):
         ),
     ):
         model = keras_reprogram.ReprogrammedModel(
-            TextSource(backbone, readout),
+            TextSource(backbone, pooling),
             TokenReprogrammer(SourceTokens(), layout=layout),
             mapper(),
         )

@@ -2,7 +2,7 @@
 
 Series of the UCR and UEA archives that `aeon` brings along, official splits,
 are played to musicnn as sound (Voice2Series): stretched, twice in half a
-second, with a program added to the waveform. Reprogramming by a trained map of
+second, with a pattern added to the waveform. Reprogramming by a trained map of
 the tags, by the paper's fixed one of many tags to a class, and together with
 the tagger's last layer, on the three tags most alike (Yen et al. 2021), is
 compared with a linear probe on the tags of plain series, a small convolutional
@@ -147,7 +147,7 @@ def compare(sources, train, test, options):
                     num_classes,
                     SimilarityMapping(),
                     sources_per_target=3,
-                    unfrozen=1,
+                    trainable_source_layers=1,
                 ),
                 dict(epochs=options.fixed_epochs, learning_rate=rate),
             ),
@@ -170,13 +170,13 @@ def compare(sources, train, test, options):
             yield method, seed, result
 
 
-def input_reprogrammer(shape, options, program: bool):
+def input_reprogrammer(shape, options, pattern: bool):
     """A series, its channels one after the other, in copies without a gap."""
     layer = methods.voice2series(
         copies=options.copies,
         inner_size=options.samples // options.copies,
         region="everywhere",
-        # A program with gaps is another sound than the whole one, which is
+        # A pattern with gaps is another sound than the whole one, which is
         # heard at inference: dropout costs accuracy here.
         dropout=0.0,
         regularization=0.0,
@@ -184,8 +184,8 @@ def input_reprogrammer(shape, options, program: bool):
         scale=options.loudness,
         normalize_first=True,
     )
-    if not program:
-        layer.program = None
+    if not pattern:
+        layer.pattern = None
     return layer
 
 
@@ -196,23 +196,23 @@ def reprogrammed(
     num_classes,
     mapping,
     sources_per_target=1,
-    unfrozen=(),
+    trainable_source_layers=(),
 ):
     return keras_reprogram.ReprogrammedModel(
         source,
-        input_reprogrammer(shape, options, program=True),
+        input_reprogrammer(shape, options, pattern=True),
         keras_reprogram.LabelMapper(num_classes, mapping, sources_per_target),
-        unfrozen=unfrozen,
+        trainable_source_layers=trainable_source_layers,
     )
 
 
 def linear_probe(source, train, num_classes, options):
     """Logistic regression on the tags' logits, its penalty cross-validated."""
     start = time.perf_counter()
-    mapping = LinearMapping(regularization="cross_validation", trained=False)
+    mapping = LinearMapping(regularization="cross_validation", trainable=False)
     model = keras_reprogram.ReprogrammedModel(
         source,
-        input_reprogrammer(train[0].shape[1:], options, program=False),
+        input_reprogrammer(train[0].shape[1:], options, pattern=False),
         keras_reprogram.LabelMapper(num_classes, mapping),
     )
     model.adapt(*train)

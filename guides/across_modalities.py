@@ -11,8 +11,8 @@ Accelerator: GPU
 ## Introduction
 
 The target's domain may be far from the source's. What makes them meet is the
-input's end alone: it turns a sample into something that the source can take,
-and training finds out which.
+input transformation alone: it turns a sample into something that the source can
+take, and training finds out which.
 
 This guide takes one data set, sequences of 64 numbers, to three frozen models
 that were made for something else: a classifier of photographs, an encoder of
@@ -121,7 +121,7 @@ a soft prompt, in front.
 
 backbone = keras_hub.models.Backbone.from_preset(pretrained.minilm_preset())
 model = keras_reprogram.ReprogrammedModel(
-    sources.TextSource(backbone, readout="mean"),
+    sources.TextSource(backbone, pooling="mean"),
     inputs.TokenReprogrammer(
         inputs.SparseCombination(vocabulary_size=17, nonzeros=8),
         target_length=64,
@@ -136,9 +136,9 @@ Which word pieces did an intensity become? The strongest one of each is a look
 at the program, not an explanation.
 """
 
-program = model.input_reprogrammer.tokens
-weights = keras.ops.convert_to_numpy(program.combination.value)
-chosen = keras.ops.convert_to_numpy(program.chosen.value)
+mapping = model.input_reprogrammer.mapping
+weights = keras.ops.convert_to_numpy(mapping.combination.value)
+chosen = keras.ops.convert_to_numpy(mapping.chosen.value)
 strongest = np.take_along_axis(chosen, abs(weights).argmax(1)[:, None], 1)[:, 0]
 with open(os.path.join(pretrained.minilm_preset(), "vocab.txt")) as file:
     pieces = file.read().splitlines()
@@ -148,7 +148,7 @@ print({value: pieces[token] for value, token in enumerate(strongest)})
 ## As a sound
 
 A series in a waveform is Voice2Series: stretched to a quarter of a second,
-twice in half a second, with a program added to all of it. musicnn hears it as
+twice in half a second, with a pattern added to all of it. musicnn hears it as
 it hears music, and its tags, "flute" or "no vocals", speak for digits.
 """
 
@@ -158,7 +158,7 @@ model = keras_reprogram.ReprogrammedModel(
     keras_reprogram.InputReprogrammer(
         target_shape=(64,),
         placement=inputs.Tile(copies=2, inner_size=4000),
-        program=inputs.UniversalProgram(squash=None),
+        pattern=inputs.UniversalPattern(activation=None),
         value_range=None,
     ),
     keras_reprogram.LabelMapper(num_classes=4),

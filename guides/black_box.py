@@ -70,7 +70,7 @@ function. It sends large arrays in pieces, several at a time, as bytes where the
 server reads them and in the type of the model's input, and sends again what
 meets a busy or restarting server. What servers return as names of classes
 (`class_names`) or as a few scored classes (`classification=5`) goes through
-`top_answers`.
+`probabilities_from_top_k`.
 """
 
 classifier = keras_hub.models.ImageClassifier.from_preset(
@@ -88,23 +88,23 @@ source = black_box.QueriedSource(
 )
 
 """
-Answers are remembered. With `memory="answers.sqlite"` they are kept in a file:
+Answers are cached. With `cache="answers.sqlite"` they are kept in a file:
 a process that is killed and started again is answered from there, and asks for
 nothing twice; the first input alone is asked about once more, to notice a file
 of another source. A service that returns independent probabilities is declared
 by `activation="sigmoid"`.
 
-A service does not tell how it scales its inputs, so the input's side is told:
-this one wants pixels as `x / 127.5 - 1`, and `scale` and `offset` are for
+A service does not tell how it scales its inputs, so the input transformation is
+told: this one wants pixels as `x / 127.5 - 1`, and `scale` and `offset` are for
 samples from 0 to 1.
 """
 
 
-def input_reprogrammer(program):
+def input_reprogrammer(pattern):
     return keras_reprogram.InputReprogrammer(
         target_shape=(28, 28, 1),
         source_shape=(32, 32, 3),
-        program=program,
+        pattern=pattern,
         scale=2.0,
         offset=-1.0,
     )
@@ -113,7 +113,7 @@ def input_reprogrammer(program):
 """
 ## What can be had for one query a sample
 
-A linear map of the source's answers to plain samples needs no program and no
+A linear map of the source's answers to plain samples needs no pattern and no
 estimator. It is the mark to beat.
 """
 
@@ -121,12 +121,14 @@ estimator. It is the mark to beat.
 def test(model):
     predictions = model.predict(x_test, verbose=0).argmax(axis=1)
     accuracy = np.mean(predictions == y_test)
-    print(f"Test accuracy: {accuracy:.3f}, queries so far: {source.asked}")
+    print(
+        f"Test accuracy: {accuracy:.3f}, queries so far: {source.num_queries}"
+    )
 
 
 probe = keras_reprogram.ReprogrammedModel(
     source,
-    input_reprogrammer(program=None),
+    input_reprogrammer(pattern=None),
     keras_reprogram.LabelMapper(num_classes=4),
 )
 probe.adapt(x_train, y_train, verbose=0)
@@ -151,7 +153,7 @@ of queries is in the history, and `QueryBudget` ends training in time.
 
 model = keras_reprogram.ReprogrammedModel(
     source,
-    input_reprogrammer(inputs.UniversalProgram(basis=inputs.Grid(8))),
+    input_reprogrammer(inputs.UniversalPattern(basis=inputs.Grid(8))),
     keras_reprogram.LabelMapper(num_classes=4),
 )
 model.compile(
@@ -176,7 +178,7 @@ test(model)
 `callbacks.ResumeTraining` brings back the program, the label map and
 the optimizer as of the last epoch. The directions of a step follow from the
 seed and the step's number, so with `shuffle=False` the epoch that was cut off
-is asked for again word by word, and a memory in a file answers all of it but
+is asked for again word by word, and a cache in a file answers all of it but
 the last step.
 """
 
@@ -193,7 +195,7 @@ open_model = keras_reprogram.ReprogrammedModel(
     keras_reprogram.InputReprogrammer(
         (28, 28, 1),
         (32, 32, 3),
-        program=inputs.UniversalProgram(basis=inputs.Grid(8)),
+        pattern=inputs.UniversalPattern(basis=inputs.Grid(8)),
     ),
     keras_reprogram.LabelMapper(num_classes=4),
 )
@@ -209,12 +211,12 @@ test(open_model)
 ## Sources that say less
 
 A service may name its best label alone, or its five best with their
-probabilities. `black_box.top_answers` makes probabilities of both, with which
-losses and label maps work as before:
+probabilities. `black_box.probabilities_from_top_k` makes probabilities of both,
+with which losses and label maps work as before:
 
 ```python
 source = black_box.QueriedSource(
-    black_box.top_answers(service_of_labels, num_classes=1000),
+    black_box.probabilities_from_top_k(service_of_labels, num_classes=1000),
     input_shape=(224, 224, 3),
     num_classes=1000,
 )

@@ -76,7 +76,7 @@ classifier = keras_hub.models.ImageClassifier.from_preset(preset)
 """
 An `InputReprogrammer` answers two questions. Where does the sample stand on
 the source's canvas? Here it is resized to all of it, the default. What is
-added to it? Here a *universal program*: one pattern, the same for all samples,
+added to it? Here a *universal pattern*, the same for all samples,
 bounded by a tanh. The `value_range` tells what your pixels mean; the source's
 own scaling is read from the classifier.
 
@@ -155,7 +155,7 @@ A label map need not be trained. An *iterative* map assigns to every target
 class the source class that is predicted most often for it, and does so again
 after every epoch, while the program learns. The statistics are gathered in the
 training step itself, so they cost no pass of their own. Here the digit stands
-in the middle of the canvas, and the program is the frame around it, as in
+in the middle of the canvas, and the pattern is the frame around it, as in
 visual prompting.
 """
 
@@ -165,8 +165,8 @@ prompted = keras_reprogram.ReprogrammedModel(
         target_shape=(8, 8, 1),
         source_shape=(64, 64, 3),
         placement=keras_reprogram.inputs.Pad(inner_size=40),
-        program=keras_reprogram.inputs.UniversalProgram(
-            region="outside", squash="sigmoid"
+        pattern=keras_reprogram.inputs.UniversalPattern(
+            region="outside", activation="sigmoid"
         ),
         value_range=(0, 16),
     ),

@@ -3,7 +3,7 @@ Title: Visual reprogramming
 Author: The keras-reprogram authors
 Date created: 2026/11/24
 Last modified: 2026/11/25
-Description: Choose placement, program and label map for images, and see them.
+Description: Choose placement, pattern and label map for images, and see them.
 Accelerator: GPU
 """
 
@@ -13,7 +13,7 @@ Accelerator: GPU
 Reprogramming an image classifier takes three choices:
 
 - the **placement**: where the sample stands on the source's canvas;
-- the **program**: what is added to it;
+- the **pattern**: what is added to it;
 - the **label map**: how the source's classes become yours.
 
 The methods of the literature are settings of these three. This guide shows
@@ -56,7 +56,7 @@ validation_data = images[validation], labels[validation]
 test_data = images[test], labels[test]
 
 """
-## Placement and program
+## Placement and pattern
 
 `keras_reprogram.inputs.methods` has a function for each published input
 transformation. A canvas of 64x64 pixels is a quarter of the work of 128x128
@@ -84,19 +84,19 @@ for name, reprogrammer in choices.items():
 """
 What a choice costs:
 
-- A **universal** program costs nothing at inference that can be measured: one
-  addition. Resized samples with a program everywhere are the default.
-- **Padding** leaves the sample's pixels as they are and the program around
+- A **universal** pattern costs nothing at inference that can be measured: one
+  addition. Resized samples with a pattern everywhere are the default.
+- **Padding** leaves the sample's pixels as they are and the pattern around
   them; the smaller the sample, the fewer of the source's neurons see it.
 - **Sample-specific masks** run a small network on every sample, and
   BlackVIP's **coordinator** runs an encoder: the source a second time.
 - A **low rank**, a coarse `Grid` or a few `Cosine` frequencies make small
-  programs that are hard to overfit.
+  patterns that are hard to overfit.
 
-A mask shows where a program is free to change the canvas.
+A mask shows where a pattern is free to change the canvas.
 """
 
-figure = visualization.draw_mask(choices["ilm_vp"])
+figure = visualization.plot_mask(choices["ilm_vp"])
 figure.savefig("mask.png")
 
 """
@@ -113,9 +113,9 @@ the source's classes are texts of your choice: see
 `keras_reprogram.sources.zero_shot_classifier` and, for classes described by
 attributes, `keras_reprogram.outputs.AttributeMapping`.
 
-## Training with little data
+## Training with few samples
 
-A program over the whole canvas can learn a few hundred samples by heart.
+A pattern over the whole canvas can learn a few hundred samples by heart.
 `keras_reprogram.recipes.few_samples` starts the label map from a
 cross-validated logistic regression, takes small steps, and keeps the average
 of the last ones. Samples that are shifted at random in training, by an
@@ -148,7 +148,7 @@ loss, accuracy = model.evaluate(*test_data, verbose=0)
 print(f"Best epoch: {best.best_epoch}. Test accuracy: {accuracy:.3f}")
 
 """
-How good is that? The linear probe is the same model without a program: its
+How good is that? The linear probe is the same model without a pattern: its
 accuracy is the one to beat.
 """
 
@@ -156,7 +156,7 @@ probe = keras_reprogram.recipes.few_samples(
     classifier,
     num_classes=10,
     input_reprogrammer=keras_reprogram.InputReprogrammer(
-        program=None, **shapes
+        pattern=None, **shapes
     ),
 )
 probe.adapt(*training_data, verbose=0)
@@ -204,20 +204,20 @@ add. The best epoch is then the state before the first, and you have the probe.
 
 ## Pictures
 
-The program that was trained on the source's logits, gray where it adds
+The pattern that was trained on the source's logits, gray where it adds
 nothing. Its title gives the largest value, in units of the sample's range: a
-program far above 0.5 has painted over the samples.
+pattern far above 0.5 has painted over the samples.
 """
 
-figure = visualization.draw_program(model.input_reprogrammer)
-figure.savefig("program.png")
+figure = visualization.plot_pattern(model.input_reprogrammer)
+figure.savefig("pattern.png")
 
 """
 Samples as the source sees them. Look for what is left of the digit.
 """
 
 names = [f"digit {label}" for label in test_data[1][:5]]
-figure = visualization.draw_inputs(
+figure = visualization.plot_inputs(
     model.input_reprogrammer, test_data[0][:5], names
 )
 figure.savefig("inputs.png")
@@ -228,7 +228,7 @@ source classes is fragile; in a linear map many classes share the work.
 """
 
 matrix = keras.ops.convert_to_numpy(model.label_mapper.matrix)
-figure = visualization.draw_label_map(
+figure = visualization.plot_label_map(
     matrix,
     [keras_hub.utils.imagenet_id_to_name(index) for index in range(1000)],
     [f"digit {digit}" for digit in range(10)],

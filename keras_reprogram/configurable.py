@@ -35,7 +35,7 @@ class Configurable:
     def from_config(cls, config: dict[str, Any]) -> "Configurable":
         return cls(**config)
 
-    def settle(self, **fields: Any) -> None:
+    def set_fields(self, **fields: Any) -> None:
         """Sets fields of a frozen dataclass, checked, in `__post_init__`."""
         for name, value in fields.items():
             object.__setattr__(self, name, value)

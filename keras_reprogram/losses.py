@@ -16,7 +16,7 @@ SMALLEST_PROBABILITY = 1e-7
 
 
 @serializable
-class KnownBinaryCrossentropy(keras.losses.Loss):
+class MaskedBinaryCrossentropy(keras.losses.Loss):
     """Binary cross-entropy over the labels that are known.
 
     A label of NaN is not known and counts for nothing. The loss of a sample
@@ -26,10 +26,10 @@ class KnownBinaryCrossentropy(keras.losses.Loss):
     Example:
 
     ```python
-    loss = keras_reprogram.losses.KnownBinaryCrossentropy()
+    loss = keras_reprogram.losses.MaskedBinaryCrossentropy()
     loss(np.array([[1.0, np.nan]]), np.array([[0.0, 5.0]]))  # log(2)
 
-    loss = keras_reprogram.losses.KnownBinaryCrossentropy(from_logits=False)
+    loss = keras_reprogram.losses.MaskedBinaryCrossentropy(from_logits=False)
     loss(np.array([[1.0, np.nan]]), np.array([[0.5, 0.9]]))  # log(2)
     ```
 

@@ -59,9 +59,9 @@ def few_samples(
     Args:
         source: The pretrained model.
         num_classes: Number of target classes.
-        input_reprogrammer: The input's side. Defaults to a sample resized to
-            the source's size, a program everywhere, and `RandomShift()` for
-            an augmentation.
+        input_reprogrammer: The input transformation. Defaults to a sample
+            resized to the source's size, a program everywhere, and
+            `RandomShift()` for an augmentation.
         learning_rate: Learning rate of Adam. Left out, `1 / S` for a source
             of `S` outputs, at most 1e-3: a step of Adam moves every weight of
             the map alike, and a logit is the sum of `S` of them.

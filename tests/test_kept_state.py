@@ -8,7 +8,7 @@ import keras_reprogram
 from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models.cached_outputs import Head
 
-METHODS = ["fit", "evaluate", "predict", "source_logits"]
+METHODS = ["fit", "evaluate", "predict", "predict_source"]
 
 
 class Refused(Exception):

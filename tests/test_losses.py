@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_reprogram.losses import KnownBinaryCrossentropy
+from keras_reprogram.losses import MaskedBinaryCrossentropy
 
 NAN, INFINITY = np.nan, np.inf
 LABELS = np.array([[1, NAN, 0], [0, 1, NAN], [NAN, 1, 0]], "float32")
@@ -32,9 +32,9 @@ def sigmoid(logits):
 @pytest.mark.parametrize("positive_weight", [1.0, 2.5, [1.0, 2.0, 4.0]])
 def test_probabilities_and_logits_have_the_same_loss(positive_weight):
     expected = closed_form(LABELS, LOGITS, np.array(positive_weight))
-    loss = KnownBinaryCrossentropy(positive_weight)
+    loss = MaskedBinaryCrossentropy(positive_weight)
     np.testing.assert_allclose(value(loss, LABELS, LOGITS), expected, rtol=1e-5)
-    loss = KnownBinaryCrossentropy(positive_weight, from_logits=False)
+    loss = MaskedBinaryCrossentropy(positive_weight, from_logits=False)
     probabilities = sigmoid(LOGITS).astype("float32")
     found = value(loss, LABELS, probabilities)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
@@ -43,19 +43,19 @@ def test_probabilities_and_logits_have_the_same_loss(positive_weight):
 def test_a_label_between_0_and_1_is_a_probability():
     labels = np.array([[0.3, 0.5], [0.9, NAN]], "float32")
     expected = closed_form(labels, LOGITS[:2, :2])
-    found = value(KnownBinaryCrossentropy(), labels, LOGITS[:2, :2])
+    found = value(MaskedBinaryCrossentropy(), labels, LOGITS[:2, :2])
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_a_label_outside_0_to_1_makes_the_loss_not_a_number():
     labels = np.array([[-1.0, 1.0]])
-    assert np.isnan(value(KnownBinaryCrossentropy(), labels, LOGITS[:1, :2]))
+    assert np.isnan(value(MaskedBinaryCrossentropy(), labels, LOGITS[:1, :2]))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_low_precision_is_computed_in_float32(dtype):
     labels = np.array([[1.0, 0.0]], "float32")
-    loss = KnownBinaryCrossentropy(from_logits=False)
+    loss = MaskedBinaryCrossentropy(from_logits=False)
     probabilities = ops.cast([[0.0, 1.0]], dtype)
     # -log(1e-7); float16 has no 1e-7, and 1 - 1e-7 is 1 in both.
     for found in (
@@ -66,7 +66,7 @@ def test_low_precision_is_computed_in_float32(dtype):
         np.testing.assert_allclose(found, -np.log(1e-7), rtol=0.01)
     logits = ops.cast([[0.5, -2.0]], dtype)
     found = float(
-        ops.convert_to_numpy(KnownBinaryCrossentropy()(1.0 - labels, logits))
+        ops.convert_to_numpy(MaskedBinaryCrossentropy()(1.0 - labels, logits))
     )
     expected = closed_form(1 - labels, np.array([[0.5, -2.0]]))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -76,7 +76,7 @@ def test_low_precision_is_computed_in_float32(dtype):
 def test_the_ends_have_a_finite_loss_without_a_warning(from_logits):
     ends = [-INFINITY, INFINITY] if from_logits else [0.0, 1.0]
     predictions = np.array([ends], "float32")
-    loss = KnownBinaryCrossentropy(from_logits=from_logits)
+    loss = MaskedBinaryCrossentropy(from_logits=from_logits)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         right = value(loss, np.array([[0.0, 1.0]]), predictions)
@@ -90,13 +90,13 @@ def test_the_ends_have_a_finite_loss_without_a_warning(from_logits):
 def test_a_prediction_of_no_known_label_may_be_anything():
     labels = np.array([[1.0, NAN, NAN]])
     predictions = np.array([[0.0, NAN, INFINITY]])
-    found = value(KnownBinaryCrossentropy(), labels, predictions)
+    found = value(MaskedBinaryCrossentropy(), labels, predictions)
     np.testing.assert_allclose(found, np.log(2), rtol=1e-6)
 
 
 def test_one_target_may_have_labels_without_its_axis():
     labels, logits = np.array([1.0, 0.0]), np.array([[1.0], [1.0]])
-    found = value(KnownBinaryCrossentropy(), labels, logits)
+    found = value(MaskedBinaryCrossentropy(), labels, logits)
     expected = closed_form(labels[:, None], logits)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -105,7 +105,7 @@ def test_probabilities_train():
     inputs = keras.Input((3,))
     outputs = keras.layers.Dense(3, "sigmoid")(inputs)
     model = keras.Model(inputs, outputs)
-    loss = KnownBinaryCrossentropy(from_logits=False)
+    loss = MaskedBinaryCrossentropy(from_logits=False)
     model.compile(keras.optimizers.SGD(1.0), loss)
     before = model.evaluate(LOGITS, LABELS, verbose=0)
     model.fit(LOGITS, LABELS, epochs=5, verbose=0)
@@ -113,30 +113,30 @@ def test_probabilities_train():
 
 
 def test_config_round_trip_and_an_old_config():
-    loss = KnownBinaryCrossentropy(np.array([1, 2.5]), from_logits=False)
+    loss = MaskedBinaryCrossentropy(np.array([1, 2.5]), from_logits=False)
     copy = keras.losses.deserialize(keras.losses.serialize(loss))
     assert copy.get_config() == loss.get_config()
     assert copy.positive_weight == [1.0, 2.5]
     old = {"name": "known", "reduction": "sum", "positive_weight": 2.0}
-    assert KnownBinaryCrossentropy.from_config(old).from_logits is True
+    assert MaskedBinaryCrossentropy.from_config(old).from_logits is True
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: KnownBinaryCrossentropy(0),
-        lambda: KnownBinaryCrossentropy(-1.0),
-        lambda: KnownBinaryCrossentropy(NAN),
-        lambda: KnownBinaryCrossentropy([1.0, INFINITY]),
-        lambda: KnownBinaryCrossentropy([]),
-        lambda: KnownBinaryCrossentropy(True),
-        lambda: KnownBinaryCrossentropy("balanced"),
-        lambda: KnownBinaryCrossentropy([[1.0, 2.0]]),
-        lambda: KnownBinaryCrossentropy(from_logits=1),
-        lambda: KnownBinaryCrossentropy([1.0, 2.0])(LABELS, LOGITS),
-        lambda: KnownBinaryCrossentropy()(LABELS[:, :2], LOGITS),
-        lambda: KnownBinaryCrossentropy()(LABELS[:, 0], LOGITS),
-        lambda: KnownBinaryCrossentropy()(LABELS[:, 0], LOGITS[:2, :1]),
+        lambda: MaskedBinaryCrossentropy(0),
+        lambda: MaskedBinaryCrossentropy(-1.0),
+        lambda: MaskedBinaryCrossentropy(NAN),
+        lambda: MaskedBinaryCrossentropy([1.0, INFINITY]),
+        lambda: MaskedBinaryCrossentropy([]),
+        lambda: MaskedBinaryCrossentropy(True),
+        lambda: MaskedBinaryCrossentropy("balanced"),
+        lambda: MaskedBinaryCrossentropy([[1.0, 2.0]]),
+        lambda: MaskedBinaryCrossentropy(from_logits=1),
+        lambda: MaskedBinaryCrossentropy([1.0, 2.0])(LABELS, LOGITS),
+        lambda: MaskedBinaryCrossentropy()(LABELS[:, :2], LOGITS),
+        lambda: MaskedBinaryCrossentropy()(LABELS[:, 0], LOGITS),
+        lambda: MaskedBinaryCrossentropy()(LABELS[:, 0], LOGITS[:2, :1]),
     ],
 )
 def test_what_does_not_go_together_is_a_value_error(make):

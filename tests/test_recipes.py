@@ -28,7 +28,7 @@ def test_a_model_for_few_samples_is_ready_to_fit():
 
 
 def test_an_input_of_ones_own_stays_as_it_is():
-    ends = keras_reprogram.InputReprogrammer(program=None)
+    ends = keras_reprogram.InputReprogrammer(pattern=None)
     model = keras_reprogram.recipes.few_samples(source(), 2, ends)
     assert model.input_reprogrammer.augmentation is None
 

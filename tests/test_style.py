@@ -66,7 +66,7 @@ def test_every_public_class_and_function_has_an_example_or_is_a_choice():
         "InputReprogrammer",
         "LabelMapper",
         "ReprogrammedModel",
-        "UniversalProgram",
+        "UniversalPattern",
         "Pad",
         "Resize",
         "Tile",

@@ -1,4 +1,4 @@
-"""What an input end does to a sample, as matrices and a pattern."""
+"""What an input transformation does to a sample, as matrices and a pattern."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ class AffineForm:
     """`x' = clip(gain * (A_1 x A_2^T ...) + pattern)`, one matrix an axis.
 
     A placement that resizes, pads or tiles is a matrix along each spatial
-    axis, and a program that is the same for all samples is a pattern.
+    axis, and a pattern that is the same for all samples is added.
 
     Attributes:
         sample_shape: Shape of a sample, without the batch axis.
@@ -40,7 +40,7 @@ def affine_form(reprogrammer: InputReprogrammer) -> AffineForm:
 
     Raises:
         ValueError: If samples may be of any size, or what becomes of one is
-            not of this form: a program that depends on the sample, say.
+            not of this form: a pattern that depends on the sample, say.
     """
     shape, axes = reprogrammer.target_shape, reprogrammer.axes
     if None in shape or reprogrammer.placement.reads_tokens:
@@ -134,7 +134,7 @@ def check(
 
 def no_form(reprogrammer: InputReprogrammer) -> ValueError:
     return ValueError(
-        "The program depends on the sample, or its placement is no matrix "
+        "The pattern depends on the sample, or its placement is no matrix "
         "along each axis: it must be served by its own model. Received: "
-        f"program={reprogrammer.program}, placement={reprogrammer.placement}"
+        f"pattern={reprogrammer.pattern}, placement={reprogrammer.placement}"
     )

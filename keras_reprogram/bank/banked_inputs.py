@@ -1,4 +1,4 @@
-"""Many input ends in one layer, one for each row of a batch."""
+"""Many input transformations in one layer, one for each row of a batch."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.bank.affine_form import AffineForm
-from keras_reprogram.bank.tables import rewritten
-from keras_reprogram.bank.tables import rows_of
+from keras_reprogram.bank.tables import gather_rows
+from keras_reprogram.bank.tables import updated_tables
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
@@ -91,20 +91,20 @@ class BankedInputs(keras.layers.Layer):
     def call(self, samples: Any, programs: Any) -> Any:
         dtype = self.compute_dtype
         canvas = ops.cast(samples, dtype)
-        placement = rows_of(self.placement, programs)
+        placement = gather_rows(self.placement, programs)
         axes = LETTERS[: self.axes.rank]
         for axis, operators in zip(self.axes.spatial, self.operators):
             placed = axes.replace(axes[axis], "y")
             canvas = ops.einsum(
                 f"zy{axes[axis]},z{axes}->z{placed}",
-                rows_of(operators, placement, dtype),
+                gather_rows(operators, placement, dtype),
                 canvas,
             )
         gain, low, high = (
-            self.along_channels(rows_of(variable, programs, dtype))
+            self.along_channels(gather_rows(variable, programs, dtype))
             for variable in (self.gain, self.low, self.high)
         )
-        pattern = rows_of(self.pattern, programs, dtype)
+        pattern = gather_rows(self.pattern, programs, dtype)
         canvas = ops.add(ops.multiply(canvas, gain), pattern)
         return ops.minimum(ops.maximum(canvas, low), high)
 
@@ -132,7 +132,7 @@ class BankedInputs(keras.layers.Layer):
             self.placement,
             *self.operators,
         ]
-        with rewritten(variables) as tables:
+        with updated_tables(variables) as tables:
             pattern, gain, low, high, placement, *operators = tables
             taken = {int(placement[place]) for place in kept}
             for place, form in forms.items():

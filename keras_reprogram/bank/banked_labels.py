@@ -6,13 +6,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_reprogram.bank.tables import rewritten
-from keras_reprogram.bank.tables import rows_of
+from keras_reprogram.bank.tables import gather_rows
+from keras_reprogram.bank.tables import updated_tables
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs.label_mapper import LabelMapper
-from keras_reprogram.outputs.methods import Mapping as Method
+from keras_reprogram.outputs.label_mappings import Mapping as Method
 
 
 class BankedLabels(keras.layers.Layer):
@@ -72,7 +72,7 @@ class BankedLabels(keras.layers.Layer):
         """Raises unless a map is a matrix, and solved, and there is room."""
         if (
             not isinstance(mapper, LabelMapper)
-            or mapper.positions
+            or mapper.num_position_axes
             or type(mapper.mapping).apply is not Method.apply
         ):
             raise ValueError(
@@ -143,17 +143,17 @@ class BankedMatrices(BankedLabels):
         if reading.gives_probabilities(
             self.source_activation, self.num_outputs
         ):
-            share = rows_of(self.takes_logits, programs)[:, None]
+            share = gather_rows(self.takes_logits, programs)[:, None]
             logits = reading.logarithm(outputs)
             outputs = ops.where(share > 0, logits, outputs)
-        matrix = rows_of(self.matrix, programs, outputs.dtype)
-        bias = rows_of(self.bias, programs, outputs.dtype)
+        matrix = gather_rows(self.matrix, programs, outputs.dtype)
+        bias = gather_rows(self.bias, programs, outputs.dtype)
         mapped = ops.squeeze(ops.matmul(outputs[:, None], matrix), axis=1)
         return ops.add(mapped, bias)
 
     def put(self, mappers: Mapping[int, LabelMapper]) -> None:
         variables = [self.matrix, self.bias, self.takes_logits]
-        with rewritten(variables) as (matrix, bias, takes_logits):
+        with updated_tables(variables) as (matrix, bias, takes_logits):
             for place, mapper in mappers.items():
                 classes = mapper.num_classes
                 matrix[place], bias[place] = 0.0, 0.0
@@ -200,36 +200,36 @@ class BankedSources(BankedLabels):
 
     def call(self, source_outputs: Any, programs: Any) -> Any:
         outputs = self.read(source_outputs)
-        shares = rows_of(self.shares, programs, outputs.dtype)
+        shares = gather_rows(self.shares, programs, outputs.dtype)
         # As a matrix of one column, and with rows that are counted: PyTorch
         # can export that.
         rows = ops.cumsum(ops.ones_like(programs)) - 1
         starts = ops.reshape(rows * outputs.shape[-1], (-1, 1, 1))
-        places = ops.add(rows_of(self.sources, programs), starts)
+        places = ops.add(gather_rows(self.sources, programs), starts)
         chosen = ops.take(ops.reshape(outputs, (-1, 1)), places, axis=0)
         chosen = ops.squeeze(chosen, axis=-1)
         return ops.sum(ops.multiply(chosen, shares), axis=-1)
 
     def put(self, mappers: Mapping[int, LabelMapper]) -> None:
-        with rewritten([self.sources, self.shares]) as (sources, shares):
+        with updated_tables([self.sources, self.shares]) as (sources, shares):
             for place, mapper in mappers.items():
                 found = ops.convert_to_numpy(mapper.sources.value)
-                classes, choices = found.shape
+                classes, num_selected = found.shape
                 sources[place], shares[place] = 0, 0.0
-                sources[place, :classes, :choices] = found
-                shares[place, :classes, :choices] = 1 / choices
+                sources[place, :classes, :num_selected] = found
+                shares[place, :classes, :num_selected] = 1 / num_selected
 
     def check(self, mapper: Any) -> None:
         super().check(mapper)
-        choices = 0 if mapper.sources is None else mapper.sources.shape[-1]
-        if not 0 < choices <= self.sources_per_target:
+        num_selected = 0 if mapper.sources is None else mapper.sources.shape[-1]
+        if not 0 < num_selected <= self.sources_per_target:
             raise ValueError(
                 "This bank looks up to "
                 f"{self.sources_per_target} source classes up for a target "
                 "class: make one with another `sources_per_target`, or "
                 "without it for maps of any kind. Received: a "
                 f"{type(mapper.mapping).__name__} "
-                + (f"of {choices}" if choices else "that is a matrix")
+                + (f"of {num_selected}" if num_selected else "that is a matrix")
             )
 
     def get_config(self) -> dict[str, Any]:

@@ -134,7 +134,7 @@ class ProgramBank(KeptState):
     ) -> None:
         specification = inspect_source(source)
         source_shape = tuple(source_shape or specification.preferred_shape)
-        if None in source_shape or specification.positions:
+        if None in source_shape or specification.num_position_axes:
             raise ValueError(
                 "A bank needs a source with one output a sample and inputs of "
                 "a known shape: pass `source_shape`. Received: source shape="
@@ -148,15 +148,15 @@ class ProgramBank(KeptState):
         filled_shape = axes.with_spatial(
             source_shape, axes.spatial_shape(sample_shape)
         )
-        inputs_end = BankedInputs(
+        banked_inputs = BankedInputs(
             filled_shape, source_shape, capacity, placements, data_format
         )
         if sources_per_target is None:
-            labels_end = BankedMatrices(
+            banked_labels = BankedMatrices(
                 num_classes, capacity, specification.activation
             )
         else:
-            labels_end = BankedSources(
+            banked_labels = BankedSources(
                 num_classes,
                 capacity,
                 sources_per_target,
@@ -169,14 +169,14 @@ class ProgramBank(KeptState):
             "samples": keras.Input(filled_shape, name="samples"),
             "programs": keras.Input((), dtype="int32", name="programs"),
         }
-        canvas = inputs_end(inputs["samples"], inputs["programs"])
-        outputs = labels_end(frozen_source(canvas), inputs["programs"])
+        canvas = banked_inputs(inputs["samples"], inputs["programs"])
+        outputs = banked_labels(frozen_source(canvas), inputs["programs"])
         super().__init__(inputs, outputs, **kwargs)
 
         # === Config ===
         self.frozen_source = frozen_source
-        self.inputs_end = inputs_end
-        self.labels_end = labels_end
+        self.banked_inputs = banked_inputs
+        self.banked_labels = banked_labels
         self.sample_shape = sample_shape
         self.sources_per_target = sources_per_target
         self.programs = {
@@ -193,7 +193,7 @@ class ProgramBank(KeptState):
     @property
     def capacity(self) -> int:
         """Number of programs that there is room for."""
-        return self.inputs_end.capacity
+        return self.banked_inputs.capacity
 
     def add(
         self, programs: Mapping[str, ReprogrammedModel | str | os.PathLike]
@@ -240,8 +240,8 @@ class ProgramBank(KeptState):
             mappers = [model.label_mapper for model in models.values()]
             with self.all_or_nothing():
                 self.changes[places] += 1
-                self.inputs_end.put(dict(zip(places, forms.values())), kept)
-                self.labels_end.put(dict(zip(places, mappers)))
+                self.banked_inputs.put(dict(zip(places, forms.values())), kept)
+                self.banked_labels.put(dict(zip(places, mappers)))
                 # A new dictionary: someone may look through the old one.
                 self.programs = {**self.programs, **entries}
 
@@ -282,34 +282,40 @@ class ProgramBank(KeptState):
                 f"the same object, or pass its file. Received: {name!r} "
                 f"on {program.source.name}"
             )
-        self.labels_end.check(program.label_mapper)
+        self.banked_labels.check(program.label_mapper)
         return program
 
-    def check_ends(self, name: str, input_end: Any, label_end: Any) -> None:
+    def check_ends(
+        self, name: str, input_transformation: Any, output_mapping: Any
+    ) -> None:
         """Raises for a program that has no place here, built or not."""
-        if not isinstance(input_end, InputReprogrammer):
+        if not isinstance(input_transformation, InputReprogrammer):
             raise ValueError(
                 "A bank holds programs on the canvas of its source: serve "
                 "others by their own models. Received: "
-                f"{name!r} with a {type(input_end).__name__}"
+                f"{name!r} with a {type(input_transformation).__name__}"
             )
-        if not isinstance(label_end, LabelMapper):
+        if not isinstance(output_mapping, LabelMapper):
             raise ValueError(
                 "A bank holds label maps that are one matrix, for one output a "
-                f"sample. Received: {name!r} with a {type(label_end).__name__}"
+                f"sample. Received: {name!r} with a "
+                f"{type(output_mapping).__name__}"
             )
-        if label_end.num_classes > self.labels_end.num_classes:
+        if output_mapping.num_classes > self.banked_labels.num_classes:
             raise ValueError(
-                f"The bank has room for {self.labels_end.num_classes} classes "
-                "a program: make one with more `num_classes`. Received: "
-                f"{name!r} with a program of {label_end.num_classes} classes"
+                f"The bank has room for {self.banked_labels.num_classes} "
+                "classes a program: make one with more `num_classes`. "
+                f"Received: {name!r} with a program of "
+                f"{output_mapping.num_classes} classes"
             )
-        self.check_shapes(name, input_end)
+        self.check_shapes(name, input_transformation)
 
-    def check_shapes(self, name: str, input_end: InputReprogrammer) -> None:
-        axes, wanted = self.inputs_end.axes, self.inputs_end.source_shape
-        canvas = input_end.source_shape or wanted
-        samples = input_end.target_shape or (None,) * axes.rank
+    def check_shapes(
+        self, name: str, input_transformation: InputReprogrammer
+    ) -> None:
+        axes, wanted = self.banked_inputs.axes, self.banked_inputs.source_shape
+        canvas = input_transformation.source_shape or wanted
+        samples = input_transformation.target_shape or (None,) * axes.rank
         if None in samples or len(samples) != axes.rank:
             return  # such an end has no form
         sizes = axes.spatial_shape(samples)
@@ -422,9 +428,9 @@ class ProgramBank(KeptState):
         size: int,
     ) -> dict[str, np.ndarray]:
         """Some samples in one shape; what is missing to `size` is empty."""
-        filled = np.zeros((size, *self.inputs_end.sample_shape), "float32")
+        filled = np.zeros((size, *self.banked_inputs.sample_shape), "float32")
         places = np.full(size, entries[rows[0]].place, "int32")
-        channel = self.inputs_end.axes.channel
+        channel = self.banked_inputs.axes.channel
         for index, row in enumerate(rows):
             sample, wanted = np.asarray(samples[row]), entries[row].sample_shape
             if sample.shape != wanted:
@@ -457,7 +463,7 @@ class ProgramBank(KeptState):
     def all_or_nothing(self) -> Iterator[None]:
         """Brings tables and names back if a change of them is interrupted."""
         programs = self.programs
-        variables = [*self.inputs_end.weights, *self.labels_end.weights]
+        variables = [*self.banked_inputs.weights, *self.banked_labels.weights]
         tables = [
             np.array(keras.ops.convert_to_numpy(variable.value))
             for variable in variables
@@ -525,12 +531,12 @@ class ProgramBank(KeptState):
                 self.frozen_source.source
             ),
             "sample_shape": self.sample_shape,
-            "num_classes": self.labels_end.num_classes,
+            "num_classes": self.banked_labels.num_classes,
             "capacity": self.capacity,
-            "placements": self.inputs_end.num_placements,
+            "placements": self.banked_inputs.num_placements,
             "sources_per_target": self.sources_per_target,
-            "source_shape": self.inputs_end.source_shape,
-            "data_format": self.inputs_end.data_format,
+            "source_shape": self.banked_inputs.source_shape,
+            "data_format": self.banked_inputs.data_format,
             "programs": self.programs,
             "name": self.name,
         }

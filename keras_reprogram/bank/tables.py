@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 
-def rows_of(table: Any, indices: Any, dtype: str | None = None) -> Any:
+def gather_rows(table: Any, indices: Any, dtype: str | None = None) -> Any:
     """Looks rows up in a table of any rank, by integers `(batch,)`."""
     size, *shape = table.shape
     # As a matrix: what PyTorch looks up in one can be exported.
@@ -21,7 +21,7 @@ def rows_of(table: Any, indices: Any, dtype: str | None = None) -> Any:
 
 
 @contextlib.contextmanager
-def rewritten(
+def updated_tables(
     variables: Sequence[keras.Variable],
 ) -> Iterator[list[np.ndarray]]:
     """The tables as arrays to write to; nothing is assigned on an error."""

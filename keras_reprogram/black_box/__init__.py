@@ -13,7 +13,7 @@ from keras_reprogram.black_box.evolution import CMAES
 from keras_reprogram.black_box.inference_client import InferenceClient
 from keras_reprogram.black_box.inference_client import InferenceError
 from keras_reprogram.black_box.queried import QueriedSource
-from keras_reprogram.black_box.queried import top_answers
+from keras_reprogram.black_box.queried import probabilities_from_top_k
 from keras_reprogram.black_box.schedules import PowerDecay
 
 __all__ = [
@@ -26,5 +26,5 @@ __all__ = [
     "QueriedSource",
     "SPSA",
     "TwoSided",
-    "top_answers",
+    "probabilities_from_top_k",
 ]

@@ -7,7 +7,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.black_box.estimators import SMALLEST
 from keras_reprogram.black_box.estimators import GradientEstimator
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 
 
@@ -24,35 +27,43 @@ class CMAES(GradientEstimator):
     weights. `keras_reprogram.callbacks.ResumeTraining` goes on with the same
     covariance; other checkpoints do not have it, and training begins with a
     new one there. It runs eagerly, and a source of Keras then holds every
-    layer's output until it has answered: `at_once=1` keeps that to one
+    layer's output until it has answered: `points_per_batch=1` keeps that to one
     program's batch.
 
     Example:
 
     ```python
-    estimator = keras_reprogram.black_box.CMAES(directions=16)
+    estimator = keras_reprogram.black_box.CMAES(population_size=16)
     optimizer = keras.optimizers.SGD(1.0)
     ```
 
     Args:
-        directions: Programs of a generation, at least 3.
-        smoothing: First standard deviation of the programs, `sigma`.
-        at_once: Programs whose inputs are one batch; `None` for all.
+        population_size: Programs of a generation, at least 3.
+        sigma0: First standard deviation of the programs.
+        points_per_batch: Programs whose inputs are one batch; `None` for all.
         seed: Seed of the populations.
 
     References:
         - [The CMA evolution strategy](https://arxiv.org/abs/1604.00772)
     """
 
-    directions: int = 16
-    smoothing: float = 0.1
+    population_size: int = 16
+    sigma0: float = 0.1
+    points_per_batch: int | None = None
+    seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.directions < 3:
+        self.set_fields(
+            population_size=positive_integer(
+                "population_size", self.population_size
+            ),
+            sigma0=number("sigma0", self.sigma0, SMALLEST),
+        )
+        if self.population_size < 3:
             raise ValueError(
                 "A generation has at least 3 programs. Received: "
-                f"directions={self.directions}"
+                f"population_size={self.population_size}"
             )
 
     @property
@@ -78,18 +89,20 @@ class CMAES(GradientEstimator):
     def session(self, dimension: int) -> "Generations":
         return Generations(self, dimension)
 
-    def drawn(self, dimension: int, step: Any, session: "Generations") -> Any:
+    def sample_directions(
+        self, dimension: int, step: Any, session: "Generations"
+    ) -> Any:
         return ops.convert_to_tensor(session.ask())
 
     @property
     def num_points(self) -> int:
-        return self.directions
+        return self.population_size
 
-    def points(self, drawn: Any, step: Any) -> Any:
-        return drawn
+    def points(self, sampled: Any, step: Any) -> Any:
+        return sampled
 
     def gradient(
-        self, drawn: Any, losses: Any, step: Any, session: "Generations"
+        self, sampled: Any, losses: Any, step: Any, session: "Generations"
     ) -> Any:
         return ops.convert_to_tensor(
             -session.tell(ops.convert_to_numpy(losses))
@@ -100,8 +113,8 @@ class Generations:
     """The search of one model: `cma`, in offsets from where it started.
 
     Attributes:
-        told: Losses of all generations so far, a list of arrays
-            `[directions]`. With the seed they say where the search is.
+        losses_told: Losses of all generations so far, a list of arrays
+            `[population_size]`. With the seed they say where the search is.
     """
 
     def __init__(self, estimator: CMAES, dimension: int) -> None:
@@ -119,15 +132,15 @@ class Generations:
     def begin(self) -> None:
         generator = np.random.default_rng(self.estimator.seed)
         options = {
-            "popsize": self.estimator.directions,
+            "popsize": self.estimator.population_size,
             "randn": lambda *shape: generator.standard_normal(shape),
             "seed": np.nan,  # leaves the generator of NumPy alone
             "verbose": -9,
         }
         self.strategy = self.strategy_class(
-            np.zeros(self.dimension), self.estimator.smoothing, options
+            np.zeros(self.dimension), self.estimator.sigma0, options
         )
-        self.told: list[np.ndarray] = []
+        self.losses_told: list[np.ndarray] = []
         self.generation: list[np.ndarray] | None = None
 
     def ask(self) -> np.ndarray:
@@ -142,12 +155,12 @@ class Generations:
         mean = self.strategy.mean.copy()
         self.strategy.tell(self.generation, losses.astype("float64").tolist())
         self.generation = None
-        self.told.append(losses)
+        self.losses_told.append(losses)
         return (self.strategy.mean - mean).astype("float32")
 
-    def retell(self, told: np.ndarray) -> None:
+    def replay(self, losses_told: np.ndarray) -> None:
         """Goes where a search was that had been told these losses."""
         self.begin()
-        for losses in told:
+        for losses in losses_told:
             self.ask()
             self.tell(losses)

@@ -68,14 +68,16 @@ class InferenceClient:
     ```
 
     A server that returns names of classes, or a few classes with their scores,
-    is used through `top_answers`:
+    is used through `probabilities_from_top_k`:
 
     ```python
     client = keras_reprogram.black_box.InferenceClient(
         "http://localhost:8000", "efficientnet", classification=5
     )
     source = keras_reprogram.black_box.QueriedSource(
-        keras_reprogram.black_box.top_answers(client, num_classes=1000),
+        keras_reprogram.black_box.probabilities_from_top_k(
+            client, num_classes=1000
+        ),
         input_shape=(224, 224, 3),
         num_classes=1000,
     )
@@ -111,12 +113,12 @@ class InferenceClient:
         classification: Number of classes that the server returns for an input,
             where it has the classification extension, as Triton does. The
             client then returns labels and scores, both `[n, k]`, as
-            `top_answers` takes them. Defaults to `None`, for the output
-            itself.
+            `probabilities_from_top_k` takes them. Defaults to `None`, for the
+            output itself.
         class_names: Names of the source's classes, in the order of their
             labels, for an output of type BYTES that holds names. The client
-            then returns integer labels of the output's shape, as `top_answers`
-            takes them. Defaults to `None`.
+            then returns integer labels of the output's shape, as
+            `probabilities_from_top_k` takes them. Defaults to `None`.
 
     Raises:
         ValueError: If an argument is not valid. In use, if the model has no
@@ -347,7 +349,7 @@ class InferenceClient:
         answer = output_of(accepted(reply, "POST", url), question.output_name)
         if answer.shape[:1] != inputs.shape[:1]:
             raise InferenceError(
-                f"The server must answer with one row for each of the "
+                "The server must answer with one row for each of the "
                 f"{len(inputs)} inputs. Received: an answer of shape "
                 f"{answer.shape}"
             )

@@ -204,7 +204,7 @@ class Transport:
             ) from None
         except (requests.RequestException, OSError, ValueError) as error:
             raise InferenceError(
-                f"The server's reply cannot be read. Received: "
+                "The server's reply cannot be read. Received: "
                 f"{described(error)}"
             ) from None
         finally:

@@ -19,15 +19,15 @@ def train_step(
         *zip(model.non_trainable_variables, others),
         *zip(model.optimizer.variables, of_optimizer),
     ]
-    answers = queries.ask(model, x, y, weight, known)
-    known += answers.updates
+    result = queries.evaluate_points(model, x, y, weight, known)
+    known += result.updates
     variables = model.label_mapper.trainable_variables
     values = dict(zip(map(id, model.trainable_variables), trainable))
 
     def loss_of(labels: list[Any]) -> tuple[Any, tuple]:
         mapping = [*known, *zip(variables, labels)]
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            y_pred = training.predictions(model, answers.outputs, x)
+            y_pred = training.predictions(model, result.outputs, x)
             loss = model.compute_loss(x, y, y_pred, weight, training=True)
         new = current(scope, model.non_trainable_variables)
         return loss, (y_pred, new)
@@ -35,14 +35,14 @@ def train_step(
     (loss, (y_pred, others)), of_labels = jax.value_and_grad(
         loss_of, has_aux=True
     )([values[id(variable)] for variable in variables])
-    gradients = training.gradients_in_order(model, answers.gradients, of_labels)
+    gradients = training.gradients_in_order(model, result.gradients, of_labels)
     trainable, of_optimizer = model.optimizer.stateless_apply(
         of_optimizer, gradients, trainable
     )
     mapping = list(zip(model.metrics_variables, of_metrics))
     with keras.StatelessScope(state_mapping=mapping) as scope:
         logs = training.update_metrics(
-            model, x, y, y_pred, weight, loss, answers.samples
+            model, x, y, y_pred, weight, loss, result.samples
         )
     of_metrics = current(scope, model.metrics_variables)
     return logs, (trainable, others, of_optimizer, of_metrics)

@@ -141,7 +141,7 @@ def check_labels(labels: Rows, num_classes: int) -> Rows:
         raise ValueError(
             "Labels must be integers, and come before their scores; a "
             "function that returns a score for every class needs no "
-            "`top_answers`. Received: labels of dtype "
+            "`probabilities_from_top_k`. Received: labels of dtype "
             f"{every.dtype}, {every[:num_classes]}"
         )
     if every.size and not 0 <= every.min() <= every.max() < num_classes:
@@ -168,8 +168,9 @@ def check_scores(scores: Rows, labels: Rows) -> Rows:
         if row.size != named.size:
             raise ValueError(
                 "One score is expected for each label; a function that "
-                "returns a score for every class needs no `top_answers`. "
-                f"Received: {row.size} scores of {named.size} labels"
+                "returns a score for every class needs no "
+                f"`probabilities_from_top_k`. Received: {row.size} scores of "
+                f"{named.size} labels"
             )
     every = np.concatenate([np.zeros(0), *scores])
     sums = np.array([row.sum(dtype="float64") for row in scores])

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_reprogram.black_box.answer_memory import AnswerMemory
-from keras_reprogram.black_box.answer_memory import differs
-from keras_reprogram.black_box.answer_memory import key
+from keras_reprogram.black_box.answer_cache import AnswerCache
+from keras_reprogram.black_box.answer_cache import differs
+from keras_reprogram.black_box.answer_cache import key
 from keras_reprogram.black_box.host_call import NOT_EXPORTED
 from keras_reprogram.black_box.host_call import host_call
 from keras_reprogram.black_box.host_call import numeric_array
@@ -38,14 +38,14 @@ class QueriedSource(keras.Model):
     of scikit-learn or a Keras model of another backend. A `ReprogrammedModel`
     of it is trained with a `gradient_estimator`.
 
-    Answers are remembered: what is needed twice is asked once, also after a
-    restart where `memory` is a file. The answers of a call of the function are
+    Answers are cached: what is needed twice is asked once, also after a
+    restart where `cache` is a file. The answers of a call of the function are
     in the file before the next call, so a process that is killed loses those
     under way and no others. The file also holds the number of classes, the
     input shape, the activation, and the first input with its answer. When a
     file with answers is used again, the function is first called with that
-    input once more, which is not counted in `asked`; an answer that differs is
-    an error, since the file is of another source.
+    input once more, which is not counted in `num_queries`; an answer that
+    differs is an error, since the file is of another source.
 
     Example:
 
@@ -78,8 +78,8 @@ class QueriedSource(keras.Model):
             logit.
         from_logits: Whether the function returns logits (also logarithms of
             probabilities) instead of probabilities. Defaults to `False`.
-        max_batch: Most inputs in one call of the function. Defaults to 256.
-        memory: Path of a file for the answers, to be used for one source
+        batch_size: Most inputs in one call of the function. Defaults to 256.
+        cache: Path of a file for the answers, to be used for one source
             alone. Defaults to `":memory:"`, which keeps them as long as the
             object lives.
         name: Name of the model. Defaults to `"queried_source"`.
@@ -90,11 +90,11 @@ class QueriedSource(keras.Model):
             for more.
 
     Attributes:
-        asked: Number of inputs that the function was asked about.
-        remembered: Number of inputs whose answer was known already.
+        num_queries: Number of inputs that the function was asked about.
+        num_cache_hits: Number of inputs whose answer was known already.
 
     Raises:
-        ValueError: If an argument is not valid, or `memory` is no file of
+        ValueError: If an argument is not valid, or `cache` is no file of
             answers or is of another source. In use, if an input is not
             finite, or if an answer is not of the shape `(n, num_classes)`,
             not finite, or not what `activation` stands for.
@@ -109,8 +109,8 @@ class QueriedSource(keras.Model):
         input_shape: Sequence[int],
         num_classes: int,
         from_logits: bool = False,
-        max_batch: int = 256,
-        memory: str | os.PathLike = ":memory:",
+        batch_size: int = 256,
+        cache: str | os.PathLike = ":memory:",
         name: str = "queried_source",
         activation: str | None = None,
     ) -> None:
@@ -128,8 +128,8 @@ class QueriedSource(keras.Model):
             function,
             num_classes,
             activation,
-            positive_integer("max_batch", max_batch),
-            AnswerMemory(memory, input_shape, num_classes, activation),
+            positive_integer("batch_size", batch_size),
+            AnswerCache(cache, input_shape, num_classes, activation),
         )
         inputs = keras.Input(input_shape)
         super().__init__(inputs, query(inputs), name=name)
@@ -137,16 +137,16 @@ class QueriedSource(keras.Model):
         self.run_eagerly = True
 
     @property
-    def asked(self) -> int:
-        return self.query.asked
+    def num_queries(self) -> int:
+        return self.query.num_queries
 
-    @asked.setter
-    def asked(self, value: int) -> None:
-        self.query.asked = value
+    @num_queries.setter
+    def num_queries(self, value: int) -> None:
+        self.query.num_queries = value
 
     @property
-    def remembered(self) -> int:
-        return self.query.remembered
+    def num_cache_hits(self) -> int:
+        return self.query.num_cache_hits
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self)
@@ -204,8 +204,8 @@ class Query(keras.layers.Layer):
         function: Function,
         num_classes: int,
         activation: str,
-        max_batch: int,
-        memory: AnswerMemory,
+        batch_size: int,
+        cache: AnswerCache,
     ) -> None:
         super().__init__(trainable=False, dtype="float32")
         self.supports_jit = False
@@ -213,19 +213,19 @@ class Query(keras.layers.Layer):
         self.num_classes = num_classes
         # Where it is known, a source's last activation tells its outputs.
         self.activation = keras.activations.get(activation)
-        self.max_batch = max_batch
-        self.memory = memory
-        self.asked = self.remembered = 0
+        self.batch_size = batch_size
+        self.cache = cache
+        self.num_queries = self.num_cache_hits = 0
         self.answered = False
 
     def call(self, inputs: Any) -> Any:
-        return host_call(self.answers, inputs, self.num_classes)
+        return host_call(self.evaluate, inputs, self.num_classes)
 
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
         return keras.KerasTensor((inputs.shape[0], self.num_classes))
 
-    def answers(self, inputs: np.ndarray) -> np.ndarray:
-        """Answers `[n, num_classes]`, from memory where they are there."""
+    def evaluate(self, inputs: np.ndarray) -> np.ndarray:
+        """Answers `[n, num_classes]`, from the cache where they are there."""
         inputs = np.asarray(inputs, "float32")
         if not len(inputs):
             return np.zeros((0, self.num_classes), "float32")
@@ -236,31 +236,31 @@ class Query(keras.layers.Layer):
                 f"{np.count_nonzero(~np.isfinite(inputs))} of {inputs.size} "
                 "that are not"
             )
-        self.check_memory()
+        self.check_cache()
         keys = [key(sample) for sample in inputs]
-        known = self.memory.read(keys)
+        known = self.cache.read(keys)
         if known:
             self.check_values(
-                np.stack(list(known.values())), " in the memory file"
+                np.stack(list(known.values())), " in the cache file"
             )
         # Alike inputs have one key, in the place of the first of them.
         missing = list(
             {k: row for row, k in enumerate(keys) if k not in known}.values()
         )
-        for start in range(0, len(missing), self.max_batch):
-            rows = missing[start : start + self.max_batch]
+        for start in range(0, len(missing), self.batch_size):
+            rows = missing[start : start + self.batch_size]
             answer = self.checked(self.function(inputs[rows]), len(rows))
-            self.asked += len(rows)
-            self.memory.write([keys[row] for row in rows], inputs[rows], answer)
+            self.num_queries += len(rows)
+            self.cache.write([keys[row] for row in rows], inputs[rows], answer)
             known.update(zip((keys[row] for row in rows), answer))
-        self.remembered += len(keys) - len(missing)
+        self.num_cache_hits += len(keys) - len(missing)
         return np.stack([known[name] for name in keys])
 
-    def check_memory(self) -> None:
-        """Raises if the memory file is of another source."""
-        if self.memory.probe is None:
+    def check_cache(self) -> None:
+        """Raises if the cache file is of another source."""
+        if self.cache.probe is None:
             return
-        sample, expected = self.memory.probe
+        sample, expected = self.cache.probe
 
         def ask() -> np.ndarray:
             return self.checked(self.function(sample[None]), 1)[0]
@@ -269,19 +269,19 @@ class Query(keras.layers.Layer):
         if differs(answer, expected):
             if not differs(answer, ask()):
                 raise ValueError(
-                    "The memory file is of another source, or of this one "
-                    "before it changed: pass another `memory`. Received: "
+                    "The cache file is of another source, or of this one "
+                    "before it changed: pass another `cache`. Received: "
                     f"values from {answer.min():.4g} to {answer.max():.4g}, "
                     f"where the file has values from {expected.min():.4g} to "
                     f"{expected.max():.4g} for the same input"
                 )
             warnings.warn(
                 "The source returns different answers to the same input, so "
-                "it cannot be told whether the memory file is of this source: "
-                "if it is not, pass another `memory`.",
+                "it cannot be told whether the cache file is of this source: "
+                "if it is not, pass another `cache`.",
                 stacklevel=2,
             )
-        self.memory.probe = None
+        self.cache.probe = None
 
     def checked(self, answer: Any, count: int) -> np.ndarray:
         """The float32 array of what the function returned for some inputs."""
@@ -291,7 +291,7 @@ class Query(keras.layers.Layer):
             raise ValueError(
                 f"The source must answer with an array of shape {wanted}; "
                 "wrap a function that returns labels, or a few classes, in "
-                "`top_answers`. Received: an answer of shape "
+                "`probabilities_from_top_k`. Received: an answer of shape "
                 f"{answer.shape}"
             )
         with np.errstate(over="ignore"):
@@ -327,7 +327,7 @@ class Query(keras.layers.Layer):
                 "rows sum to 1. Pass `from_logits=True` for logits; divide "
                 'percent by 100; pass `activation="sigmoid"` for independent '
                 "probabilities; wrap a function that returns a few classes in "
-                f"`top_answers`. Received: {seen}"
+                f"`probabilities_from_top_k`. Received: {seen}"
             )
         if (
             kind == "linear"
@@ -365,7 +365,7 @@ def only_one(answer: Any) -> Any:
     return answer
 
 
-def top_answers(
+def probabilities_from_top_k(
     function: Callable[[np.ndarray], Any], num_classes: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Makes probabilities of a source's few best answers.
@@ -383,7 +383,7 @@ def top_answers(
 
     ```python
     source = keras_reprogram.black_box.QueriedSource(
-        keras_reprogram.black_box.top_answers(
+        keras_reprogram.black_box.probabilities_from_top_k(
             lambda images: images.reshape(len(images), -1).argmax(axis=1) % 6,
             num_classes=6,
         ),

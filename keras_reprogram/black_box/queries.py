@@ -1,4 +1,4 @@
-"""One step's questions to the source, the same on every backend."""
+"""One step's queries to the source, the same on every backend."""
 
 import dataclasses
 import math
@@ -13,8 +13,8 @@ State = list[tuple[keras.Variable, Any]]
 
 
 @dataclasses.dataclass
-class Answers:
-    """What a step's questions brought.
+class QueryResult:
+    """What the queries of a step return.
 
     Attributes:
         outputs: The source's outputs at the program itself.
@@ -31,10 +31,10 @@ class Answers:
     samples: Any
 
 
-def ask(
+def evaluate_points(
     model: Any, x: Any, y: Any, sample_weight: Any, state: State = ()
-) -> Answers:
-    """Asks the source at the estimator's points.
+) -> QueryResult:
+    """Queries the source at the estimator's points.
 
     Args:
         model: A compiled `ReprogrammedModel` with a `gradient_estimator`.
@@ -45,15 +45,15 @@ def ask(
             they are not in the variables themselves.
 
     Returns:
-        `Answers`.
+        `QueryResult`.
     """
-    estimator, session = model.gradient_estimator, model.questions.session
+    estimator, session = model.gradient_estimator, model.query_state.session
     variables = model.input_reprogrammer.trainable_variables
     with keras.StatelessScope(state_mapping=list(state)):
         values = [ops.convert_to_tensor(variable) for variable in variables]
         step = ops.convert_to_tensor(model.optimizer.iterations)
-    drawn = estimator.drawn(dimension(variables), step, session)
-    points = estimator.points(drawn, step)
+    sampled = estimator.sample_directions(dimension(variables), step, session)
+    points = estimator.points(sampled, step)
     scopes = []
     for i in range(estimator.num_points):
         moved = [
@@ -64,7 +64,7 @@ def ask(
             keras.StatelessScope(state_mapping=[*state, *zip(variables, moved)])
         )
     with model.input_reprogrammer.same_samples():
-        outputs = answers(model, estimator, x, scopes)
+        outputs = evaluate_source(model, estimator, x, scopes)
     losses = []
     for scope, output in zip(scopes, outputs):
         with scope:
@@ -75,8 +75,8 @@ def ask(
                 )
             )
     losses = ops.cast(ops.stack(losses), "float32")
-    gradient = estimator.gradient(drawn, losses, step, session)
-    return Answers(
+    gradient = estimator.gradient(sampled, losses, step, session)
+    return QueryResult(
         outputs=estimator.center(outputs),
         gradients=unflattened(gradient, variables),
         updates=updated(model, scopes[0]),
@@ -84,14 +84,14 @@ def ask(
     )
 
 
-def answers(
+def evaluate_source(
     model: Any, estimator: GradientEstimator, x: Any, scopes: list
 ) -> list[Any]:
     """The source's outputs for every program, asked for in large batches."""
-    at_once = estimator.at_once or len(scopes)
+    points_per_batch = estimator.points_per_batch or len(scopes)
     outputs = []
-    for start in range(0, len(scopes), at_once):
-        chunk = scopes[start : start + at_once]
+    for start in range(0, len(scopes), points_per_batch):
+        chunk = scopes[start : start + points_per_batch]
         inputs = []
         for scope in chunk:
             # Each program sees the same samples, shifts and dropout included:
@@ -106,7 +106,7 @@ def answers(
         parts = ops.split(found, len(chunk)) if len(chunk) > 1 else [found]
         for scope, part in zip(chunk, parts):
             with scope:
-                outputs.append(model.input_reprogrammer.align(part, x))
+                outputs.append(model.input_reprogrammer.select_outputs(part, x))
     return outputs
 
 
@@ -127,7 +127,7 @@ def unflattened(flat: Any, variables: list[keras.Variable]) -> list[Any]:
 
 
 def updated(model: Any, scope: keras.StatelessScope) -> State:
-    """Variables that the input's side changes besides training."""
+    """Variables that the input transformation changes besides training."""
     found = []
     for variable in model.input_reprogrammer.non_trainable_variables:
         value = scope.get_current_value(variable)

@@ -13,7 +13,7 @@ from keras_reprogram.black_box.query_counter import QueryCounter
 from keras_reprogram.sources.gradient_path import what_blocks_gradient
 
 
-class Questions:
+class QueryState:
     """What a model that is trained by queries keeps besides its weights.
 
     It is no attribute of the model that Keras would track: a model takes no
@@ -35,7 +35,7 @@ class Questions:
             variables = model.input_reprogrammer.trainable_variables
             self.session = estimator.session(queries.dimension(variables))
 
-    def asked(self, logs: dict[str, Any] | None = None) -> int:
+    def num_queries(self, logs: dict[str, Any] | None = None) -> int:
         """Inputs that the source was asked about.
 
         All that a `QueriedSource` was asked about, and those of training for
@@ -46,7 +46,7 @@ class Questions:
                 are not in their variables on every backend.
         """
         if self.queried is not None:
-            return self.queried.asked
+            return self.queried.num_queries
         if logs is not None:
             return int(logs["queries"])
         return sum(int(metric.result()) for metric in self.metrics)
@@ -55,37 +55,39 @@ class Questions:
         """What tells how far training is, besides variables."""
         progress = {}
         if self.queried is not None:
-            progress["asked"] = self.queried.asked
+            progress["num_queries"] = self.queried.num_queries
         if self.session is not None:
-            progress["told"] = np.stack(self.session.told)
+            progress["losses_told"] = np.stack(self.session.losses_told)
         return progress
 
     def resume(self, progress: dict[str, Any]) -> None:
         """Goes where training was that had this progress."""
-        if "asked" in progress:
-            self.queried.asked = int(progress["asked"])
-        if "told" in progress:
-            self.session.retell(progress["told"])
+        if "num_queries" in progress:
+            self.queried.num_queries = int(progress["num_queries"])
+        if "losses_told" in progress:
+            self.session.replay(progress["losses_told"])
 
 
 def check(model: Any, estimator: GradientEstimator | None) -> None:
     """Raises if a model cannot be trained with this kind of gradient."""
-    if estimator is not None and model.frozen_source.unfrozen:
+    trained = model.frozen_source.trainable_source_layers
+    if estimator is not None and trained:
         raise ValueError(
             "Layers of a source are trained by their gradient, not by "
-            "queries: leave out `unfrozen` or `gradient_estimator`. Received: "
-            f"unfrozen={model.frozen_source.unfrozen}"
+            "queries: leave out `trainable_source_layers` or "
+            "`gradient_estimator`. Received: "
+            f"trainable_source_layers={trained}"
         )
     if estimator is not None and not model.input_reprogrammer.trainable_weights:
         raise ValueError(
             "There is no program to train by queries: leave out "
-            "`gradient_estimator`. Received: an input end without trainable "
-            "weights"
+            "`gradient_estimator`. Received: an input transformation without "
+            "trainable weights"
         )
-    if estimator is not None and model.input_reprogrammer.looks_at_source:
+    if estimator is not None and model.input_reprogrammer.uses_source:
         raise ValueError(
             "A program that looks at the source itself asks it more than is "
-            "counted: pass `CoordinatorProgram` an `encoder` of its own. "
+            "counted: pass `CoordinatorPattern` an `encoder` of its own. "
             "Received: a program without one"
         )
     if estimator is None and model.input_reprogrammer.trainable_weights:
@@ -95,7 +97,7 @@ def check(model: Any, estimator: GradientEstimator | None) -> None:
                 "No gradient gets through this source to the program: rebuild "
                 "it with a floating point `keras.Input`, pass a "
                 "`gradient_estimator`, or train a label map alone, with "
-                f"`program=None`. Received: a source with {blocked} between "
+                f"`pattern=None`. Received: a source with {blocked} between "
                 "its inputs and outputs"
             )
     if (
@@ -106,7 +108,7 @@ def check(model: Any, estimator: GradientEstimator | None) -> None:
         raise ValueError(
             "A `QueriedSource` has no gradient: pass a `gradient_estimator` of "
             "`keras_reprogram.black_box`, or train a label map alone, with "
-            "`program=None`. Received: gradient_estimator=None"
+            "`pattern=None`. Received: gradient_estimator=None"
         )
 
 
@@ -120,15 +122,15 @@ def train_step(model: Any, *arguments: Any) -> Any:
 
 
 def labeled(model: Any, data: Any) -> tuple[Any, Any, Any]:
-    """Samples as the input's side takes them, labels and weights."""
+    """Samples as the input transformation takes them, labels and weights."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     x = model.one_input(x)
     return keras.ops.cast(x, model.inputs[0].dtype), y, sample_weight
 
 
 def predictions(model: Any, outputs: Any, x: Any) -> Any:
-    """The label end's outputs in training."""
-    if model.label_mapper.gathers:
+    """The output mapping's outputs in training."""
+    if model.label_mapper.updates_statistics:
         return model.label_mapper.head(outputs, x, training=True)
     return model.label_mapper.head(outputs, x)
 
@@ -149,14 +151,20 @@ def gradients_in_order(
 
 
 def update_metrics(
-    model: Any, x: Any, y: Any, y_pred: Any, weight: Any, loss: Any, asked: Any
+    model: Any,
+    x: Any,
+    y: Any,
+    y_pred: Any,
+    weight: Any,
+    loss: Any,
+    num_queries: Any,
 ) -> dict[str, Any]:
     """Adds a step to the metrics, and returns them."""
     for metric in model.metrics:
         if metric.name == "loss":
             metric.update_state(loss, sample_weight=keras.ops.shape(x)[0])
         elif metric.name == "queries":
-            metric.update_state(asked)
-            if model.questions.queried is not None:
-                metric.count.assign(model.questions.asked())
+            metric.update_state(num_queries)
+            if model.query_state.queried is not None:
+                metric.count.assign(model.query_state.num_queries())
     return model.compute_metrics(x, y, y_pred, sample_weight=weight)

@@ -77,10 +77,10 @@ class FiniteLoss(keras.callbacks.Callback):
     def keep(self, model: keras.Model, values: list[np.ndarray]) -> None:
         self.kept = values
         mapper = getattr(model, "label_mapper", None)
-        self.rounds = getattr(mapper, "rounds", None)
+        self.steps_since_solve = getattr(mapper, "steps_since_solve", None)
 
     def go_back(self, model: keras.Model) -> None:
         variables = training_state.trained_variables(model)
         training_state.assign(variables, self.kept)
-        if hasattr(getattr(model, "label_mapper", None), "rounds"):
-            model.label_mapper.rounds = self.rounds
+        if hasattr(getattr(model, "label_mapper", None), "steps_since_solve"):
+            model.label_mapper.steps_since_solve = self.steps_since_solve

@@ -22,7 +22,7 @@ class LabelMapUpdate(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.is_due = False
-        if self.model.label_mapper.rounds == 0:
+        if self.model.label_mapper.steps_since_solve == 0:
             # What is there was gathered in an epoch that was interrupted.
             self.model.label_mapper.forget()
 
@@ -30,17 +30,19 @@ class LabelMapUpdate(keras.callbacks.Callback):
         self.last_batch = -1
         mapper = self.model.label_mapper
         if self.unit == "epoch":
-            if mapper.rounds is None:
-                mapper.rounds = epoch % self.every
-            self.is_due = mapper.rounds + 1 >= self.every
+            if mapper.steps_since_solve is None:
+                mapper.steps_since_solve = epoch % self.every
+            self.is_due = mapper.steps_since_solve + 1 >= self.every
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         if self.unit == "step":
             mapper = self.model.label_mapper
             # With several steps an execution, `batch` goes up by several.
-            mapper.rounds = (mapper.rounds or 0) + batch - self.last_batch
+            mapper.steps_since_solve = (
+                (mapper.steps_since_solve or 0) + batch - self.last_batch
+            )
             self.last_batch = batch
-            self.is_due = mapper.rounds >= self.every
+            self.is_due = mapper.steps_since_solve >= self.every
             self.update_once()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
@@ -49,12 +51,12 @@ class LabelMapUpdate(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if self.unit == "epoch":
             self.update_once()
-            self.model.label_mapper.rounds += 1
-            self.model.label_mapper.rounds %= self.every
+            self.model.label_mapper.steps_since_solve += 1
+            self.model.label_mapper.steps_since_solve %= self.every
 
     def update_once(self) -> None:
         if self.is_due:
             self.is_due = False
             self.model.label_mapper.update()
             if self.unit == "step":
-                self.model.label_mapper.rounds %= self.every
+                self.model.label_mapper.steps_since_solve %= self.every

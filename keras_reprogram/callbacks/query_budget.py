@@ -31,14 +31,14 @@ class QueryBudget(keras.callbacks.Callback):
         self.max_queries = positive_integer("max_queries", max_queries)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        questions = self.model.questions
-        if questions.queried is None and not questions.metrics:
+        query_state = self.model.query_state
+        if query_state.queried is None and not query_state.metrics:
             raise ValueError(
                 "A model that is trained by its gradient asks no queries: pass "
                 "a `gradient_estimator` to `compile`, or leave out the budget. "
                 f"Received: max_queries={self.max_queries}"
             )
-        self.last = self.model.queries
+        self.last = self.model.num_queries
         self.largest = self.largest_of_validation = self.validation = 0
         if self.last >= self.max_queries:
             raise ValueError(
@@ -48,22 +48,22 @@ class QueryBudget(keras.callbacks.Callback):
             )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        asked = self.model.questions.asked(logs)
-        self.largest = max(self.largest, asked - self.last)
-        self.last = asked
-        if asked + self.largest + self.validation > self.max_queries:
+        num_queries = self.model.query_state.num_queries(logs)
+        self.largest = max(self.largest, num_queries - self.last)
+        self.last = num_queries
+        if num_queries + self.largest + self.validation > self.max_queries:
             self.model.stop_training = True
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         self.before_validation = self.last
 
     def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if self.model.questions.queried is None:
+        if self.model.query_state.queried is None:
             return  # These answers are not counted.
-        asked = self.model.questions.asked()
-        largest = max(self.largest_of_validation, asked - self.last)
-        self.largest_of_validation, self.last = largest, asked
-        if asked + largest > self.max_queries:
+        num_queries = self.model.query_state.num_queries()
+        largest = max(self.largest_of_validation, num_queries - self.last)
+        self.largest_of_validation, self.last = largest, num_queries
+        if num_queries + largest > self.max_queries:
             self.model.stop_evaluating = self.model.stop_training = True
 
     def on_test_end(self, logs: dict | None = None) -> None:

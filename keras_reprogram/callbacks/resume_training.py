@@ -19,9 +19,9 @@ from keras import ops
 from keras_reprogram.callbacks import callback_states
 from keras_reprogram.callbacks import training_state
 from keras_reprogram.replicas import process_group
-from keras_reprogram.saving.whole_file import checked_target
-from keras_reprogram.saving.whole_file import short_name
-from keras_reprogram.saving.whole_file import written_whole
+from keras_reprogram.saving.atomic_write import atomic_write
+from keras_reprogram.saving.atomic_write import checked_target
+from keras_reprogram.saving.atomic_write import short_name
 
 
 class ResumeTraining(keras.callbacks.Callback):
@@ -92,8 +92,8 @@ class ResumeTraining(keras.callbacks.Callback):
         model = self.model
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        questions = getattr(model, "questions", None)
-        metrics = [] if questions is None else questions.metrics
+        query_state = getattr(model, "query_state", None)
+        metrics = [] if query_state is None else query_state.metrics
         return [
             *training_state.trained_variables(model),
             *(v for metric in metrics for v in metric.variables),
@@ -163,10 +163,12 @@ class ResumeTraining(keras.callbacks.Callback):
                 f"pass another path. Received: filepath={self.filepath}"
             )
         try:
-            if "rounds" in found.progress:
-                self.model.label_mapper.rounds = int(found.progress["rounds"])
-            if getattr(self.model, "questions", None) is not None:
-                self.model.questions.resume(found.progress)
+            if "steps_since_solve" in found.progress:
+                self.model.label_mapper.steps_since_solve = int(
+                    found.progress["steps_since_solve"]
+                )
+            if getattr(self.model, "query_state", None) is not None:
+                self.model.query_state.resume(found.progress)
             with np.errstate(all="ignore"):
                 values = [
                     value.astype(like.dtype)
@@ -269,11 +271,13 @@ class ResumeTraining(keras.callbacks.Callback):
     def progress(self, epoch: int) -> dict[str, Any]:
         """What tells how far training is, besides variables."""
         progress = {"epoch": epoch}
-        if getattr(self.model, "questions", None) is not None:
-            progress |= self.model.questions.progress()
-        rounds = getattr(self.model.label_mapper, "rounds", None)
-        if rounds is not None:
-            progress["rounds"] = rounds
+        if getattr(self.model, "query_state", None) is not None:
+            progress |= self.model.query_state.progress()
+        steps_since_solve = getattr(
+            self.model.label_mapper, "steps_since_solve", None
+        )
+        if steps_since_solve is not None:
+            progress["steps_since_solve"] = steps_since_solve
         return progress
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -399,7 +403,7 @@ def write(
         arrays: What the states of callbacks refer to.
     """
     named = {f"state_{index}": array for index, array in enumerate(arrays)}
-    with written_whole(filepath) as stream:
+    with atomic_write(filepath) as stream:
         np.savez(stream, *values, **named, **progress)
 
 

@@ -16,12 +16,12 @@ FEW_STEPS = 3
 NO_GRADIENT = (
     "No gradient gets to the program: is there a cast to integers or a "
     "rounding in the source, or a function that is not differentiated? Pass "
-    "a `gradient_estimator` to `compile`, or `program=None`."
+    "a `gradient_estimator` to `compile`, or `pattern=None`."
 )
 
 
 @contextlib.contextmanager
-def first_of_all(
+def prepend_callbacks(
     added: Sequence[keras.callbacks.Callback], others: Any
 ) -> Iterator[Any]:
     """Puts callbacks before others: one, a list, or a `CallbackList`.
@@ -50,7 +50,7 @@ class UnmovedProgram(keras.callbacks.Callback):
     """Warns when the first steps have left the program as it was.
 
     Args:
-        variables: What is trained at the input's side.
+        variables: What is trained in the input transformation.
     """
 
     def __init__(self, variables: Sequence[keras.Variable]) -> None:

@@ -6,18 +6,20 @@ from keras_reprogram.inputs.images.bases import Basis
 from keras_reprogram.inputs.images.bases import Cosine
 from keras_reprogram.inputs.images.bases import Grid
 from keras_reprogram.inputs.images.bases import LowRank
-from keras_reprogram.inputs.images.channels_in_time import ChannelsInTime
-from keras_reprogram.inputs.images.coordinator import CoordinatorProgram
-from keras_reprogram.inputs.images.image_programs import ConvolutionProgram
-from keras_reprogram.inputs.images.image_programs import SampleMaskedProgram
-from keras_reprogram.inputs.images.mosaic import Mosaic
+from keras_reprogram.inputs.images.channel_concatenation import (
+    ChannelConcatenation,
+)
+from keras_reprogram.inputs.images.coordinator import CoordinatorPattern
+from keras_reprogram.inputs.images.feature_mosaic import FeatureMosaic
+from keras_reprogram.inputs.images.image_patterns import ConvolutionPattern
+from keras_reprogram.inputs.images.image_patterns import SampleMaskedPattern
+from keras_reprogram.inputs.images.patterns import Pattern
+from keras_reprogram.inputs.images.patterns import RandomPatchPattern
+from keras_reprogram.inputs.images.patterns import UniversalPattern
 from keras_reprogram.inputs.images.placement import Pad
 from keras_reprogram.inputs.images.placement import Placement
 from keras_reprogram.inputs.images.placement import Resize
 from keras_reprogram.inputs.images.placement import Tile
-from keras_reprogram.inputs.images.programs import Program
-from keras_reprogram.inputs.images.programs import RandomPatchProgram
-from keras_reprogram.inputs.images.programs import UniversalProgram
 from keras_reprogram.inputs.images.regions import Everywhere
 from keras_reprogram.inputs.images.regions import Frame
 from keras_reprogram.inputs.images.regions import Outside
@@ -25,8 +27,8 @@ from keras_reprogram.inputs.images.regions import Patch
 from keras_reprogram.inputs.images.regions import Region
 from keras_reprogram.inputs.images.scaled_pad import ScaledPad
 from keras_reprogram.inputs.images.token_patches import TokenPatches
-from keras_reprogram.inputs.input_end import InputEnd
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
+from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.series.series_reprogrammer import SeriesReprogrammer
 from keras_reprogram.inputs.series.series_statistics import StatisticsPrompt
 from keras_reprogram.inputs.series.series_statistics import series_statistics
@@ -36,39 +38,39 @@ from keras_reprogram.inputs.tokens.layout import FixedTokens
 from keras_reprogram.inputs.tokens.layout import MaskToken
 from keras_reprogram.inputs.tokens.layout import SoftPrompt
 from keras_reprogram.inputs.tokens.sparse_combination import SparseCombination
-from keras_reprogram.inputs.tokens.token_programs import FreeEmbeddings
-from keras_reprogram.inputs.tokens.token_programs import SourceTokens
-from keras_reprogram.inputs.tokens.token_programs import TokenProgram
+from keras_reprogram.inputs.tokens.token_mappings import FreeEmbeddings
+from keras_reprogram.inputs.tokens.token_mappings import SourceTokens
+from keras_reprogram.inputs.tokens.token_mappings import TokenMapping
 from keras_reprogram.inputs.tokens.token_remapping import TokenRemapping
 from keras_reprogram.inputs.tokens.token_reprogrammer import TokenReprogrammer
 
 __all__ = [
     "Basis",
-    "ChannelsInTime",
-    "ConvolutionProgram",
-    "CoordinatorProgram",
+    "ChannelConcatenation",
+    "ConvolutionPattern",
+    "CoordinatorPattern",
     "Cosine",
     "DenseCombination",
     "Everywhere",
+    "FeatureMosaic",
     "FixedTokens",
     "Frame",
     "FreeEmbeddings",
     "Grid",
-    "InputEnd",
     "InputReprogrammer",
+    "InputTransformation",
     "LowRank",
     "MaskToken",
-    "Mosaic",
     "Outside",
     "Pad",
     "Patch",
+    "Pattern",
     "Placement",
-    "Program",
-    "RandomPatchProgram",
+    "RandomPatchPattern",
     "RandomShift",
     "Region",
     "Resize",
-    "SampleMaskedProgram",
+    "SampleMaskedPattern",
     "ScaledPad",
     "SeriesReprogrammer",
     "SoftPrompt",
@@ -77,11 +79,11 @@ __all__ = [
     "StatisticsPrompt",
     "TextPrototypes",
     "Tile",
+    "TokenMapping",
     "TokenPatches",
-    "TokenProgram",
     "TokenRemapping",
     "TokenReprogrammer",
-    "UniversalProgram",
+    "UniversalPattern",
     "methods",
     "series_statistics",
 ]

@@ -14,13 +14,13 @@ from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import optional
 from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.images import patterns
 from keras_reprogram.inputs.images import placement as placements
-from keras_reprogram.inputs.images import programs
 from keras_reprogram.inputs.images.axes import DATA_FORMATS
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.patterns import Pattern
 from keras_reprogram.inputs.images.placement import Placement
-from keras_reprogram.inputs.images.programs import Program
-from keras_reprogram.inputs.input_end import InputEnd
+from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 
@@ -35,13 +35,13 @@ LOUDEST = 1000
 
 
 @serializable
-class InputReprogrammer(InputEnd):
-    """Places a sample on the source's canvas and adds a learned program.
+class InputReprogrammer(InputTransformation):
+    """Places a sample on the source's canvas and adds a learned pattern.
 
     With `x` mapped from `value_range` to `[0, 1]`, the layer computes
 
     ```
-    x' = place(x) + M * squash(theta)
+    x' = place(x) + M * activation(theta)
     ```
 
     and returns `x'` in the source's own scaling. The sample may have any
@@ -65,8 +65,8 @@ class InputReprogrammer(InputEnd):
             Left out, `ReprogrammedModel` takes it from the source.
         placement: `"resize"`, `"pad"`, `"tile"`, or a
             `keras_reprogram.inputs.Placement`.
-        program: A `keras_reprogram.inputs.Program`; the name of a region,
-            for a universal program there; or `None` for no program.
+        pattern: A `keras_reprogram.inputs.Pattern`; the name of a region,
+            for a universal pattern there; or `None` for no pattern.
         value_range: Lowest and highest value of a sample: `(0, 255)`,
             `(0, 1)`. `None` takes the values as they are, as for series and
             waveforms.
@@ -76,7 +76,7 @@ class InputReprogrammer(InputEnd):
             other sources receive samples in `value_range`.
         offset: Added after `scale`, likewise.
         normalize_first: Whether the sample is scaled for the source before
-            the program is added, instead of after it. `theta` is then in the
+            the pattern is added, instead of after it. `theta` is then in the
             source's units, and the canvas around the data is zero there.
         clip: Whether the sum is clipped to the valid range.
         augmentation: A Keras layer that changes samples in training, before
@@ -111,7 +111,7 @@ class InputReprogrammer(InputEnd):
         target_shape: Sequence[int] | None = None,
         source_shape: Sequence[int] | None = None,
         placement: str | Placement = "resize",
-        program: str | Program | None = "everywhere",
+        pattern: str | Pattern | None = "everywhere",
         value_range: Sequence[float] | None = (0, 255),
         scale: float | Sequence[float] | None = None,
         offset: float | Sequence[float] | None = None,
@@ -127,7 +127,7 @@ class InputReprogrammer(InputEnd):
         self.target_shape = check_shape("target_shape", target_shape)
         self.source_shape = check_shape("source_shape", source_shape)
         self.placement = placements.get(placement)
-        self.program = programs.get(program)
+        self.pattern = patterns.get(pattern)
         self.value_range = check_value_range(value_range)
         self.scale = check_scaling("scale", scale)
         self.offset = check_scaling("offset", offset)
@@ -247,17 +247,17 @@ class InputReprogrammer(InputEnd):
                 "Only images may be of any size: pass `target_shape`. "
                 f"Received: samples of shape {sample_shape}"
             )
-        occupied = self.placement.occupied(
+        data_mask = self.placement.data_mask(
             sample_shape, self.source_shape, self.axes
         )
-        if self.program is not None:
-            if self.program.built:
+        if self.pattern is not None:
+            if self.pattern.built:
                 raise ValueError(
-                    "A program is learned for one `InputReprogrammer`: make a "
-                    "new one for this. Received: program="
-                    f"{self.program.name}, which another one has"
+                    "A pattern is learned for one `InputReprogrammer`: make a "
+                    "new one for this. Received: pattern="
+                    f"{self.pattern.name}, which another one has"
                 )
-            self.program.build_on(self.source_shape, self.axes, occupied)
+            self.pattern.build_on(self.source_shape, self.axes, data_mask)
         self.fold_scaling()
 
     def fold_scaling(self) -> None:
@@ -273,8 +273,8 @@ class InputReprogrammer(InputEnd):
         self.bias = self.axes.along_channels(scale * low + offset)
 
     def get_build_config(self) -> dict[str, Any] | None:
-        # A program that looks at the source is built by the model, with it.
-        return None if self.looks_at_source else super().get_build_config()
+        # A pattern that looks at the source is built by the model, with it.
+        return None if self.uses_source else super().get_build_config()
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         canvas = self.unclipped(inputs, training)
@@ -286,7 +286,7 @@ class InputReprogrammer(InputEnd):
         return ops.minimum(ops.maximum(canvas, low), high)
 
     def unclipped(self, inputs: Any, training: bool = False) -> Any:
-        """The sum of sample and program, in the source's units."""
+        """The sum of sample and pattern, in the source's units."""
         self.check_sample_shape(tuple(inputs.shape[1:]))
         if self.augmentation is not None:
             inputs = self.augmentation(inputs, training=training)
@@ -296,19 +296,21 @@ class InputReprogrammer(InputEnd):
         if self.normalize_first:
             canvas = self.normalize(canvas)
         canvas = self.placement.place(canvas, self.source_shape, self.axes)
-        # Resizing, and a program of a wider dtype, may widen the canvas.
+        # Resizing, and a pattern of a wider dtype, may widen the canvas.
         canvas = ops.cast(canvas, self.compute_dtype)
-        if self.program is None:
+        if self.pattern is None:
             canvas = canvas if self.normalize_first else self.normalize(canvas)
             return self.broadcast(canvas)
-        program = self.program(self.broadcast(canvas))
-        program = ops.cast(program, self.compute_dtype)
-        program = self.placement.reveal(program, self.source_shape, self.axes)
+        pattern = self.pattern(self.broadcast(canvas))
+        pattern = ops.cast(pattern, self.compute_dtype)
+        pattern = self.placement.mask_pattern(
+            pattern, self.source_shape, self.axes
+        )
         if not self.normalize_first:
-            # Each by itself: a program is mostly one canvas, not a batch.
+            # Each by itself: a pattern is mostly one canvas, not a batch.
             canvas = self.scaled(canvas)
-            program = self.normalize(program)
-        return self.broadcast(ops.add(canvas, program))
+            pattern = self.normalize(pattern)
+        return self.broadcast(ops.add(canvas, pattern))
 
     def in_unit_range(self, samples: Any) -> Any:
         if self.value_range is None:
@@ -330,19 +332,19 @@ class InputReprogrammer(InputEnd):
             inputs = canvas if self.normalize_first else self.normalize(canvas)
             return source(inputs)
 
-        if self.program is not None:
-            self.program.connect(encode, num_outputs)
+        if self.pattern is not None:
+            self.pattern.connect(encode, num_outputs)
 
     @property
-    def looks_at_source(self) -> bool:
-        return self.program is not None and self.program.looks_at_source
+    def uses_source(self) -> bool:
+        return self.pattern is not None and self.pattern.uses_source
 
     def same_samples(self) -> contextlib.AbstractContextManager:
-        # A trained placement shows each program another canvas.
+        # A trained placement shows each pattern another canvas.
         moves = getattr(self.placement, "trainable_weights", ())
-        if self.program is None or moves:
+        if self.pattern is None or moves:
             return contextlib.nullcontext()
-        return self.program.same_samples()
+        return self.pattern.same_samples()
 
     def normalize(self, values: Any) -> Any:
         bias = ops.cast(self.bias, self.compute_dtype)
@@ -365,7 +367,7 @@ class InputReprogrammer(InputEnd):
             "target_shape": self.target_shape,
             "source_shape": self.source_shape,
             "placement": keras.saving.serialize_keras_object(self.placement),
-            "program": keras.saving.serialize_keras_object(self.program),
+            "pattern": keras.saving.serialize_keras_object(self.pattern),
             "value_range": self.value_range,
             "scale": self.scale,
             "offset": self.offset,

@@ -10,15 +10,17 @@ from typing import Any
 import keras
 
 from keras_reprogram.inputs.images.bases import LowRank
-from keras_reprogram.inputs.images.channels_in_time import ChannelsInTime
-from keras_reprogram.inputs.images.coordinator import CoordinatorProgram
-from keras_reprogram.inputs.images.image_programs import ConvolutionProgram
-from keras_reprogram.inputs.images.image_programs import SampleMaskedProgram
-from keras_reprogram.inputs.images.mosaic import Mosaic
+from keras_reprogram.inputs.images.channel_concatenation import (
+    ChannelConcatenation,
+)
+from keras_reprogram.inputs.images.coordinator import CoordinatorPattern
+from keras_reprogram.inputs.images.feature_mosaic import FeatureMosaic
+from keras_reprogram.inputs.images.image_patterns import ConvolutionPattern
+from keras_reprogram.inputs.images.image_patterns import SampleMaskedPattern
+from keras_reprogram.inputs.images.patterns import RandomPatchPattern
+from keras_reprogram.inputs.images.patterns import UniversalPattern
 from keras_reprogram.inputs.images.placement import Pad
 from keras_reprogram.inputs.images.placement import Tile
-from keras_reprogram.inputs.images.programs import RandomPatchProgram
-from keras_reprogram.inputs.images.programs import UniversalProgram
 from keras_reprogram.inputs.images.regions import Frame
 from keras_reprogram.inputs.images.regions import Patch
 from keras_reprogram.inputs.images.scaled_pad import ScaledPad
@@ -31,10 +33,10 @@ def adversarial_reprogramming(
 ) -> InputReprogrammer:
     """Elsayed et al. 2019: `pad(x) + tanh(theta)` around the data.
 
-    The sample keeps its own size in the middle of the canvas; the program is
+    The sample keeps its own size in the middle of the canvas; the pattern is
     in the units of the source, which the papers take from -1 to 1. Black-box
     adversarial reprogramming (BAR) uses the same input. The papers train it
-    with an L2 penalty of `theta`, a `regularizer` of `UniversalProgram`.
+    with an L2 penalty of `theta`, a `regularizer` of `UniversalPattern`.
 
     Args:
         inner_size: Height and width of the resized sample in pixels; `None`
@@ -47,7 +49,7 @@ def adversarial_reprogramming(
     """
     return InputReprogrammer(
         placement=Pad(inner_size),
-        program=UniversalProgram("outside"),
+        pattern=UniversalPattern("outside"),
         **{"normalize_first": True, **kwargs},
     )
 
@@ -66,7 +68,7 @@ def trainable_layers(kernel_size: int = 3, **kwargs: Any) -> InputReprogrammer:
         - Kloberdanz, Tian and Le, An Improved (Adversarial) Reprogramming
           Technique for Neural Networks, ICANN 2021
     """
-    return InputReprogrammer(program=ConvolutionProgram(kernel_size), **kwargs)
+    return InputReprogrammer(pattern=ConvolutionPattern(kernel_size), **kwargs)
 
 
 def visual_prompting(
@@ -86,23 +88,25 @@ def visual_prompting(
     References:
         - [Visual Prompting](https://arxiv.org/abs/2203.17274)
     """
-    programs = {
+    patterns = {
         "frame": lambda: unbounded(Frame(size)),
         "patch": lambda: unbounded(Patch(size)),
-        "random_patch": lambda: RandomPatchProgram(size),
+        "random_patch": lambda: RandomPatchPattern(size),
     }
-    if shape not in programs:
+    if shape not in patterns:
         raise ValueError(
-            f"`shape` must be one of {sorted(programs)}. Received: "
+            f"`shape` must be one of {sorted(patterns)}. Received: "
             f"shape={shape!r}"
         )
     return InputReprogrammer(
-        program=programs[shape](), normalize_first=True, **kwargs
+        pattern=patterns[shape](), normalize_first=True, **kwargs
     )
 
 
-def unbounded(region: Frame | Patch) -> UniversalProgram:
-    return UniversalProgram(region, squash=None, initializer="random_normal")
+def unbounded(region: Frame | Patch) -> UniversalPattern:
+    return UniversalPattern(
+        region, activation=None, initializer="random_normal"
+    )
 
 
 def enhanced_visual_prompting(
@@ -121,9 +125,9 @@ def enhanced_visual_prompting(
     References:
         - [EVP](https://arxiv.org/abs/2212.10556)
     """
-    program = UniversalProgram("outside", squash=None)
+    pattern = UniversalPattern("outside", activation=None)
     return InputReprogrammer(
-        placement=Pad(inner_size), program=program, **kwargs
+        placement=Pad(inner_size), pattern=pattern, **kwargs
     )
 
 
@@ -142,7 +146,7 @@ def ilm_vp(inner_size: int = 128, **kwargs: Any) -> InputReprogrammer:
     """
     return InputReprogrammer(
         placement=Pad(inner_size),
-        program=UniversalProgram("outside", squash="sigmoid"),
+        pattern=UniversalPattern("outside", activation="sigmoid"),
         **kwargs,
     )
 
@@ -164,7 +168,7 @@ def auto_vp(
     """
     return InputReprogrammer(
         placement=ScaledPad(inner_size, scale),
-        program=UniversalProgram(squash="sigmoid"),
+        pattern=UniversalPattern(activation="sigmoid"),
         **kwargs,
     )
 
@@ -185,8 +189,8 @@ def sample_specific_masks(
     References:
         - [Sample-specific Masks](https://arxiv.org/abs/2406.03150)
     """
-    program = SampleMaskedProgram(filters, patch_size)
-    return InputReprogrammer(program=program, **kwargs)
+    pattern = SampleMaskedPattern(filters, patch_size)
+    return InputReprogrammer(pattern=pattern, **kwargs)
 
 
 def black_vip(
@@ -195,7 +199,7 @@ def black_vip(
     """BlackVIP, Oh et al. 2023: a prompt decoded from the sample's features.
 
     Args:
-        encoder: A frozen encoder, as for `CoordinatorProgram`; the source
+        encoder: A frozen encoder, as for `CoordinatorPattern`; the source
             itself if left out.
         strength: Factor of the prompt.
         **kwargs: Arguments of `InputReprogrammer`.
@@ -203,8 +207,8 @@ def black_vip(
     References:
         - [BlackVIP](https://arxiv.org/abs/2303.14773)
     """
-    program = CoordinatorProgram(encoder, strength)
-    return InputReprogrammer(program=program, clip=True, **kwargs)
+    pattern = CoordinatorPattern(encoder, strength)
+    return InputReprogrammer(pattern=pattern, clip=True, **kwargs)
 
 
 def watermark(**kwargs: Any) -> InputReprogrammer:
@@ -217,7 +221,9 @@ def watermark(**kwargs: Any) -> InputReprogrammer:
         - [Sample-specific Masks](https://arxiv.org/abs/2406.03150), where it
           is the full watermark
     """
-    return InputReprogrammer(program=UniversalProgram(squash=None), **kwargs)
+    return InputReprogrammer(
+        pattern=UniversalPattern(activation=None), **kwargs
+    )
 
 
 def low_rank(rank: int = 4, **kwargs: Any) -> InputReprogrammer:
@@ -230,8 +236,8 @@ def low_rank(rank: int = 4, **kwargs: Any) -> InputReprogrammer:
     References:
         - [LoR-VP](https://arxiv.org/abs/2502.00896)
     """
-    program = UniversalProgram(squash=None, basis=LowRank(rank))
-    return InputReprogrammer(program=program, **kwargs)
+    pattern = UniversalPattern(activation=None, basis=LowRank(rank))
+    return InputReprogrammer(pattern=pattern, **kwargs)
 
 
 def overlaid_image(
@@ -239,7 +245,7 @@ def overlaid_image(
 ) -> InputReprogrammer:
     """A small sample laid over a trained image, and not framed by it.
 
-    The program reaches under the sample too, where `ilm_vp` has it around the
+    The pattern reaches under the sample too, where `ilm_vp` has it around the
     sample alone.
 
     Args:
@@ -250,7 +256,7 @@ def overlaid_image(
         - [Model reprogramming](https://arxiv.org/abs/2202.10629)
     """
     return InputReprogrammer(
-        placement=Pad(inner_size), program="everywhere", **kwargs
+        placement=Pad(inner_size), pattern="everywhere", **kwargs
     )
 
 
@@ -269,7 +275,7 @@ def overlaid_table(
           Networks for Fraud Detection, CIKM 2021
     """
     return InputReprogrammer(
-        placement=Mosaic(inner_size), program="everywhere", **kwargs
+        placement=FeatureMosaic(inner_size), pattern="everywhere", **kwargs
     )
 
 
@@ -289,7 +295,7 @@ def rendered_tokens(
     """
     return InputReprogrammer(
         placement=TokenPatches(vocabulary_size, patch_size),
-        program=None,
+        pattern=None,
         **kwargs,
     )
 
@@ -306,7 +312,7 @@ def voice2series(
     """Voice2Series, Yang et al. 2021: a series in a sound, `pad(x) + M theta`.
 
     One copy stands in the middle of the waveform, several at even distances;
-    channels are laid one after the other. The program is without bounds, has
+    channels are laid one after the other. The pattern is without bounds, has
     dropout while it is trained and an L2 penalty. Its label map is
     `LabelMapper(num_classes, "identity", sources_per_target=m)` with `m` the
     number of source classes divided by that of target classes, rounded down.
@@ -318,10 +324,10 @@ def voice2series(
         inner_size: Number of steps to which the series, its channels one
             after the other, is resampled first: for one longer than the
             waveform. `None` keeps its own.
-        dropout: Share of the program that is zero in a training step.
-        regularization: L2 penalty of the program: its factor before the sum
+        dropout: Share of the pattern that is zero in a training step.
+        regularization: L2 penalty of the pattern: its factor before the sum
             of squares.
-        region: Where the program is free: `"outside"` of the data as in the
+        region: Where the pattern is free: `"outside"` of the data as in the
             paper, or `"everywhere"` as in its published code.
         seed: Seed of the dropout.
         **kwargs: Arguments of `InputReprogrammer`. `value_range` defaults to
@@ -332,16 +338,16 @@ def voice2series(
         - [Voice2Series](https://arxiv.org/abs/2106.09296)
     """
     placement = Pad(inner_size) if copies == 1 else Tile(copies, inner_size)
-    program = UniversalProgram(
+    pattern = UniversalPattern(
         region,
-        squash=None,
+        activation=None,
         initializer="glorot_uniform",
         regularizer=keras.regularizers.L2(regularization),
         dropout=dropout,
         seed=seed,
     )
     return InputReprogrammer(
-        placement=ChannelsInTime(placement),
-        program=program,
+        placement=ChannelConcatenation(placement),
+        pattern=pattern,
         **{"value_range": None, **kwargs},
     )

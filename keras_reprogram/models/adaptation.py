@@ -105,7 +105,7 @@ def labeled_source_outputs(
     for _, outputs, labels, _ in source_outputs(model, *data, **kwargs):
         yield (
             outputs,
-            mapper.solvable_labels(
+            mapper.standardize_labels(
                 labels, loss.expects_integers, loss.ignored_label
             ),
         )

@@ -25,17 +25,17 @@ def is_table(data: Any) -> bool:
     return hasattr(data, "to_numpy") and hasattr(data, "columns")
 
 
-def only_item(data: Any) -> Any:
+def unwrap_single(data: Any) -> Any:
     """What a list, a tuple or a dictionary of one holds, as Keras takes it.
 
     A table, and a column of one, is the array of its values.
     """
     if isinstance(data, dict) and len(data) == 1:
-        return only_item(next(iter(data.values())))
+        return unwrap_single(next(iter(data.values())))
     if isinstance(data, (list, tuple)) and len(data) == 1:
         # A list of one batch is a data set of one batch.
         held = data[0]
-        return data if isinstance(held, (list, tuple)) else only_item(held)
+        return data if isinstance(held, (list, tuple)) else unwrap_single(held)
     if is_table(data) or type(data).__module__.startswith("pandas."):
         return data.to_numpy()
     return data
@@ -113,7 +113,7 @@ def iterate(
             parts = keras.utils.unpack_x_y_sample_weight(tuple(batch))
         else:
             parts = batch, None, None
-        samples, labels, weights = map(only_item, parts)
+        samples, labels, weights = map(unwrap_single, parts)
         if isinstance(samples, (dict, list, tuple)):
             samples = keras.tree.map_structure(to_numpy, samples)
         else:

@@ -48,7 +48,7 @@ class CachedOutputs(keras.utils.PyDataset):
         self.generator = np.random.default_rng(np.random.randint(2**31))
         self.outputs = Rows(memory_limit)
         self.samples = (
-            Rows(memory_limit) if model.label_mapper.looks_at_samples else None
+            Rows(memory_limit) if model.label_mapper.uses_samples else None
         )
         labels, weights = [], []
         for samples, outputs, *rest in adaptation.source_outputs(

@@ -5,30 +5,30 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_reprogram.inputs.input_end import InputEnd
+from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.models.batches import is_array
 from keras_reprogram.models.batches import is_reiterable
 from keras_reprogram.models.batches import iterate
-from keras_reprogram.models.batches import only_item
 from keras_reprogram.models.batches import to_numpy
+from keras_reprogram.models.batches import unwrap_single
 
 
-def array_of_samples(x: Any, input_end: InputEnd) -> Any:
+def array_of_samples(x: Any, input_transformation: InputTransformation) -> Any:
     """The samples out of their container, or the data set as it is.
 
     Raises:
         ValueError: If they are several arrays, or no arrays at all.
     """
-    x = only_item(x)
+    x = unwrap_single(x)
     if isinstance(x, dict):
-        return input_end.merged(x)
+        return input_transformation.merged(x)
     if isinstance(x, (str, bytes)) or (
         isinstance(x, (list, tuple)) and not holds_batches(x)
     ):
         raise ValueError(
             "`x` must be one array of samples, of shape "
-            f"{(None, *input_end.target_shape)}, or a data set of batches. "
-            f"{input_end.hint(x)}Received: x={described(x)}"
+            f"{(None, *input_transformation.target_shape)}, or a data set of "
+            f"batches. {input_transformation.hint(x)}Received: x={described(x)}"
         )
     return x
 
@@ -59,7 +59,7 @@ def array_of_labels(y: Any) -> Any:
     Raises:
         ValueError: If they are no array.
     """
-    y = only_item(y)
+    y = unwrap_single(y)
     if y is not None and not is_array(y):
         raise ValueError(
             "`y` must be an array: pass `np.asarray(y)`. Received: "
@@ -68,22 +68,22 @@ def array_of_labels(y: Any) -> Any:
     return y
 
 
-def check_samples(x: Any, input_end: InputEnd) -> None:
+def check_samples(x: Any, input_transformation: InputTransformation) -> None:
     """Raises if an array of samples has the wrong shape or holds NaN."""
     if not is_array(x):
         return
     values = to_numpy(x)
     if values.dtype.kind not in "iufb":
         raise ValueError(
-            f"`x` must hold numbers. {input_end.hint(x)}Received: x of dtype "
-            f"{values.dtype}"
+            f"`x` must hold numbers. {input_transformation.hint(x)}Received: x "
+            f"of dtype {values.dtype}"
         )
     if not values.shape or not len(values):
         raise ValueError(
             "`x` must hold at least one sample. Received: no batches, from x "
             f"of shape {values.shape}"
         )
-    target_shape = input_end.target_shape
+    target_shape = input_transformation.target_shape
     shape = tuple(x.shape[1:])
     # Keras adds a channel axis of one by itself, and takes one away.
     if target_shape[-1:] == (1,) and len(shape) == len(target_shape) - 1:
@@ -91,32 +91,35 @@ def check_samples(x: Any, input_end: InputEnd) -> None:
     if shape[-1:] == (1,) and len(shape) == len(target_shape) + 1:
         shape = shape[:-1]
     if len(shape) == len(target_shape):
-        input_end.check_sample_shape(shape)
+        input_transformation.check_sample_shape(shape)
     if len(shape) != len(target_shape) or any(
         wanted not in (None, size) for size, wanted in zip(shape, target_shape)
     ):
         raise ValueError(
-            f"`x` must hold samples of the `{type(input_end).__name__}`'s "
-            f"target_shape {target_shape}. Received: samples of shape "
-            f"{tuple(x.shape[1:])}"
+            "`x` must hold samples of the "
+            f"`{type(input_transformation).__name__}`'s target_shape "
+            f"{target_shape}. Received: samples of shape {tuple(x.shape[1:])}"
         )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(
             "`x` must be finite. Received: samples that are not finite, NaN "
             "or infinity"
         )
-    input_end.check_values(values)
+    input_transformation.check_values(values)
 
 
 def check_outputs(
-    outputs: np.ndarray, x: Any, input_end: InputEnd, steps: int | None = None
+    outputs: np.ndarray,
+    x: Any,
+    input_transformation: InputTransformation,
+    steps: int | None = None,
 ) -> None:
     """Raises if samples of a data set are what outputs are not numbers from.
 
     Args:
         outputs: What was predicted.
         x: The samples, or the data set that they came from.
-        input_end: The layer that takes them.
+        input_transformation: The layer that takes them.
         steps: Number of batches that were predicted, or `None` for all.
     """
     if is_array(x):  # looked at before
@@ -126,12 +129,15 @@ def check_outputs(
         return
     if is_reiterable(x):
         for samples, _, _ in iterate(x, longest=steps):
-            check_samples(array_of_samples(samples, input_end), input_end)
+            check_samples(
+                array_of_samples(samples, input_transformation),
+                input_transformation,
+            )
         return
     raise ValueError(
-        f"Samples must be {input_end.valid_values}, and the source must return "
-        f"finite numbers. Received: {np.count_nonzero(wrong)} outputs of "
-        f"{len(outputs)} that are not finite, the first of sample "
+        f"Samples must be {input_transformation.valid_values}, and the source "
+        f"must return finite numbers. Received: {np.count_nonzero(wrong)} "
+        f"outputs of {len(outputs)} that are not finite, the first of sample "
         f"{wrong.argmax()}"
     )
 
@@ -143,7 +149,7 @@ def check_lengths(x: Any, y: Any, sample_weight: Any = None) -> None:
             "`x` and `y` must have as many samples as each other. Received: "
             f"{len(x)} samples and {len(y)} labels"
         )
-    weights = only_item(sample_weight)
+    weights = unwrap_single(sample_weight)
     if is_array(x) and is_array(weights) and len(x) != len(weights):
         raise ValueError(
             "`x` and `sample_weight` must have as many samples as each other. "

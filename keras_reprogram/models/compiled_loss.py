@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_reprogram.losses import KnownBinaryCrossentropy
+from keras_reprogram.losses import MaskedBinaryCrossentropy
 from keras_reprogram.models import batches
 
 SPARSE = (
@@ -15,7 +15,7 @@ SPARSE = (
 # Losses of class labels, which take logits or probabilities.
 CLASSIFICATION = (
     *SPARSE,
-    KnownBinaryCrossentropy,
+    MaskedBinaryCrossentropy,
     keras.losses.BinaryCrossentropy,
     keras.losses.BinaryFocalCrossentropy,
     keras.losses.CategoricalCrossentropy,
@@ -61,7 +61,7 @@ class CompiledLoss:
     @classmethod
     def given(cls, loss: Any) -> "CompiledLoss":
         """What was passed to `compile`: a loss, its name, or one in a list."""
-        loss = batches.only_item(loss)
+        loss = batches.unwrap_single(loss)
         if isinstance(loss, str):
             loss = keras.losses.get(loss)
         return cls(loss)

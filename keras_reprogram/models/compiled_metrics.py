@@ -9,7 +9,7 @@ import keras
 from keras_reprogram.metrics import KnownAccuracy
 from keras_reprogram.metrics import KnownBinaryAccuracy
 from keras_reprogram.outputs import LabelMapper
-from keras_reprogram.outputs.label_end import LabelEnd
+from keras_reprogram.outputs.output_mapping import OutputMapping
 
 ACCURACY = ("accuracy", "acc")
 BINARY_ACCURACY = (*ACCURACY, "binary_accuracy", "BinaryAccuracy")
@@ -36,7 +36,7 @@ WITH_THRESHOLD = (
 )
 
 
-def reading_as(metrics: Any, mapper: LabelEnd, ignored: int | None) -> Any:
+def reading_as(metrics: Any, mapper: OutputMapping, ignored: int | None) -> Any:
     """Replaces the names of metrics that Keras would read in another way.
 
     Keras takes binary predictions for probabilities, cuts them at 0.5, and
@@ -62,7 +62,7 @@ def reading_as(metrics: Any, mapper: LabelEnd, ignored: int | None) -> Any:
         if name not in BINARY_ACCURACY:
             return metrics
         return KnownBinaryAccuracy(from_logits=mapper.returns_logits, name=name)
-    if ignored is None and mapper.positions:
+    if ignored is None and mapper.num_position_axes:
         ignored = NO_LABEL
     if ignored is None or name not in SPARSE_ACCURACY:
         return metrics

@@ -26,7 +26,7 @@ class ModelOfSamples(KeptState):
 
     def one_input(self, inputs: Any) -> Any:
         """A batch's samples as one tensor, of sizes that are known."""
-        inputs = batches.only_item(inputs)
+        inputs = batches.unwrap_single(inputs)
         if isinstance(inputs, dict):
             inputs = self.input_reprogrammer.merged(inputs)
         if self.inputs[0].dtype == "int32":

@@ -10,7 +10,7 @@ from keras_reprogram.replicas import process_group
 
 
 @contextlib.contextmanager
-def together(model: keras.Model) -> Iterator[None]:
+def synchronize_processes(model: keras.Model) -> Iterator[None]:
     """Keeps the program and the label map of all processes the same.
 
     With `torch.distributed`, everyone starts from what the first process has,

@@ -20,7 +20,7 @@ from keras_reprogram.callbacks.interruptions import interruptible
 from keras_reprogram.callbacks.label_map_update import LabelMapUpdate
 from keras_reprogram.callbacks.training_callbacks import NO_GRADIENT
 from keras_reprogram.callbacks.training_callbacks import UnmovedProgram
-from keras_reprogram.callbacks.training_callbacks import first_of_all
+from keras_reprogram.callbacks.training_callbacks import prepend_callbacks
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import InputReprogrammer
@@ -100,19 +100,21 @@ class ReprogrammedModel(ModelOfSamples):
             source shape and the source's scaling, is taken from the source.
         label_mapper: A `LabelMapper`. Defaults to a trained linear map with
             as many target classes as the source has classes.
-        unfrozen: Names of the source's layers that are fine-tuned together
-            with the program, or the number of its last layers. None by
-            default. They are no part of a program file: save the model whole.
+        trainable_source_layers: Names of the source's layers that are
+            fine-tuned together with the program, or the number of its last
+            layers. None by default. They are no part of a program file: save
+            the model whole.
         **kwargs: Keyword arguments of `keras.Model`.
 
     Raises:
         ValueError: If the source has no axis of classes, an end does not fit
-            the source, or `unfrozen` names what is not a layer of it.
+            the source, or `trainable_source_layers` names what is not a layer
+            of it.
 
     References:
         - [Model Reprogramming, a survey](https://arxiv.org/abs/2202.10629)
         - [Neural model reprogramming with similarity based mapping](https://arxiv.org/abs/2110.03894):
-          together with fine-tuning, by `unfrozen`.
+          together with fine-tuning, by `trainable_source_layers`.
     """
 
     def __init__(
@@ -120,7 +122,7 @@ class ReprogrammedModel(ModelOfSamples):
         source: keras.Model,
         input_reprogrammer: InputReprogrammer | None = None,
         label_mapper: LabelMapper | None = None,
-        unfrozen: int | Sequence[str] = (),
+        trainable_source_layers: int | Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         specification = inspect_source(source)
@@ -131,7 +133,9 @@ class ReprogrammedModel(ModelOfSamples):
         )
         input_reprogrammer.complete(specification)
         label_mapper.accept(specification)
-        frozen_source = FrozenSource(source, unfrozen, name="frozen_source")
+        frozen_source = FrozenSource(
+            source, trainable_source_layers, name="frozen_source"
+        )
         input_reprogrammer.connect(frozen_source, specification.num_classes)
 
         # === Functional Model ===
@@ -141,7 +145,9 @@ class ReprogrammedModel(ModelOfSamples):
             dtype=input_reprogrammer.sample_dtype,
         )
         source_outputs = frozen_source(input_reprogrammer(samples))
-        source_outputs = input_reprogrammer.align(source_outputs, samples)
+        source_outputs = input_reprogrammer.select_outputs(
+            source_outputs, samples
+        )
         outputs = label_mapper.head(source_outputs, samples)
         super().__init__(samples, outputs, **kwargs)
 
@@ -150,7 +156,7 @@ class ReprogrammedModel(ModelOfSamples):
         self.input_reprogrammer = input_reprogrammer
         self.label_mapper = label_mapper
         self.gradient_estimator: estimators.GradientEstimator | None = None
-        self.questions = zeroth_order.Questions(self, None)
+        self.query_state = zeroth_order.QueryState(self, None)
         self.invalid_data = InvalidData()
 
     @property
@@ -163,7 +169,8 @@ class ReprogrammedModel(ModelOfSamples):
         """From samples to the source's raw outputs, sharing all weights."""
         outputs = self.frozen_source(self.input_reprogrammer(self.input))
         model = ModelOfSamples(
-            self.input, self.input_reprogrammer.align(outputs, self.input)
+            self.input,
+            self.input_reprogrammer.select_outputs(outputs, self.input),
         )
         model.input_reprogrammer = self.input_reprogrammer
         model.run_eagerly = isinstance(self.source, QueriedSource)
@@ -202,7 +209,7 @@ class ReprogrammedModel(ModelOfSamples):
                     kwargs[name], self.label_mapper.returns_logits
                 )
         self.gradient_estimator = gradient_estimator
-        self.questions = zeroth_order.Questions(self, gradient_estimator)
+        self.query_state = zeroth_order.QueryState(self, gradient_estimator)
         if isinstance(self.source, QueriedSource) or (
             gradient_estimator is not None and gradient_estimator.runs_eagerly
         ):
@@ -242,8 +249,8 @@ class ReprogrammedModel(ModelOfSamples):
 
     @property
     def metrics(self) -> list[keras.Metric]:
-        questions = getattr(self, "questions", None)
-        return [*super().metrics, *(questions.metrics if questions else [])]
+        query_state = getattr(self, "query_state", None)
+        return [*super().metrics, *(query_state.metrics if query_state else [])]
 
     @property
     def trainable_weights(self) -> list[keras.Variable]:
@@ -267,12 +274,12 @@ class ReprogrammedModel(ModelOfSamples):
         ]
 
     @property
-    def queries(self) -> int:
+    def num_queries(self) -> int:
         """Inputs that the source was asked about, in training.
 
         Of a `QueriedSource`, all that it was asked about.
         """
-        return self.questions.asked()
+        return self.query_state.num_queries()
 
     def train_step(self, *args: Any) -> Any:
         self.label_mapper.begin_step()
@@ -288,7 +295,7 @@ class ReprogrammedModel(ModelOfSamples):
         finally:
             self.label_mapper.end_step()
 
-    def source_logits(
+    def predict_source(
         self,
         x: Any,
         batch_size: int | None = None,
@@ -395,7 +402,7 @@ class ReprogrammedModel(ModelOfSamples):
             validation_data = (*self.checked(*arrays[:3]), *arrays[2:])
         x = self.checked_data(x)
         with (
-            first_of_all(self.added_callbacks(), callbacks) as callbacks,
+            prepend_callbacks(self.added_callbacks(), callbacks) as callbacks,
             interruptible(callbacks) as callbacks,
         ):
             if not self.label_mapper.solved and epochs > initial_epoch:
@@ -412,7 +419,7 @@ class ReprogrammedModel(ModelOfSamples):
                     and steps_per_epoch * (epochs - initial_epoch),
                 )
             self.invalid_data.reset()
-            with processes.together(self):
+            with processes.synchronize_processes(self):
                 return super().fit(
                     x,
                     y,
@@ -435,7 +442,7 @@ class ReprogrammedModel(ModelOfSamples):
     def added_callbacks(self) -> list[keras.callbacks.Callback]:
         """What `fit` does besides gradient steps, in order."""
         added: list[keras.callbacks.Callback] = []
-        if self.label_mapper.gathers:
+        if self.label_mapper.updates_statistics:
             mapping = self.label_mapper.mapping
             added.append(
                 LabelMapUpdate(mapping.update_every, mapping.update_unit)
@@ -526,14 +533,14 @@ class ReprogrammedModel(ModelOfSamples):
             mapper.adapt(
                 (
                     outputs,
-                    mapper.solvable_labels(
+                    mapper.standardize_labels(
                         labels, loss.expects_integers, loss.ignored_label
                     ),
                 )
                 for outputs, labels in data.in_order()
             )
         with (
-            first_of_all([FiniteLoss()], callbacks) as callbacks,
+            prepend_callbacks([FiniteLoss()], callbacks) as callbacks,
             interruptible(callbacks) as callbacks,
         ):
             return cached_outputs.head_of(self, data).fit(
@@ -633,19 +640,19 @@ class ReprogrammedModel(ModelOfSamples):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        loss, y = CompiledLoss.of(self), batches.only_item(y)
+        loss, y = CompiledLoss.of(self), batches.unwrap_single(y)
         if y is not None:
             y = with_known_rank(y, y_pred, loss.expects_integers)
             self.label_mapper.check_target_shape(
                 tuple(y.shape), loss.expects_integers
             )
-        if training and self.label_mapper.gathers:
+        if training and self.label_mapper.updates_statistics:
             if y is None:
                 raise ValueError(
                     "This label map is solved from the labels of training: "
                     "pass `y`. Received: y=None"
                 )
-            self.label_mapper.gather(y, loss.ignored_label)
+            self.label_mapper.update_statistics(y, loss.ignored_label)
         if y is not None and loss.expects_integers:
             # A backend's own lookup fails, or takes another class.
             valid = self.valid_labels(y)
@@ -664,7 +671,7 @@ class ReprogrammedModel(ModelOfSamples):
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
-        labels = batches.only_item(y)
+        labels = batches.unwrap_single(y)
         self.invalid_data.add(
             self.input_reprogrammer.valid(self.one_input(x)),
             None if labels is None else self.valid_labels(labels),
@@ -704,7 +711,9 @@ class ReprogrammedModel(ModelOfSamples):
         loss, mapper = CompiledLoss.of(self), self.label_mapper
         mapper.check_targets(y, loss.expects_integers, loss.ignored_label)
         if loss.expects_one_hot and mapper.returns_logits is not None:
-            targets.check_one_hot(y.shape, mapper.num_classes, mapper.positions)
+            targets.check_one_hot(
+                y.shape, mapper.num_classes, mapper.num_position_axes
+            )
 
     def checked_data(self, data: Any) -> Any:
         """A data set whose first batch is valid; arrays as they are."""
@@ -771,11 +780,12 @@ class ReprogrammedModel(ModelOfSamples):
         Raises:
             ValueError: If layers of the source were trained too.
         """
-        if self.frozen_source.unfrozen:
+        trained = self.frozen_source.trainable_source_layers
+        if trained:
             raise ValueError(
                 "A program file does not hold the source, and this model "
-                "trains layers of it: use `model.save`. Received: a model "
-                f"with unfrozen={self.frozen_source.unfrozen}"
+                "trains layers of it: use `model.save`. Received: "
+                f"trainable_source_layers={trained}"
             )
         self.label_mapper.check_solved()
         probe_source = boolean("probe_source", probe_source)
@@ -815,6 +825,7 @@ class ReprogrammedModel(ModelOfSamples):
         super().export(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
+        frozen_source = self.frozen_source
         return {
             "source": keras.saving.serialize_keras_object(self.source),
             "input_reprogrammer": keras.saving.serialize_keras_object(
@@ -823,8 +834,8 @@ class ReprogrammedModel(ModelOfSamples):
             "label_mapper": keras.saving.serialize_keras_object(
                 self.label_mapper
             ),
-            "unfrozen": self.frozen_source.unfrozen,
-            "frozen_parts": self.frozen_source.frozen_parts,
+            "trainable_source_layers": frozen_source.trainable_source_layers,
+            "frozen_parts": frozen_source.frozen_parts,
             "name": self.name,
         }
 
@@ -838,7 +849,11 @@ class ReprogrammedModel(ModelOfSamples):
             )
             for key in ("source", "input_reprogrammer", "label_mapper")
         }
-        unfrozen = config.get("unfrozen", ())
-        model = cls(**parts, unfrozen=unfrozen, name=config.get("name"))
+        trainable_source_layers = config.get("trainable_source_layers", ())
+        model = cls(
+            **parts,
+            trainable_source_layers=trainable_source_layers,
+            name=config.get("name"),
+        )
         model.frozen_source.frozen_parts = config.get("frozen_parts", ())
         return model

@@ -9,7 +9,7 @@ from keras import ops
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.outputs.methods import Mapping
+from keras_reprogram.outputs.label_mappings import Mapping
 
 
 @serializable
@@ -50,7 +50,7 @@ class AttributeMapping(Mapping):
     top_k: int = 3
 
     def __post_init__(self) -> None:
-        self.settle(top_k=positive_integer("top_k", self.top_k))
+        self.set_fields(top_k=positive_integer("top_k", self.top_k))
         try:
             kinds = [
                 [[integer(item) for item in group] for group in kind]
@@ -69,7 +69,7 @@ class AttributeMapping(Mapping):
                 f"at least top_k={self.top_k} source classes. Received: "
                 f"kinds={self.kinds!r}"
             )
-        self.settle(kinds=kinds)
+        self.set_fields(kinds=kinds)
 
     def solve(self, batches, num_sources, num_classes, sources_per_target):
         # The mean of all attributes: what the map is without `top_k`.

@@ -10,15 +10,15 @@ from keras import ops
 from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.series.standardization import mean_and_deviation
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
-from keras_reprogram.outputs.label_end import LabelEnd
+from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
-from keras_reprogram.series import mean_and_deviation
 
 
 @serializable
-class ForecastHead(LabelEnd):
+class ForecastHead(OutputMapping):
     """Forecasts every series in the scale that its own past has.
 
     ```
@@ -66,7 +66,7 @@ class ForecastHead(LabelEnd):
           trained affine map
     """  # noqa: E501
 
-    looks_at_samples = True
+    uses_samples = True
     needs_data = True
     needs_outputs = False
 
@@ -87,7 +87,7 @@ class ForecastHead(LabelEnd):
                 "A forecast needs samples of shape (batch, length, channels) "
                 "and outputs of shape (batch, channels, ...): use a "
                 "`SeriesReprogrammer`, and for a `TextSource` "
-                '`readout="sequence"`. Received: samples of shape '
+                '`pooling="sequence"`. Received: samples of shape '
                 f"{tuple(samples_shape)}, outputs of shape "
                 f"{tuple(outputs_shape)}"
             )
@@ -159,7 +159,7 @@ class ForecastHead(LabelEnd):
         self.is_solved.assign(1)
         self.was_solved = True
 
-    def solvable_labels(
+    def standardize_labels(
         self, labels: np.ndarray, sparse: bool, ignored: int | None = None
     ) -> np.ndarray:
         """Targets as the scale is found from them, checked."""

@@ -18,12 +18,12 @@ from keras_reprogram.dtypes import comparable
 from keras_reprogram.dtypes import is_float
 from keras_reprogram.keras_internals import entry_layer
 from keras_reprogram.keras_internals import in_stateless_scope
+from keras_reprogram.outputs import label_mappings
 from keras_reprogram.outputs import mappings
-from keras_reprogram.outputs import methods
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
-from keras_reprogram.outputs.label_end import LabelEnd
-from keras_reprogram.outputs.methods import Mapping
+from keras_reprogram.outputs.label_mappings import Mapping
+from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.replicas import summed_over_replicas
 from keras_reprogram.sources.specification import SourceSpecification
 
@@ -48,7 +48,7 @@ IS_THREADED = keras.config.backend() == "tensorflow"
 
 
 @serializable
-class LabelMapper(LabelEnd):
+class LabelMapper(OutputMapping):
     """Maps source classes to target classes by one matrix.
 
     ```
@@ -108,7 +108,7 @@ class LabelMapper(LabelEnd):
             logits, which is what a loss needs to know.
         multi_label: Whether the `T` targets are binary and independent:
             labels are then 0 or 1 of shape `(batch, T)`, and the loss is
-            `keras_reprogram.losses.KnownBinaryCrossentropy` or Keras's own
+            `keras_reprogram.losses.MaskedBinaryCrossentropy` or Keras's own
             binary cross-entropy. Statistics count the ones, and
             `keras_reprogram.metrics` has metrics that leave NaN out.
         source_activation: `"linear"`, `"softmax"` or `"sigmoid"`: what makes
@@ -150,7 +150,7 @@ class LabelMapper(LabelEnd):
         # Values of float32 are not cast down before they are read.
         super().__init__(**{"autocast": False, **kwargs})
         self.num_classes = positive_integer("num_classes", num_classes)
-        self.mapping: Mapping = methods.get(mapping)
+        self.mapping: Mapping = label_mappings.get(mapping)
         self.sources_per_target = positive_integer(
             "sources_per_target", sources_per_target
         )
@@ -169,12 +169,12 @@ class LabelMapper(LabelEnd):
         )
         self.num_outputs: int | None = None
         # Epochs, or steps, since the map was last solved in `fit`.
-        self.rounds: int | None = None
+        self.steps_since_solve: int | None = None
         # A step's logits wait for its labels.
         self.waiting = StepLogits() if IS_THREADED else Waiting()
 
     @property
-    def gathers(self) -> bool:
+    def updates_statistics(self) -> bool:
         return self.mapping.update_every is not None
 
     @property
@@ -227,7 +227,7 @@ class LabelMapper(LabelEnd):
                 "of a class. Received: a source with one linear output"
             )
         self.num_sources = reading.num_read(self.activation, self.num_outputs)
-        self.positions = len(input_shape) - 2
+        self.num_position_axes = len(input_shape) - 2
         self.position_sizes = tuple(input_shape[1:-1])
         if self.num_sources * self.num_classes > LARGEST_MAP:
             raise ValueError(
@@ -246,12 +246,12 @@ class LabelMapper(LabelEnd):
             matrix, bias = self.mapping.solve(
                 None, *shape, self.sources_per_target
             )
-        elif isinstance(self.mapping, methods.StatisticsMapping):
+        elif isinstance(self.mapping, label_mappings.StatisticsMapping):
             # Solving from nothing shows now whether the numbers fit.
             self.mapping.matrix(matrix, self.sources_per_target)
-        choices = self.mapping.choices(self.sources_per_target)
+        num_selected = self.mapping.num_selected(self.sources_per_target)
         self.dense = self.sources = None
-        if choices is None:
+        if num_selected is None:
             self.dense = self.add_weight(
                 name="matrix",
                 shape=shape,
@@ -259,9 +259,9 @@ class LabelMapper(LabelEnd):
                 trainable=self.mapping.trainable,
             )
         else:
-            sources = np.zeros((self.num_classes, choices))
+            sources = np.zeros((self.num_classes, num_selected))
             if not self.mapping.needs_data:
-                sources = mappings.chosen_sources(matrix)
+                sources = mappings.selected_sources(matrix)
             self.sources = self.add_weight(
                 name="sources",
                 shape=sources.shape,
@@ -285,7 +285,7 @@ class LabelMapper(LabelEnd):
             trainable=False,
         )
         self.statistics = None
-        if self.gathers:
+        if self.updates_statistics:
             self.statistics = self.add_weight(
                 name="statistics",
                 shape=shape,
@@ -297,12 +297,14 @@ class LabelMapper(LabelEnd):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         inputs = ops.cast(inputs, self.full_dtype)
-        gathers = training and self.gathers
+        updates_statistics = training and self.updates_statistics
         entry = entry_layer(self)
         # By itself a mapper may gather before it is solved for the first time.
-        if not (gathers and entry is self and not in_stateless_scope()):
+        if not (
+            updates_statistics and entry is self and not in_stateless_scope()
+        ):
             self.require_solved()
-        if gathers:
+        if updates_statistics:
             self.check_updated_by(entry)
             # The labels of a step arrive after its outputs, in its loss.
             logits = reading.read_logits(inputs, self.activation)
@@ -361,7 +363,9 @@ class LabelMapper(LabelEnd):
         chosen = ops.one_hot(self.sources, self.num_sources)
         return ops.transpose(ops.mean(chosen, axis=1))
 
-    def gather(self, labels: Any, ignored: int | None = None) -> None:
+    def update_statistics(
+        self, labels: Any, ignored: int | None = None
+    ) -> None:
         """Adds the training step's samples to the statistics, on the device.
 
         Every sample counts once, whatever its weight in the loss.
@@ -377,7 +381,7 @@ class LabelMapper(LabelEnd):
         logits, self.waiting.logits = self.waiting.logits, None
         sources, weights = self.mapping.contribution(logits, self.num_classes)
         if self.multi_label:
-            self.gather_binary(sources, weights, labels)
+            self.update_binary_statistics(sources, weights, labels)
             return
         labels = self.integers(labels)
         valid = ops.logical_and(labels >= 0, labels < self.num_classes)
@@ -395,13 +399,18 @@ class LabelMapper(LabelEnd):
 
     def integers(self, labels: Any) -> Any:
         """Labels as integers `[M, 1]`, -1 for a one-hot label of zeros."""
-        if len(labels.shape) == self.positions + 2 and labels.shape[-1] != 1:
+        if (
+            len(labels.shape) == self.num_position_axes + 2
+            and labels.shape[-1] != 1
+        ):
             classes = ops.cast(ops.argmax(labels, axis=-1), "int32")
             given = ops.greater(ops.max(labels, axis=-1), 0)
             labels = ops.where(given, classes, -ops.ones_like(classes))
         return ops.cast(ops.reshape(labels, (-1, 1)), "int32")
 
-    def gather_binary(self, sources: Any, weights: Any, labels: Any) -> None:
+    def update_binary_statistics(
+        self, sources: Any, weights: Any, labels: Any
+    ) -> None:
         # A comparison with NaN, a label that is not known, is false.
         ones = ops.cast(ops.equal(labels, 1), "float32")
         ones = ops.reshape(ones, (-1, 1, self.num_classes))
@@ -505,14 +514,16 @@ class LabelMapper(LabelEnd):
         if not self.multi_label:
             labels = np.asarray(labels)
             known = labels != targets.IGNORED
-            if self.positions:
+            if self.num_position_axes:
                 known &= labels != targets.NO_LABEL
             outputs, labels = outputs[known], labels[known]
         return outputs, labels
 
     def check_target_shape(self, shape: tuple, sparse: bool) -> None:
         if self.multi_label:
-            targets.check_binary_shape(shape, self.num_classes, self.positions)
+            targets.check_binary_shape(
+                shape, self.num_classes, self.num_position_axes
+            )
         elif sparse:
             targets.check_sparse_shape(shape, self.position_sizes)
 
@@ -521,9 +532,11 @@ class LabelMapper(LabelEnd):
     ) -> None:
         targets.check_kind(labels)
         if self.multi_label:
-            targets.check_binary(labels, self.num_classes, self.positions)
+            targets.check_binary(
+                labels, self.num_classes, self.num_position_axes
+            )
         elif sparse:
-            if self.positions and ignored != targets.NO_LABEL:
+            if self.num_position_axes and ignored != targets.NO_LABEL:
                 targets.check_all_labeled(labels)
             targets.check_sparse(
                 labels, self.num_classes, self.position_sizes, ignored
@@ -554,7 +567,7 @@ class LabelMapper(LabelEnd):
             return "0, 1, or NaN where a label is not known"
         return f"integers from 0 to {self.num_classes - 1}"
 
-    def solvable_labels(
+    def standardize_labels(
         self, labels: np.ndarray, sparse: bool, ignored: int | None = None
     ) -> np.ndarray:
         """Labels as a mapping is solved from: integers, or binary targets.
@@ -565,13 +578,13 @@ class LabelMapper(LabelEnd):
         if self.multi_label:
             self.check_target_shape(labels.shape, sparse)
             return labels
-        one_hot = labels.ndim == self.positions + 2
+        one_hot = labels.ndim == self.num_position_axes + 2
         if one_hot and not sparse:
             labels = targets.one_hot_to_sparse(labels, self.num_classes)
         targets.check_sparse(
             labels, self.num_classes, self.position_sizes, ignored
         )
-        labels = labels.reshape(labels.shape[: self.positions + 1])
+        labels = labels.reshape(labels.shape[: self.num_position_axes + 1])
         if ignored is None:
             return labels
         labels = labels.astype("int64")
@@ -583,7 +596,7 @@ class LabelMapper(LabelEnd):
         if self.sources is None:
             self.dense.assign(matrix.astype("float32"))
         else:
-            self.sources.assign(mappings.chosen_sources(matrix))
+            self.sources.assign(mappings.selected_sources(matrix))
         if self.bias is not None:
             self.bias.assign(bias.astype("float32"))
         self.is_solved.assign(1)
@@ -636,7 +649,3 @@ class LabelMapper(LabelEnd):
             "multi_label": self.multi_label,
             "source_activation": self.source_activation,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "LabelMapper":
-        return cls(**reading.with_activation(config))

@@ -286,7 +286,7 @@ def fixed_mapping(groups: list[list[int]], num_sources: int) -> np.ndarray:
     return matrix
 
 
-def chosen_sources(matrix: np.ndarray) -> np.ndarray:
+def selected_sources(matrix: np.ndarray) -> np.ndarray:
     """The source classes of every target, where all have as many.
 
     Args:

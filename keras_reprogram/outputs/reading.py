@@ -166,13 +166,3 @@ def check_activation(
             f"source_activation={activation!r}, from_logits={from_logits}"
         )
     return activation
-
-
-def with_activation(config: dict[str, Any]) -> dict[str, Any]:
-    """A config of version 0.1.0, which took all probabilities for a softmax's.
-
-    What was trained then is right for that reading.
-    """
-    if "source_activation" in config or config.get("from_logits") is not False:
-        return config
-    return {**config, "source_activation": "softmax"}

@@ -14,13 +14,13 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
-from keras_reprogram.outputs.label_end import LabelEnd
+from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
 from keras_reprogram.sources.specification import SourceSpecification
 
 
 @serializable
-class RegressionHead(LabelEnd):
+class RegressionHead(OutputMapping):
     """Predicts numbers from the source's outputs by one trained linear map.
 
     ```
@@ -128,7 +128,7 @@ class RegressionHead(LabelEnd):
                 "features: outputs of shape (batch, ..., features). Received: "
                 f"{tuple(input_shape)}"
             )
-        self.positions = tuple(input_shape[1:-1])
+        self.position_shape = tuple(input_shape[1:-1])
         self.num_features = input_shape[-1]
 
         def weight(
@@ -217,7 +217,7 @@ class RegressionHead(LabelEnd):
     def in_loss_units(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
         return targets.divided(y, y_pred, self.scale)
 
-    def solvable_labels(
+    def standardize_labels(
         self, labels: np.ndarray, sparse: bool, ignored: int | None = None
     ) -> np.ndarray:
         """Targets as the head is found from them, checked."""
@@ -225,7 +225,7 @@ class RegressionHead(LabelEnd):
         return labels
 
     def check_target_shape(self, shape: tuple, sparse: bool) -> None:
-        wanted = (*self.positions, self.num_outputs)
+        wanted = (*self.position_shape, self.num_outputs)
         targets.check_number_shape(shape, wanted, sparse)
 
     def check_targets(
@@ -273,7 +273,3 @@ class RegressionHead(LabelEnd):
             "from_logits": self.from_logits,
             "source_activation": self.source_activation,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "RegressionHead":
-        return cls(**reading.with_activation(config))

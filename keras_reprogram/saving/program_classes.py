@@ -33,15 +33,15 @@ POLICIES = (
     "mixed_bfloat16",
 )
 ENDS = {
-    "input_reprogrammer": inputs.InputEnd,
-    "label_mapper": outputs.LabelEnd,
+    "input_reprogrammer": inputs.InputTransformation,
+    "label_mapper": outputs.OutputMapping,
 }
 OWN = {
     cls.__name__: cls
     for cls in (
-        inputs.ChannelsInTime,
-        inputs.ConvolutionProgram,
-        inputs.CoordinatorProgram,
+        inputs.ChannelConcatenation,
+        inputs.ConvolutionPattern,
+        inputs.CoordinatorPattern,
         inputs.Cosine,
         inputs.DenseCombination,
         inputs.Everywhere,
@@ -52,14 +52,14 @@ OWN = {
         inputs.InputReprogrammer,
         inputs.LowRank,
         inputs.MaskToken,
-        inputs.Mosaic,
+        inputs.FeatureMosaic,
         inputs.Outside,
         inputs.Pad,
         inputs.Patch,
-        inputs.RandomPatchProgram,
+        inputs.RandomPatchPattern,
         inputs.RandomShift,
         inputs.Resize,
-        inputs.SampleMaskedProgram,
+        inputs.SampleMaskedPattern,
         inputs.ScaledPad,
         inputs.SeriesReprogrammer,
         inputs.SoftPrompt,
@@ -71,7 +71,7 @@ OWN = {
         inputs.TokenPatches,
         inputs.TokenRemapping,
         inputs.TokenReprogrammer,
-        inputs.UniversalProgram,
+        inputs.UniversalPattern,
         outputs.AttributeMapping,
         outputs.BayesianMapping,
         outputs.BayesianPlusMapping,
@@ -123,16 +123,15 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     "basis": inputs.Basis,
     "dtype": keras.DTypePolicy,
     "initializer": keras.initializers.Initializer,
-    "layout": (inputs.SoftPrompt, inputs.FixedTokens),
-    "mapping": outputs.Mapping,
+    "layout": (inputs.SoftPrompt, inputs.FixedTokens, inputs.MaskToken),
+    "mapping": (inputs.TokenMapping, outputs.Mapping),
     "placement": inputs.Placement,
-    "program": inputs.Program,
+    "pattern": inputs.Pattern,
     "prototypes": inputs.TextPrototypes,
     "region": inputs.Region,
     "regularizer": keras.regularizers.Regularizer,
-    "start": outputs.Mapping,
+    "initial": outputs.Mapping,
     "statistics": inputs.StatisticsPrompt,
-    "tokens": inputs.TokenProgram,
 }
 # What may stand behind a key, where it is a string.
 STRINGS: dict[str, tuple[str, ...]] = {
@@ -147,12 +146,11 @@ STRINGS: dict[str, tuple[str, ...]] = {
     "interpolation": INTERPOLATIONS,
     "layout": (SAMPLE,),
     "mode": ("columns", "fan_avg", "fan_in", "fan_out", "rows"),
-    "padding": ("at the ends",),
     "padding_token": ("auto",),
     "regularization": ("cross_validation",),
     "source_activation": reading.ACTIVATIONS,
-    "squash": tuple(ACTIVATIONS),
-    "start": ("logistic_regression",),
+    "activation": tuple(ACTIVATIONS),
+    "initial": ("logistic_regression",),
     "update_unit": ("epoch", "step"),
 }
 # These describe an object; where a layer was built follows from the source.
@@ -164,8 +162,6 @@ DESCRIPTION = {
     "registered_name",
 }
 LAYER_KEYS = {"activity_regularizer", "dtype", "name", "trainable"}
-# Keys that a class takes in configs alone.
-FORMER_KEYS = {inputs.TokenReprogrammer: {"padding"}}
 NUMBERS = (bool, float, int, type(None))
 
 
@@ -185,7 +181,7 @@ def build_ends(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def objects(header: dict[str, Any]) -> Iterator[Any]:
-    """All dictionaries in the ends' configs, and pieces of layouts."""
+    """All dictionaries in the ends' configs, and segments of layouts."""
     waiting: list[Any] = [header[end] for end in ENDS]
     while waiting:
         value = waiting.pop()
@@ -242,7 +238,7 @@ def keys_of(cls: type) -> frozenset[str]:
     keys = {each.name for each in parameters if each.kind != each.VAR_KEYWORD}
     if issubclass(cls, keras.layers.Layer):
         keys |= LAYER_KEYS
-    return frozenset(keys | FORMER_KEYS.get(cls, set()))
+    return frozenset(keys)
 
 
 def argument(key: str, value: Any, depth: int) -> Any:
@@ -273,7 +269,7 @@ def string(key: str, value: str) -> Any:
         return value
     if value not in STRINGS.get(key, ()):
         raise ValueError(f"`{key}` is a string that no program holds")
-    if key == "squash":
+    if key == "activation":
         return ACTIVATIONS[value]
     return policy(value) if key == "dtype" else value
 

@@ -26,8 +26,8 @@ from keras_reprogram.saving import program_archive
 from keras_reprogram.saving import program_classes
 from keras_reprogram.saving import program_limits
 from keras_reprogram.saving import program_matrices
-from keras_reprogram.saving.whole_file import written_whole
-from keras_reprogram.sources import differences
+from keras_reprogram.saving.atomic_write import atomic_write
+from keras_reprogram.sources import compare_fingerprints
 from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources import not_compared
@@ -78,7 +78,7 @@ def save(
     }
     content = json.dumps(header, separators=(",", ":")).encode()
     check_can_be_read(model, content, variables, matrices)
-    with written_whole(filepath) as stream:
+    with atomic_write(filepath) as stream:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(program_archive.HEADER, content)
             for index, value in enumerate([*variables, *matrices]):
@@ -238,17 +238,17 @@ def with_matrices(
     )
 
 
-def matrix_index(label_end: Any, num_variables: int) -> int | None:
+def matrix_index(output_mapping: Any, num_variables: int) -> int | None:
     """The place of a label map's matrix among the variables, if it has one.
 
     It is the largest array of most files, and the map is built with it:
     assigned to a matrix of zeros, it would be in memory four times on
     TensorFlow.
     """
-    if not isinstance(label_end, LabelMapper):
+    if not isinstance(output_mapping, LabelMapper):
         return None
-    mapping = label_end.mapping
-    if mapping.choices(label_end.sources_per_target) is not None:
+    mapping = output_mapping.mapping
+    if mapping.num_selected(output_mapping.sources_per_target) is not None:
         return None
     return num_variables - 1 - mapping.has_bias
 
@@ -336,7 +336,7 @@ def check_same(
     source: keras.Model, expected: dict[str, Any], probe: bool = False
 ) -> None:
     """Raises if a source is another one, and warns of what is not compared."""
-    found = differences(source, expected, probe)
+    found = compare_fingerprints(source, expected, probe)
     if found:
         raise ValueError(
             "The program was trained on another source: "

@@ -37,7 +37,7 @@ LONGEST_SEQUENCE = 2**17
 # A pattern of no more than so many numbers is counted as it is built.
 SMALL = 2**18
 # Placements whose variables a placement around them would not own.
-NESTED = (inputs.Resize, inputs.Pad, inputs.Tile, inputs.ChannelsInTime)
+NESTED = (inputs.Resize, inputs.Pad, inputs.Tile, inputs.ChannelConcatenation)
 INTEGER, FLOAT = "int32", "float"
 
 
@@ -54,29 +54,29 @@ class StoredMapping(outputs.Mapping):
 
     Args:
         mapping: The mapping, which is not solved.
-        choices: Source classes of a target class, or `None` for a matrix.
-        matrix: The matrix, where there are no choices.
+        num_selected: Source classes of a target class, or `None` for a matrix.
+        matrix: The matrix, where `num_selected` is `None`.
     """
 
     def __init__(
         self,
         mapping: outputs.Mapping,
-        choices: int | None,
+        num_selected: int | None,
         matrix: np.ndarray | None,
     ) -> None:
         self.trainable = mapping.trainable
         self.has_bias = mapping.has_bias
         self.update_every = mapping.update_every
         # What is looked up starts as zeros, a matrix as `solve` returns it.
-        self.needs_data = choices is not None
-        self.num_choices = choices
+        self.needs_data = num_selected is not None
+        self.stored_num_selected = num_selected
         self.stored = matrix
 
     def solve(self, batches, num_sources, num_classes, sources_per_target):
         return self.stored, np.zeros(num_classes)
 
-    def choices(self, sources_per_target: int) -> int | None:
-        return self.num_choices
+    def num_selected(self, sources_per_target: int) -> int | None:
+        return self.stored_num_selected
 
 
 def check(
@@ -103,14 +103,21 @@ def check(
         )
         for variable in declared
     ]
-    input_end, label_end = ends["input_reprogrammer"], ends["label_mapper"]
-    of_inputs = INPUTS[type(input_end)](input_end, specification, found)
+    input_transformation, output_mapping = (
+        ends["input_reprogrammer"],
+        ends["label_mapper"],
+    )
+    of_inputs = INPUTS[type(input_transformation)](
+        input_transformation, specification, found
+    )
     split = len(of_inputs)
     same("input's", of_inputs, found[:split])
-    aligned = aligned_shape(input_end, outputs_shape)
-    label_end.accept(specification)
-    of_labels = LABELS[type(label_end)](label_end, specification, aligned)
-    if isinstance(label_end, outputs.ForecastHead):
+    aligned = aligned_shape(input_transformation, outputs_shape)
+    output_mapping.accept(specification)
+    of_labels = LABELS[type(output_mapping)](
+        output_mapping, specification, aligned
+    )
+    if isinstance(output_mapping, outputs.ForecastHead):
         # Version 0.1.0 had no scale.
         of_labels = of_labels[: max(2, len(found) - split)]
     same("label map's", of_labels, found[split:])
@@ -140,29 +147,32 @@ def as_stored(
         ends: Both ends.
         matrix: That of the label map, if it has one.
     """
-    input_end, label_end = ends["input_reprogrammer"], ends["label_mapper"]
+    input_transformation, output_mapping = (
+        ends["input_reprogrammer"],
+        ends["label_mapper"],
+    )
     parts = [
         part
         for part in (
-            getattr(input_end, "placement", None),
-            getattr(input_end, "program", None),
+            getattr(input_transformation, "placement", None),
+            getattr(input_transformation, "pattern", None),
         )
         if hasattr(part, "initializer")
     ]
     initializers = [part.initializer for part in parts]
-    mapping = getattr(label_end, "mapping", None)
+    mapping = getattr(output_mapping, "mapping", None)
     for part in parts:
         part.initializer = keras.initializers.Zeros()
     if mapping is not None:
-        choices = mapping.choices(label_end.sources_per_target)
-        label_end.mapping = StoredMapping(mapping, choices, matrix)
+        num_selected = mapping.num_selected(output_mapping.sources_per_target)
+        output_mapping.mapping = StoredMapping(mapping, num_selected, matrix)
     try:
         yield
     finally:
         for part, initializer in zip(parts, initializers):
             part.initializer = initializer
         if mapping is not None:
-            label_end.mapping = mapping
+            output_mapping.mapping = mapping
 
 
 def check_indices(model: Any) -> None:
@@ -171,9 +181,9 @@ def check_indices(model: Any) -> None:
     sources = getattr(mapper, "sources", None)
     if sources is not None:
         check_numbers("source classes", sources, mapper.num_sources)
-    tokens = getattr(model.input_reprogrammer, "tokens", None)
-    if isinstance(tokens, inputs.SparseCombination):
-        check_numbers("source tokens", tokens.chosen, tokens.source_size)
+    mapping = getattr(model.input_reprogrammer, "mapping", None)
+    if isinstance(mapping, inputs.SparseCombination):
+        check_numbers("source tokens", mapping.chosen, mapping.source_size)
 
 
 def check_numbers(whats: str, numbers: Any, size: int) -> None:
@@ -202,30 +212,30 @@ def of_canvas(
     if None in specification.accepted_shape:
         check_size(canvas, LARGEST_SAMPLE)
     samples = end.target_shape or (None,) * len(canvas)
-    placement, program = end.placement, end.program
+    placement, pattern = end.placement, end.pattern
     expected = Expected()
     end.placement.check(samples, canvas, axes)
     if type(placement) is inputs.TokenPatches:
         size, channels = placement.patch_size, axes.channels(canvas)
         expected.add((placement.vocabulary_size, size, size, channels))
         # Building it would create them.
-        occupied = np.ones(axes.spatial_shape(canvas), bool)
-        if isinstance(program, inputs.UniversalProgram):
+        data_mask = np.ones(axes.spatial_shape(canvas), bool)
+        if isinstance(pattern, inputs.UniversalPattern):
             margins = placement.margins(canvas, axes)
             for axis, (low, high) in enumerate(margins):
-                edge = np.moveaxis(occupied, axis, 0)
+                edge = np.moveaxis(data_mask, axis, 0)
                 edge[:low] = False
                 edge[len(edge) - high :] = False
     else:
         check_placement(placement, samples, canvas, axes)
         if type(placement) is inputs.ScaledPad:
             expected.add(())
-        occupied = placement.occupied(samples, canvas, axes)
-    if program is None:
+        data_mask = placement.data_mask(samples, canvas, axes)
+    if pattern is None:
         return expected
     return expected.add(
-        *PROGRAMS[type(program)](
-            program, canvas, axes, occupied, specification, found
+        *PATTERNS[type(pattern)](
+            pattern, canvas, axes, data_mask, specification, found
         )
     )
 
@@ -233,9 +243,9 @@ def of_canvas(
 def check_placement(
     placement: inputs.Placement, samples: Shape, canvas: Shape, axes: Axes
 ) -> None:
-    if type(placement) is inputs.ChannelsInTime:
+    if type(placement) is inputs.ChannelConcatenation:
         if not isinstance(placement.placement, NESTED):
-            raise ValueError("`ChannelsInTime` takes no such placement")
+            raise ValueError("`ChannelConcatenation` takes no such placement")
         samples = placement.long_shape(samples, axes)
         check_placement(placement.placement, samples, canvas, axes)
     if type(placement) is inputs.Tile:
@@ -245,32 +255,32 @@ def check_placement(
 
 
 def of_universal(
-    program: inputs.UniversalProgram,
+    pattern: inputs.UniversalPattern,
     canvas: Shape,
     axes: Axes,
-    occupied: np.ndarray,
+    data_mask: np.ndarray,
     specification: SourceSpecification,
     found: list,
 ) -> list[Shape]:
-    mask = program.region.mask(occupied)
+    mask = pattern.region.mask(data_mask)
     if axes.channel is not None:
         mask = np.expand_dims(mask, axes.channel)
     free = np.broadcast_to(mask, canvas)
-    if program.basis is None:
+    if pattern.basis is None:
         count = int(np.count_nonzero(mask)) * (free.size // mask.size)
         if count < free.size and None in specification.accepted_shape:
             check_size((count,), LARGEST_PLACES)
         return [(count,)]
-    if isinstance(program.basis, inputs.Grid):
-        check_grid(program.basis.grid_shape(canvas, axes), canvas, axes)
-    dimension = program.basis.dimension(canvas, axes)
+    if isinstance(pattern.basis, inputs.Grid):
+        check_grid(pattern.basis.grid_shape(canvas, axes), canvas, axes)
+    dimension = pattern.basis.dimension(canvas, axes)
     check_size((dimension,), LARGEST_SAMPLE)
     if dimension <= SMALL:
         # The only variable but for the placement's one number.
         lengths = [shape for shape, _ in found if len(shape) == 1]
         if lengths and 0 <= lengths[0][0] <= dimension:
             return [lengths[0]]
-    return [(int(program.basis.reaching(free, axes).sum()),)]
+    return [(int(pattern.basis.active_coefficients(free, axes).sum()),)]
 
 
 def check_grid(cells: Shape, canvas: Shape, axes: Axes) -> None:
@@ -286,44 +296,44 @@ def check_grid(cells: Shape, canvas: Shape, axes: Axes) -> None:
 
 
 def of_random_patch(
-    program: inputs.RandomPatchProgram,
+    pattern: inputs.RandomPatchPattern,
     canvas: Shape,
     axes: Axes,
     *_: Any,
 ) -> list[Shape]:
-    return [axes.with_spatial(canvas, (program.size,) * len(axes.spatial))]
+    return [axes.with_spatial(canvas, (pattern.size,) * len(axes.spatial))]
 
 
 def image_shape(canvas: Shape, axes: Axes) -> Shape:
     if len(axes.spatial) != 2 or axes.channel is None:
-        raise ValueError("a program of images has another canvas")
+        raise ValueError("a pattern of images has another canvas")
     return (*axes.spatial_shape(canvas), axes.channels(canvas))
 
 
 def of_sample_masks(
-    program: inputs.SampleMaskedProgram, canvas: Shape, axes: Axes, *_: Any
+    pattern: inputs.SampleMaskedPattern, canvas: Shape, axes: Axes, *_: Any
 ) -> list[Shape]:
     shape = image_shape(canvas, axes)
     shapes, channels = [shape], shape[-1]
-    for filters in program.filters:
+    for filters in pattern.filters:
         shapes += [(3, 3, channels, filters), *[(filters,)] * 5]
         channels = filters
     return [*shapes, (3, 3, channels, shape[-1]), (shape[-1],)]
 
 
 def of_convolution(
-    program: inputs.ConvolutionProgram, canvas: Shape, axes: Axes, *_: Any
+    pattern: inputs.ConvolutionPattern, canvas: Shape, axes: Axes, *_: Any
 ) -> list[Shape]:
     channels = image_shape(canvas, axes)[-1]
-    size = program.kernel_size
+    size = pattern.kernel_size
     return [(size, size, channels, channels), (channels,)]
 
 
 def of_coordinator(
-    program: inputs.CoordinatorProgram,
+    pattern: inputs.CoordinatorPattern,
     canvas: Shape,
     axes: Axes,
-    occupied: np.ndarray,
+    data_mask: np.ndarray,
     specification: SourceSpecification,
     found: list,
 ) -> list[Shape]:
@@ -347,12 +357,12 @@ def of_coordinator(
     return [*shapes, (2, 2, output, channels)]
 
 
-PROGRAMS: dict[type, Callable[..., list[Shape]]] = {
-    inputs.ConvolutionProgram: of_convolution,
-    inputs.CoordinatorProgram: of_coordinator,
-    inputs.RandomPatchProgram: of_random_patch,
-    inputs.SampleMaskedProgram: of_sample_masks,
-    inputs.UniversalProgram: of_universal,
+PATTERNS: dict[type, Callable[..., list[Shape]]] = {
+    inputs.ConvolutionPattern: of_convolution,
+    inputs.CoordinatorPattern: of_coordinator,
+    inputs.RandomPatchPattern: of_random_patch,
+    inputs.SampleMaskedPattern: of_sample_masks,
+    inputs.UniversalPattern: of_universal,
 }
 
 
@@ -389,28 +399,28 @@ def of_tokens(
         if type(prompt) is not inputs.SoftPrompt:
             raise ValueError("the layout holds what is no prompt")
         expected.add(*of_prompt(prompt, vocabulary, width))
-    tokens, targets = end.tokens, end.tokens.vocabulary_size
-    if isinstance(tokens, inputs.FreeEmbeddings):
+    mapping, targets = end.mapping, end.mapping.vocabulary_size
+    if isinstance(mapping, inputs.FreeEmbeddings):
         expected.add((targets, width))
-    elif isinstance(tokens, inputs.DenseCombination):
-        expected.add((targets, num_candidates(tokens.candidates, vocabulary)))
-    elif isinstance(tokens, inputs.TokenRemapping):
-        count = num_candidates(tokens.candidates, vocabulary)
-        expected.add((tokens.context, targets, count))
-    elif isinstance(tokens, inputs.SparseCombination):
-        expected.add((targets, tokens.nonzeros))
-        expected.add((targets, tokens.nonzeros), dtype=INTEGER)
-        if tokens.refit_every is not None:
+    elif isinstance(mapping, inputs.DenseCombination):
+        expected.add((targets, num_candidates(mapping.candidates, vocabulary)))
+    elif isinstance(mapping, inputs.TokenRemapping):
+        count = num_candidates(mapping.candidates, vocabulary)
+        expected.add((mapping.context, targets, count))
+    elif isinstance(mapping, inputs.SparseCombination):
+        expected.add((targets, mapping.nonzeros))
+        expected.add((targets, mapping.nonzeros), dtype=INTEGER)
+        if mapping.refit_every is not None:
             expected.add((targets, width))
-    elif type(tokens) is not inputs.SourceTokens:
-        raise ValueError(f"no program holds a {type(tokens).__name__}")
+    elif type(mapping) is not inputs.SourceTokens:
+        raise ValueError(f"no program holds a {type(mapping).__name__}")
     return expected
 
 
 def of_prompt(
     prompt: inputs.SoftPrompt, vocabulary: int, width: int
 ) -> list[Shape]:
-    check_numbers("source tokens", prompt.tokens or [], vocabulary)
+    check_numbers("source tokens", prompt.token_ids or [], vocabulary)
     pieces = 2 if isinstance(prompt, inputs.StatisticsPrompt) else 1
     return [(prompt.length, width)] * pieces
 
@@ -463,7 +473,7 @@ INPUTS: dict[type, Callable[..., Expected]] = {
 
 
 def aligned_shape(
-    end: inputs.InputEnd, outputs_shape: tuple[int | None, ...]
+    end: inputs.InputTransformation, outputs_shape: tuple[int | None, ...]
 ) -> tuple[int | None, ...]:
     """The source's outputs as the label's end is called with them."""
     if not isinstance(end, inputs.SeriesReprogrammer):
@@ -484,28 +494,28 @@ def of_label_map(
     targets, mapping = end.num_classes, end.mapping
     check_size((sources, targets), LARGEST_MAP)
     check_mapping(mapping, sources, targets, end.sources_per_target)
-    choices = mapping.choices(end.sources_per_target)
+    num_selected = mapping.num_selected(end.sources_per_target)
     if mapping.update_every is not None:
         # Beside a matrix of the file's own, or by themselves.
-        factor = 2 if choices is None else 1
+        factor = 2 if num_selected is None else 1
         check_size((sources, targets), factor * LARGEST_STATISTICS)
     expected = Expected()
-    if choices is None:
+    if num_selected is None:
         expected.add((sources, targets))
     else:
-        expected.add((targets, choices), dtype=INTEGER)
+        expected.add((targets, num_selected), dtype=INTEGER)
     if mapping.has_bias:
         expected.add((targets,))
     return expected
 
 
 def check_mapping(
-    mapping: outputs.Mapping, sources: int, targets: int, choices: int
+    mapping: outputs.Mapping, sources: int, targets: int, num_selected: int
 ) -> None:
     """Raises where solving the map would, without solving it."""
     if isinstance(mapping, outputs.LinearMapping):
         if not mapping.is_regression:
-            check_mapping(mapping.start, sources, targets, choices)
+            check_mapping(mapping.initial, sources, targets, num_selected)
     elif isinstance(mapping, outputs.FixedMapping):
         if mapping.groups is not None:
             check_groups(mapping.groups, sources, targets)
@@ -517,7 +527,7 @@ def check_mapping(
         for kind in mapping.kinds:
             check_groups(kind, sources, targets)
     elif not isinstance(mapping, outputs.BayesianMapping):
-        mappings.check_capacity(sources, targets, choices)
+        mappings.check_capacity(sources, targets, num_selected)
     centroids = getattr(mapping, "source_centroids", None)
     if centroids is not None and len(centroids) != sources:
         raise ValueError(

@@ -1,7 +1,7 @@
 """Pretrained models: inspection, freezing, features, fingerprints, adapters."""
 
 from keras_reprogram.sources.features import features
-from keras_reprogram.sources.fingerprint import differences
+from keras_reprogram.sources.fingerprint import compare_fingerprints
 from keras_reprogram.sources.fingerprint import fingerprint
 from keras_reprogram.sources.fingerprint import not_compared
 from keras_reprogram.sources.frozen_source import FrozenSource
@@ -16,7 +16,7 @@ __all__ = [
     "FrozenSource",
     "SourceSpecification",
     "TextSource",
-    "differences",
+    "compare_fingerprints",
     "embed_texts",
     "features",
     "fingerprint",

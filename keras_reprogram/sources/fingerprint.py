@@ -85,7 +85,7 @@ def digest(weight: Any) -> str:
     return f"{shape}:{hashlib.blake2b(content, digest_size=8).hexdigest()}"
 
 
-def differences(
+def compare_fingerprints(
     source: keras.Model, expected: dict[str, Any], probe: bool = False
 ) -> list[str]:
     """Says in words where a source differs from a fingerprint.
@@ -279,9 +279,9 @@ def not_compared(
     """Says what a comparison leaves open, and what to do about it.
 
     Args:
-        source: As for `differences`.
-        expected: As for `differences`.
-        probe: As for `differences`.
+        source: As for `compare_fingerprints`.
+        expected: As for `compare_fingerprints`.
+        probe: As for `compare_fingerprints`.
 
     Returns:
         Two sentences; `None` where nothing is left open.

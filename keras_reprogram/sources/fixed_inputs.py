@@ -70,7 +70,9 @@ def embedded_tokens(
     source: TextSource, generator: np.random.Generator
 ) -> list[np.ndarray]:
     """Embeddings and a padding mask, for sequences of several lengths."""
-    length = min(source.longest or LONGEST_SEQUENCE, LONGEST_SEQUENCE)
+    length = min(
+        source.max_sequence_length or LONGEST_SEQUENCE, LONGEST_SEQUENCE
+    )
     size = len(RANGES), length
     tokens = (generator.random(size) * source.table.input_dim).astype("int32")
     table = ops.convert_to_tensor(source.token_embeddings)

@@ -18,9 +18,9 @@ class FrozenSource(keras.layers.Layer):
     """Runs a pretrained model with fixed weights, always in inference mode.
 
     Nothing in the source is trained, whatever is set on it or around it
-    later, except for the layers in `unfrozen`. Batch normalization uses its
-    moving statistics, which stay as they are, and dropout is off, also while
-    the program and those layers are trained.
+    later, except for the layers in `trainable_source_layers`. Batch
+    normalization uses its moving statistics, which stay as they are, and
+    dropout is off, also while the program and those layers are trained.
 
     Of an unfrozen layer that is trained in part, what has `trainable = False`
     stays frozen: sublayers or variables that were frozen by hand, and the base
@@ -36,10 +36,10 @@ class FrozenSource(keras.layers.Layer):
 
     Args:
         source: A built `keras.Model` with one input and one output.
-        unfrozen: Names of the layers that are trained, or the number of the
-            last layers of `source.layers` with weights. A name stands for
-            every layer of that name, a model for all its layers. Nothing by
-            default.
+        trainable_source_layers: Names of the layers that are trained, or the
+            number of the last layers of `source.layers` with weights. A name
+            stands for every layer of that name, a model for all its layers.
+            Nothing by default.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -49,7 +49,8 @@ class FrozenSource(keras.layers.Layer):
         The source's output.
 
     Raises:
-        ValueError: If `unfrozen` names what is not a layer with weights.
+        ValueError: If `trainable_source_layers` names what is not a layer with
+            weights.
 
     References:
         - [Neural model reprogramming with similarity based mapping](https://arxiv.org/abs/2110.03894):
@@ -59,12 +60,14 @@ class FrozenSource(keras.layers.Layer):
     def __init__(
         self,
         source: keras.Model,
-        unfrozen: int | Sequence[str] = (),
+        trainable_source_layers: int | Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.source = source
-        self.unfrozen = names_of_layers(source, unfrozen)
+        self.trainable_source_layers = names_of_layers(
+            source, trainable_source_layers
+        )
         self.kept_frozen: set[int] = set()
         self.forget_penalties = forgetting(source)
         rewrite_slow_layers(source)
@@ -96,7 +99,7 @@ class FrozenSource(keras.layers.Layer):
         A layer without any trainable variable is one that was frozen as a
         whole, with the source: it is thawed but for what was noted before.
         """
-        for name in self.unfrozen:
+        for name in self.trainable_source_layers:
             variables = [
                 variable
                 for layer in self.source._flatten_layers()
@@ -140,12 +143,12 @@ class FrozenSource(keras.layers.Layer):
         self.freeze()
 
     def unfrozen_leaves(self) -> list[keras.layers.Layer]:
-        if not self.unfrozen:
+        if not self.trainable_source_layers:
             return []
         return [
             leaf
             for layer in self.source._flatten_layers()
-            if layer.name in self.unfrozen
+            if layer.name in self.trainable_source_layers
             for leaf in layer._flatten_layers()
         ]
 
@@ -182,7 +185,7 @@ class FrozenSource(keras.layers.Layer):
 
     @property
     def trainable(self) -> bool:
-        return bool(getattr(self, "unfrozen", ()))
+        return bool(getattr(self, "trainable_source_layers", ()))
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
@@ -243,7 +246,7 @@ class FrozenSource(keras.layers.Layer):
         return {
             **super().get_config(),
             "source": source,
-            "unfrozen": self.unfrozen,
+            "trainable_source_layers": self.trainable_source_layers,
             "frozen_parts": self.frozen_parts,
         }
 
@@ -280,25 +283,29 @@ def forgetting(source: keras.Model) -> Callable[[], None]:
 
 
 def names_of_layers(
-    source: keras.Model, unfrozen: int | Sequence[str]
+    source: keras.Model, trainable_source_layers: int | Sequence[str]
 ) -> list[str]:
     """Checks which layers are to be trained, and returns their names."""
-    depth = integer(unfrozen)
+    depth = integer(trainable_source_layers)
     if depth is not None:
         layers = [layer for layer in source.layers if layer.weights]
         last = [layer.name for layer in layers]
         if not 0 <= depth <= len(last):
             raise ValueError(
-                f"`unfrozen` must be the number of last layers, 0 to "
-                f"{len(last)}, or names of layers. Received: "
-                f"unfrozen={unfrozen}"
+                "`trainable_source_layers` must be the number of last layers, "
+                f"0 to {len(last)}, or names of layers. Received: "
+                f"trainable_source_layers={trainable_source_layers}"
             )
         chosen = layers[len(last) - depth :]
         if any(layer.trainable_weights for layer in layers):
             # Of a source that is trained in part, these were frozen by hand.
             chosen = [layer for layer in chosen if layer.trainable_weights]
         return [layer.name for layer in chosen]
-    names = unfrozen if isinstance(unfrozen, (list, tuple)) else [unfrozen]
+    names = (
+        trainable_source_layers
+        if isinstance(trainable_source_layers, (list, tuple))
+        else [trainable_source_layers]
+    )
     known = {
         layer.name: layer
         for layer in source._flatten_layers(include_self=False)
@@ -307,8 +314,8 @@ def names_of_layers(
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(
-            "`unfrozen` must be names of the source's layers with weights, or "
-            f"a number of its last ones. Received: {unknown}; there are "
-            f"{sorted(known)}"
+            "`trainable_source_layers` must be names of the source's layers "
+            f"with weights, or a number of its last ones. Received: {unknown}; "
+            f"there are {sorted(known)}"
         )
     return list(names)

@@ -99,11 +99,11 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
         preferred_shape=preferred_shape,
         num_classes=output_shape[-1],
         activation=ACTIVATIONS.get(final_activation(source) or "", "linear"),
-        positions=len(output_shape) - 2,
+        num_position_axes=len(output_shape) - 2,
         pixel_scale=None if converter is None else converter.scale or 1.0,
         pixel_offset=getattr(converter, "offset", None) or 0.0,
         embeddings=getattr(source, "token_embeddings", None),
-        longest=getattr(source, "longest", None),
+        max_sequence_length=getattr(source, "max_sequence_length", None),
         padding_token=getattr(source, "padding_token", 0),
         start_token=getattr(source, "start_token", None),
     )

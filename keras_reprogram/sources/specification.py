@@ -17,13 +17,14 @@ class SourceSpecification:
         activation: What makes the output: `"softmax"` or `"sigmoid"` for
             probabilities, `"linear"` for logits, features and what is not
             known.
-        positions: Axes of the output between the batch and the classes: 0
-            for one output a sample, 1 for one at each step of a sequence.
+        num_position_axes: Axes of the output between the batch and the classes:
+            0 for one output a sample, 1 for one at each step of a sequence.
         pixel_scale: Scale of pixels from 0 to 255, if the source names one.
         pixel_offset: Offset after it.
         embeddings: The embeddings of the source's tokens, a variable
             `[vocabulary, width]`, where the source takes embeddings.
-        longest: Most steps of a sequence, if the source has such a limit.
+        max_sequence_length: Most steps of a sequence, if the source has such a
+            limit.
         padding_token: The token that fills up a sequence, where the source
             takes embeddings.
         start_token: The token that begins every sequence, if it is known.
@@ -33,11 +34,11 @@ class SourceSpecification:
     preferred_shape: tuple[int | None, ...]
     num_classes: int
     activation: str
-    positions: int = 0
+    num_position_axes: int = 0
     pixel_scale: Any = None
     pixel_offset: Any = 0.0
     embeddings: Any = None
-    longest: int | None = None
+    max_sequence_length: int | None = None
     padding_token: int = 0
     start_token: int | None = None
 

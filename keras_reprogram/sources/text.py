@@ -9,7 +9,7 @@ from keras import ops
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
 
-READOUTS = ("sequence", "mean", "first", "last", "pooled", "logits")
+POOLINGS = ("sequence", "mean", "first", "last", "pooled", "logits")
 INPUTS = ("token_ids", "padding_mask", "segment_ids", "position_ids")
 # What KerasHub's tokenizers pad with; the others' padding is 0.
 PADDING_TOKENS = {
@@ -28,7 +28,7 @@ class TextSource(keras.Model):
     """A KerasHub text model, cut after its token embedding.
 
     ```
-    (embeddings, padding mask) -> transformer -> readout
+    (embeddings, padding mask) -> transformer -> pooling
     ```
 
     The source's tokens are left behind but for their embeddings: a program
@@ -45,7 +45,7 @@ class TextSource(keras.Model):
         intermediate_dim=16,
         max_sequence_length=32,
     )  # stands for a pretrained one
-    source = keras_reprogram.sources.TextSource(backbone, readout="mean")
+    source = keras_reprogram.sources.TextSource(backbone, pooling="mean")
     features = source(
         {
             "embeddings": np.random.rand(2, 10, 8),
@@ -58,9 +58,9 @@ class TextSource(keras.Model):
     Args:
         model: A KerasHub text backbone with one token embedding, such as
             BERT, RoBERTa, DistilBERT, GPT-2, OPT, Llama, Qwen or Gemma; for
-            `readout="logits"`, a task of one: a text classifier, a masked or
+            `pooling="logits"`, a task of one: a text classifier, a masked or
             a causal language model.
-        readout: What is returned: the hidden states of the whole
+        pooling: What is returned: the hidden states of the whole
             `"sequence"`; their `"mean"` over the steps that are no padding;
             that of the `"first"` or the `"last"` such step; the `"pooled"`
             output, where the model has one; or the task's `"logits"`, of
@@ -77,16 +77,16 @@ class TextSource(keras.Model):
 
     Raises:
         ValueError: If the model cannot be cut, such as one with an encoder
-            and a decoder, or with images, or has no such readout.
+            and a decoder, or with images, or has no such pooling.
     """
 
     def __init__(
-        self, model: keras.Model, readout: str = "mean", **kwargs: Any
+        self, model: keras.Model, pooling: str = "mean", **kwargs: Any
     ) -> None:
-        if readout not in READOUTS:
+        if pooling not in POOLINGS:
             raise ValueError(
-                f"`readout` must be one of {READOUTS}. Received: "
-                f"readout={readout!r}"
+                f"`pooling` must be one of {POOLINGS}. Received: "
+                f"pooling={pooling!r}"
             )
         table, body = cut(backbone_of(model))
 
@@ -96,16 +96,16 @@ class TextSource(keras.Model):
         )
         padding_mask = keras.Input((None,), name="padding_mask", dtype="int32")
         hidden = body([embeddings, padding_mask])
-        if readout == "logits":
+        if pooling == "logits":
             outputs = logits(model, hidden, padding_mask)
         else:
-            outputs = Readout(readout)(hidden, padding_mask)
+            outputs = Readout(pooling)(hidden, padding_mask)
         inputs = {"embeddings": embeddings, "padding_mask": padding_mask}
         super().__init__(inputs, outputs, **kwargs)
 
         # === Config ===
         self.model = model
-        self.readout = readout
+        self.pooling = pooling
         self.table = table
 
     @property
@@ -142,14 +142,14 @@ class TextSource(keras.Model):
         return next((token for token in tokens if token is not None), None)
 
     @property
-    def longest(self) -> int | None:
+    def max_sequence_length(self) -> int | None:
         """Most steps that the model has positions for; `None` for any."""
         return getattr(backbone_of(self.model), "max_sequence_length", None)
 
     def get_config(self) -> dict[str, Any]:
         return {
             "model": keras.saving.serialize_keras_object(self.model),
-            "readout": self.readout,
+            "pooling": self.pooling,
             "name": self.name,
         }
 
@@ -253,7 +253,7 @@ def logits(model: keras.Model, hidden: Any, padding_mask: Any) -> Any:
             rest = keras.Model(node.output_tensors, model.output)
             return rest(keras.tree.flatten(hidden))
     raise ValueError(
-        '`readout="logits"` needs a task of KerasHub with a head: a text '
+        '`pooling="logits"` needs a task of KerasHub with a head: a text '
         "classifier, or a masked or causal language model. Received: "
         f"{type(model).__name__}"
     )
@@ -273,7 +273,7 @@ class Readout(keras.layers.Layer):
     """Reads one vector, or all of them, from a sequence of hidden states.
 
     Args:
-        kind: As `TextSource`'s `readout`.
+        kind: As `TextSource`'s `pooling`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
@@ -285,7 +285,7 @@ class Readout(keras.layers.Layer):
         if self.kind == "pooled":
             if not isinstance(hidden, dict):
                 raise ValueError(
-                    '`readout="pooled"` needs a model with a pooled output, '
+                    '`pooling="pooled"` needs a model with a pooled output, '
                     'such as BERT: use "mean" or "last". Received: a model '
                     "with one output"
                 )

@@ -1,13 +1,13 @@
-"""Plots of programs, masks, reprogrammed inputs and label maps."""
+"""Plots of patterns, masks, reprogrammed inputs and label maps."""
 
-from keras_reprogram.visualization.pictures import draw_inputs
-from keras_reprogram.visualization.pictures import draw_label_map
-from keras_reprogram.visualization.pictures import draw_mask
-from keras_reprogram.visualization.pictures import draw_program
+from keras_reprogram.visualization.pictures import plot_inputs
+from keras_reprogram.visualization.pictures import plot_label_map
+from keras_reprogram.visualization.pictures import plot_mask
+from keras_reprogram.visualization.pictures import plot_pattern
 
 __all__ = [
-    "draw_inputs",
-    "draw_label_map",
-    "draw_mask",
-    "draw_program",
+    "plot_inputs",
+    "plot_label_map",
+    "plot_mask",
+    "plot_pattern",
 ]

@@ -1,4 +1,4 @@
-"""Pictures of a program, of reprogrammed inputs and of a label map.
+"""Pictures of a pattern, of reprogrammed inputs and of a label map.
 
 Every function returns a matplotlib figure: `figure.savefig(path)` writes it,
 and a notebook shows it.
@@ -11,11 +11,11 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.inputs import InputReprogrammer
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 
 
-def draw_program(input_reprogrammer: InputReprogrammer) -> Any:
-    """Draws the pattern that a program adds to every sample.
+def plot_pattern(input_reprogrammer: InputReprogrammer) -> Any:
+    """Draws what the pattern adds to every sample.
 
     Gray is nothing; the largest value is full brightness, its negative black.
 
@@ -24,55 +24,55 @@ def draw_program(input_reprogrammer: InputReprogrammer) -> Any:
     ```python
     reprogrammer = keras_reprogram.InputReprogrammer((8, 8, 1), (16, 16, 3))
     reprogrammer(np.zeros((1, 8, 8, 1)))
-    keras_reprogram.visualization.draw_program(reprogrammer)
+    keras_reprogram.visualization.plot_pattern(reprogrammer)
     ```
 
     Args:
-        input_reprogrammer: A built `InputReprogrammer` with a program that
+        input_reprogrammer: A built `InputReprogrammer` with a pattern that
             has one pattern for all samples.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    program = built(input_reprogrammer).program
-    if isinstance(program, UniversalProgram):
-        pattern = program.pattern()
-    elif hasattr(program, "theta") and program.theta.shape == tuple(
+    pattern = built(input_reprogrammer).pattern
+    if isinstance(pattern, UniversalPattern):
+        values = pattern.to_numpy()
+    elif hasattr(pattern, "theta") and pattern.theta.shape == tuple(
         input_reprogrammer.source_shape
     ):
-        pattern = ops.convert_to_numpy(program.theta.value)
+        values = ops.convert_to_numpy(pattern.theta.value)
     else:
         raise ValueError(
-            "This program has no pattern of its own: look at what it makes "
-            "of samples by `draw_inputs`. Received: a program of type "
-            f"{type(program).__name__}"
+            "This pattern depends on the sample: look at what it makes "
+            "of samples by `plot_inputs`. Received: a pattern of type "
+            f"{type(pattern).__name__}"
         )
-    largest = np.abs(pattern).max()
-    gray = pattern / (2 * largest or 1.0) + 0.5
+    largest = np.abs(values).max()
+    gray = values / (2 * largest or 1.0) + 0.5
     figure, (axis,) = axes_of(1)
     show(axis, as_picture(gray, input_reprogrammer))
-    axis.set_title(f"program, largest value {largest:.3g}")
+    axis.set_title(f"pattern, largest value {largest:.3g}")
     return figure
 
 
-def draw_mask(input_reprogrammer: InputReprogrammer) -> Any:
-    """Draws where the program is free, in white.
+def plot_mask(input_reprogrammer: InputReprogrammer) -> Any:
+    """Draws where the pattern is free, in white.
 
     Args:
         input_reprogrammer: A built `InputReprogrammer` with a
-            `UniversalProgram`.
+            `UniversalPattern`.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    program = built(input_reprogrammer).program
-    if not isinstance(program, UniversalProgram):
+    pattern = built(input_reprogrammer).pattern
+    if not isinstance(pattern, UniversalPattern):
         raise ValueError(
-            "Only a `UniversalProgram` has a mask. Received: a program of "
-            f"type {type(program).__name__}"
+            "Only a `UniversalPattern` has a mask. Received: a pattern of "
+            f"type {type(pattern).__name__}"
         )
     shape = input_reprogrammer.source_shape
-    mask = np.ones(shape) if program.mask is None else program.mask
+    mask = np.ones(shape) if pattern.mask is None else pattern.mask
     figure, (axis,) = axes_of(1)
     show(axis, as_picture(mask.astype(float), input_reprogrammer))
     share = mask.mean()
@@ -80,7 +80,7 @@ def draw_mask(input_reprogrammer: InputReprogrammer) -> Any:
     return figure
 
 
-def draw_inputs(
+def plot_inputs(
     input_reprogrammer: InputReprogrammer,
     samples: np.ndarray,
     titles: Sequence[str] | None = None,
@@ -105,7 +105,7 @@ def draw_inputs(
     return figure
 
 
-def draw_label_map(
+def plot_label_map(
     matrix: np.ndarray,
     source_names: Sequence[str] | None = None,
     target_names: Sequence[str] | None = None,
@@ -117,7 +117,7 @@ def draw_label_map(
 
     ```python
     matrix = np.array([[0.8, 0.1], [0.2, 0.3], [0.0, 0.6]])
-    keras_reprogram.visualization.draw_label_map(
+    keras_reprogram.visualization.plot_label_map(
         matrix, ["cat", "dog", "bus"], ["animal", "vehicle"], strongest=2
     )
     ```
@@ -155,11 +155,11 @@ def draw_label_map(
 
 
 def built(input_reprogrammer: InputReprogrammer) -> InputReprogrammer:
-    if not input_reprogrammer.built or input_reprogrammer.program is None:
+    if not input_reprogrammer.built or input_reprogrammer.pattern is None:
         raise ValueError(
             "The `InputReprogrammer` must be built, by a model or a call, and "
-            f"have a program. Received: built={input_reprogrammer.built}, "
-            f"program={input_reprogrammer.program}"
+            f"have a pattern. Received: built={input_reprogrammer.built}, "
+            f"pattern={input_reprogrammer.pattern}"
         )
     return input_reprogrammer
 

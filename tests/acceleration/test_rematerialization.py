@@ -86,7 +86,9 @@ def test_a_step_of_training_is_the_same(build, samples):
 def test_unfrozen_layers_learn_as_well():
     def learned(source):
         last = source.layers[-1].name
-        model = keras_reprogram.ReprogrammedModel(source, unfrozen=[last])
+        model = keras_reprogram.ReprogrammedModel(
+            source, trainable_source_layers=[last]
+        )
         model.compile(keras.optimizers.SGD(0.1), "mse")
         model.fit(np.ones((4, 8, 8, 3)), np.eye(6)[:4], verbose=0)
         return source.layers[-1].get_weights()

@@ -236,13 +236,13 @@ def test_an_error_leaves_the_bank_free(bank, tasks, known):
 def test_a_change_that_is_interrupted_is_none(
     bank, tasks, known, monkeypatch, error
 ):
-    put = bank.labels_end.put
+    put = bank.banked_labels.put
 
     def fail(mappers):
         put(mappers)
         raise error
 
-    monkeypatch.setattr(bank.labels_end, "put", fail)
+    monkeypatch.setattr(bank.banked_labels, "put", fail)
     before = bank.get_weights()
     for changed in ({"changes": tasks[2]}, {"new": tasks[3]}):
         with pytest.raises(error):

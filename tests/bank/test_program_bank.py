@@ -6,22 +6,22 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ProgramBank
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import FeatureMosaic
 from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Grid
-from keras_reprogram.inputs import Mosaic
 from keras_reprogram.inputs import Pad
-from keras_reprogram.inputs import SampleMaskedProgram
+from keras_reprogram.inputs import SampleMaskedPattern
 from keras_reprogram.inputs import ScaledPad
 from keras_reprogram.inputs import Tile
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 
-# Input end and label map of each task.
+# Input transformation and label map of each task.
 TASKS = {
     "resized": (dict(target_shape=(4, 4, 1)), (3, "linear")),
     "enlarged": (dict(target_shape=(5, 3, 3), clip=True), (2, "identity")),
     "reduced": (dict(target_shape=(20, 10, 3)), (2, "random")),
     "padded": (
-        dict(target_shape=(6, 6, 1), placement=Pad(), program="outside"),
+        dict(target_shape=(6, 6, 1), placement=Pad(), pattern="outside"),
         (5, "random"),
     ),
     "at an offset": (
@@ -37,7 +37,7 @@ TASKS = {
         dict(
             target_shape=(5, 4, 1),
             placement=Pad(inner_size=(10, 12)),
-            program=lambda: UniversalProgram(Frame(2), squash=None),
+            pattern=lambda: UniversalPattern(Frame(2), activation=None),
             value_range=(-1, 2),
         ),
         (2, "linear"),
@@ -49,12 +49,12 @@ TASKS = {
     "of few values": (
         dict(
             target_shape=(4, 4, 1),
-            program=lambda: UniversalProgram(basis=Grid(2)),
+            pattern=lambda: UniversalPattern(basis=Grid(2)),
         ),
         (4, "random"),
     ),
     "no program": (
-        dict(target_shape=(4, 4, 1), program=None, scale=(1, 2, 3.0)),
+        dict(target_shape=(4, 4, 1), pattern=None, scale=(1, 2, 3.0)),
         (2, "identity"),
     ),
 }
@@ -197,7 +197,7 @@ def test_source_classes_are_looked_up_without_a_matrix(
     bank.save(tmp_path / "bank.keras")
     copy = keras.saving.load_model(tmp_path / "bank.keras")
     assert_answers(copy, *mixed(tasks))
-    values = [np.prod(weight.shape) for weight in bank.labels_end.weights]
+    values = [np.prod(weight.shape) for weight in bank.banked_labels.weights]
     assert sum(values) == 2 * 3 * 5 * 3  # programs, classes, sources each
 
 
@@ -271,9 +271,9 @@ def test_nothing_of_a_bank_is_trained(twelve_classes, tasks):
 def test_what_a_bank_does_not_hold_is_a_value_error(twelve_classes, tasks):
     bank = bank_of(twelve_classes, {"padded": tasks["padded"]}, capacity=2)
     unlike = {
-        "depends on the sample": dict(program=SampleMaskedProgram),
+        "depends on the sample": dict(pattern=SampleMaskedPattern),
         "matrix along each axis": dict(
-            target_shape=(6,), placement=Mosaic(), value_range=(0, 1)
+            target_shape=(6,), placement=FeatureMosaic(), value_range=(0, 1)
         ),
         "one size": dict(target_shape=None),
         "samples of up to": dict(target_shape=(30, 4, 1)),

@@ -18,7 +18,9 @@ ESTIMATORS = {
 
 
 def drawn(estimator, dimension, step=0):
-    return estimator.drawn(dimension, step, estimator.session(dimension))
+    return estimator.sample_directions(
+        dimension, step, estimator.session(dimension)
+    )
 
 
 def estimate(estimator, loss, point, step=0):
@@ -154,7 +156,7 @@ def test_an_estimator_survives_its_config(name):
     [
         lambda: OneSided(0),
         lambda: OneSided(smoothing=0.0),
-        lambda: TwoSided(at_once=0),
+        lambda: TwoSided(points_per_batch=0),
         lambda: SPSA(exponent=-1),
         lambda: TwoSided(seed=-1),
         lambda: OneSided(orthogonal=1),

@@ -9,7 +9,7 @@ from keras_reprogram import ReprogrammedModel
 from keras_reprogram.black_box import CMAES
 from keras_reprogram.callbacks import ResumeTraining
 from keras_reprogram.inputs import Grid
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 
 pytest.importorskip("cma")
 
@@ -18,7 +18,7 @@ def minimized(estimator, loss, steps):
     session = estimator.session(5)
     point = np.zeros(5, "float32")
     for step in range(steps):
-        offsets = estimator.drawn(5, step, session)
+        offsets = estimator.sample_directions(5, step, session)
         losses = loss(point + ops.convert_to_numpy(offsets))
         losses = ops.convert_to_tensor(losses.astype("float32"))
         gradient = estimator.gradient(offsets, losses, step, session)
@@ -32,7 +32,7 @@ def test_it_finds_the_minimum_of_a_narrow_valley():
     def valley(rows):
         return np.sum(scales * (rows - 0.3) ** 2, axis=1)
 
-    point = minimized(CMAES(10, smoothing=0.3), valley, steps=120)
+    point = minimized(CMAES(10, sigma0=0.3), valley, steps=120)
     np.testing.assert_allclose(point, 0.3, atol=1e-2)
 
 
@@ -66,7 +66,7 @@ def test_a_search_goes_on_from_the_losses_that_it_was_told():
     session, other = estimator.session(5), estimator.session(5)
     for _ in range(4):
         session.tell(valley(session.ask()))
-    other.retell(np.stack(session.told))
+    other.replay(np.stack(session.losses_told))
     np.testing.assert_array_equal(other.ask(), session.ask())
     # A generation that was not answered is asked for again.
     np.testing.assert_array_equal(other.ask(), session.ask())
@@ -84,7 +84,7 @@ def reprogrammed(network, mapping):
     return ReprogrammedModel(
         network,
         InputReprogrammer(
-            (4, 4, 1), program=UniversalProgram(basis=Grid(2)), scale=255.0
+            (4, 4, 1), pattern=UniversalPattern(basis=Grid(2)), scale=255.0
         ),
         LabelMapper(2, mapping),
     )
@@ -99,7 +99,7 @@ def test_a_program_evolves_in_fit(network):
     model.compile(
         keras.optimizers.SGD(1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        gradient_estimator=CMAES(8, smoothing=0.3),
+        gradient_estimator=CMAES(8, sigma0=0.3),
     )
     before = model.evaluate(images, labels, verbose=0, return_dict=True)["loss"]
     history = model.fit(
@@ -123,7 +123,7 @@ def test_a_search_that_is_interrupted_goes_on_with_its_covariance(
             model.compile(
                 keras.optimizers.SGD(1.0),
                 keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                gradient_estimator=CMAES(6, smoothing=0.3),
+                gradient_estimator=CMAES(6, sigma0=0.3),
             )
             resume = ResumeTraining(
                 tmp_path / f"{len(parts)}.npz", keep=epochs < 6
@@ -149,7 +149,7 @@ def test_the_same_model_goes_on_with_the_search_of_its_file(network, tmp_path):
         model.fit(
             x, np.arange(16) % 2, 8, epochs, verbose=0, callbacks=[resume]
         )
-    assert len(model.questions.session.told) == 3 * 2
+    assert len(model.query_state.session.losses_told) == 3 * 2
 
 
 def test_it_needs_plain_steps_and_a_map_that_is_not_trained(network):

@@ -14,7 +14,7 @@ from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.black_box import TwoSided
-from keras_reprogram.inputs import Mosaic
+from keras_reprogram.inputs import FeatureMosaic
 
 BACKEND = keras.config.backend()
 OTHER = next(
@@ -125,7 +125,7 @@ def test_a_program_learns_whatever_library_answers(
         QueriedSource(function, (8, 8, 1), 10),
         InputReprogrammer(
             (30,),
-            placement=Mosaic(),
+            placement=FeatureMosaic(),
             value_range=(-3, 3),
             scale=1.0,
         ),

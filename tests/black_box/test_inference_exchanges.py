@@ -16,7 +16,7 @@ from loopback import Loopback
 
 from keras_reprogram.black_box import InferenceClient
 from keras_reprogram.black_box import QueriedSource
-from keras_reprogram.black_box import top_answers
+from keras_reprogram.black_box import probabilities_from_top_k
 
 pytestmark = pytest.mark.numpy_alone
 
@@ -188,7 +188,7 @@ def test_a_classification_of_triton_is_a_queried_source(replaying, binary):
     labels, scores = client(SCORED)
     np.testing.assert_array_equal(labels, [[2, 1], [0, 1]])
     np.testing.assert_allclose(scores, [[5 / 8, 2 / 8], [1 / 2, 1 / 3]], 1e-5)
-    source = QueriedSource(top_answers(client, 3), (3,), 3)
+    source = QueriedSource(probabilities_from_top_k(client, 3), (3,), 3)
     answers = keras.ops.convert_to_numpy(source(SCORED.astype("float32")))
     expected = SCORED / SCORED.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(answers, expected, atol=1e-5)

@@ -8,7 +8,7 @@ from loopback import reply
 
 from keras_reprogram.black_box import InferenceClient
 from keras_reprogram.black_box import InferenceError
-from keras_reprogram.black_box import top_answers
+from keras_reprogram.black_box import probabilities_from_top_k
 from keras_reprogram.black_box.inference_labels import checked_names
 from keras_reprogram.black_box.inference_labels import labels_of
 from keras_reprogram.black_box.inference_labels import scored_labels
@@ -83,7 +83,7 @@ def test_a_classification_is_what_top_answers_takes(count, named):
     content = reply(output(given, "BYTES", [count, named]))
     with answering(content) as server:
         client = InferenceClient(server.url, "m", classification=named)
-        answers = top_answers(client, 4)(np.zeros((count, 2)))
+        answers = probabilities_from_top_k(client, 4)(np.zeros((count, 2)))
     expected = [[0.05, 0.6, 0.3, 0.05], [0.4 / 3, 0.6, 0.4 / 3, 0.4 / 3]]
     expected = [expected[named == 1]] * count
     np.testing.assert_allclose(answers, expected, rtol=1e-5)
@@ -94,7 +94,7 @@ def test_names_are_what_top_answers_takes(count):
     content = reply(output(["dog"] * count, "BYTES", [count, 1]))
     with answering(content) as server:
         client = InferenceClient(server.url, "m", class_names=["cat", "dog"])
-        answers = top_answers(client, 2)(np.zeros((count, 2)))
+        answers = probabilities_from_top_k(client, 2)(np.zeros((count, 2)))
     np.testing.assert_allclose(answers, [[0.1, 0.9]] * count, rtol=1e-5)
 
 

@@ -41,7 +41,7 @@ def train(folder):
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (24, 4, 4, 3)).astype("uint8")
     model = keras_reprogram.ReprogrammedModel(
-        QueriedSource(classify, (4, 4, 3), 6, True, memory=folder / "memory"),
+        QueriedSource(classify, (4, 4, 3), 6, True, cache=folder / "cache"),
         keras_reprogram.InputReprogrammer((4, 4, 3)),
         keras_reprogram.LabelMapper(2, "frequency"),
     )

@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram.black_box import QueriedSource
-from keras_reprogram.black_box import top_answers
+from keras_reprogram.black_box import probabilities_from_top_k
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources.inspection import final_activation
 
@@ -40,7 +40,7 @@ def test_alike_inputs_of_a_batch_are_asked_about_once():
     answers = source.predict(inputs, verbose=0)
     np.testing.assert_array_equal(answers, [[1, 3, 6], [5, 11, 18], [1, 3, 6]])
     assert [len(batch) for batch in asked] == [2]
-    assert (source.asked, source.remembered) == (2, 1)
+    assert (source.num_queries, source.num_cache_hits) == (2, 1)
 
 
 def test_a_network_behind_the_function_keeps_no_gradients():
@@ -70,12 +70,12 @@ def test_a_wrong_answer_is_refused_and_not_remembered(answer, message):
     inputs = np.eye(2, 4, dtype="float32")
     with pytest.raises(Exception, match=message):
         source.predict(inputs, verbose=0)
-    assert source.asked == 0
+    assert source.num_queries == 0
     np.testing.assert_array_equal(source.predict(inputs, verbose=0), 1)
 
 
 def test_a_label_alone_becomes_a_probability():
-    probabilities = top_answers(lambda inputs: np.array([2, 0]), 3)
+    probabilities = probabilities_from_top_k(lambda inputs: np.array([2, 0]), 3)
     np.testing.assert_allclose(
         probabilities(np.zeros((2, 4))),
         [[0.05, 0.05, 0.9], [0.9, 0.05, 0.05]],
@@ -84,14 +84,16 @@ def test_a_label_alone_becomes_a_probability():
 
 
 def test_the_first_of_several_labels_has_the_most():
-    probabilities = top_answers(lambda inputs: np.array([[2, 0]]), 4)
+    probabilities = probabilities_from_top_k(
+        lambda inputs: np.array([[2, 0]]), 4
+    )
     np.testing.assert_allclose(
         probabilities(np.zeros((1, 4))), [[0.3, 0.05, 0.6, 0.05]], rtol=1e-6
     )
 
 
 def test_given_probabilities_are_kept_and_the_rest_is_shared():
-    probabilities = top_answers(
+    probabilities = probabilities_from_top_k(
         lambda inputs: (np.array([[1, 3]]), np.array([[0.5, 0.3]])), 4
     )
     np.testing.assert_allclose(
@@ -101,7 +103,9 @@ def test_given_probabilities_are_kept_and_the_rest_is_shared():
 
 def test_labels_that_are_no_classes_are_refused():
     with pytest.raises(ValueError, match="labels from 3 to 3"):
-        top_answers(lambda inputs: np.array([3]), 3)(np.zeros((1, 4)))
+        probabilities_from_top_k(lambda inputs: np.array([3]), 3)(
+            np.zeros((1, 4))
+        )
 
 
 @pytest.mark.parametrize(
@@ -110,14 +114,14 @@ def test_labels_that_are_no_classes_are_refused():
         {"function": 3},
         {"num_classes": 0},
         {"input_shape": (0,)},
-        {"max_batch": 0},
+        {"batch_size": 0},
         {"from_logits": "no"},
         {"activation": "relu"},
         {"activation": 3},
         {"from_logits": True, "activation": "sigmoid"},
         {"num_classes": 1, "activation": "softmax"},
-        {"memory": None},
-        {"memory": "no/such/folder/answers"},
+        {"cache": None},
+        {"cache": "no/such/folder/answers"},
     ],
 )
 def test_settings_that_are_not_valid_are_refused(arguments):
@@ -154,7 +158,7 @@ PROBABILITIES = np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]])
 
 
 def answered(answer, **kwargs):
-    return source_of(lambda inputs: answer, **kwargs).query.answers(
+    return source_of(lambda inputs: answer, **kwargs).query.evaluate(
         np.eye(2, 4, dtype="float32")
     )
 
@@ -201,17 +205,17 @@ def test_answers_of_the_declared_kind_are_kept(activation, answer):
 def test_a_single_probability_is_checked_as_one():
     source = QueriedSource(lambda inputs: 2.0 * inputs, (1,), 1)
     np.testing.assert_array_equal(
-        source.query.answers(np.array([[0.25], [0.5]])), [[0.5], [1.0]]
+        source.query.evaluate(np.array([[0.25], [0.5]])), [[0.5], [1.0]]
     )
     with pytest.raises(ValueError, match="from_logits=True"):
-        source.query.answers(np.array([[1.0]]))
+        source.query.evaluate(np.array([[1.0]]))
 
 
 def test_logits_that_look_like_probabilities_are_warned_of_once():
     source = source_of(lambda inputs: PROBABILITIES, from_logits=True)
     with pytest.warns(UserWarning, match="leave out `from_logits=True`") as all:
-        source.query.answers(np.eye(2, 4))
-        source.query.answers(2 * np.eye(2, 4))
+        source.query.evaluate(np.eye(2, 4))
+        source.query.evaluate(2 * np.eye(2, 4))
     assert len(all) == 1
 
 
@@ -277,14 +281,16 @@ def test_the_function_is_not_asked_about_inputs_that_are_not_finite(value):
     source = source_of(uniform)
     with pytest.raises(ValueError, match="inputs.*1 of 8 that are not"):
         source(np.array([[0, 0, 0, value], [0, 0, 0, 0]], "float32"))
-    assert source.asked == 0
+    assert source.num_queries == 0
 
 
 # === A few classes ===
 
 
 def named(answer, num_classes=3, count=2):
-    return top_answers(lambda inputs: answer, num_classes)(np.zeros((count, 4)))
+    return probabilities_from_top_k(lambda inputs: answer, num_classes)(
+        np.zeros((count, 4))
+    )
 
 
 LABELS, SCORES = np.array([[2, 0], [1, 2]]), np.array([[0.7, 0.2], [0.6, 0.3]])
@@ -383,13 +389,13 @@ def test_rows_sum_to_one_whatever_is_named(labels, scores, expected):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (PROBABILITIES, "needs no `top_answers`"),
-        (PROBABILITIES.tolist(), "needs no `top_answers`"),
-        ([[0, 1, 0], [1, 0, 0]], "needs no `top_answers`"),
-        (PROBABILITIES > 0.5, "needs no `top_answers`"),
+        (PROBABILITIES, "needs no `probabilities_from_top_k`"),
+        (PROBABILITIES.tolist(), "needs no `probabilities_from_top_k`"),
+        ([[0, 1, 0], [1, 0, 0]], "needs no `probabilities_from_top_k`"),
+        (PROBABILITIES > 0.5, "needs no `probabilities_from_top_k`"),
         ((SCORES, LABELS), "come before their scores"),
         ([SCORES, LABELS], "come before their scores"),
-        ((LABELS, PROBABILITIES), "needs no `top_answers`"),
+        ((LABELS, PROBABILITIES), "needs no `probabilities_from_top_k`"),
         ((LABELS, 100 * SCORES), "divide percent by 100"),
         ((LABELS, 2 * SCORES), "divide percent by 100"),
         ((LABELS, np.log(SCORES)), "divide percent by 100"),
@@ -418,7 +424,7 @@ def test_what_names_no_classes_is_refused(answer, message):
         named(answer)
 
 
-# === The memory file ===
+# === The cache file ===
 
 
 def shifted(inputs):
@@ -434,45 +440,43 @@ ROWS = np.array([[1, 2, 3, 4], [4, 3, 2, 1]], "float32")
 
 
 @pytest.fixture
-def memory(tmp_path):
+def cache(tmp_path):
     path = tmp_path / "answers"
-    source_of(shifted, memory=path).query.answers(ROWS)
+    source_of(shifted, cache=path).query.evaluate(ROWS)
     return path
 
 
-def test_a_file_of_the_same_source_is_asked_about_once_more(memory):
+def test_a_file_of_the_same_source_is_asked_about_once_more(cache):
     asked = []
 
     def function(inputs):
         asked.append(inputs)
         return shifted(inputs) * (1 + 1e-4)
 
-    again = source_of(function, memory=memory)
-    np.testing.assert_array_equal(again.query.answers(ROWS), shifted(ROWS))
-    again.query.answers(ROWS)
+    again = source_of(function, cache=cache)
+    np.testing.assert_array_equal(again.query.evaluate(ROWS), shifted(ROWS))
+    again.query.evaluate(ROWS)
     np.testing.assert_array_equal(asked, [ROWS[:1]])
-    assert (again.asked, again.remembered) == (0, 4)
+    assert (again.num_queries, again.num_cache_hits) == (0, 4)
 
 
-def test_a_file_of_another_source_is_refused(memory):
-    other = source_of(stretched, memory=memory)
+def test_a_file_of_another_source_is_refused(cache):
+    other = source_of(stretched, cache=cache)
     for _ in range(2):
-        with pytest.raises(
-            ValueError, match="another source.*another `memory`"
-        ):
-            other.query.answers(ROWS[1:])
-    assert other.asked == 0
+        with pytest.raises(ValueError, match="another source.*another `cache`"):
+            other.query.evaluate(ROWS[1:])
+    assert other.num_queries == 0
 
 
-def test_a_source_whose_answers_differ_is_warned_of(memory):
+def test_a_source_whose_answers_differ_is_warned_of(cache):
     generator = np.random.default_rng(0)
     noisy = source_of(
         lambda inputs: generator.dirichlet(np.ones(3), len(inputs)),
-        memory=memory,
+        cache=cache,
     )
     with pytest.warns(UserWarning, match="different answers"):
-        noisy.query.answers(ROWS)
-    assert (noisy.asked, noisy.remembered) == (0, 2)
+        noisy.query.evaluate(ROWS)
+    assert (noisy.num_queries, noisy.num_cache_hits) == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -484,16 +488,16 @@ def test_a_source_whose_answers_differ_is_warned_of(memory):
         {"activation": "sigmoid"},
     ],
 )
-def test_a_file_of_other_arguments_is_refused_at_once(memory, arguments):
-    given = {"input_shape": (4,), "num_classes": 3, "memory": memory}
-    with pytest.raises(ValueError, match="another `memory`.*Received: "):
+def test_a_file_of_other_arguments_is_refused_at_once(cache, arguments):
+    given = {"input_shape": (4,), "num_classes": 3, "cache": cache}
+    with pytest.raises(ValueError, match="another `cache`.*Received: "):
         QueriedSource(shifted, **{**given, **arguments})
     QueriedSource(shifted, **given)
 
 
 def test_a_file_without_answers_is_of_no_source_yet(tmp_path):
-    source_of(shifted, memory=tmp_path / "answers")
-    QueriedSource(uniform, (5,), 4, True, memory=tmp_path / "answers")
+    source_of(shifted, cache=tmp_path / "answers")
+    QueriedSource(uniform, (5,), 4, True, cache=tmp_path / "answers")
 
 
 def old_file(path, answers):
@@ -513,21 +517,19 @@ def digest(sample):
 def test_a_file_of_an_earlier_version_learns_what_it_is_of(tmp_path):
     answer = shifted(ROWS[:1]).astype("<f4").tobytes()
     path = old_file(tmp_path / "old", [(digest(ROWS[0]), answer)])
-    source = source_of(shifted, memory=path)
-    source.query.answers(ROWS)
-    assert (source.asked, source.remembered) == (1, 1)
-    source_of(shifted, memory=path).query.answers(ROWS)
+    source = source_of(shifted, cache=path)
+    source.query.evaluate(ROWS)
+    assert (source.num_queries, source.num_cache_hits) == (1, 1)
+    source_of(shifted, cache=path).query.evaluate(ROWS)
     with pytest.raises(ValueError, match="another source"):
-        source_of(stretched, memory=path).query.answers(ROWS)
+        source_of(stretched, cache=path).query.evaluate(ROWS)
 
 
 def test_answers_in_a_file_are_checked_as_those_of_the_function(tmp_path):
     logits = np.array([-3, 2, 1], "<f4").tobytes()
     path = old_file(tmp_path / "old", [(digest(ROWS[0]), logits)])
-    with pytest.raises(
-        ValueError, match="from_logits=True.*in the memory file"
-    ):
-        source_of(shifted, memory=path).query.answers(ROWS)
+    with pytest.raises(ValueError, match="from_logits=True.*in the cache file"):
+        source_of(shifted, cache=path).query.evaluate(ROWS)
 
 
 def damaged(path):
@@ -553,16 +555,16 @@ def other_database(path):
 def test_what_is_no_file_of_answers_is_a_value_error(tmp_path, write):
     write(tmp_path / "answers")
     with pytest.raises(ValueError, match="delete.*Received: "):
-        source_of(shifted, memory=tmp_path / "answers")
+        source_of(shifted, cache=tmp_path / "answers")
 
 
 @pytest.mark.filterwarnings("ignore:The source was declared")
 def test_two_sources_that_begin_one_file_do_not_share_it(tmp_path):
-    first = source_of(shifted, memory=tmp_path / "answers")
-    second = source_of(shifted, from_logits=True, memory=tmp_path / "answers")
-    first.query.answers(ROWS[:1])
-    with pytest.raises(ValueError, match="another `memory`"):
-        second.query.answers(3 * ROWS[1:])
-    again = source_of(shifted, memory=tmp_path / "answers")
-    again.query.answers(ROWS)
-    assert (again.asked, again.remembered) == (1, 1)
+    first = source_of(shifted, cache=tmp_path / "answers")
+    second = source_of(shifted, from_logits=True, cache=tmp_path / "answers")
+    first.query.evaluate(ROWS[:1])
+    with pytest.raises(ValueError, match="another `cache`"):
+        second.query.evaluate(3 * ROWS[1:])
+    again = source_of(shifted, cache=tmp_path / "answers")
+    again.query.evaluate(ROWS)
+    assert (again.num_queries, again.num_cache_hits) == (1, 1)

@@ -12,19 +12,19 @@ from keras_reprogram.black_box import SPSA
 from keras_reprogram.black_box import OneSided
 from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.black_box import TwoSided
-from keras_reprogram.black_box import top_answers
+from keras_reprogram.black_box import probabilities_from_top_k
 from keras_reprogram.callbacks import QueryBudget
 from keras_reprogram.callbacks import RestoreBest
 from keras_reprogram.callbacks import ResumeTraining
-from keras_reprogram.inputs import CoordinatorProgram
+from keras_reprogram.inputs import CoordinatorPattern
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import RandomShift
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.outputs import LinearMapping
 
 ESTIMATORS = {
     "one_sided": OneSided(4, 0.01),
-    "two_sided": TwoSided(4, 0.01, orthogonal=True, at_once=3),
+    "two_sided": TwoSided(4, 0.01, orthogonal=True, points_per_batch=3),
     "spsa": SPSA(4, 0.01),
 }
 
@@ -36,7 +36,7 @@ def reprogrammed(
         source,
         InputReprogrammer(
             (8, 8, 1),
-            program=UniversalProgram(basis=Grid(4)),
+            pattern=UniversalPattern(basis=Grid(4)),
             scale=255.0,
             augmentation=augmentation,
         ),
@@ -59,7 +59,7 @@ def values(model):
 
 
 @pytest.mark.parametrize(
-    "mapping", [LinearMapping(start="random"), "iterative"]
+    "mapping", [LinearMapping(initial="random"), "iterative"]
 )
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_a_program_learns_from_queries(
@@ -123,18 +123,18 @@ def test_queries_are_counted_in_the_history(twelve_classes, bright_quadrants):
         *bright_quadrants, batch_size=32, epochs=2, verbose=0
     ).history
     assert history["queries"] == [6 * 48, 2 * 6 * 48]
-    assert model.queries == 2 * 6 * 48
+    assert model.num_queries == 2 * 6 * 48
 
 
 def test_training_is_the_same_from_the_same_seed(
     twelve_classes, bright_quadrants
 ):
     programs = []
-    for at_once in (None, 1):
+    for points_per_batch in (None, 1):
         keras.utils.set_random_seed(0)
         model = reprogrammed(
             twelve_classes,
-            TwoSided(2, seed=3, at_once=at_once),
+            TwoSided(2, seed=3, points_per_batch=points_per_batch),
             augmentation=RandomShift(0.1, seed=1),
         )
         model.fit(*bright_quadrants, batch_size=16, epochs=2, verbose=0)
@@ -220,7 +220,7 @@ def test_a_budget_counts_what_validation_asks(twelve_classes, bright_quadrants):
             validation_data=bright_quadrants,
             validation_batch_size=16,
         )
-        assert budget - 2 * 64 <= source.asked <= budget + 16
+        assert budget - 2 * 64 <= source.num_queries <= budget + 16
 
 
 def test_a_budget_without_queries_is_a_value_error(
@@ -236,9 +236,9 @@ def test_queries_are_counted_before_training(twelve_classes, bright_quadrants):
     model = ReprogrammedModel(
         source, InputReprogrammer((8, 8, 1)), LabelMapper(3, "frequency")
     )
-    assert model.queries == 0
+    assert model.num_queries == 0
     model.adapt(*bright_quadrants, verbose=0)
-    assert model.queries == 48
+    assert model.num_queries == 48
 
 
 def test_training_that_goes_on_has_spent_what_it_had(
@@ -318,7 +318,9 @@ def test_a_source_that_names_labels_alone_trains_a_program(
     twelve_classes, bright_quadrants
 ):
     scores = behind_a_function(twelve_classes)[0].query.function
-    name = top_answers(lambda rows: scores(rows).argmax(axis=1), 12)
+    name = probabilities_from_top_k(
+        lambda rows: scores(rows).argmax(axis=1), 12
+    )
     source = QueriedSource(name, (16, 16, 3), 12)
     groups = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     model = reprogrammed(
@@ -354,25 +356,27 @@ def test_answers_are_not_asked_for_twice(
     twelve_classes, bright_quadrants, tmp_path
 ):
     images, labels = bright_quadrants
-    memory = tmp_path / "answers.sqlite"
+    cache = tmp_path / "answers.sqlite"
     source, calls = behind_a_function(
-        twelve_classes, memory=memory, max_batch=20
+        twelve_classes, cache=cache, batch_size=20
     )
     model = reprogrammed(source, TwoSided(2), "iterative", from_logits=False)
     history = model.fit(images, labels, batch_size=16, verbose=0).history
-    asked = source.asked
+    asked = source.num_queries
     # 48 for the map, 4 x 48 for training; nothing else.
     assert asked == history["queries"][0] == sum(calls) == 5 * 48
     assert max(calls) <= 20
     model.evaluate(images, labels, verbose=0)
     model.evaluate(images, labels, verbose=0)
-    assert source.asked == asked + 48 and source.remembered == 48
+    assert source.num_queries == asked + 48 and source.num_cache_hits == 48
 
-    again, calls = behind_a_function(twelve_classes, memory=memory)
+    again, calls = behind_a_function(twelve_classes, cache=cache)
     keras.utils.set_random_seed(0)
     model = reprogrammed(again, TwoSided(2), "iterative", from_logits=False)
     model.adapt(images, labels, verbose=0)
-    assert again.asked == 0 and again.remembered >= 48 and calls == [1]
+    assert (
+        again.num_queries == 0 and again.num_cache_hits >= 48 and calls == [1]
+    )
 
 
 def test_a_program_of_a_queried_source_is_a_file_of_its_own(
@@ -404,26 +408,26 @@ def test_a_linear_probe_on_a_queried_source_needs_no_estimator(
     source, calls = behind_a_function(twelve_classes)
     model = ReprogrammedModel(
         source,
-        InputReprogrammer((8, 8, 1), program=None, scale=255.0),
+        InputReprogrammer((8, 8, 1), pattern=None, scale=255.0),
         LabelMapper(3),
     )
     model.compile(
         "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
     model.fit(*bright_quadrants, epochs=3, verbose=0)
-    assert source.asked == 48  # every epoch but the first is remembered
+    assert source.num_queries == 48  # every epoch but the first is remembered
 
 
 def test_an_estimator_needs_a_program_and_a_frozen_source(twelve_classes):
     model = ReprogrammedModel(
         twelve_classes,
-        InputReprogrammer((8, 8, 1), program=None),
+        InputReprogrammer((8, 8, 1), pattern=None),
         LabelMapper(3),
     )
     with pytest.raises(ValueError, match="no program to train"):
         model.compile("sgd", "mse", gradient_estimator=OneSided())
-    model = ReprogrammedModel(twelve_classes, unfrozen=1)
-    with pytest.raises(ValueError, match="leave out `unfrozen`"):
+    model = ReprogrammedModel(twelve_classes, trainable_source_layers=1)
+    with pytest.raises(ValueError, match="leave out `trainable_source_layers`"):
         model.compile("sgd", "mse", gradient_estimator=OneSided())
 
 
@@ -469,14 +473,14 @@ def coordinated(source, encoder):
     model = ReprogrammedModel(
         source,
         InputReprogrammer(
-            (8, 8, 1), program=CoordinatorProgram(encoder), scale=255.0
+            (8, 8, 1), pattern=CoordinatorPattern(encoder), scale=255.0
         ),
         LabelMapper(3, "linear"),
     )
     model.compile(
         keras.optimizers.Adam(0.02),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        gradient_estimator=SPSA(4, at_once=3),
+        gradient_estimator=SPSA(4, points_per_batch=3),
     )
     return model
 
@@ -492,7 +496,7 @@ def test_an_encoder_looks_once_at_the_samples_of_a_step(
     model.fit(x, y, batch_size=16, epochs=3, verbose=0)
     # In every step, or in a step's one trace.
     assert encoder.calls <= 3
-    assert model.input_reprogrammer.program.remembered is None
+    assert model.input_reprogrammer.pattern.remembered is None
 
 
 def test_a_coordinator_that_would_ask_uncounted_is_a_value_error(

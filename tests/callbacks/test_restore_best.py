@@ -112,8 +112,8 @@ def test_the_optimizer_goes_on_from_the_restored_program(
     best = RestoreBest((images, labels))
     fitted(model, images, labels, best)
     fitted(model, images, labels, best)
-    program = model.input_reprogrammer.program
-    assert np.isfinite(ops.convert_to_numpy(program.theta.value)).all()
+    pattern = model.input_reprogrammer.pattern
+    assert np.isfinite(ops.convert_to_numpy(pattern.theta.value)).all()
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_every_metric_of_keras_has_its_direction(name, declared, monkeypatch):
         keras.losses.CosineSimilarity(),
         keras.losses.cosine_similarity,
         keras.losses.Dice(),
-        keras_reprogram.losses.KnownBinaryCrossentropy(),
+        keras_reprogram.losses.MaskedBinaryCrossentropy(),
     ],
 )
 def test_a_loss_that_is_a_metric_is_minimized(loss):

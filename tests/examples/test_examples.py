@@ -313,7 +313,7 @@ def test_black_box_guide(tmp_path, run):
 def test_visual_reprogramming_guide(tmp_path, run):
     output = run("guides/visual_reprogramming.py")
     assert "Test accuracy: 0.8" in output
-    for name in ("mask", "program", "inputs", "label_map"):
+    for name in ("mask", "pattern", "inputs", "label_map"):
         assert (tmp_path / f"{name}.png").stat().st_size > 1000
 
 

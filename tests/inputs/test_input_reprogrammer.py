@@ -7,7 +7,7 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import Tile
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.sources.specification import SourceSpecification
 
 RANDOM = keras.initializers.RandomNormal(stddev=1.0, seed=0)
@@ -30,19 +30,19 @@ def test_formula_of_ilm_vp():
         target_shape=(5, 5, 3),
         source_shape=(8, 8, 3),
         placement="pad",
-        program=UniversalProgram("outside", "sigmoid", RANDOM),
+        pattern=UniversalPattern("outside", "sigmoid", RANDOM),
         scale=(1 / 255 / std).tolist(),
         offset=(-mean / std).tolist(),
     )
     samples = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3), "uint8")
     result = outputs(layer, samples)
-    theta = ops.convert_to_numpy(layer.program.theta.value)
+    theta = ops.convert_to_numpy(layer.pattern.theta.value)
     mask = np.ones((8, 8, 3), bool)
     mask[2:7, 2:7] = False
-    program = np.zeros((8, 8, 3))
-    program[mask] = 1 / (1 + np.exp(-theta))
+    pattern = np.zeros((8, 8, 3))
+    pattern[mask] = 1 / (1 + np.exp(-theta))
     padded = np.pad(samples / 255.0, [(0, 0), (2, 1), (2, 1), (0, 0)])
-    expected = (padded + program - mean) / std
+    expected = (padded + pattern - mean) / std
     np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
@@ -52,20 +52,20 @@ def test_formula_of_elsayed():
         target_shape=(4, 4, 1),
         source_shape=(8, 8, 3),
         placement="pad",
-        program=UniversalProgram("outside", "tanh", RANDOM),
+        pattern=UniversalPattern("outside", "tanh", RANDOM),
         scale=2 / 255,
         offset=-1.0,
         normalize_first=True,
     )
     samples = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 1), "uint8")
     result = outputs(layer, samples)
-    pattern = layer.program.pattern()
+    values = layer.pattern.to_numpy()
     np.testing.assert_allclose(
         result[:, 2:6, 2:6],
         np.repeat(samples / 127.5 - 1, 3, axis=-1),
         atol=1e-5,
     )
-    np.testing.assert_allclose(result[0, :2], pattern[:2], atol=1e-6)
+    np.testing.assert_allclose(result[0, :2], values[:2], atol=1e-6)
 
 
 @pytest.mark.parametrize("normalize_first", [True, False])
@@ -73,7 +73,7 @@ def test_clip_keeps_the_valid_range(normalize_first):
     layer = InputReprogrammer(
         target_shape=(4, 4, 3),
         source_shape=(8, 8, 3),
-        program=UniversalProgram(
+        pattern=UniversalPattern(
             "everywhere", None, keras.initializers.RandomNormal(stddev=9.0)
         ),
         scale=[-2.0, 1.0, 3.0],
@@ -91,7 +91,7 @@ def test_clip_keeps_the_valid_range(normalize_first):
 
 def test_value_ranges_and_dtypes_give_the_same_canvas():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 1), "uint8")
-    options = dict(target_shape=(4, 4, 1), source_shape=(8, 8, 3), program=None)
+    options = dict(target_shape=(4, 4, 1), source_shape=(8, 8, 3), pattern=None)
     whole = InputReprogrammer(**options)
     unit = InputReprogrammer(value_range=(0, 1), **options)
     for layer in (whole, unit):
@@ -106,7 +106,7 @@ def test_value_ranges_and_dtypes_give_the_same_canvas():
 
 
 def test_gray_is_repeated_over_the_channels():
-    layer = InputReprogrammer((4, 4, 1), (8, 8, 3), program=None)
+    layer = InputReprogrammer((4, 4, 1), (8, 8, 3), pattern=None)
     result = outputs(layer, np.ones((2, 4, 4, 1)) * 7)
     assert result.shape == (2, 8, 8, 3)
     np.testing.assert_allclose(result, 7.0, rtol=1e-5)
@@ -124,7 +124,7 @@ def test_images_of_any_size_and_color():
 
 def test_channels_first_equals_channels_last():
     samples = np.random.default_rng(0).random((2, 5, 4, 3), "float32")
-    frame = UniversalProgram(Frame(2))
+    frame = UniversalPattern(Frame(2))
     last = InputReprogrammer(
         (5, 4, 3),
         (8, 9, 3),
@@ -137,7 +137,7 @@ def test_channels_first_equals_channels_last():
         (3, 5, 4),
         (3, 8, 9),
         "pad",
-        UniversalProgram(Frame(2)),
+        UniversalPattern(Frame(2)),
         scale=[1.0, 2.0, 3.0],
         offset=[0.1, 0.2, 0.3],
         data_format="channels_first",
@@ -191,7 +191,7 @@ def test_config_round_trip():
         (4, 4, 1),
         (8, 8, 3),
         Pad(inner_size=6, offset=(0, 1)),
-        UniversalProgram(Frame(2), "sigmoid"),
+        UniversalPattern(Frame(2), "sigmoid"),
         value_range=(0, 1),
         scale=[1.0, 2.0, 3.0],
         offset=0.5,
@@ -226,7 +226,7 @@ def test_a_layer_is_used_in_a_functional_model_and_trained():
         lambda: InputReprogrammer(target_shape=(28, -28, 1)),
         lambda: InputReprogrammer(source_shape=(28, 2.5, 1)),
         lambda: InputReprogrammer(placement="center"),
-        lambda: InputReprogrammer(program=3),
+        lambda: InputReprogrammer(pattern=3),
         lambda: InputReprogrammer(value_range=(1, 0)),
         lambda: InputReprogrammer(value_range=(0, 1, 2)),
         lambda: InputReprogrammer(value_range=255),
@@ -262,11 +262,11 @@ def test_samples_of_another_shape_are_refused():
         layer(np.ones((2, 5, 4, 1)))
 
 
-def test_a_program_of_another_reprogrammer_is_a_value_error():
-    program = UniversalProgram()
-    InputReprogrammer((4, 4, 1), (8, 8, 3), program=program)(
+def test_a_pattern_of_another_reprogrammer_is_a_value_error():
+    pattern = UniversalPattern()
+    InputReprogrammer((4, 4, 1), (8, 8, 3), pattern=pattern)(
         np.ones((1, 4, 4, 1))
     )
-    other = InputReprogrammer((4, 4, 1), (8, 8, 3), program=program)
+    other = InputReprogrammer((4, 4, 1), (8, 8, 3), pattern=pattern)
     with pytest.raises(ValueError, match="make a new one"):
         other(np.ones((1, 4, 4, 1)))

@@ -70,7 +70,7 @@ def test_a_wide_range_is_scaled_before_it_is_cast(dtype):
     end = InputReprogrammer(
         (2,),
         (2,),
-        program=None,
+        pattern=None,
         value_range=(0, 65535),
         scale=1 / 65535,
         dtype=dtype,
@@ -89,7 +89,7 @@ def test_a_wide_range_is_scaled_before_it_is_cast(dtype):
         ((3, 9, 9), (8, 8, 3), "data_format"),
         ((16000, 2), (200,), "stereo"),
         ((16000, 1), (200,), "axis of one channel"),
-        ((6, 100), (200,), "ChannelsInTime"),
+        ((6, 100), (200,), "ChannelConcatenation"),
         ((9, 9), (8, 8, 3), "gray image"),
         ((12,), (24, 2), "channel axis"),
     ],

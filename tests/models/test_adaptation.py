@@ -47,7 +47,7 @@ def model():
     inputs = keras.Input((4,))
     dense = keras.layers.Dense(4, kernel_initializer="identity")
     source = keras.Model(inputs, dense(inputs))
-    end = InputReprogrammer((4,), value_range=None, program=None)
+    end = InputReprogrammer((4,), value_range=None, pattern=None)
     reprogrammed = ReprogrammedModel(source, end, LabelMapper(3, "frequency"))
     reprogrammed.compile(
         "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -127,7 +127,7 @@ def test_data_without_an_end_are_refused_where_all_would_be_read(source):
     model = reprogrammed(source, "frequency")
     with pytest.raises(ValueError, match="pass `steps`"):
         model.adapt(Endless())
-    model = reprogrammed(source, program=None)
+    model = reprogrammed(source, pattern=None)
     with pytest.raises(ValueError, match="`steps_per_epoch`"):
         model.fit_label_map(Endless())
     data = np.zeros((2, 4, 4, 1)), np.arange(2)

@@ -6,7 +6,7 @@ from tiny import Sequence
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.losses import KnownBinaryCrossentropy
+from keras_reprogram.losses import MaskedBinaryCrossentropy
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def several(source, mapping="linear", num_classes=3):
         InputReprogrammer((4, 4, 1)),
         LabelMapper(num_classes, mapping, multi_label=True),
     )
-    model.compile(keras.optimizers.Adam(0.05), KnownBinaryCrossentropy())
+    model.compile(keras.optimizers.Adam(0.05), MaskedBinaryCrossentropy())
     return model
 
 

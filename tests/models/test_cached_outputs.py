@@ -10,7 +10,7 @@ from keras_reprogram.models.cached_outputs import Rows
 
 
 def probe(source, mapping="linear", compiled=True, **settings):
-    settings = {"program": None, "scale": 1.0, **settings}
+    settings = {"pattern": None, "scale": 1.0, **settings}
     model = ReprogrammedModel(
         source,
         InputReprogrammer((8, 8, 1), **settings),
@@ -85,8 +85,8 @@ def test_training_goes_on_with_fit(twelve_classes, bright_quadrants):
 
 
 def test_a_program_may_stand_still(twelve_classes, bright_quadrants):
-    model = probe(twelve_classes, program="everywhere", compiled=False)
-    model.input_reprogrammer.program.theta.assign(
+    model = probe(twelve_classes, pattern="everywhere", compiled=False)
+    model.input_reprogrammer.pattern.theta.assign(
         np.random.default_rng(0).normal(0, 0.1, 16 * 16 * 3)
     )
     model.input_reprogrammer.trainable = False
@@ -133,7 +133,7 @@ def test_what_is_not_the_same_in_every_epoch_is_a_value_error(
     twelve_classes, bright_quadrants
 ):
     for model, message in (
-        (probe(twelve_classes, program="everywhere"), "all that is trained"),
+        (probe(twelve_classes, pattern="everywhere"), "all that is trained"),
         (probe(twelve_classes, "random"), "found by `adapt`"),
         (
             probe(twelve_classes, augmentation=RandomShift(0.1)),
@@ -160,7 +160,7 @@ class Weighted(keras.utils.PyDataset):
 
 
 def weighted_model(source):
-    end = InputReprogrammer((4, 4, 1), placement="pad", program=None)
+    end = InputReprogrammer((4, 4, 1), placement="pad", pattern=None)
     model = ReprogrammedModel(source, end, LabelMapper(3))
     model.compile(
         keras.optimizers.SGD(0.5),

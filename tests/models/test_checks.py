@@ -23,7 +23,7 @@ NAN = np.full((24, 4, 4, 1), np.nan)
         (lambda m, x, y: m.predict(NAN), "finite"),
         (lambda m, x, y: m.evaluate(NAN, y), "finite"),
         (lambda m, x, y: m.adapt(NAN, y), "finite"),
-        (lambda m, x, y: m.source_logits(NAN), "finite"),
+        (lambda m, x, y: m.predict_source(NAN), "finite"),
         (lambda m, x, y: m.fit(x, y + 1), "from 0 to 2"),
         (lambda m, x, y: m.fit(x, y - 1), "from 0 to 2"),
         (lambda m, x, y: m.fit(x, y + 0.5), "integers"),

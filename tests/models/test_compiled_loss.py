@@ -10,7 +10,7 @@ from keras import ops
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.losses import KnownBinaryCrossentropy
+from keras_reprogram.losses import MaskedBinaryCrossentropy
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.outputs import RegressionHead
 
@@ -22,7 +22,7 @@ def model(activation=None, mapping="identity", **kwargs):
     dense = keras.layers.Dense(6, activation, kernel_initializer="identity")
     return ReprogrammedModel(
         keras.Model(inputs, dense(inputs)),
-        InputReprogrammer((6,), value_range=None, program=None),
+        InputReprogrammer((6,), value_range=None, pattern=None),
         LabelMapper(3, mapping, **kwargs),
     )
 
@@ -40,7 +40,7 @@ EXPECTING = {
         SPARSE(from_logits=True),
         losses.CategoricalCrossentropy(from_logits=True),
         losses.BinaryCrossentropy(from_logits=True),
-        KnownBinaryCrossentropy(),
+        MaskedBinaryCrossentropy(),
     ],
     False: [
         SPARSE(),
@@ -50,7 +50,7 @@ EXPECTING = {
         "categorical_crossentropy",
         "CategoricalFocalCrossentropy",
         "kl_divergence",
-        KnownBinaryCrossentropy(from_logits=False),
+        MaskedBinaryCrossentropy(from_logits=False),
         [SPARSE()],
     ],
     None: ["mse", lambda y, p: ops.mean(p), losses.CategoricalHinge()],
@@ -86,7 +86,7 @@ def test_a_number_is_neither_logits_nor_probabilities():
 
 def test_a_metric_that_expects_something_else_is_named():
     of_logits = model(mapping="linear", multi_label=True)
-    loss = KnownBinaryCrossentropy()
+    loss = MaskedBinaryCrossentropy()
     for metric in (
         metrics.AUC(),
         "AUC",
@@ -121,7 +121,7 @@ def test_integers_are_checked_under_a_loss_of_any_form(identifier):
 )
 def test_accuracy_of_binary_targets_reads_logits_and_leaves_nan_out(name):
     reprogrammed = model(mapping="identity", multi_label=True)
-    reprogrammed.compile("sgd", KnownBinaryCrossentropy(), metrics=[name])
+    reprogrammed.compile("sgd", MaskedBinaryCrossentropy(), metrics=[name])
     x = np.zeros((2, 6))
     x[:, :3] = [[0.2, -3.0, 4.0], [0.3, 2.0, -1.0]]
     y = np.array([[1.0, np.nan, 0.0], [1.0, 1.0, np.nan]])

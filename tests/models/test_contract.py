@@ -349,7 +349,7 @@ def test_a_model_around_a_solved_one_trains_and_answers(end):
     around, loss = nested(model), ENDS[end]()[2]
     around.compile(keras.optimizers.SGD(0.0), loss)
     np.testing.assert_allclose(around.predict(X, verbose=0), expected)
-    if model.label_mapper.gathers:
+    if model.label_mapper.updates_statistics:
         with pytest.raises(ValueError, match="fit the `ReprogrammedModel`"):
             around.fit(X, labels, verbose=0)
     else:

@@ -94,7 +94,7 @@ if devices > 1:
 models = {name: build(name) for name in MAPPINGS}
 for model in models.values():
     fit(model)
-theta = models["linear"].input_reprogrammer.program.theta.value
+theta = models["linear"].input_reprogrammer.pattern.theta.value
 assert len(theta.sharding.device_set) == devices
 save(models, path)
 """,
@@ -127,8 +127,8 @@ def work(rank, devices):
         if rank == 0:
             model.adapt(images, labels, verbose=0)
         else:  # what another process begins with makes no difference
-            program = model.input_reprogrammer.program
-            program.theta.assign(np.ones(program.theta.shape))
+            pattern = model.input_reprogrammer.pattern
+            pattern.theta.assign(np.ones(pattern.theta.shape))
         model.fit(
             images[rank::devices],
             labels[rank::devices],

@@ -24,7 +24,7 @@ def adapted(source, data, mapping="linear"):
     model = ReprogrammedModel(
         source, InputReprogrammer((8, 8, 1)), LabelMapper(3, mapping)
     )
-    theta = model.input_reprogrammer.program.theta
+    theta = model.input_reprogrammer.pattern.theta
     theta.assign(np.random.default_rng(0).normal(size=theta.shape))
     model.adapt(*data, verbose=0)
     return model

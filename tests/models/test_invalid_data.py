@@ -39,9 +39,9 @@ class Batches(keras.utils.PyDataset):
         return self.batches[index]
 
 
-def compiled(source, program, **settings):
+def compiled(source, end, **settings):
     keras.utils.set_random_seed(0)
-    model = ReprogrammedModel(source, program, LabelMapper(3, "linear"))
+    model = ReprogrammedModel(source, end, LabelMapper(3, "linear"))
     loss = keras.losses.SparseCategoricalCrossentropy(True, **settings)
     model.compile("adam", loss, metrics=["accuracy"])
     return model
@@ -49,8 +49,8 @@ def compiled(source, program, **settings):
 
 def text_model():
     backbone = keras_hub.models.BertBackbone(24, 1, 2, 8, 16)
-    program = TokenReprogrammer(DenseCombination(9), padding_token=None)
-    return compiled(TextSource(backbone), program)
+    end = TokenReprogrammer(DenseCombination(9), padding_token=None)
+    return compiled(TextSource(backbone), end)
 
 
 def flat_source():
@@ -99,8 +99,8 @@ def test_labels_of_validation(of_images):
 
 
 def test_labels_that_the_loss_ignores_are_valid():
-    program = InputReprogrammer((4, 4, 1))
-    model = compiled(flat_source(), program, ignore_class=255)
+    end = InputReprogrammer((4, 4, 1))
+    model = compiled(flat_source(), end, ignore_class=255)
     ignored = np.array([0, 1, 255, 2], "uint8")
     data = Batches(IMAGES, LABELS.astype("uint8"), wrong_labels=ignored)
     model.fit(data, verbose=0)
@@ -116,7 +116,7 @@ def test_tokens_that_are_not_in_the_vocabulary(of_tokens, token):
             ValueError, match="tokens from 0 to 8.*Received: 1 samples"
         ):
             call(data, verbose=0)
-    for call in (of_tokens.predict, of_tokens.source_logits):
+    for call in (of_tokens.predict, of_tokens.predict_source):
         with pytest.raises(ValueError, match="Tokens must be from 0 to 8"):
             call(data, verbose=0)
     stream = (batch for batch in data.batches)
@@ -138,8 +138,8 @@ def test_a_sample_with_an_unknown_token_is_no_number_where_nobody_looks():
 
 def test_patches_of_unknown_tokens():
     placement = TokenPatches(9, patch_size=2)
-    program = InputReprogrammer((5,), placement=placement, program=None)
-    model = compiled(flat_source(), program)
+    end = InputReprogrammer((5,), placement=placement, pattern=None)
+    model = compiled(flat_source(), end)
     data = Batches(TOKENS, LABELS, TOKENS - 1)
     with pytest.raises(ValueError, match="from 0 to 8"):
         model.fit(data, verbose=0)
@@ -170,7 +170,7 @@ def test_outputs_that_overflow_in_the_source_are_what_they_are():
 
 
 def test_labels_of_outputs_that_are_cached(of_images):
-    model = compiled(flat_source(), InputReprogrammer((4, 4, 1), program=None))
+    model = compiled(flat_source(), InputReprogrammer((4, 4, 1), pattern=None))
     data = Batches(IMAGES, LABELS, wrong_labels=LABELS + 1)
     model.adapt(IMAGES, LABELS, verbose=0)
     with pytest.raises(ValueError, match="from 0 to 2"):

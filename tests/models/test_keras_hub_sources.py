@@ -59,7 +59,7 @@ def vit():
 def test_a_classifier_brings_its_size_and_scaling(make, images, labels):
     classifier = make()
     model = ReprogrammedModel(
-        classifier, InputReprogrammer(program=None), LabelMapper(3)
+        classifier, InputReprogrammer(pattern=None), LabelMapper(3)
     )
     assert model.input_reprogrammer.source_shape == (16, 16, 3)
     canvas = ops.convert_to_numpy(

@@ -10,7 +10,7 @@ from tiny import reprogrammed
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.outputs import IterativeMapping
 from keras_reprogram.outputs import mappings
 
@@ -34,7 +34,7 @@ def matrix_of(model):
 def test_training_changes_the_ends_alone(source, images, labels, mapping):
     model = reprogrammed(source, mapping)
     before = source.get_weights()
-    theta = ops.convert_to_numpy(model.input_reprogrammer.program.theta.value)
+    theta = ops.convert_to_numpy(model.input_reprogrammer.pattern.theta.value)
     history = model.fit(
         images,
         labels,
@@ -45,7 +45,7 @@ def test_training_changes_the_ends_alone(source, images, labels, mapping):
     ).history
     for old, new in zip(before, source.get_weights()):
         np.testing.assert_array_equal(old, new)
-    trained = ops.convert_to_numpy(model.input_reprogrammer.program.theta.value)
+    trained = ops.convert_to_numpy(model.input_reprogrammer.pattern.theta.value)
     assert (trained != theta).any()
     assert len(model.trainable_weights) == (3 if mapping == "linear" else 1)
     assert np.isfinite(history["loss"] + history["val_loss"]).all()
@@ -62,7 +62,7 @@ def test_the_ends_and_source_compose_to_the_prediction(source, images):
     model = reprogrammed(source, "random")
     canvas = model.input_reprogrammer(images)
     outputs = ops.convert_to_numpy(source(canvas, training=False))
-    logits = model.source_logits(images)
+    logits = model.predict_source(images)
     np.testing.assert_allclose(logits, outputs, atol=1e-5)
     np.testing.assert_allclose(
         model.predict(images, verbose=0), logits @ matrix_of(model), atol=1e-5
@@ -97,7 +97,9 @@ def test_iterative_map_counts_every_sample_once_an_epoch(
     model.fit(
         images, labels, epochs=2, batch_size=7, verbose=0, callbacks=[Watch()]
     )
-    expected = mappings.count_statistics(model.source_logits(images), labels, 3)
+    expected = mappings.count_statistics(
+        model.predict_source(images), labels, 3
+    )
     np.testing.assert_array_equal(seen[3], expected)
     np.testing.assert_array_equal(seen[7], expected)
     np.testing.assert_allclose(
@@ -189,7 +191,7 @@ def test_an_input_reprogrammer_can_be_shared(source, images):
         ReprogrammedModel(source, shared, LabelMapper(3, "random"))
         for _ in range(2)
     ]
-    first, second = (model.source_logits(images) for model in models)
+    first, second = (model.predict_source(images) for model in models)
     np.testing.assert_array_equal(first, second)
     inputs = keras.Input((9, 9, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(inputs)
@@ -213,7 +215,9 @@ def test_adapt_solves_the_map_before_training(source, images, labels):
     with pytest.raises(ValueError, match="call `adapt`"):
         model.predict(images, verbose=0)
     model.adapt(images, labels, batch_size=7, verbose=0)
-    expected = mappings.count_statistics(model.source_logits(images), labels, 3)
+    expected = mappings.count_statistics(
+        model.predict_source(images), labels, 3
+    )
     np.testing.assert_allclose(
         matrix_of(model), mappings.frequency_mapping(expected)
     )
@@ -288,7 +292,7 @@ def test_data_of_every_kind_gives_the_same_map(
     )
     assert np.isfinite(model.evaluate(data, verbose=0)).all()
     assert model.predict(data, verbose=0).shape == (24, 3)
-    assert model.source_logits(data).shape == (24, 6)
+    assert model.predict_source(data).shape == (24, 6)
 
 
 def test_the_label_map_is_found_from_a_generator_that_training_takes_whole(
@@ -453,18 +457,20 @@ def test_unfreezing_the_model_leaves_the_source_frozen(source, images, labels):
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("unfrozen, penalties", [(0, 1), (1, 2)])
-def test_penalties_are_of_what_is_trained(images, labels, unfrozen, penalties):
+@pytest.mark.parametrize("trainable_source_layers, penalties", [(0, 1), (1, 2)])
+def test_penalties_are_of_what_is_trained(
+    images, labels, trainable_source_layers, penalties
+):
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3, activity_regularizer="l2")(inputs)
     x = keras.layers.GlobalAveragePooling2D()(x)
     outputs = keras.layers.Dense(6, kernel_regularizer="l2")(x)
-    program = UniversalProgram(initializer="ones", regularizer="l2")
+    pattern = UniversalPattern(initializer="ones", regularizer="l2")
     model = ReprogrammedModel(
         keras.Model(inputs, outputs),
-        InputReprogrammer((4, 4, 1), program=program),
+        InputReprogrammer((4, 4, 1), pattern=pattern),
         LabelMapper(3, "random"),
-        unfrozen,
+        trainable_source_layers,
     )
     model(images[:2])
     found = [float(ops.convert_to_numpy(loss)) for loss in model.losses]
@@ -473,16 +479,16 @@ def test_penalties_are_of_what_is_trained(images, labels, unfrozen, penalties):
 
 
 def test_penalties_of_a_program_enter_the_loss(source, images, labels):
-    class Penalised(UniversalProgram):
+    class Penalised(UniversalPattern):
         def call(self, canvas=None, training=None):
             self.add_loss(ops.multiply(ops.mean(self.theta), 5.0))
             return super().call(canvas, training)
 
     losses = []
-    for kind in (UniversalProgram, Penalised):
+    for kind in (UniversalPattern, Penalised):
         model = ReprogrammedModel(
             source,
-            InputReprogrammer((4, 4, 1), program=kind(initializer="ones")),
+            InputReprogrammer((4, 4, 1), pattern=kind(initializer="ones")),
             LabelMapper(3, "identity"),
         )
         model.compile(
@@ -539,7 +545,7 @@ def test_a_bfloat16_source_with_a_float32_program(images, labels):
     source = keras.Model(inputs, keras.layers.Dense(6, dtype="bfloat16")(x))
     model = reprogrammed(source, "iterative")
     model.fit(images, labels, epochs=2, verbose=0)
-    assert model.input_reprogrammer.program.theta.dtype == "float32"
+    assert model.input_reprogrammer.pattern.theta.dtype == "float32"
     assert np.isfinite(model.predict(images, verbose=0)).all()
 
 
@@ -577,7 +583,7 @@ def test_a_series_source(labels):
         InputReprogrammer(
             (10,),
             placement="tile",
-            program=UniversalProgram("everywhere", squash=None),
+            pattern=UniversalPattern("everywhere", activation=None),
             value_range=None,
         ),
         LabelMapper(3, "identity", sources_per_target=2),

@@ -8,7 +8,7 @@ from keras import ops
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import methods
-from keras_reprogram.losses import KnownBinaryCrossentropy
+from keras_reprogram.losses import MaskedBinaryCrossentropy
 from keras_reprogram.outputs import AttributeMapping
 
 MAPS = {
@@ -89,7 +89,7 @@ def test_one_program_answers_several_binary_targets(
     targets = np.stack([labels == 0, labels != 1], axis=1).astype("float32")
     known = targets.copy()
     known[::5, 0] = np.nan
-    predictions = trained(model, images, known, KnownBinaryCrossentropy())
+    predictions = trained(model, images, known, MaskedBinaryCrossentropy())
     assert ((predictions > 0) == targets).mean() >= 0.9
     if dtype is None:
         check_files(model, source, images, predictions, tmp_path)

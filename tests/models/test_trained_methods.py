@@ -9,7 +9,7 @@ from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.inputs import methods
 from keras_reprogram.optimizers import NormalizedGradient
 
@@ -34,7 +34,7 @@ METHODS = {
     "watermark": methods.watermark,
     "low_rank": methods.low_rank,
     "grid": lambda **k: InputReprogrammer(
-        program=UniversalProgram(basis=Grid(4)), **k
+        pattern=UniversalPattern(basis=Grid(4)), **k
     ),
     "overlaid_image": lambda **k: methods.overlaid_image(10, **k),
     "overlaid_table": lambda **k: methods.overlaid_table(

@@ -51,14 +51,14 @@ def trained(
     labels,
     epochs=30,
     mapping="identity",
-    unfrozen=(),
+    trainable_source_layers=(),
     **kwargs,
 ):
     model = ReprogrammedModel(
         source,
         methods.voice2series(target_shape=series.shape[1:], seed=0, **kwargs),
         LabelMapper(2, mapping, sources_per_target=3),
-        unfrozen=unfrozen,
+        trainable_source_layers=trainable_source_layers,
     )
     model.compile(
         keras.optimizers.Adam(0.05),
@@ -94,8 +94,8 @@ def test_it_learns_and_survives_its_files(slow_and_fast, tmp_path):
     model.save_program(tmp_path / "model.program")
     copy = ReprogrammedModel.load_program(tmp_path / "model.program", source)
     np.testing.assert_array_equal(copy.predict(series, verbose=0), predictions)
-    program = copy.input_reprogrammer.program
-    assert (program.dropout, program.seed) == (0.4, 0)
+    pattern = copy.input_reprogrammer.pattern
+    assert (pattern.dropout, pattern.seed) == (0.4, 0)
 
 
 def test_the_program_is_whole_at_inference_and_dropped_in_training(
@@ -116,7 +116,7 @@ def test_the_mask_keeps_the_data_as_they_are(slow_and_fast):
     series, labels = slow_and_fast
     model = trained(hearing(), series, labels, epochs=2, copies=2)
     canvas = ops.convert_to_numpy(model.input_reprogrammer(series))
-    theta = model.input_reprogrammer.program.theta
+    theta = model.input_reprogrammer.pattern.theta
     assert theta.shape == (SAMPLES - 2 * STEPS,)
     for start in (0, SAMPLES // 2):
         np.testing.assert_array_equal(canvas[:, start : start + STEPS], series)
@@ -128,7 +128,7 @@ def test_a_series_longer_than_the_waveform_and_one_of_several_channels(
     series, labels = slow_and_fast
     long = np.repeat(series, 16, axis=1)
     model = trained(hearing(), long, labels, epochs=1, inner_size=128)
-    assert model.input_reprogrammer.program.theta.shape == (128,)
+    assert model.input_reprogrammer.pattern.theta.shape == (128,)
     channels = np.stack([series, -series], axis=-1)
     model = trained(hearing(), channels, labels, epochs=1)
     canvas = ops.convert_to_numpy(model.input_reprogrammer(channels))
@@ -148,7 +148,7 @@ def test_it_learns_together_with_the_last_layer_and_a_similarity_map(
         series,
         labels,
         mapping=SimilarityMapping(),
-        unfrozen=1,
+        trainable_source_layers=1,
         copies=3,
         regularization=1e-3,
     )
@@ -168,5 +168,5 @@ def test_it_works_before_a_bfloat16_source(slow_and_fast):
     model = trained(
         hearing("bfloat16"), series, labels, copies=3, regularization=1e-3
     )
-    assert model.input_reprogrammer.program.theta.dtype == "float32"
+    assert model.input_reprogrammer.pattern.theta.dtype == "float32"
     assert accuracy(model, series, labels) >= 0.95

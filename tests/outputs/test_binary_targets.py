@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram import LabelMapper
-from keras_reprogram.losses import KnownBinaryCrossentropy
+from keras_reprogram.losses import MaskedBinaryCrossentropy
 from keras_reprogram.outputs import logistic_regression
 from keras_reprogram.outputs import mappings
 
@@ -42,7 +42,7 @@ def test_step_statistics_equal_the_pure_functions(
 ):
     mapper = LabelMapper(3, name, multi_label=True)
     mapper(golden_logits, training=True)
-    mapper.gather(binary_labels.astype("float32"))
+    mapper.update_statistics(binary_labels.astype("float32"))
     expected = mapper.mapping.statistics(golden_logits, binary_labels, 3)
     gathered = ops.convert_to_numpy(mapper.statistics.value)
     np.testing.assert_allclose(gathered, expected, rtol=1e-5)
@@ -66,7 +66,7 @@ def test_each_target_has_its_own_logistic_regression(
 
 
 def test_unknown_labels_count_for_nothing():
-    loss = KnownBinaryCrossentropy()
+    loss = MaskedBinaryCrossentropy()
     logits = np.array([[0.3, -1.0], [2.0, 0.5]], "float32")
     labels = np.array([[1.0, np.nan], [0.0, 1.0]], "float32")
     expected = [
@@ -86,18 +86,18 @@ def test_the_loss_is_kerass_own_where_all_is_known():
     labels = generator.integers(0, 2, size=(8, 3)).astype("float32")
     peer = keras.losses.BinaryCrossentropy(from_logits=True)
     np.testing.assert_allclose(
-        ops.convert_to_numpy(KnownBinaryCrossentropy()(labels, logits)),
+        ops.convert_to_numpy(MaskedBinaryCrossentropy()(labels, logits)),
         ops.convert_to_numpy(peer(labels, logits)),
         rtol=1e-5,
     )
 
 
 def test_positives_have_their_weight():
-    loss = KnownBinaryCrossentropy(positive_weight=[1.0, 3.0])
+    loss = MaskedBinaryCrossentropy(positive_weight=[1.0, 3.0])
     logits, labels = np.zeros((1, 2), "float32"), np.ones((1, 2), "float32")
     result = ops.convert_to_numpy(loss(labels, logits))
     np.testing.assert_allclose(result, 2 * np.log(2), rtol=1e-6)
-    copy = KnownBinaryCrossentropy.from_config(loss.get_config())
+    copy = MaskedBinaryCrossentropy.from_config(loss.get_config())
     assert copy.positive_weight == [1.0, 3.0]
 
 

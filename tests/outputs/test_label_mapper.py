@@ -70,7 +70,7 @@ def test_step_statistics_equal_the_pure_functions(
     mapper = LabelMapper(3, mapping, from_logits=from_logits)
     for rows in (slice(8), slice(8, None)):
         mapper(outputs[rows], training=True)
-        mapper.gather(ops.convert_to_tensor(golden_labels[rows]))
+        mapper.update_statistics(ops.convert_to_tensor(golden_labels[rows]))
     expected = mapper.mapping.statistics(golden_logits, golden_labels, 3)
     gathered = ops.convert_to_numpy(mapper.statistics)
     np.testing.assert_allclose(gathered, expected, atol=1e-5)
@@ -97,14 +97,14 @@ CHOSEN = {
 def test_source_classes_of_a_target_are_looked_up(
     name, golden_logits, golden_labels
 ):
-    mapping, choices = CHOSEN[name]
-    mapper = LabelMapper(3, mapping, sources_per_target=choices)
+    mapping, num_selected = CHOSEN[name]
+    mapper = LabelMapper(3, mapping, sources_per_target=num_selected)
     mapper.build((None, 6))
     mapper.adapt([(golden_logits, golden_labels)])
-    assert mapper.sources.shape == (3, choices)
+    assert mapper.sources.shape == (3, num_selected)
     assert sum(np.prod(each.shape) for each in mapper.learned_variables) < 18
     matrix, _ = mapper.mapping.solve(
-        [(golden_logits, golden_labels)], 6, 3, choices
+        [(golden_logits, golden_labels)], 6, 3, num_selected
     )
     np.testing.assert_allclose(
         ops.convert_to_numpy(mapper.matrix), matrix, atol=1e-6
@@ -118,7 +118,7 @@ def test_source_classes_of_a_target_are_looked_up(
     "mapping",
     [
         "bayesian",
-        LinearMapping(start="random"),
+        LinearMapping(initial="random"),
         [[0, 1], [2, 3], [4]],
         np.eye(6)[:, :3] * 2.0,
     ],
@@ -145,7 +145,7 @@ def test_invalid_labels_are_not_counted(golden_logits):
     mapper = LabelMapper(3, "iterative")
     labels = np.array([0, 1, 2, 3, -1, 99, 0, 1, 2, 0, 1, 2])
     mapper(golden_logits, training=True)
-    mapper.gather(ops.convert_to_tensor(labels[:, None]))
+    mapper.update_statistics(ops.convert_to_tensor(labels[:, None]))
     valid = (labels >= 0) & (labels < 3)
     expected = mappings.count_statistics(golden_logits[valid], labels[valid], 3)
     gathered = ops.convert_to_numpy(mapper.statistics)
@@ -242,7 +242,7 @@ def test_hand_written_maps_are_a_matrix_or_groups(golden_logits):
         *NAMES,
         np.ones((6, 3)),
         [[0], [1, 2], [5]],
-        LinearMapping(start="bayesian", regularization=2.0),
+        LinearMapping(initial="bayesian", regularization=2.0),
         IterativeMapping(update_every=5, update_unit="step"),
         BayesianPlusMapping(smoothing=0.5, top_k=2),
         RandomMapping(seed=7),

@@ -42,7 +42,7 @@ def test_a_position_without_a_label_does_not_count(outputs):
     whole.adapt([(outputs[:, :3], labels[:, :3])])
     part.adapt([(outputs, masked)])
     part(outputs, training=True)
-    part.gather(masked)
+    part.update_statistics(masked)
     assert ops.convert_to_numpy(part.statistics.value).sum() == 12
     np.testing.assert_array_equal(
         ops.convert_to_numpy(part.matrix),

@@ -99,7 +99,7 @@ def test_the_final_activation_is_found(last, expected):
 
 
 def model(source, head):
-    end = InputReprogrammer((1,), value_range=None, program=None)
+    end = InputReprogrammer((1,), value_range=None, pattern=None)
     return ReprogrammedModel(source, end, head)
 
 
@@ -152,14 +152,6 @@ def test_one_linear_output_is_a_number_that_label_maps_refuse():
     assert mapped.label_mapper.activation == "sigmoid"
 
 
-def test_a_config_of_0_1_0_reads_all_probabilities_as_logarithms():
-    config = LabelMapper(3, "identity", from_logits=False).get_config()
-    del config["source_activation"]
-    assert LabelMapper.from_config(config).activation == "softmax"
-    config["from_logits"] = None
-    assert LabelMapper.from_config(config).source_activation is None
-
-
 def test_contradicting_settings_are_a_value_error():
     for arguments in (
         {"source_activation": "sigmoid", "from_logits": True},
@@ -183,7 +175,7 @@ def test_a_certain_softmax_is_finite_in_low_precision(policy):
         for mapping in ("linear", "identity"):
             mapped = ReprogrammedModel(
                 source,
-                InputReprogrammer((4,), value_range=None, program=None),
+                InputReprogrammer((4,), value_range=None, pattern=None),
                 LabelMapper(3, mapping),
             )
             mapped.compile(

@@ -79,7 +79,7 @@ def forecast(unit, resting=False):
     inputs = keras.Input((12, 2))
     model = ReprogrammedModel(
         keras.Model(inputs, Channels()(inputs)),
-        InputReprogrammer((12, 2), value_range=None, program=None),
+        InputReprogrammer((12, 2), value_range=None, pattern=None),
         ForecastHead(3),
     )
     model.compile(keras.optimizers.Adam(0.02), "mse", metrics=["mae"])
@@ -114,7 +114,7 @@ def test_a_forecast_is_not_trained_in_a_scale_that_nobody_found():
     inputs = keras.Input((12, 2))
     model = ReprogrammedModel(
         keras.Model(inputs, Channels()(inputs)),
-        InputReprogrammer((12, 2), value_range=None, program=None),
+        InputReprogrammer((12, 2), value_range=None, pattern=None),
         ForecastHead(3),
     )
     model.compile("sgd", "mse")

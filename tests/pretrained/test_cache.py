@@ -12,7 +12,7 @@ import warnings
 import pytest
 
 from keras_reprogram.pretrained import cache
-from keras_reprogram.pretrained.cache import kept_preset
+from keras_reprogram.pretrained.cache import cached_preset
 
 pytestmark = pytest.mark.numpy_alone
 CONTENT = {"config.json": b"{}", "model.safetensors": b"weights" * 1000}
@@ -42,7 +42,7 @@ def is_whole(preset):
 def silent(*args):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return kept_preset(*args)
+        return cached_preset(*args)
 
 
 def test_a_preset_is_written_once(tmp_path):
@@ -60,7 +60,7 @@ def test_a_preset_is_written_once(tmp_path):
 def test_a_preset_is_as_readable_as_the_umask_says(tmp_path, umask):
     before = os.umask(umask)
     try:
-        kept_preset(tmp_path / "cache", "tiny", Writing())
+        cached_preset(tmp_path / "cache", "tiny", Writing())
     finally:
         os.umask(before)
     for path in [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]:
@@ -175,7 +175,7 @@ def listing_without_a_file(preset):
 )
 def test_a_damaged_preset_is_written_again_with_one_warning(tmp_path, damage):
     write, preset = Writing(), tmp_path / "tiny"
-    kept_preset(tmp_path, "tiny", write)
+    cached_preset(tmp_path, "tiny", write)
     preset.chmod(0o700)
     damage(preset)
     (preset / "notes.txt").write_bytes(b"mine")
@@ -194,7 +194,7 @@ def test_a_damaged_preset_is_written_again_with_one_warning(tmp_path, damage):
 @pytest.mark.parametrize("outside", ["../mine", "{}/mine", "assets/../../mine"])
 def test_a_listing_is_not_followed_out_of_its_preset(tmp_path, outside):
     write, preset = Writing(), tmp_path / "tiny"
-    kept_preset(tmp_path, "tiny", write)
+    cached_preset(tmp_path, "tiny", write)
     (tmp_path / "mine").write_bytes(b"mine")
     listed = json.loads((preset / cache.MANIFEST).read_text())
     name = outside.format(tmp_path)
@@ -211,7 +211,7 @@ def test_a_link_out_of_a_preset_is_replaced_and_not_written_through(
     tmp_path, changed
 ):
     write, preset = Writing(), tmp_path / "tiny"
-    kept_preset(tmp_path, "tiny", write)
+    cached_preset(tmp_path, "tiny", write)
     (preset / "assets").rename(tmp_path / "mine")
     (tmp_path / "mine" / "vocab.txt").write_bytes(changed)
     (preset / "assets").symlink_to(tmp_path / "mine")
@@ -242,7 +242,7 @@ def test_what_is_in_the_place_of_a_preset_is_replaced(tmp_path, target):
 
 def test_a_preset_may_be_a_link_to_a_directory(tmp_path):
     write, preset = Writing(), tmp_path / "cache" / "tiny"
-    kept_preset(tmp_path, "elsewhere", write)
+    cached_preset(tmp_path, "elsewhere", write)
     preset.parent.mkdir()
     preset.symlink_to(tmp_path / "elsewhere")
     assert silent(preset.parent, "tiny", write) == str(preset)
@@ -253,7 +253,7 @@ def test_a_preset_may_be_a_link_to_a_directory(tmp_path):
 
 
 def tiny_preset(directory, write):
-    return kept_preset(directory, "tiny", write)
+    return cached_preset(directory, "tiny", write)
 
 
 def umask():
@@ -271,14 +271,14 @@ def test_an_unlisted_preset_that_cannot_be_written_again_is_used(
     def fail(directory):
         raise error
 
-    kept_preset(tmp_path, "tiny", Writing())
+    cached_preset(tmp_path, "tiny", Writing())
     (tmp_path / "tiny" / cache.MANIFEST).unlink()
     with pytest.warns(UserWarning, match="earlier version"):
-        assert kept_preset(tmp_path, "tiny", fail) == str(tmp_path / "tiny")
+        assert cached_preset(tmp_path, "tiny", fail) == str(tmp_path / "tiny")
     truncate(tmp_path / "tiny")
     (tmp_path / "tiny" / cache.MANIFEST).write_text("{")
     with pytest.raises((ImportError, ValueError)):
-        kept_preset(tmp_path, "tiny", fail)
+        cached_preset(tmp_path, "tiny", fail)
 
 
 @pytest.mark.parametrize(
@@ -292,14 +292,14 @@ def test_a_preset_that_fails_leaves_nothing_behind(tmp_path, error, there):
         raise error
 
     if there:
-        kept_preset(tmp_path, "tiny", Writing())
+        cached_preset(tmp_path, "tiny", Writing())
         truncate(tmp_path / "tiny")
     with pytest.raises(type(error)):
-        kept_preset(tmp_path, "tiny", fail)
+        cached_preset(tmp_path, "tiny", fail)
     assert os.listdir(tmp_path) == (["tiny"] if there else [])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kept_preset(tmp_path, "tiny", Writing())
+        cached_preset(tmp_path, "tiny", Writing())
     assert is_whole(tmp_path / "tiny")
 
 
@@ -307,20 +307,20 @@ def test_a_place_that_cannot_be_written_is_a_value_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     for directory in (tmp_path / "file", tmp_path / "file" / "cache"):
         with pytest.raises(ValueError, match="pass as `cache_directory`"):
-            kept_preset(directory, "tiny", Writing())
+            cached_preset(directory, "tiny", Writing())
     (tmp_path / "loop").symlink_to("loop")
     for directory in (tmp_path / "loop", tmp_path / ("a" * 1000)):
         with pytest.raises(ValueError, match="pass as `cache_directory`"):
-            kept_preset(directory, "tiny", Writing())
+            cached_preset(directory, "tiny", Writing())
 
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(cache.filelock.FileLock, "acquire", refuse)
     with pytest.raises(ValueError, match="pass as `cache_directory`"):
-        kept_preset(tmp_path / "cache", "tiny", Writing())
+        cached_preset(tmp_path / "cache", "tiny", Writing())
     monkeypatch.undo()
-    kept_preset(tmp_path / "cache", "tiny", Writing())
+    cached_preset(tmp_path / "cache", "tiny", Writing())
     monkeypatch.setattr(cache.filelock.FileLock, "acquire", refuse)
     silent(tmp_path / "cache", "tiny", Writing())  # It is only read.
 
@@ -329,7 +329,7 @@ def test_two_that_write_at_once_write_it_once(tmp_path):
     write, found = Writing(), []
     threads = [
         threading.Thread(
-            target=lambda: found.append(kept_preset(tmp_path, "tiny", write))
+            target=lambda: found.append(cached_preset(tmp_path, "tiny", write))
         )
         for _ in range(4)
     ]
@@ -345,12 +345,14 @@ def test_two_that_write_at_once_write_it_once(tmp_path):
 def test_what_a_killed_process_left_is_removed(tmp_path):
     process = os.fork()
     if not process:
-        kept_preset(tmp_path, "tiny", lambda directory: os.kill(os.getpid(), 9))
+        cached_preset(
+            tmp_path, "tiny", lambda directory: os.kill(os.getpid(), 9)
+        )
         os._exit(0)
     assert os.waitpid(process, 0)[1] == signal.SIGKILL
     (tmp_path / ".keras-reprogram.tiny.mine").mkdir()
     assert len(os.listdir(tmp_path)) == 3  # a lock and a directory
-    kept_preset(tmp_path, "tiny", Writing())
+    cached_preset(tmp_path, "tiny", Writing())
     assert sorted(os.listdir(tmp_path)) == [
         ".keras-reprogram.tiny.mine",
         "tiny",
@@ -361,10 +363,10 @@ def test_the_default_place(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     expected = str(tmp_path / ".cache" / "keras-reprogram" / "tiny")
-    assert kept_preset(None, "tiny", Writing()) == expected
+    assert cached_preset(None, "tiny", Writing()) == expected
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
     expected = str(tmp_path / "other" / "keras-reprogram" / "tiny")
-    assert kept_preset(None, "tiny", Writing()) == expected
-    assert kept_preset("~/mine", "tiny", Writing()) == str(
+    assert cached_preset(None, "tiny", Writing()) == expected
+    assert cached_preset("~/mine", "tiny", Writing()) == str(
         tmp_path / "mine" / "tiny"
     )

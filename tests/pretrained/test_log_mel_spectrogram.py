@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.pretrained import LogMelSpectrogram
 
@@ -71,7 +71,7 @@ def test_silence_has_a_finite_gradient_and_values_of_its_own():
     np.testing.assert_array_equal(together[0], apart[0])
     assert not apart.any()
 
-    program = UniversalProgram(squash=None)
+    program = UniversalPattern(activation=None)
     program.build_on((2000,), Axes(1, "channels_last"), np.zeros(2000, bool))
     inputs = keras.Input((2000,))
     outputs = layer(ops.add(inputs, program(inputs)))

@@ -150,7 +150,7 @@ def test_a_program_is_trained_in_the_waveform_of_the_speech_model():
         keras.optimizers.Adam(0.05),
         keras.losses.SparseCategoricalCrossentropy(),
     )
-    theta = model.input_reprogrammer.program.theta
+    theta = model.input_reprogrammer.pattern.theta
     before = ops.convert_to_numpy(theta.value)
     series = np.random.default_rng(0).normal(size=(8, 100, 3))
     history = model.fit(series, np.arange(8) % 2, verbose=0).history

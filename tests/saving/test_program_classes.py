@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import keras_reprogram
+from keras_reprogram.saving import program_archive
 from keras_reprogram.saving import program_classes
 
 FOLDER = pathlib.Path(__file__).parents[1] / "data" / "programs_0_1_0"
@@ -25,7 +26,7 @@ FILES = (
 )
 # Of the package, and no part of a program.
 NO_PROGRAM = {
-    "Alignment",
+    "ReadPositions",
     "BankedInputs",
     "BankedMatrices",
     "BankedSources",
@@ -63,7 +64,7 @@ class Start(Recorded, keras.initializers.Initializer):
 
 
 @keras.saving.register_keras_serializable(package="mine")
-class OwnProgram(Recorded, keras_reprogram.inputs.UniversalProgram):
+class OwnProgram(Recorded, keras_reprogram.inputs.UniversalPattern):
     pass
 
 
@@ -107,7 +108,7 @@ def attacks():
 
 def header_of(name):
     with zipfile.ZipFile(FOLDER / f"{name}.program") as archive:
-        return json.loads(archive.read("program.json"))
+        return program_archive.parsed(archive.read("program.json"))
 
 
 def places(value, path=()):
@@ -163,12 +164,12 @@ def test_a_file_that_names_a_class_of_a_users_own_is_refused(source, tmp_path):
     with zipfile.ZipFile(path) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     header = json.loads(contents["program.json"])
-    program = ("input_reprogrammer", "config", "program")
+    pattern = ("input_reprogrammer", "config", "pattern")
     RAN.clear()
     for place in (
-        (*program,),
-        (*program, "config", "initializer"),
-        (*program, "config", "squash"),
+        (*pattern,),
+        (*pattern, "config", "initializer"),
+        (*pattern, "config", "activation"),
         ("label_mapper",),
         ("label_mapper", "config", "dtype"),
     ):
@@ -189,7 +190,7 @@ def test_names_of_keras_are_keras_own_whatever_the_scope_says():
     header = header_of("program_grid")
     with keras.saving.custom_object_scope({"Zeros": Job, "L2": Job}):
         ends = program_classes.build_ends(header)
-    initializer = ends["input_reprogrammer"].program.initializer
+    initializer = ends["input_reprogrammer"].pattern.initializer
     assert type(initializer) is keras.initializers.Zeros
 
 

@@ -15,7 +15,7 @@ from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Pad
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.outputs import BayesianPlusMapping
 
 SOURCE_CODE = """
@@ -35,7 +35,7 @@ def trained(source, images, labels):
         InputReprogrammer(
             (4, 4, 1),
             placement=Pad(inner_size=5),
-            program=UniversalProgram(
+            pattern=UniversalPattern(
                 Frame(2), "sigmoid", regularizer=keras.regularizers.L2(1e-3)
             ),
         ),
@@ -143,7 +143,7 @@ model = kr.ReprogrammedModel(
     kr.InputReprogrammer(
         (4, 4, 1),
         placement=kr.inputs.Pad(inner_size=6),
-        program=kr.inputs.UniversalProgram(initializer="random_normal"),
+        pattern=kr.inputs.UniversalPattern(initializer="random_normal"),
     ),
     kr.LabelMapper(3, "random"),
 )
@@ -253,7 +253,7 @@ def hostile_object(class_name, module, registered_name=None, **config):
     "change",
     [
         setting("format", "other"),
-        setting("version", 2),
+        setting("version", 3),
         setting("variables", []),
         setting("variables", 3),
         setting("variables", 0, "shape", [10**12]),
@@ -291,11 +291,11 @@ def hostile_object(class_name, module, registered_name=None, **config):
         setting(*INPUT, "scale", "big"),
         setting(*INPUT, "scale", [1.0, 2.0]),
         setting(*INPUT, "dtype", hostile_object("Policy", "os")),
-        setting(*INPUT, "program", hostile_object("system", "os")),
-        setting(*INPUT, "program", hostile_object("Lambda", "keras.layers")),
+        setting(*INPUT, "pattern", hostile_object("system", "os")),
+        setting(*INPUT, "pattern", hostile_object("Lambda", "keras.layers")),
         setting(
             *INPUT,
-            "program",
+            "pattern",
             hostile_object("Mine", "builtins", "keras_reprogram>Mine"),
         ),
         setting(
@@ -303,8 +303,8 @@ def hostile_object(class_name, module, registered_name=None, **config):
             "placement",
             {"class_name": "function", "config": "eval", "module": "builtins"},
         ),
-        setting(*INPUT, "program", "config", "squash", "../../etc/passwd"),
-        setting(*INPUT, "program", "config", "initializer", "Lambda"),
+        setting(*INPUT, "pattern", "config", "activation", "../../etc/passwd"),
+        setting(*INPUT, "pattern", "config", "initializer", "Lambda"),
         setting(*LABEL, "num_classes", "three"),
         setting(*LABEL, "num_classes", 10**12),
         setting(*LABEL, "num_classes", 4),
@@ -460,7 +460,7 @@ def test_a_bfloat16_program_survives(source, images, labels, tmp_path):
         source,
         InputReprogrammer(
             (4, 4, 1),
-            program=UniversalProgram(
+            pattern=UniversalPattern(
                 initializer="random_normal", dtype="bfloat16"
             ),
         ),
@@ -480,17 +480,17 @@ def test_a_bfloat16_program_survives(source, images, labels, tmp_path):
 
 
 @keras.saving.register_keras_serializable(package="mine")
-class Mine(UniversalProgram):
+class Mine(UniversalPattern):
     """A program of a user's own."""
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: UniversalProgram(squash=lambda x: x * 2),
-        lambda: UniversalProgram(squash=array_bytes),
+        lambda: UniversalPattern(activation=lambda x: x * 2),
+        lambda: UniversalPattern(activation=array_bytes),
         lambda: Mine(),
-        lambda: UniversalProgram(
+        lambda: UniversalPattern(
             initializer=keras.initializers.Constant(np.nan)
         ),
     ],
@@ -498,7 +498,7 @@ class Mine(UniversalProgram):
 def test_what_could_not_be_loaded_is_not_saved(source, tmp_path, make):
     model = ReprogrammedModel(
         source,
-        InputReprogrammer((4, 4, 1), program=make()),
+        InputReprogrammer((4, 4, 1), pattern=make()),
         LabelMapper(3, "random"),
     )
     with pytest.raises(ValueError, match="Received: "):

@@ -18,7 +18,7 @@ from keras_reprogram.saving import program_matrices
 LONGEST = 2000
 INPUT = ("input_reprogrammer", "config")
 LABEL = ("label_mapper", "config")
-PROGRAM = (*INPUT, "program", "config")
+PATTERN = (*INPUT, "pattern", "config")
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def never_built(monkeypatch):
     return forbid
 
 
-def saved(path, source, program="everywhere", mapper=None, **kwargs):
+def saved(path, source, pattern="everywhere", mapper=None, **kwargs):
     model = keras_reprogram.ReprogrammedModel(
         source,
         keras_reprogram.InputReprogrammer(
-            (4, 4, 1), (8, 8, 3), program=program, **kwargs
+            (4, 4, 1), (8, 8, 3), pattern=pattern, **kwargs
         ),
         mapper or keras_reprogram.LabelMapper(3, "random"),
     )
@@ -105,7 +105,7 @@ def refused(path, source, **kwargs):
 
 def described(name, **config):
     return {
-        "module": "keras_reprogram.outputs.methods",
+        "module": "keras_reprogram.outputs.label_mappings",
         "class_name": name,
         "registered_name": f"keras_reprogram>{name}",
         "config": config,
@@ -117,30 +117,30 @@ def described(name, **config):
     "changes",
     [
         [(*INPUT, "source_shape", [4096, 2730, 3])],
-        [(*PROGRAM, "basis", described("Grid", size=9))],
+        [(*PATTERN, "basis", described("Grid", size=9))],
         [
             (*INPUT, "source_shape", [4096, 2730, 3]),
-            (*PROGRAM, "basis", described("Grid", size=2730)),
+            (*PATTERN, "basis", described("Grid", size=2730)),
             ("variables", 0, "shape", [1]),
         ],
         [
             (*INPUT, "source_shape", [4096, 2730, 3]),
-            (*PROGRAM, "basis", described("LowRank", rank=2730)),
+            (*PATTERN, "basis", described("LowRank", rank=2730)),
         ],
         [
             (*INPUT, "source_shape", [4096, 2730, 3]),
-            (*PROGRAM, "basis", described("Cosine", size=2730)),
+            (*PATTERN, "basis", described("Cosine", size=2730)),
         ],
-        [(*INPUT, "program", described("RandomPatchProgram", size=7))],
-        [(*INPUT, "program", described("ConvolutionProgram", kernel_size=7))],
+        [(*INPUT, "pattern", described("RandomPatchPattern", size=7))],
+        [(*INPUT, "pattern", described("ConvolutionPattern", kernel_size=7))],
         [
             (
                 *INPUT,
-                "program",
-                described("SampleMaskedProgram", filters=[1024] * 16),
+                "pattern",
+                described("SampleMaskedPattern", filters=[1024] * 16),
             )
         ],
-        [(*INPUT, "program", described("CoordinatorProgram"))],
+        [(*INPUT, "pattern", described("CoordinatorPattern"))],
         [
             (*INPUT, "target_shape", [4]),
             (
@@ -211,7 +211,7 @@ def described(name, **config):
         [(*INPUT, "target_shape", [[], [], []])],
         [(*INPUT, "target_shape", [2.0, 2.0, 1.0])],
         [(*INPUT, "target_shape", [True, True, True])],
-        [(*PROGRAM, "seed", 2**62), (*PROGRAM, "dropout", "much")],
+        [(*PATTERN, "seed", 2**62), (*PATTERN, "dropout", "much")],
     ],
 )
 def test_what_takes_more_than_the_file_holds_is_not_built(
@@ -324,7 +324,7 @@ def test_an_array_that_is_not_as_declared_is_refused(
 def test_numbers_beyond_the_variables_dtype_are_refused(any_size, tmp_path):
     path = tmp_path / "task.program"
     for policy, value in (("float32", 1e39), ("float16", 1e6)):
-        program = keras_reprogram.inputs.UniversalProgram(dtype=policy)
+        program = keras_reprogram.inputs.UniversalPattern(dtype=policy)
         saved(path, any_size, program)
         change(path, ("variables", 0, "dtype", "float64"))
         contents = contents_of(path)
@@ -399,7 +399,7 @@ def test_what_could_not_be_read_is_not_written(any_size, tmp_path, monkeypatch):
 def test_a_program_is_read_without_its_start(any_size, tmp_path, monkeypatch):
     """Neither is a map solved nor an initializer run for stored values."""
     path = tmp_path / "task.program"
-    program = keras_reprogram.inputs.UniversalProgram(
+    program = keras_reprogram.inputs.UniversalPattern(
         "outside", initializer=keras.initializers.RandomNormal(seed=1)
     )
     placement = keras_reprogram.inputs.Pad(offset=(1, 2))
@@ -415,7 +415,7 @@ def test_a_program_is_read_without_its_start(any_size, tmp_path, monkeypatch):
     for ours, theirs in zip(copy.program_variables, model.program_variables):
         np.testing.assert_array_equal(*map(as_array, (ours, theirs)))
     assert isinstance(copy.label_mapper.mapping, mapping)
-    copied = copy.input_reprogrammer.program.initializer
+    copied = copy.input_reprogrammer.pattern.initializer
     assert isinstance(copied, keras.initializers.RandomNormal)
 
 

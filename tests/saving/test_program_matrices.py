@@ -10,7 +10,7 @@ import pytest
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.outputs import LinearMapping
 from keras_reprogram.outputs import SimilarityMapping
 from keras_reprogram.saving import program_matrices
@@ -26,7 +26,7 @@ def source():
     return keras.Model(inputs, keras.layers.Dense(SOURCES)(x))
 
 
-@pytest.mark.parametrize("kind", ["centroids", "fixed", "start"])
+@pytest.mark.parametrize("kind", ["centroids", "fixed", "initial"])
 def test_a_map_of_many_numbers_comes_back(source, tmp_path, kind):
     matrix = GENERATOR.random((SOURCES, 40))
     mapping = {
@@ -34,7 +34,7 @@ def test_a_map_of_many_numbers_comes_back(source, tmp_path, kind):
             GENERATOR.random((SOURCES, SOURCES)).tolist()
         ),
         "fixed": lambda: matrix,
-        "start": lambda: LinearMapping(start=matrix),
+        "initial": lambda: LinearMapping(initial=matrix),
     }[kind]()
     model = ReprogrammedModel(
         source, InputReprogrammer((4, 4, 3)), LabelMapper(40, mapping)
@@ -86,12 +86,12 @@ def test_other_lists_stay(rows):
 
 def test_an_initializer_with_a_generator_is_saved(source, tmp_path):
     seed = keras.random.SeedGenerator(3)
-    program = UniversalProgram(
+    program = UniversalPattern(
         initializer=keras.initializers.RandomNormal(seed=seed)
     )
     model = ReprogrammedModel(
         source,
-        InputReprogrammer((4, 4, 3), program=program),
+        InputReprogrammer((4, 4, 3), pattern=program),
         LabelMapper(3, "random"),
     )
     path = tmp_path / "task.program"

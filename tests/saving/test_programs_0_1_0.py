@@ -34,14 +34,14 @@ def networks():
 
 
 @functools.cache
-def source(name, readout):
+def source(name, pooling):
     network = networks()[name]()
     with np.load(FOLDER / "sources.npz") as values:
         for index, weight in enumerate(network.weights):
             weight.assign(values[f"{name}/{index}"])
-    if readout is None:
+    if pooling is None:
         return network
-    return keras_reprogram.sources.TextSource(network, readout)
+    return keras_reprogram.sources.TextSource(network, pooling)
 
 
 @functools.cache

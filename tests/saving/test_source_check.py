@@ -12,7 +12,7 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.black_box import QueriedSource
-from keras_reprogram.sources import differences
+from keras_reprogram.sources import compare_fingerprints
 from keras_reprogram.sources import fingerprint
 
 load = ReprogrammedModel.load_program
@@ -66,7 +66,7 @@ def test_an_ordinary_source_is_not_run(path, monkeypatch):
     other = network()
     for layer in other.layers:
         monkeypatch.setattr(type(layer), "__call__", None)
-    assert differences(other, fingerprint(other)) == []
+    assert compare_fingerprints(other, fingerprint(other)) == []
 
 
 @pytest.mark.numpy_alone
@@ -93,23 +93,23 @@ def queried(factor):
 def test_a_function_is_compared_on_request_and_queries_are_counted(path):
     source = queried(1.0)
     saved(source, path)
-    assert source.asked == 0
+    assert source.num_queries == 0
     other = queried(2.0)
     with pytest.warns(UserWarning, match="was not compared") as warned:
         model = load(path, other)
     files = [one.filename for one in warned if one.category is UserWarning]
     assert files == [__file__]
-    assert other.asked == model.queries == 0
+    assert other.num_queries == model.num_queries == 0
     with pytest.raises(ValueError, match="`probe_source=True`"):
         load(path, other, check_source="outputs")
-    assert other.asked == 0
+    assert other.num_queries == 0
 
     saved(source, path, probe_source=True)
-    assert source.asked == 4
+    assert source.num_queries == 4
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         same = queried(1.0)
-        assert load(path, same, check_source="outputs").queries == 4
+        assert load(path, same, check_source="outputs").num_queries == 4
         with pytest.raises(ValueError, match="another source.*outputs on four"):
             load(path, other, check_source="outputs")
 

@@ -10,7 +10,7 @@ from keras import layers
 
 from keras_reprogram.acceleration import rematerialize
 from keras_reprogram.black_box import QueriedSource
-from keras_reprogram.sources import differences
+from keras_reprogram.sources import compare_fingerprints
 from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import not_compared
 from keras_reprogram.sources.architecture import Architecture
@@ -100,7 +100,7 @@ def recorded():
 @pytest.mark.numpy_alone
 def test_another_computation_is_named(recorded, name, value, words):
     other = network(**{name: value})
-    found = " ".join(differences(other, recorded))
+    found = " ".join(compare_fingerprints(other, recorded))
     assert "step " in found
     assert re.search(words, found), found
 
@@ -170,10 +170,10 @@ def test_the_same_network_in_other_words_is_the_same():
     found = {name: with_numbers(it) for name, it in same_networks().items()}
     expected = fingerprint(found["functional"])
     for name, model in found.items():
-        assert differences(model, expected) == [], name
+        assert compare_fingerprints(model, expected) == [], name
         assert Architecture(model).steps == expected["architecture"]["steps"]
     rematerialize(found["functional"])
-    assert differences(found["functional"], expected) == []
+    assert compare_fingerprints(found["functional"], expected) == []
 
 
 def test_a_fingerprint_is_the_same_on_every_backend(recorded):
@@ -211,7 +211,7 @@ def test_a_fingerprint_is_the_same_on_every_backend(recorded):
     wanted = [1.69289, 1.51744, -0.104792, -0.110531]
     for row, value in zip(expected["architecture"]["outputs"], wanted):
         row[0] = value
-    assert differences(source, expected) == []
+    assert compare_fingerprints(source, expected) == []
 
 
 @pytest.mark.numpy_alone
@@ -223,14 +223,14 @@ def test_layers_that_share_weights_are_not_two_layers():
         return keras.Model(inputs, second(first(inputs)))
 
     expected = fingerprint(with_numbers(model(True)))
-    assert differences(with_numbers(model(True)), expected) == []
-    assert differences(with_numbers(model(False)), expected)
+    assert compare_fingerprints(with_numbers(model(True)), expected) == []
+    assert compare_fingerprints(with_numbers(model(False)), expected)
     # A layer without weights is the same each time.
     relu = layers.ReLU()
     inputs = keras.Input((4,))
     again = keras.Model(inputs, relu(-relu(inputs)))
     other = keras.Model(inputs, layers.ReLU()(-layers.ReLU()(inputs)))
-    assert differences(other, fingerprint(again)) == []
+    assert compare_fingerprints(other, fingerprint(again)) == []
 
 
 @pytest.mark.numpy_alone
@@ -240,7 +240,7 @@ def test_an_argument_of_a_later_keras_is_left_out(monkeypatch, recorded):
 
     of_today = layers.Conv2D.get_config
     monkeypatch.setattr(layers.Conv2D, "get_config", of_later)
-    assert differences(network(), recorded) == []
+    assert compare_fingerprints(network(), recorded) == []
 
 
 @pytest.mark.numpy_alone
@@ -252,7 +252,7 @@ def test_a_model_that_takes_integers_is_another():
         return with_numbers(keras.Model(inputs, x))
 
     expected = fingerprint(model("uint8"))
-    (found,) = differences(model("float32"), expected)
+    (found,) = compare_fingerprints(model("float32"), expected)
     assert "Input(0, float), not Input(0, uint8)" in found
 
 
@@ -264,8 +264,8 @@ def test_a_layer_within_a_layer_is_looked_into():
         return with_numbers(keras.Model(inputs, wrapped(inner)(inputs)))
 
     expected = fingerprint(model("relu"))
-    assert differences(model("relu"), expected) == []
-    (found,) = differences(model("tanh"), expected)
+    assert compare_fingerprints(model("relu"), expected) == []
+    (found,) = compare_fingerprints(model("tanh"), expected)
     assert "tanh" in found
 
     def recurrent(activation):
@@ -274,8 +274,8 @@ def test_a_layer_within_a_layer_is_looked_into():
         return with_numbers(keras.Model(inputs, layer(inputs)))
 
     expected = fingerprint(recurrent("tanh"))
-    assert differences(recurrent("tanh"), expected) == []
-    assert differences(recurrent("relu"), expected)
+    assert compare_fingerprints(recurrent("tanh"), expected) == []
+    assert compare_fingerprints(recurrent("relu"), expected)
 
 
 @pytest.mark.numpy_alone
@@ -289,10 +289,10 @@ def test_lora_that_adds_nothing_changes_nothing():
 
     source, other = model(), model()
     other.layers[0].enable_lora(2)
-    assert differences(other, fingerprint(source)) == []
-    assert differences(source, fingerprint(other)) == []
+    assert compare_fingerprints(other, fingerprint(source)) == []
+    assert compare_fingerprints(source, fingerprint(other)) == []
     other.layers[0].lora_kernel_b.assign(np.ones((2, 5)))
-    (found,) = differences(other, fingerprint(source))
+    (found,) = compare_fingerprints(other, fingerprint(source))
     assert "1 of 4 weights have other values" in found
 
 
@@ -317,8 +317,8 @@ def by(function, constant):
 
 
 def are_the_same(one, other):
-    found = differences(other, fingerprint(one))
-    return differences(one, fingerprint(other)) == [] and found == []
+    found = compare_fingerprints(other, fingerprint(one))
+    return compare_fingerprints(one, fingerprint(other)) == [] and found == []
 
 
 @pytest.mark.parametrize(
@@ -591,7 +591,7 @@ def test_code_of_its_own_is_told_by_its_outputs(kind):
         (lambda x: keras.ops.sin(x) * 1.01, False),
         (lambda x: keras.ops.cos(x), False),
     ):
-        found = differences(around(OWN[kind](function)), expected)
+        found = compare_fingerprints(around(OWN[kind](function)), expected)
         assert (found == []) is same
         assert same or "its outputs on four fixed inputs" in found[0]
 
@@ -600,16 +600,16 @@ def test_code_of_its_own_is_told_by_its_outputs(kind):
 def test_a_function_with_the_name_of_keras_own_is_not_keras_own():
     expected = fingerprint(around(layers.Activation("relu")))
     assert expected["architecture"]["outputs"] is None
-    assert differences(around(layers.Activation(named_relu)), expected)
+    assert compare_fingerprints(around(layers.Activation(named_relu)), expected)
 
 
 @pytest.mark.numpy_alone
 def test_the_same_outputs_by_other_code_are_the_same_source():
     own = fingerprint(around(Own(lambda x: keras.ops.relu(x))))
-    assert differences(around(layers.ReLU()), own) == []
+    assert compare_fingerprints(around(layers.ReLU()), own) == []
     # What else is there is compared by its arguments, too.
-    assert differences(around(layers.ReLU(threshold=1e-6)), own) == []
-    assert differences(around(layers.ReLU(threshold=1.0)), own)
+    assert compare_fingerprints(around(layers.ReLU(threshold=1e-6)), own) == []
+    assert compare_fingerprints(around(layers.ReLU(threshold=1.0)), own)
 
 
 @pytest.mark.numpy_alone
@@ -628,8 +628,8 @@ def test_a_model_of_a_class_of_its_own():
         return with_numbers(keras.Model(inputs, Network(function)(inputs)))
 
     expected = fingerprint(source(keras.ops.sin))
-    assert differences(source(keras.ops.sin), expected) == []
-    (found,) = differences(source(keras.ops.tanh), expected)
+    assert compare_fingerprints(source(keras.ops.sin), expected) == []
+    (found,) = compare_fingerprints(source(keras.ops.tanh), expected)
     assert "outputs" in found
 
     class Functional(keras.Model):
@@ -648,8 +648,8 @@ def test_a_model_of_a_class_of_its_own():
     plain = functional_of(layers.Dense(3, "relu"), (4,))
     expected = fingerprint(with_numbers(plain))
     assert expected["architecture"]["outputs"] is None
-    assert differences(inside(Functional), expected) == []
-    assert differences(inside(Doubled), expected)
+    assert compare_fingerprints(inside(Functional), expected) == []
+    assert compare_fingerprints(inside(Doubled), expected)
 
 
 @pytest.mark.skipif(
@@ -668,8 +668,8 @@ def test_running_statistics_of_a_module_of_pytorch():
         return with_numbers(keras.Model(inputs, layer(inputs)))
 
     expected = fingerprint(source(0.5))
-    assert differences(source(0.5), expected) == []
-    (found,) = differences(source(0.7), expected)
+    assert compare_fingerprints(source(0.5), expected) == []
+    (found,) = compare_fingerprints(source(0.7), expected)
     assert "outputs" in found
 
 
@@ -679,8 +679,8 @@ def test_outputs_of_16_bits_are_compared_with_room():
         return around(own)
 
     expected = fingerprint(source(1.0))
-    assert differences(source(1.02), expected) == []
-    assert differences(source(1.2), expected)
+    assert compare_fingerprints(source(1.02), expected) == []
+    assert compare_fingerprints(source(1.2), expected)
 
 
 def test_tokens_on_probe_are_in_the_vocabulary():
@@ -690,7 +690,7 @@ def test_tokens_on_probe_are_in_the_vocabulary():
     source = with_numbers(keras.Model(inputs, layers.Flatten()(x)))
     expected = fingerprint(source)
     assert np.count_nonzero(expected["architecture"]["outputs"]) > 20
-    assert differences(source, expected) == []
+    assert compare_fingerprints(source, expected) == []
 
 
 # === A queried function ===
@@ -710,18 +710,20 @@ def test_a_function_is_asked_on_request_alone():
     asked = []
     source = queried(1.0, asked)
     quiet = fingerprint(source)
-    assert differences(queried(2.0, asked), quiet) == []
+    assert compare_fingerprints(queried(2.0, asked), quiet) == []
     assert "query may cost" in not_compared(source, quiet)
     assert not asked
     expected = fingerprint(source, probe=True)
-    assert source.asked == sum(map(len, asked)) == 4
+    assert source.num_queries == sum(map(len, asked)) == 4
     assert min(inputs.min() for inputs in asked) >= 0
     other = queried(1.1)
-    assert differences(other, expected) == [] and other.asked == 0
+    assert (
+        compare_fingerprints(other, expected) == [] and other.num_queries == 0
+    )
     assert "query may cost" in not_compared(other, expected)
-    (found,) = differences(other, expected, probe=True)
-    assert "outputs" in found and other.asked == 4
-    assert differences(queried(1.0), expected, probe=True) == []
+    (found,) = compare_fingerprints(other, expected, probe=True)
+    assert "outputs" in found and other.num_queries == 4
+    assert compare_fingerprints(queried(1.0), expected, probe=True) == []
     assert not_compared(source, expected, probe=True) is None
 
 
@@ -750,7 +752,7 @@ def test_a_function_is_asked_on_request_alone():
 def test_a_damaged_architecture_is_a_value_error(source, architecture):
     expected = {**fingerprint(source), "architecture": architecture}
     with pytest.raises(ValueError, match="Received: an architecture"):
-        differences(source, expected)
+        compare_fingerprints(source, expected)
 
 
 @pytest.mark.numpy_alone
@@ -758,4 +760,4 @@ def test_messages_are_short_whatever_is_recorded(source):
     expected = fingerprint(source)
     expected["architecture"]["steps"][2] = "x" * 10**6
     expected["input_shape"] = list(range(10**5))
-    assert sum(map(len, differences(source, expected))) < 1000
+    assert sum(map(len, compare_fingerprints(source, expected))) < 1000

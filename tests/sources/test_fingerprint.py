@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_reprogram.sources import differences
+from keras_reprogram.sources import compare_fingerprints
 from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import not_compared
 
@@ -37,10 +37,10 @@ def test_weights_alone_are_compared(old):
     for kind in ("functional", "sequential"):
         for activation in ("relu", "tanh"):
             source = network(kind, activation)
-            assert differences(source, old) == []
+            assert compare_fingerprints(source, old) == []
             assert "weights alone. Save it again" in not_compared(source, old)
     source.layers[0].kernel.assign(np.ones((5, 4)))
-    (found,) = differences(source, old)
+    (found,) = compare_fingerprints(source, old)
     assert "1 of 4 weights have other values" in found
 
 
@@ -51,7 +51,7 @@ def test_another_class_is_another_source(old):
 
     plain = network("functional")
     source = Mine(plain.inputs, plain.outputs)
-    assert "model is Mine, not Functional" in differences(source, old)
+    assert "model is Mine, not Functional" in compare_fingerprints(source, old)
 
 
 @pytest.mark.numpy_alone
@@ -78,4 +78,6 @@ def test_the_order_of_weights_is_that_of_the_computation():
             layer.kernel.assign(np.full((4, 2), float(number)))
         return model
 
-    assert differences(branches(True), fingerprint(branches(False))) == []
+    assert (
+        compare_fingerprints(branches(True), fingerprint(branches(False))) == []
+    )

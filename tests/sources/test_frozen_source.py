@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram.sources import FrozenSource
-from keras_reprogram.sources import differences
+from keras_reprogram.sources import compare_fingerprints
 from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import inspect_source
 
@@ -185,14 +185,16 @@ def test_a_source_without_an_axis_of_classes_is_a_value_error(make, message):
 
 def test_fingerprint_says_what_differs(source):
     expected = fingerprint(source)
-    assert differences(source, expected) == []
+    assert compare_fingerprints(source, expected) == []
     clone = keras.models.clone_model(source)
     clone.set_weights(source.get_weights())
-    assert differences(clone, expected) == []
+    assert compare_fingerprints(clone, expected) == []
     weights = source.get_weights()
     weights[0] = weights[0] + 1e-3
     clone.set_weights(weights)
-    (sentence,) = differences(clone, expected)
+    (sentence,) = compare_fingerprints(clone, expected)
     assert "1 of 8 weights" in sentence and "kernel" in sentence
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(6)])
-    assert any("input shape" in text for text in differences(other, expected))
+    assert any(
+        "input shape" in text for text in compare_fingerprints(other, expected)
+    )

@@ -46,8 +46,8 @@ SOURCES = {
 }
 
 
-def model(source, program="everywhere"):
-    end = InputReprogrammer((4,), value_range=None, program=program)
+def model(source, pattern="everywhere"):
+    end = InputReprogrammer((4,), value_range=None, pattern=pattern)
     return ReprogrammedModel(source, end, LabelMapper(2, "identity"))
 
 
@@ -67,7 +67,7 @@ def test_what_blocks_the_gradient_is_found(name):
         reprogrammed.compile("sgd", LOSS)
     # Queries need none, nor does a label map alone.
     reprogrammed.compile("sgd", LOSS, gradient_estimator=TwoSided(1))
-    model(build(), program=None).compile("sgd", LOSS)
+    model(build(), pattern=None).compile("sgd", LOSS)
 
 
 @pytest.mark.parametrize(

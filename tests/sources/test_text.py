@@ -106,19 +106,19 @@ def test_the_embeddings_of_tokens_give_what_the_tokens_give(name):
 
 
 @pytest.mark.parametrize(
-    "readout, read",
+    "pooling, read",
     [
         ("mean", lambda hidden, length: hidden[:length].mean(axis=0)),
         ("first", lambda hidden, length: hidden[0]),
         ("last", lambda hidden, length: hidden[length - 1]),
     ],
 )
-def test_padding_is_not_read(readout, read):
+def test_padding_is_not_read(pooling, read):
     model = backbone("GPT2Backbone")
     hidden = whole(model)["out"]
     expected = [read(*pair) for pair in zip(hidden, MASK.sum(axis=1))]
     np.testing.assert_allclose(
-        outputs(TextSource(model, readout)), expected, atol=1e-5
+        outputs(TextSource(model, pooling)), expected, atol=1e-5
     )
 
 
@@ -172,18 +172,18 @@ def test_a_masked_language_model_answers_at_every_step(task, name):
     )
 
 
-@pytest.mark.parametrize("readout", ["mean", "logits"])
-def test_a_source_survives_its_file(tmp_path, readout):
+@pytest.mark.parametrize("pooling", ["mean", "logits"])
+def test_a_source_survives_its_file(tmp_path, pooling):
     task = models.GPT2CausalLM(backbone("GPT2Backbone"))
-    source = TextSource(task, readout)
+    source = TextSource(task, pooling)
     source.save(tmp_path / "source.keras")
     copy = keras.models.load_model(tmp_path / "source.keras")
     np.testing.assert_allclose(outputs(copy), outputs(source), atol=1e-6)
 
 
 def test_the_longest_sequence_is_that_of_the_positions():
-    assert TextSource(backbone("BertBackbone")).longest == 12
-    assert TextSource(backbone("LlamaBackbone")).longest is None
+    assert TextSource(backbone("BertBackbone")).max_sequence_length == 12
+    assert TextSource(backbone("LlamaBackbone")).max_sequence_length is None
 
 
 @pytest.mark.parametrize(

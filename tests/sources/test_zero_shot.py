@@ -62,7 +62,7 @@ def test_attributes_are_reprogrammed_from_start_to_finish(pictures, tmp_path):
     model = ReprogrammedModel(
         source,
         InputReprogrammer(
-            (12, 12, 3), placement=Pad(), program="outside", scale=1 / 255
+            (12, 12, 3), placement=Pad(), pattern="outside", scale=1 / 255
         ),
         LabelMapper(2, AttributeMapping([[[0, 1, 2], [3, 4, 5]]], top_k=2)),
     )

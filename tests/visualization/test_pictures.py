@@ -5,9 +5,9 @@ import pytest
 
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import visualization
-from keras_reprogram.inputs import CoordinatorProgram
+from keras_reprogram.inputs import CoordinatorPattern
 from keras_reprogram.inputs import Pad
-from keras_reprogram.inputs import SampleMaskedProgram
+from keras_reprogram.inputs import SampleMaskedPattern
 
 pytest.importorskip("matplotlib")
 
@@ -18,12 +18,12 @@ def framed():
         (4, 4, 1),
         (8, 8, 3),
         placement=Pad(),
-        program="outside",
+        pattern="outside",
         scale=1 / 127.5,
         offset=-1.0,
     )
     layer.build((None, 4, 4, 1))
-    layer.program.theta.assign(np.full(144, -0.5))
+    layer.pattern.theta.assign(np.full(144, -0.5))
     return layer
 
 
@@ -31,14 +31,14 @@ def pixels(figure):
     return figure.axes[0].images[0].get_array()
 
 
-def test_a_program_is_drawn_around_gray(framed):
-    drawn = pixels(visualization.draw_program(framed))
+def test_a_pattern_is_drawn_around_gray(framed):
+    drawn = pixels(visualization.plot_pattern(framed))
     np.testing.assert_allclose(drawn[2:6, 2:6], 0.5)
     np.testing.assert_allclose(drawn[:2], 0.0, atol=1e-6)
 
 
 def test_a_mask_is_white_where_values_are_free(framed):
-    figure = visualization.draw_mask(framed)
+    figure = visualization.plot_mask(framed)
     drawn = pixels(figure)
     assert (drawn[:2] == 1).all() and (drawn[2:6, 2:6] == 0).all()
     assert "144" in figure.axes[0].get_title()
@@ -46,7 +46,7 @@ def test_a_mask_is_white_where_values_are_free(framed):
 
 def test_inputs_are_drawn_in_the_samples_range(framed):
     samples = np.full((3, 4, 4, 1), 51, "uint8")
-    figure = visualization.draw_inputs(framed, samples, ["a", "b", "c"])
+    figure = visualization.plot_inputs(framed, samples, ["a", "b", "c"])
     assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c"]
     np.testing.assert_allclose(pixels(figure)[2:6, 2:6], 0.2, atol=1e-5)
 
@@ -54,12 +54,12 @@ def test_inputs_are_drawn_in_the_samples_range(framed):
 def test_a_series_is_drawn_as_a_line():
     layer = InputReprogrammer((8,), (16,), value_range=None)
     layer.build((None, 8))
-    assert len(visualization.draw_program(layer).axes[0].lines) == 1
+    assert len(visualization.plot_pattern(layer).axes[0].lines) == 1
 
 
 def test_the_strongest_links_have_names():
     matrix = np.array([[0.1, 0.0], [-0.9, 0.2], [0.5, 0.0]])
-    figure = visualization.draw_label_map(
+    figure = visualization.plot_label_map(
         matrix, ["cat", "dog", "bus"], ["animal", "vehicle"], strongest=2
     )
     first, second = figure.axes
@@ -71,21 +71,21 @@ def test_the_strongest_links_have_names():
 
 
 def test_figures_are_written(framed, tmp_path):
-    visualization.draw_mask(framed).savefig(tmp_path / "mask.png")
+    visualization.plot_mask(framed).savefig(tmp_path / "mask.png")
     assert (tmp_path / "mask.png").stat().st_size > 500
 
 
 def test_a_pattern_under_masks_is_drawn():
     layer = InputReprogrammer(
-        (8, 8, 3), (8, 8, 3), program=SampleMaskedProgram((4,), 2)
+        (8, 8, 3), (8, 8, 3), pattern=SampleMaskedPattern((4,), 2)
     )
     layer.build((None, 8, 8, 3))
-    assert pixels(visualization.draw_program(layer)).shape == (8, 8, 3)
+    assert pixels(visualization.plot_pattern(layer)).shape == (8, 8, 3)
 
 
-def other(program):
-    layer = InputReprogrammer((8, 8, 3), (8, 8, 3), program=program)
-    if not isinstance(program, CoordinatorProgram):
+def other(pattern):
+    layer = InputReprogrammer((8, 8, 3), (8, 8, 3), pattern=pattern)
+    if not isinstance(pattern, CoordinatorPattern):
         layer.build((None, 8, 8, 3))
     return layer
 
@@ -93,10 +93,10 @@ def other(program):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: visualization.draw_program(other(None)),
-        lambda: visualization.draw_program(other(CoordinatorProgram())),
-        lambda: visualization.draw_mask(other(SampleMaskedProgram((4,), 2))),
-        lambda: visualization.draw_label_map(np.eye(3), ["a"], ["b", "c", "d"]),
+        lambda: visualization.plot_pattern(other(None)),
+        lambda: visualization.plot_pattern(other(CoordinatorPattern())),
+        lambda: visualization.plot_mask(other(SampleMaskedPattern((4,), 2))),
+        lambda: visualization.plot_label_map(np.eye(3), ["a"], ["b", "c", "d"]),
     ],
 )
 def test_what_cannot_be_drawn_is_a_value_error(call):
@@ -107,4 +107,4 @@ def test_what_cannot_be_drawn_is_a_value_error(call):
 def test_without_matplotlib_the_error_names_the_extra(framed, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"keras-reprogram\[pictures\]"):
-        visualization.draw_mask(framed)
+        visualization.plot_mask(framed)

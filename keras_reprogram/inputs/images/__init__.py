@@ -1,1 +1,1 @@
-"""Samples on a canvas of any rank: placements, regions, programs, bases."""
+"""Samples on a canvas of any rank: placements, regions, patterns, bases."""

@@ -1,4 +1,4 @@
-"""How few numbers make a program of a whole canvas."""
+"""How few numbers make a pattern of a whole canvas."""
 
 import dataclasses
 import math
@@ -27,7 +27,7 @@ class Basis(Configurable):
         """The canvas, of shape `canvas_shape`."""
         raise NotImplementedError
 
-    def reaching(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
+    def active_coefficients(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
         """Which values of `theta` change any value of the canvas that is free.
 
         Args:
@@ -54,7 +54,7 @@ class Grid(Basis):
     interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
-        self.settle(size=size("size", self.size))
+        self.set_fields(size=size("size", self.size))
 
     def grid_shape(self, canvas_shape: Shape, axes: Axes) -> Shape:
         rank = len(axes.spatial)
@@ -78,7 +78,7 @@ class Grid(Basis):
         sizes = axes.spatial_shape(canvas_shape)
         return resize(grid, sizes, axes, self.interpolation)[0]
 
-    def reaching(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
+    def active_coefficients(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
         cells = self.grid_shape(mask.shape, axes)
         for axis in axes.spatial:
             weights = self.weights(cells[axis], mask.shape[axis])
@@ -104,7 +104,7 @@ class LowRank(Basis):
     """A matrix of low rank for each channel: `B (A_0 + A)`.
 
     `theta` holds `B` and `A`; `A_0` is drawn once from the seed, so that
-    training starts from an empty program and yet has a gradient.
+    training starts from an empty pattern and yet has a gradient.
 
     Args:
         rank: Rank of the matrix of each channel.
@@ -118,12 +118,12 @@ class LowRank(Basis):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self.settle(rank=positive_integer("rank", self.rank))
+        self.set_fields(rank=positive_integer("rank", self.rank))
 
     def sizes(self, canvas_shape: Shape, axes: Axes) -> tuple[int, int, int]:
         if len(axes.spatial) != 2:
             raise ValueError(
-                "A program of low rank is one of images. Received: a canvas "
+                "A pattern of low rank is one of images. Received: a canvas "
                 f"of {canvas_shape}"
             )
         height, width = axes.spatial_shape(canvas_shape)
@@ -152,7 +152,7 @@ class LowRank(Basis):
             images = ops.transpose(images, (1, 2, 0))
         return ops.reshape(images, canvas_shape)
 
-    def reaching(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
+    def active_coefficients(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
         channels, height, width = self.sizes(mask.shape, axes)
         if axes.channel != 0:
             mask = np.moveaxis(mask.reshape(height, width, channels), -1, 0)
@@ -174,7 +174,7 @@ class Cosine(Basis):
     size: int = 8
 
     def __post_init__(self) -> None:
-        self.settle(size=positive_integer("size", self.size))
+        self.set_fields(size=positive_integer("size", self.size))
 
     def dimension(self, canvas_shape: Shape, axes: Axes) -> int:
         if min(axes.spatial_shape(canvas_shape)) < self.size:

@@ -15,7 +15,7 @@ from keras import ops
 
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.images.image_programs import ImageProgram
+from keras_reprogram.inputs.images.image_patterns import ImagePattern
 from keras_reprogram.typing import Shape
 
 STRIDE = 32
@@ -26,7 +26,7 @@ SMALLEST_DEPTH = 32
 
 
 @serializable
-class CoordinatorProgram(ImageProgram):
+class CoordinatorPattern(ImagePattern):
     """A prompt for every sample, decoded from a frozen encoder's features.
 
     ```
@@ -41,7 +41,7 @@ class CoordinatorProgram(ImageProgram):
 
     ```python
     reprogrammer = keras_reprogram.InputReprogrammer(
-        program=keras_reprogram.inputs.CoordinatorProgram(), clip=True
+        pattern=keras_reprogram.inputs.CoordinatorPattern(), clip=True
     )
     ```
 
@@ -80,7 +80,7 @@ class CoordinatorProgram(ImageProgram):
         self.remembered: Any = None
 
     @property
-    def looks_at_source(self) -> bool:
+    def uses_source(self) -> bool:
         return self.encoder is None
 
     def connect(self, encode: Callable[[Any], Any], num_features: int) -> None:

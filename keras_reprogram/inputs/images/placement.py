@@ -55,7 +55,7 @@ class Placement(Configurable):
                 f"data_format={axes.data_format!r}"
             )
 
-    def occupied(
+    def data_mask(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
     ) -> np.ndarray:
         """Where the canvas holds data, and whether the sample fits at all.
@@ -81,7 +81,7 @@ class Placement(Configurable):
         """Raises a `ValueError` if samples hold what cannot be placed."""
 
     def valid(self, samples: Any) -> Any:
-        """Which samples of a batch can be placed, as for `InputEnd.valid`."""
+        """Which samples can be placed, as `InputTransformation.valid`."""
         return finite_rows(samples)
 
     @property
@@ -89,9 +89,11 @@ class Placement(Configurable):
         """What samples may hold, in words."""
         return "finite numbers"
 
-    def reveal(self, program: Any, canvas_shape: Shape, axes: Axes) -> Any:
-        """What is seen of the program, where the data may move over it."""
-        return program
+    def mask_pattern(
+        self, pattern: Any, canvas_shape: Shape, axes: Axes
+    ) -> Any:
+        """What is seen of the pattern, where the data may move over it."""
+        return pattern
 
 
 @serializable
@@ -114,7 +116,7 @@ class Resize(Placement):
     def __post_init__(self) -> None:
         check_interpolation(self.interpolation)
 
-    def occupied(
+    def data_mask(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
     ) -> np.ndarray:
         return np.ones(axes.spatial_shape(canvas_shape), bool)
@@ -157,9 +159,9 @@ class Pad(Placement):
 
     def __post_init__(self) -> None:
         check_interpolation(self.interpolation)
-        self.settle(offset=offset("offset", self.offset))
+        self.set_fields(offset=offset("offset", self.offset))
         if self.inner_size is not None:
-            self.settle(inner_size=size("inner_size", self.inner_size))
+            self.set_fields(inner_size=size("inner_size", self.inner_size))
 
     def inner_sizes(self, sample_shape: Shape, axes: Axes) -> Shape:
         if self.inner_size is None:
@@ -197,7 +199,7 @@ class Pad(Placement):
                 )
         return [(start, gap - start) for start, gap in zip(starts, free)]
 
-    def occupied(
+    def data_mask(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
     ) -> np.ndarray:
         sizes = self.inner_sizes(sample_shape, axes)
@@ -252,10 +254,10 @@ class Tile(Placement):
     def __post_init__(self) -> None:
         check_interpolation(self.interpolation)
         if self.copies is not None:
-            self.settle(copies=positive_integer("copies", self.copies))
+            self.set_fields(copies=positive_integer("copies", self.copies))
         if self.inner_size is not None:
             steps = positive_integer("inner_size", self.inner_size)
-            self.settle(inner_size=steps)
+            self.set_fields(inner_size=steps)
 
     def layout(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
@@ -279,7 +281,7 @@ class Tile(Placement):
             )
         return copies, length, canvas // length // copies * length, canvas
 
-    def occupied(
+    def data_mask(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
     ) -> np.ndarray:
         layout = self.layout(sample_shape, canvas_shape, axes)
@@ -326,7 +328,7 @@ def advice_on_axes(sample_axes: int, canvas_axes: int) -> str:
         return (
             "take the axis of one channel away, take the mean of several, as "
             "of stereo sound, or lay them one after the other by "
-            "`placement=keras_reprogram.inputs.ChannelsInTime()`"
+            "`placement=keras_reprogram.inputs.ChannelConcatenation()`"
         )
     if canvas_axes == 3 and sample_axes == 2:
         return "give a gray image a channel axis"

@@ -1,4 +1,4 @@
-"""Which part of the canvas a program may change."""
+"""Which part of the canvas a pattern may change."""
 
 import dataclasses
 
@@ -16,11 +16,11 @@ from keras_reprogram.configurable import size
 class Region(Configurable):
     """Base class: a mask over the canvas's spatial axes."""
 
-    def mask(self, occupied: np.ndarray) -> np.ndarray:
-        """Returns where the program is free.
+    def mask(self, data_mask: np.ndarray) -> np.ndarray:
+        """Returns where the pattern is free.
 
         Args:
-            occupied: Boolean array over the spatial axes, true where the
+            data_mask: Boolean array over the spatial axes, true where the
                 placement put data.
 
         Returns:
@@ -34,8 +34,8 @@ class Region(Configurable):
 class Everywhere(Region):
     """The whole canvas, the data included."""
 
-    def mask(self, occupied: np.ndarray) -> np.ndarray:
-        return np.ones_like(occupied)
+    def mask(self, data_mask: np.ndarray) -> np.ndarray:
+        return np.ones_like(data_mask)
 
 
 @serializable
@@ -48,15 +48,15 @@ class Outside(Region):
         - [ILM-VP](https://arxiv.org/abs/2211.11635)
     """
 
-    def mask(self, occupied: np.ndarray) -> np.ndarray:
-        if occupied.all():
+    def mask(self, data_mask: np.ndarray) -> np.ndarray:
+        if data_mask.all():
             raise ValueError(
                 "The region outside the data is empty: the placement fills "
                 'the canvas. Use `region="everywhere"`, or `Pad` with a '
                 "smaller `inner_size`. Received: a canvas of "
-                f"{occupied.shape} full of data"
+                f"{data_mask.shape} full of data"
             )
-        return ~occupied
+        return ~data_mask
 
 
 @serializable
@@ -74,17 +74,17 @@ class Frame(Region):
     width: int = 30
 
     def __post_init__(self) -> None:
-        self.settle(width=positive_integer("width", self.width))
+        self.set_fields(width=positive_integer("width", self.width))
 
-    def mask(self, occupied: np.ndarray) -> np.ndarray:
-        mask = np.ones_like(occupied)
-        if 2 * self.width < min(occupied.shape):
+    def mask(self, data_mask: np.ndarray) -> np.ndarray:
+        mask = np.ones_like(data_mask)
+        if 2 * self.width < min(data_mask.shape):
             inside = slice(self.width, -self.width)
-            mask[(inside,) * occupied.ndim] = False
+            mask[(inside,) * data_mask.ndim] = False
             return mask
         raise ValueError(
             "A frame must be narrower than half the canvas. Received: "
-            f"width={self.width}, canvas={occupied.shape}"
+            f"width={self.width}, canvas={data_mask.shape}"
         )
 
 
@@ -106,22 +106,22 @@ class Patch(Region):
     offset: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        self.settle(
+        self.set_fields(
             size=size("size", self.size), offset=offset("offset", self.offset)
         )
 
-    def mask(self, occupied: np.ndarray) -> np.ndarray:
-        sizes = positive_integers("size", self.size, occupied.ndim)
-        starts = self.offset or (0,) * occupied.ndim
-        if len(starts) != occupied.ndim or any(
+    def mask(self, data_mask: np.ndarray) -> np.ndarray:
+        sizes = positive_integers("size", self.size, data_mask.ndim)
+        starts = self.offset or (0,) * data_mask.ndim
+        if len(starts) != data_mask.ndim or any(
             start + length > room
-            for start, length, room in zip(starts, sizes, occupied.shape)
+            for start, length, room in zip(starts, sizes, data_mask.shape)
         ):
             raise ValueError(
-                f"The patch must lie on the canvas of {occupied.shape}. "
+                f"The patch must lie on the canvas of {data_mask.shape}. "
                 f"Received: size={self.size}, offset={self.offset}"
             )
-        mask = np.zeros_like(occupied)
+        mask = np.zeros_like(data_mask)
         box = tuple(
             slice(start, start + length) for start, length in zip(starts, sizes)
         )

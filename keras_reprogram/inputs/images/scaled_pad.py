@@ -29,7 +29,7 @@ class ScaledPad(keras.layers.Layer, Placement):
     R(s)[i, k] = max(0, 1 - |(i - middle) / s + (inner - 1) / 2 - k|)
     ```
 
-    The program is seen where there are no data, whatever its region.
+    The pattern is seen where there are no data, whatever its region.
 
     Example:
 
@@ -70,7 +70,7 @@ class ScaledPad(keras.layers.Layer, Placement):
         )
         self.built = True
 
-    def occupied(
+    def data_mask(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
     ) -> np.ndarray:
         self.sizes = Pad(self.inner_size).inner_sizes(sample_shape, axes)
@@ -125,15 +125,17 @@ class ScaledPad(keras.layers.Layer, Placement):
             samples = ops.moveaxis(samples, -1, axis + 1)
         return samples
 
-    def reveal(self, program: Any, canvas_shape: Shape, axes: Axes) -> Any:
-        matrices = self.matrices(canvas_shape, axes, program.dtype)
-        covered = ops.ones((), program.dtype)
+    def mask_pattern(
+        self, pattern: Any, canvas_shape: Shape, axes: Axes
+    ) -> Any:
+        matrices = self.matrices(canvas_shape, axes, pattern.dtype)
+        covered = ops.ones((), pattern.dtype)
         for axis, matrix in zip(axes.spatial, matrices):
             shape = [1] * axes.rank
             shape[axis] = -1
             weights = ops.reshape(ops.sum(matrix, axis=-1), shape)
             covered = ops.multiply(covered, weights)
-        return ops.multiply(program, ops.subtract(1.0, covered))
+        return ops.multiply(pattern, ops.subtract(1.0, covered))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -41,7 +41,7 @@ class TokenPatches(keras.layers.Layer, Placement):
         target_shape=(196,),
         source_shape=(224, 224, 3),
         placement=keras_reprogram.inputs.TokenPatches(vocabulary_size=5),
-        program=None,
+        pattern=None,
     )
     ```
 
@@ -126,7 +126,7 @@ class TokenPatches(keras.layers.Layer, Placement):
     def valid_values(self) -> str:
         return f"tokens from 0 to {self.vocabulary_size - 1}"
 
-    def occupied(
+    def data_mask(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
     ) -> np.ndarray:
         if not self.built:

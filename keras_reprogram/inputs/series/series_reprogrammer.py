@@ -18,18 +18,18 @@ from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.input_end import InputEnd
+from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.series import text_prototypes
 from keras_reprogram.inputs.series.series_statistics import StatisticsPrompt
+from keras_reprogram.inputs.series.standardization import standardize
 from keras_reprogram.inputs.series.text_prototypes import TextPrototypes
-from keras_reprogram.inputs.tokens import token_programs
+from keras_reprogram.inputs.tokens import token_mappings
 from keras_reprogram.inputs.tokens.layout import FixedTokens
-from keras_reprogram.series import standardize
 from keras_reprogram.sources.specification import SourceSpecification
 
 
 @serializable
-class SeriesReprogrammer(InputEnd):
+class SeriesReprogrammer(InputTransformation):
     """Gives a language model the patches of a time series to read.
 
     ```
@@ -40,7 +40,7 @@ class SeriesReprogrammer(InputEnd):
     deviation. It is cut into `P = floor((T - patch_length) / stride) + 2`
     patches, its last value repeated at the end. A patch, linearly embedded,
     attends to prototypes of the source's words. The source is a
-    `keras_reprogram.sources.TextSource` with `readout="sequence"`; its
+    `keras_reprogram.sources.TextSource` with `pooling="sequence"`; its
     outputs at the patches are passed on, `(batch, channels, P, features)`.
 
     It differs from the paper in its prompt: the statistics are numbers, see
@@ -128,7 +128,7 @@ class SeriesReprogrammer(InputEnd):
         self.patch_width = positive_integer("patch_width", patch_width)
         self.prompt_tokens = None
         if prompt_tokens is not None:
-            self.prompt_tokens = FixedTokens(list(prompt_tokens)).tokens
+            self.prompt_tokens = FixedTokens(list(prompt_tokens)).token_ids
         self.statistics = get_statistics(statistics)
         self.seed = check_seed(seed)
         self.check_length()
@@ -150,7 +150,7 @@ class SeriesReprogrammer(InputEnd):
         lags = self.statistics.num_lags if self.statistics else 0
         if length < 2 * lags:
             raise ValueError(
-                f"A series must be twice as long as there are lags: pass "
+                "A series must be twice as long as there are lags: pass "
                 "`statistics=StatisticsPrompt(num_lags=...)`. Received: "
                 f"target_shape={self.target_shape}, num_lags={lags}"
             )
@@ -184,12 +184,16 @@ class SeriesReprogrammer(InputEnd):
                 f"takes {specification.accepted_shape}"
             )
         steps = self.prefix_length + self.num_patches
-        if specification.longest is not None and steps > specification.longest:
+        if (
+            specification.max_sequence_length is not None
+            and steps > specification.max_sequence_length
+        ):
             raise ValueError(
-                f"The source has positions for {specification.longest} steps: "
-                "shorten the series or the prompt, or use a greater `stride`. "
-                f"Received: {self.num_patches} patches and "
-                f"{self.prefix_length} steps before them"
+                "The source has positions for "
+                f"{specification.max_sequence_length} steps: shorten the "
+                "series or the prompt, or use a greater `stride`. Received: "
+                f"{self.num_patches} patches and {self.prefix_length} steps "
+                "before them"
             )
         size = int(embeddings.shape[0])
         if self.prompt_tokens and max(self.prompt_tokens) >= size:
@@ -202,7 +206,7 @@ class SeriesReprogrammer(InputEnd):
             self.prototypes.build_on(embeddings, self.patch_width)
             if self.statistics:
                 self.statistics.build_on(embeddings)
-        self.source_rows = token_programs.rows_of(embeddings)
+        self.source_rows = token_mappings.row_lookup(embeddings)
         self.width = int(embeddings.shape[1])
         self.built = True
 
@@ -220,18 +224,18 @@ class SeriesReprogrammer(InputEnd):
     def call(self, inputs: Any, training: bool = False) -> dict[str, Any]:
         series = self.series(inputs)
         patches = self.embed(ops.take(series, self.patch_steps, axis=1))
-        pieces = [self.prototypes(patches, training=training)]
+        segments = [self.prototypes(patches, training=training)]
         if self.statistics:
-            pieces.insert(0, self.statistics(series))
+            segments.insert(0, self.statistics(series))
         if self.prompt_tokens:
             rows = self.source_rows(self.prompt_tokens)
             rows = ops.cast(rows, self.compute_dtype)[None]
-            pieces.insert(0, ops.repeat(rows, ops.shape(series)[0], axis=0))
-        embeddings = ops.concatenate(pieces, axis=1)
+            segments.insert(0, ops.repeat(rows, ops.shape(series)[0], axis=0))
+        embeddings = ops.concatenate(segments, axis=1)
         mask = ops.ones(ops.shape(embeddings)[:2], "int32")
         return {"embeddings": embeddings, "padding_mask": mask}
 
-    def align(self, outputs: Any, samples: Any) -> Any:
+    def select_outputs(self, outputs: Any, samples: Any) -> Any:
         """Outputs at the patches, channel by channel."""
         channels, features = self.target_shape[1], outputs.shape[-1]
         if len(outputs.shape) == 2:

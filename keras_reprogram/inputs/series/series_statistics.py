@@ -90,9 +90,9 @@ class StatisticsPrompt(SoftPrompt):
 
     Args:
         num_lags: Number of lags.
-        tokens: Source tokens whose embeddings are the offsets' start, one for
-            each number, such as those of "minimum", "maximum", ...; drawn at
-            random where left out. Slopes start at zero.
+        token_ids: Source tokens whose embeddings are the offsets' start, one
+            for each number, such as those of "minimum", "maximum", ...; drawn
+            at random where left out. Slopes start at zero.
         seed: Integer seed of that draw.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -109,13 +109,13 @@ class StatisticsPrompt(SoftPrompt):
     def __init__(
         self,
         num_lags: int = 5,
-        tokens: Sequence[int] | None = None,
+        token_ids: Sequence[int] | None = None,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
         self.num_lags = positive_integer("num_lags", num_lags)
         length = NUMBERS_BESIDES_LAGS + self.num_lags
-        super().__init__(length, tokens, seed, **kwargs)
+        super().__init__(length, token_ids, seed, **kwargs)
 
     def build_on(self, source_embeddings: keras.Variable) -> None:
         super().build_on(source_embeddings)

@@ -12,7 +12,7 @@ from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.tokens import token_programs
+from keras_reprogram.inputs.tokens import token_mappings
 
 ROWS_AT_ONCE = 4096
 
@@ -80,7 +80,7 @@ class TextPrototypes(keras.layers.Layer):
             head_width = positive_integer("head_width", head_width)
         self.head_width = head_width
         if candidates is not None:
-            candidates = token_programs.check_candidates(candidates)
+            candidates = token_mappings.check_candidates(candidates)
         self.candidates = candidates
         self.dropout = number("dropout", dropout, 0.0, 1.0 - 1e-6)
         self.seed = check_seed(seed)
@@ -99,11 +99,11 @@ class TextPrototypes(keras.layers.Layer):
             patch_width: Last size of the patches.
         """
         source_size, self.width = map(int, source_embeddings.shape)
-        self.rows = token_programs.rows_of(source_embeddings)
+        self.rows = token_mappings.row_lookup(source_embeddings)
         unit = root_mean_square(self.rows, source_size)
         self.chosen = None
         if self.candidates is not None:
-            self.chosen = token_programs.choose_candidates(
+            self.chosen = token_mappings.choose_candidates(
                 self.candidates, source_size, self.seed
             )
             source_size = len(self.chosen)

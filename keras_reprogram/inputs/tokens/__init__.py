@@ -1,1 +1,1 @@
-"""Sequences of tokens for text sources: token programs, layouts, prompts."""
+"""Sequences of tokens for text sources: token mappings, layouts, prompts."""

@@ -7,20 +7,20 @@ from keras import ops
 
 from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.tokens.token_programs import CandidateProgram
-from keras_reprogram.inputs.tokens.token_programs import draw
+from keras_reprogram.inputs.tokens.token_mappings import CandidateMapping
+from keras_reprogram.inputs.tokens.token_mappings import draw
 
 
 @serializable
-class DenseCombination(CandidateProgram):
+class DenseCombination(CandidateMapping):
     """Target embeddings as combinations of all candidates: `V_T = Theta V_S`.
 
     Example:
 
     ```python
     # Twenty amino acids and a mask, out of 1,000 English word pieces.
-    tokens = keras_reprogram.inputs.DenseCombination(vocabulary_size=21)
-    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(tokens)
+    mapping = keras_reprogram.inputs.DenseCombination(vocabulary_size=21)
+    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(mapping)
     ```
 
     Args:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -16,8 +17,8 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens.steps import put_steps
 from keras_reprogram.inputs.tokens.steps import take_steps
-from keras_reprogram.inputs.tokens.token_programs import draw
-from keras_reprogram.inputs.tokens.token_programs import rows_of
+from keras_reprogram.inputs.tokens.token_mappings import draw
+from keras_reprogram.inputs.tokens.token_mappings import row_lookup
 
 SAMPLE = "sample"
 # What stands in a sample where a mask says that there is padding.
@@ -126,43 +127,52 @@ class FixedTokens(Configurable):
     """Source tokens that stand in every sequence, such as `[CLS]`.
 
     Args:
-        tokens: The list of their numbers.
+        token_ids: The list of their numbers.
     """
 
-    tokens: Sequence[int]
+    token_ids: Sequence[int]
 
     def __post_init__(self) -> None:
-        tokens = self.tokens
-        tokens = tokens if isinstance(tokens, (list, tuple)) else [tokens]
-        numbers = [integer(token) for token in tokens]
+        token_ids = self.token_ids
+        if not isinstance(token_ids, (list, tuple)):
+            token_ids = [token_ids]
+        numbers = [integer(token) for token in token_ids]
         if not numbers or None in numbers or min(numbers) < 0:
             raise ValueError(
-                "`tokens` must be a list of the source's tokens. Received: "
-                f"tokens={self.tokens!r}"
+                "`token_ids` must be a list of the source's tokens. Received: "
+                f"token_ids={self.token_ids!r}"
             )
-        self.settle(tokens=numbers)
+        self.set_fields(token_ids=numbers)
 
     @property
     def length(self) -> int:
-        return len(self.tokens)
+        return len(self.token_ids)
 
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class MaskToken(FixedTokens):
+class MaskToken(Configurable):
     """The source's mask token, at which its output is read.
 
     Args:
-        tokens: Its number.
+        token_id: Its number.
     """
 
+    token_id: int
+    length: ClassVar[int] = 1
+
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.length != 1:
+        number = integer(self.token_id)
+        if number is None or number < 0:
             raise ValueError(
-                "The source's output is read at one mask token. Received: "
-                f"tokens={self.tokens}"
+                "The source's output is read at one mask token: `token_id` "
+                f"must be its number. Received: token_id={self.token_id!r}"
             )
+        self.set_fields(token_id=number)
+
+    @property
+    def token_ids(self) -> list[int]:
+        return [self.token_id]
 
 
 @serializable
@@ -171,7 +181,7 @@ class SoftPrompt(keras.layers.Layer):
 
     Args:
         length: Number of steps.
-        tokens: Source tokens whose embeddings are the start, one for each
+        token_ids: Source tokens whose embeddings are the start, one for each
             step; drawn at random where left out.
         seed: Integer seed of that draw.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -184,28 +194,28 @@ class SoftPrompt(keras.layers.Layer):
     def __init__(
         self,
         length: int,
-        tokens: Sequence[int] | None = None,
+        token_ids: Sequence[int] | None = None,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.length = positive_integer("length", length)
-        if tokens is not None:
-            tokens = FixedTokens(tokens).tokens
-            if len(tokens) != self.length:
+        if token_ids is not None:
+            token_ids = FixedTokens(token_ids).token_ids
+            if len(token_ids) != self.length:
                 raise ValueError(
-                    "`tokens` must hold a token for each of the "
-                    f"{self.length} steps. Received: tokens={tokens}"
+                    "`token_ids` must hold a token for each of the "
+                    f"{self.length} steps. Received: token_ids={token_ids}"
                 )
-        self.tokens = tokens
+        self.token_ids = token_ids
         self.seed = check_seed(seed)
 
     def build_on(self, source_embeddings: keras.Variable) -> None:
-        start = self.tokens
+        start = self.token_ids
         if start is None:
             size = int(source_embeddings.shape[0])
             start = draw(size, self.length, self.seed)
-        rows = rows_of(source_embeddings)(start)
+        rows = row_lookup(source_embeddings)(start)
         rows = ops.convert_to_numpy(ops.cast(rows, "float32"))
         self.embeddings = self.add_weight(
             name="embeddings",
@@ -218,50 +228,53 @@ class SoftPrompt(keras.layers.Layer):
         return {
             **super().get_config(),
             "length": self.length,
-            "tokens": self.tokens,
+            "token_ids": self.token_ids,
             "seed": self.seed,
         }
 
 
-Piece = str | SoftPrompt | FixedTokens
+Segment = str | SoftPrompt | FixedTokens | MaskToken
 
 
-def check_layout(layout: Sequence[Any]) -> list[Piece]:
-    """Returns the pieces of a sequence, from their configs or themselves."""
-    pieces = [
-        keras.saving.deserialize_keras_object(piece)
-        if isinstance(piece, dict)
-        else piece
-        for piece in (layout if isinstance(layout, (list, tuple)) else [layout])
+def check_layout(layout: Sequence[Any]) -> list[Segment]:
+    """Returns the segments of a sequence, from their configs or themselves."""
+    segments = [
+        keras.saving.deserialize_keras_object(segment)
+        if isinstance(segment, dict)
+        else segment
+        for segment in (
+            layout if isinstance(layout, (list, tuple)) else [layout]
+        )
     ]
-    pieces = [
-        SoftPrompt(piece) if integer(piece) is not None else piece
-        for piece in pieces
+    segments = [
+        SoftPrompt(segment) if integer(segment) is not None else segment
+        for segment in segments
     ]
     known = all(
-        isinstance(piece, (SoftPrompt, FixedTokens)) or piece == SAMPLE
-        for piece in pieces
+        isinstance(segment, (SoftPrompt, FixedTokens, MaskToken))
+        or segment == SAMPLE
+        for segment in segments
     )
-    masks = [piece for piece in pieces if isinstance(piece, MaskToken)]
-    if not known or pieces.count(SAMPLE) != 1 or len(masks) > 1:
+    masks = [segment for segment in segments if isinstance(segment, MaskToken)]
+    if not known or segments.count(SAMPLE) != 1 or len(masks) > 1:
         raise ValueError(
             'The layout of a sequence holds "sample" once, and around it '
             "`SoftPrompt`s or their lengths, `FixedTokens`, and at most one "
             f"`MaskToken`. Received: layout={layout!r}"
         )
-    return pieces
+    return segments
 
 
 @dataclasses.dataclass(frozen=True)
-class Order(Configurable):
+class SequenceLayout(Configurable):
     """Where everything in a sequence stands.
 
     Padding is a run of the padding token at an end of a sample, and what is
     `MASKED`. It stands behind everything else.
 
     Args:
-        lengths: Steps of each piece; `None` for the sample.
-        is_read: For each piece, whether the source's output is read there.
+        lengths: Steps of each segment; `None` for the sample.
+        is_read: For each segment, whether the source's output is read there.
         padding_token: The token that fills up a sample, or `None`.
     """
 
@@ -308,17 +321,17 @@ class Order(Configurable):
         padding = padding + ops.sum(mask, axis=1, keepdims=True)
         return ops.where(mask > 0, steps, padding)
 
-    def arrange(self, pieces: list[Any], lengths: Any) -> tuple[Any, Any]:
+    def arrange(self, segments: list[Any], lengths: Any) -> tuple[Any, Any]:
         """The sequence `(batch, steps, width)` and its mask.
 
         Args:
-            pieces: Embeddings of each piece, the sample's from the left.
+            segments: Embeddings of each segment, the sample's from the left.
             lengths: Tokens of each sample, `(batch, 1)`.
         """
         if self.before + self.behind == 0:
             # Of an empty text, one step of padding is read.
             lengths = ops.maximum(lengths, 1)
-        embeddings = ops.concatenate(pieces, axis=1)
+        embeddings = ops.concatenate(segments, axis=1)
         size = ops.shape(embeddings)[1]
         steps = ops.arange(size, dtype="int32")[None]
         end = self.before + lengths
@@ -351,30 +364,40 @@ class Order(Configurable):
 
 
 @serializable
-class Alignment(keras.layers.Layer):
+class ReadPositions(keras.layers.Layer):
     """Takes a sequence's outputs where its layout reads them.
 
     Args:
-        order: The pieces of the sequence, an `Order` or its config.
+        sequence_layout: The segments of the sequence, a `SequenceLayout` or
+            its config.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
-    def __init__(self, order: Order | dict, **kwargs: Any) -> None:
+    def __init__(
+        self, sequence_layout: SequenceLayout | dict, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.order = Order(**order) if isinstance(order, dict) else order
+        self.sequence_layout = (
+            SequenceLayout(**sequence_layout)
+            if isinstance(sequence_layout, dict)
+            else sequence_layout
+        )
 
     def call(self, outputs: Any, samples: Any) -> Any:
-        return self.order.read(outputs, samples)
+        return self.sequence_layout.read(outputs, samples)
 
     def compute_output_shape(
         self, outputs_shape: tuple, samples_shape: Any
     ) -> tuple[int | None, ...]:
         batch, _, width = outputs_shape
-        if any(self.order.is_read):
+        if any(self.sequence_layout.is_read):
             return (batch, width)
         if isinstance(samples_shape, dict):
             samples_shape = samples_shape["token_ids"]
         return (batch, samples_shape[1], width)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "order": self.order.get_config()}
+        return {
+            **super().get_config(),
+            "sequence_layout": self.sequence_layout.get_config(),
+        }

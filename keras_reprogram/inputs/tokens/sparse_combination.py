@@ -15,12 +15,12 @@ from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.tokens.token_programs import TokenProgram
-from keras_reprogram.inputs.tokens.token_programs import draw
+from keras_reprogram.inputs.tokens.token_mappings import TokenMapping
+from keras_reprogram.inputs.tokens.token_mappings import draw
 
 
 @serializable
-class SparseCombination(TokenProgram):
+class SparseCombination(TokenMapping):
     """Target embeddings as combinations of a few source embeddings.
 
     ```
@@ -43,10 +43,10 @@ class SparseCombination(TokenProgram):
     Example:
 
     ```python
-    tokens = keras_reprogram.inputs.SparseCombination(
+    mapping = keras_reprogram.inputs.SparseCombination(
         vocabulary_size=60, nonzeros=8
     )
-    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(tokens)
+    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(mapping)
     ```
 
     Args:
@@ -161,17 +161,17 @@ class SparseCombination(TokenProgram):
 
 
 class SparseCoding(keras.callbacks.Callback):
-    """Solves a program's sparse code again after some epochs of training.
+    """Solves a mapping's sparse code again after some epochs of training.
 
     Args:
-        program: A `SparseCombination`.
+        mapping: A `SparseCombination`.
         every: Number of epochs between two solutions; the end of training is
             always one.
     """
 
-    def __init__(self, program: SparseCombination, every: int) -> None:
+    def __init__(self, mapping: SparseCombination, every: int) -> None:
         super().__init__()
-        self.program = program
+        self.mapping = mapping
         self.every = every
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -188,7 +188,7 @@ class SparseCoding(keras.callbacks.Callback):
         if getattr(self, "is_due", False):
             self.is_due = False
             # Through the model: on JAX the layers have no state in an epoch.
-            self.model.input_reprogrammer.tokens.refit()
+            self.model.input_reprogrammer.mapping.refit()
 
 
 def sparse_code(

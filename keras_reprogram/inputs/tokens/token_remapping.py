@@ -10,11 +10,11 @@ from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens.steps import take_steps
-from keras_reprogram.inputs.tokens.token_programs import CandidateProgram
+from keras_reprogram.inputs.tokens.token_mappings import CandidateMapping
 
 
 @serializable
-class TokenRemapping(CandidateProgram):
+class TokenRemapping(CandidateMapping):
     """Every target token, or every context of them, is one source token.
 
     ```
@@ -29,8 +29,8 @@ class TokenRemapping(CandidateProgram):
     Example:
 
     ```python
-    tokens = keras_reprogram.inputs.TokenRemapping(vocabulary_size=60)
-    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(tokens)
+    mapping = keras_reprogram.inputs.TokenRemapping(vocabulary_size=60)
+    reprogrammer = keras_reprogram.inputs.TokenReprogrammer(mapping)
     ```
 
     Args:

@@ -12,15 +12,15 @@ from keras import ops
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.input_end import InputEnd
+from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.tokens import layout as layouts
-from keras_reprogram.inputs.tokens import token_programs
+from keras_reprogram.inputs.tokens import token_mappings
 from keras_reprogram.inputs.tokens.layout import SAMPLE
 from keras_reprogram.inputs.tokens.layout import FixedTokens
 from keras_reprogram.inputs.tokens.layout import MaskToken
 from keras_reprogram.inputs.tokens.layout import SoftPrompt
-from keras_reprogram.inputs.tokens.token_programs import TokenProgram
-from keras_reprogram.inputs.tokens.token_programs import rows_of
+from keras_reprogram.inputs.tokens.token_mappings import TokenMapping
+from keras_reprogram.inputs.tokens.token_mappings import row_lookup
 from keras_reprogram.inputs.valid import all_of_row
 from keras_reprogram.inputs.valid import known_tokens
 from keras_reprogram.sources.specification import SourceSpecification
@@ -29,11 +29,11 @@ AUTO = "auto"
 
 
 @serializable
-class TokenReprogrammer(InputEnd):
+class TokenReprogrammer(InputTransformation):
     """Gives a text source the embeddings of another language's tokens.
 
     ```
-    x' = [.., program(tokens), .., soft prompt, ..]
+    x' = [.., mapping(tokens), .., soft prompt, ..]
     ```
 
     The source is a `keras_reprogram.sources.TextSource`. A sample is a row of
@@ -92,7 +92,7 @@ class TokenReprogrammer(InputEnd):
     ```
 
     Args:
-        tokens: A `keras_reprogram.inputs.TokenProgram`: what a token of the
+        mapping: A `keras_reprogram.inputs.TokenMapping`: what a token of the
             target becomes.
         target_length: Steps of a sample. Left out, batches may be of
             different lengths.
@@ -110,7 +110,7 @@ class TokenReprogrammer(InputEnd):
             `"token_ids"` and their `"padding_mask"`, 1 for a token and 0 for
             padding, as KerasHub's preprocessors return it. Anything else in
             it is ignored.
-        training: Whether the token program draws at random, where it does.
+        training: Whether the token mapping draws at random, where it does.
 
     Returns:
         A dictionary of `"embeddings"`, `(batch, steps, width)`, and
@@ -130,49 +130,51 @@ class TokenReprogrammer(InputEnd):
 
     def __init__(
         self,
-        tokens: TokenProgram,
+        mapping: TokenMapping,
         target_length: int | None = None,
         layout: Sequence[Any] = (SAMPLE,),
         padding_token: int | str | None = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.tokens = token_programs.get(tokens)
+        self.mapping = token_mappings.get(mapping)
         if target_length is not None:
             target_length = positive_integer("target_length", target_length)
         self.target_length = target_length
         self.target_shape = (target_length,)
         self.layout = layouts.check_layout(layout)
         self.padding_token = check_padding(
-            padding_token, self.tokens.vocabulary_size
+            padding_token, self.mapping.vocabulary_size
         )
         self.prompts = [
-            piece for piece in self.layout if isinstance(piece, SoftPrompt)
+            segment
+            for segment in self.layout
+            if isinstance(segment, SoftPrompt)
         ]
-        self.longest: int | None = None
+        self.max_sequence_length: int | None = None
         self.start_token: int | None = None
 
     @property
-    def order(self) -> layouts.Order:
+    def sequence_layout(self) -> layouts.SequenceLayout:
         """Where everything in a sequence stands."""
-        return layouts.Order(
+        return layouts.SequenceLayout(
             [
-                None if piece == SAMPLE else piece.length
-                for piece in self.layout
+                None if segment == SAMPLE else segment.length
+                for segment in self.layout
             ],
-            [isinstance(piece, MaskToken) for piece in self.layout],
+            [isinstance(segment, MaskToken) for segment in self.layout],
             self.padding_token,
         )
 
     @property
     def added_length(self) -> int:
         """Steps of a sequence that are not the sample's."""
-        return self.order.before + self.order.behind
+        return self.sequence_layout.before + self.sequence_layout.behind
 
     @property
     def takes_source_tokens(self) -> bool:
         """Whether samples are in the source's own tokens."""
-        return self.tokens.vocabulary_size is None
+        return self.mapping.vocabulary_size is None
 
     def complete(self, specification: SourceSpecification) -> None:
         if specification.embeddings is None:
@@ -182,11 +184,11 @@ class TokenReprogrammer(InputEnd):
                 "`keras_reprogram.sources.TextSource(backbone)`. Received: a "
                 f"source that takes {specification.accepted_shape}"
             )
-        self.longest = specification.longest
+        self.max_sequence_length = specification.max_sequence_length
         self.check_length(self.target_length)
         if not self.built:
-            for piece in (self.tokens, *self.prompts):
-                piece.build_on(specification.embeddings)
+            for segment in (self.mapping, *self.prompts):
+                segment.build_on(specification.embeddings)
         source_size = int(specification.embeddings.shape[0])
         if self.padding_token == AUTO:
             self.padding_token = 0
@@ -197,14 +199,14 @@ class TokenReprogrammer(InputEnd):
         self.start_token = specification.start_token
         # The source's own variable: neither tracked nor saved here.
         self.source_embeddings = lambda: specification.embeddings
-        self.source_rows = rows_of(specification.embeddings)
+        self.source_rows = row_lookup(specification.embeddings)
         self.check_fixed_tokens(source_size)
         self.built = True
 
     @property
     def size(self) -> int:
         """Number of tokens in the samples' vocabulary."""
-        return self.tokens.vocabulary_size or self.tokens.source_size
+        return self.mapping.vocabulary_size or self.mapping.source_size
 
     def valid(self, samples: Any) -> Any:
         samples = ops.cast(layouts.rows_of_tokens(samples), "int32")
@@ -222,22 +224,25 @@ class TokenReprogrammer(InputEnd):
         if integer(length) is None:  # unknown, or a symbol in an export
             length = None
         steps = (length or 1) + self.added_length
-        if self.longest is not None and steps > self.longest:
+        if (
+            self.max_sequence_length is not None
+            and steps > self.max_sequence_length
+        ):
             raise ValueError(
-                f"The source has positions for {self.longest} steps: shorten "
-                "the samples or the prompts. Received: samples of "
-                f"{length or 'any number of'} steps and "
+                f"The source has positions for {self.max_sequence_length} "
+                "steps: shorten the samples or the prompts. Received: samples "
+                f"of {length or 'any number of'} steps and "
                 f"{self.added_length} steps around them"
             )
 
     def check_fixed_tokens(self, source_size: int) -> None:
-        for piece in self.layout:
-            if isinstance(piece, FixedTokens) and (
-                max(piece.tokens) >= source_size
+        for segment in self.layout:
+            if isinstance(segment, (FixedTokens, MaskToken)) and (
+                max(segment.token_ids) >= source_size
             ):
                 raise ValueError(
                     f"Fixed tokens must be below {source_size}, the size of "
-                    f"the source's vocabulary. Received: {piece.tokens}"
+                    f"the source's vocabulary. Received: {segment.token_ids}"
                 )
 
     def merged(self, samples: dict[str, Any]) -> Any:
@@ -279,9 +284,9 @@ class TokenReprogrammer(InputEnd):
     def check_start(self, samples: np.ndarray, tokens: np.ndarray) -> None:
         """Warns, once, if no text begins as the source's texts do."""
         starts = [
-            piece.tokens
-            for piece in self.layout
-            if isinstance(piece, FixedTokens)
+            segment.token_ids
+            for segment in self.layout
+            if isinstance(segment, (FixedTokens, MaskToken))
         ]
         if (
             self.start_token is None
@@ -313,39 +318,41 @@ class TokenReprogrammer(InputEnd):
     def call(self, inputs: Any, training: bool = False) -> dict[str, Any]:
         samples = ops.cast(layouts.rows_of_tokens(inputs), "int32")
         self.check_length(samples.shape[1])
-        mask = self.order.sample_mask(samples)
-        tokens = self.order.tokens(samples, mask)
+        mask = self.sequence_layout.sample_mask(samples)
+        tokens = self.sequence_layout.tokens(samples, mask)
         lengths = ops.sum(mask, axis=1, keepdims=True)
-        neighbors = {"lengths": lengths} if self.tokens.reads_neighbors else {}
+        neighbors = {"lengths": lengths} if self.mapping.reads_neighbors else {}
         # A backend's own lookup fails, or takes another row.
         known = known_tokens(tokens, self.size)
         tokens = ops.where(known, tokens, ops.zeros_like(tokens))
-        embeddings = self.tokens(tokens, training=training, **neighbors)
+        embeddings = self.mapping(tokens, training=training, **neighbors)
         embeddings = ops.where(known[..., None], embeddings, float("nan"))
-        pieces = [
-            embeddings if piece == SAMPLE else self.fixed(piece, samples)
-            for piece in self.layout
+        segments = [
+            embeddings if segment == SAMPLE else self.fixed(segment, samples)
+            for segment in self.layout
         ]
-        embeddings, mask = self.order.arrange(pieces, lengths)
+        embeddings, mask = self.sequence_layout.arrange(segments, lengths)
         return {"embeddings": embeddings, "padding_mask": mask}
 
-    def fixed(self, piece: SoftPrompt | FixedTokens, samples: Any) -> Any:
-        """A piece of every sequence, `(batch, steps, width)`."""
-        if isinstance(piece, SoftPrompt):
-            rows = piece.embeddings
+    def fixed(
+        self, segment: SoftPrompt | FixedTokens | MaskToken, samples: Any
+    ) -> Any:
+        """A segment of every sequence, `(batch, steps, width)`."""
+        if isinstance(segment, SoftPrompt):
+            rows = segment.embeddings
         else:
-            rows = self.source_rows(piece.tokens)
+            rows = self.source_rows(segment.token_ids)
         rows = ops.cast(rows, self.compute_dtype)[None]
         return ops.repeat(rows, ops.shape(samples)[0], axis=0)
 
-    def align(self, outputs: Any, samples: Any) -> Any:
+    def select_outputs(self, outputs: Any, samples: Any) -> Any:
         """Outputs at the mask token, or at the steps of the sample."""
         if len(outputs.shape) != 3:
             return outputs
-        return layouts.Alignment(self.order)(outputs, samples)
+        return layouts.ReadPositions(self.sequence_layout)(outputs, samples)
 
     def training_callbacks(self) -> list[keras.callbacks.Callback]:
-        return self.tokens.training_callbacks()
+        return self.mapping.training_callbacks()
 
     def compute_output_spec(
         self, inputs: Any, training: bool = False
@@ -357,7 +364,7 @@ class TokenReprogrammer(InputEnd):
         steps = None if length is None else length + self.added_length
         return {
             "embeddings": keras.KerasTensor(
-                (batch, steps, self.tokens.width), self.compute_dtype
+                (batch, steps, self.mapping.width), self.compute_dtype
             ),
             "padding_mask": keras.KerasTensor((batch, steps), "int32"),
         }
@@ -366,29 +373,14 @@ class TokenReprogrammer(InputEnd):
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "tokens": serialize(self.tokens),
+            "mapping": serialize(self.mapping),
             "target_length": self.target_length,
             "layout": [
-                piece if piece == SAMPLE else serialize(piece)
-                for piece in self.layout
+                segment if segment == SAMPLE else serialize(segment)
+                for segment in self.layout
             ],
             "padding_token": self.padding_token,
-            "padding": "at the ends",
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "TokenReprogrammer":
-        config = dict(config)
-        if config.pop("padding", None) is None:
-            # Version 0.1.0, whose padding was 0 for every source, and could
-            # be a token that does not exist.
-            token = config.get("padding_token")
-            size = token_programs.get(config["tokens"]).vocabulary_size
-            if size is None and token == 0:
-                config["padding_token"] = AUTO
-            elif token is not None and not 0 <= token < (size or math.inf):
-                config["padding_token"] = None
-        return super().from_config(config)
 
 
 def check_padding(token: Any, vocabulary_size: int | None) -> int | str | None:

@@ -54,7 +54,7 @@ def test_training_sees_shifted_samples_and_prediction_does_not():
         keras.Model(inputs, outputs),
         InputReprogrammer(
             (None, None, 3),
-            program=None,
+            pattern=None,
             value_range=(0, 1),
             augmentation=keras.Sequential(
                 [RandomShift(0.5, seed=0), keras.layers.RandomFlip(seed=0)]

@@ -6,7 +6,7 @@ from keras_reprogram.inputs import Cosine
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import LowRank
 from keras_reprogram.inputs import Patch
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.inputs.images.axes import Axes
 
 AXES = Axes(3, "channels_last")
@@ -27,7 +27,7 @@ def expand(basis, theta, shape=SHAPE, axes=AXES):
         (LowRank(2), 2 * 3 * 28),
     ],
 )
-def test_theta_is_short_and_zero_is_no_program(basis, dimension):
+def test_theta_is_short_and_zero_is_no_pattern(basis, dimension):
     assert basis.dimension(SHAPE, AXES) == dimension
     canvas = expand(basis, np.zeros(dimension))
     assert canvas.shape == SHAPE and not canvas.any()
@@ -71,15 +71,15 @@ def test_a_series_has_a_basis_as_well(basis):
     assert expand(basis, np.ones(4), (16,), axes).shape == (16,)
 
 
-def test_a_program_with_a_basis_keeps_to_its_region():
-    program = UniversalProgram("outside", basis=Grid(4), initializer="ones")
-    occupied = np.zeros((12, 16), bool)
-    occupied[2:5, 3:9] = True
-    program.build_on(SHAPE, AXES, occupied)
-    pattern = program.pattern()
-    assert not pattern[occupied].any()
-    np.testing.assert_allclose(pattern[~occupied], np.tanh(1.0), rtol=1e-5)
-    copy = UniversalProgram.from_config(program.get_config())
+def test_a_pattern_with_a_basis_keeps_to_its_region():
+    pattern = UniversalPattern("outside", basis=Grid(4), initializer="ones")
+    data_mask = np.zeros((12, 16), bool)
+    data_mask[2:5, 3:9] = True
+    pattern.build_on(SHAPE, AXES, data_mask)
+    values = pattern.to_numpy()
+    assert not values[data_mask].any()
+    np.testing.assert_allclose(values[~data_mask], np.tanh(1.0), rtol=1e-5)
+    copy = UniversalPattern.from_config(pattern.get_config())
     assert copy.basis == Grid(4)
 
 
@@ -110,24 +110,24 @@ def test_values_that_reach_a_free_place_are_those_that_change_it(
         moved[place] += 1.0
         after = expand(basis, moved, shape, axes)[mask]
         changes.append(np.abs(after - before).max() > 1e-6)
-    reaching = basis.reaching(mask, axes)
-    np.testing.assert_array_equal(reaching, changes)
-    assert reaching.all() == isinstance(basis, Cosine)
+    active_coefficients = basis.active_coefficients(mask, axes)
+    np.testing.assert_array_equal(active_coefficients, changes)
+    assert active_coefficients.all() == isinstance(basis, Cosine)
 
 
 @pytest.mark.parametrize("basis", BASES)
-def test_a_masked_program_stores_what_reaches_its_region_alone(basis):
-    whole = UniversalProgram(basis=basis, squash=None)
-    patch = UniversalProgram(Patch(3, (9, 12)), basis=basis, squash=None)
-    for program in (whole, patch):
-        program.build_on(SHAPE, AXES, np.zeros(SHAPE[:2], bool))
+def test_a_masked_pattern_stores_what_reaches_its_region_alone(basis):
+    whole = UniversalPattern(basis=basis, activation=None)
+    patch = UniversalPattern(Patch(3, (9, 12)), basis=basis, activation=None)
+    for pattern in (whole, patch):
+        pattern.build_on(SHAPE, AXES, np.zeros(SHAPE[:2], bool))
     theta = np.random.default_rng(0).normal(size=whole.theta.shape)
     whole.theta.assign(theta)
     mask = np.zeros(SHAPE, bool)
     mask[9:12, 12:15] = True
-    patch.theta.assign(theta[basis.reaching(mask, AXES)])
+    patch.theta.assign(theta[basis.active_coefficients(mask, AXES)])
     np.testing.assert_allclose(
-        patch.pattern(), np.where(mask, whole.pattern(), 0.0), atol=1e-5
+        patch.to_numpy(), np.where(mask, whole.to_numpy(), 0.0), atol=1e-5
     )
 
 
@@ -138,8 +138,8 @@ def test_a_masked_program_stores_what_reaches_its_region_alone(basis):
         lambda: Grid(13).dimension(SHAPE, AXES),
         lambda: Cosine(13).dimension(SHAPE, AXES),
         lambda: LowRank(2).dimension((16,), Axes(1, "channels_last")),
-        lambda: UniversalProgram(basis="grid"),
-        lambda: UniversalProgram(strength=-1),
+        lambda: UniversalPattern(basis="grid"),
+        lambda: UniversalPattern(strength=-1),
     ],
 )
 def test_bad_settings_are_a_value_error(make):

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram import InputReprogrammer
-from keras_reprogram.inputs import Mosaic
+from keras_reprogram.inputs import FeatureMosaic
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import ScaledPad
 from keras_reprogram.inputs.images.axes import Axes
@@ -18,8 +18,8 @@ def test_a_vector_is_laid_out_in_rows_of_tiles():
     layer = InputReprogrammer(
         (5,),
         (8, 8, 3),
-        placement=Mosaic(inner_size=(4, 6)),
-        program=None,
+        placement=FeatureMosaic(inner_size=(4, 6)),
+        pattern=None,
         value_range=(0, 1),
     )
     samples = np.array([[0.1, 0.2, 0.3, 0.4, 0.5]], "float32")
@@ -35,18 +35,18 @@ def test_a_matrix_keeps_its_form():
     layer = InputReprogrammer(
         (4, 6),
         (8, 8, 3),
-        placement=Mosaic(),
-        program="outside",
+        placement=FeatureMosaic(),
+        pattern="outside",
         value_range=(0, 1),
     )
     canvas = outputs_of(layer, matrix)[0, ..., 0]
     np.testing.assert_allclose(canvas[2:6, 1:7], matrix[0], rtol=1e-6)
-    assert layer.program.theta.shape == (3 * (64 - 24),)
+    assert layer.pattern.theta.shape == (3 * (64 - 24),)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (None,), (2, 3, 4, 5)])
 def test_a_mosaic_takes_vectors_and_matrices_alone(shape):
-    layer = InputReprogrammer(shape, (16, 16, 3), placement=Mosaic())
+    layer = InputReprogrammer(shape, (16, 16, 3), placement=FeatureMosaic())
     with pytest.raises(ValueError, match="vectors"):
         layer.build((None, *shape))
 
@@ -59,7 +59,7 @@ def test_at_scale_one_a_scaled_pad_is_a_pad(shape):
     samples = np.random.default_rng(0).random((2, *shape), "float32")
     layers = [
         InputReprogrammer(
-            shape, canvas, placement=placement, program=None, value_range=None
+            shape, canvas, placement=placement, pattern=None, value_range=None
         )
         for placement in (ScaledPad(None), Pad())
     ]
@@ -73,7 +73,7 @@ def test_positions_are_exact_where_the_layer_computes_in_bfloat16():
     matrices = []
     for dtype in ("float32", "bfloat16"):
         placement = ScaledPad(None, scale=1.03)
-        placement.occupied((128, 128, 1), (224, 224, 1), axes)
+        placement.data_mask((128, 128, 1), (224, 224, 1), axes)
         matrix = placement.matrices((224, 224, 1), axes, dtype)[0]
         matrices.append(ops.convert_to_numpy(ops.cast(matrix, "float32")))
     np.testing.assert_allclose(*matrices, atol=4e-3)
@@ -84,11 +84,11 @@ def test_twice_the_scale_is_twice_the_size():
         (4, 4, 1),
         (16, 16, 1),
         placement=ScaledPad(None, scale=2.0),
-        program="everywhere",
+        pattern="everywhere",
         value_range=None,
     )
     layer.build((None, 4, 4, 1))
-    layer.program.theta.assign(np.full(256, 100.0))
+    layer.pattern.theta.assign(np.full(256, 100.0))
     canvas = outputs_of(layer, np.full((1, 4, 4, 1), 7.0))[0, ..., 0]
     np.testing.assert_allclose(canvas[5:11, 5:11], 7.0, rtol=1e-5)
     np.testing.assert_allclose(canvas[:3], 1.0, rtol=1e-5)
@@ -98,7 +98,7 @@ def test_the_scale_learns_and_stays_in_bounds():
     placement = ScaledPad(None)
     inputs = keras.Input((4, 4, 1))
     layer = InputReprogrammer(
-        (4, 4, 1), (16, 16, 1), placement, program=None, value_range=None
+        (4, 4, 1), (16, 16, 1), placement, pattern=None, value_range=None
     )
     pooled = keras.layers.GlobalAveragePooling2D()(layer(inputs))
     model = keras.Model(inputs, pooled)
@@ -119,8 +119,8 @@ def test_configs_make_copies():
     copy = InputReprogrammer.from_config(layer.get_config())
     assert copy.placement.inner_size == (8, 9)
     assert copy.placement.initial_scale == 1.5
-    mosaic = Mosaic(inner_size=8, columns=3)
-    assert Mosaic.from_config(mosaic.get_config()) == mosaic
+    mosaic = FeatureMosaic(inner_size=8, columns=3)
+    assert FeatureMosaic.from_config(mosaic.get_config()) == mosaic
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_configs_make_copies():
         lambda: ScaledPad(0),
         lambda: ScaledPad(scale=9),
         lambda: ScaledPad(scale="large"),
-        lambda: Mosaic(columns=0),
+        lambda: FeatureMosaic(columns=0),
     ],
 )
 def test_bad_settings_are_a_value_error(make):
@@ -143,7 +143,7 @@ def test_an_odd_gap_is_not_blurred(length):
     samples = generator.random((2, length, length, 1)).astype("float32")
     axes = Axes(3, "channels_last")
     placement = ScaledPad(inner_size=None)
-    placement.occupied((length, length, 1), (8, 8, 1), axes)
+    placement.data_mask((length, length, 1), (8, 8, 1), axes)
     np.testing.assert_allclose(
         ops.convert_to_numpy(placement.place(samples, (8, 8, 1), axes)),
         ops.convert_to_numpy(Pad().place(samples, (8, 8, 1), axes)),

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_reprogram.inputs import ChannelsInTime
+from keras_reprogram.inputs import ChannelConcatenation
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import Resize
 from keras_reprogram.inputs import Tile
@@ -20,9 +20,9 @@ def place(placement, samples, canvas_shape, data_format="channels_last"):
     return ops.convert_to_numpy(placed)
 
 
-def occupied(placement, sample_shape, canvas_shape):
+def data_mask(placement, sample_shape, canvas_shape):
     axes = Axes(len(sample_shape), "channels_last")
-    return placement.occupied(sample_shape, canvas_shape, axes)
+    return placement.data_mask(sample_shape, canvas_shape, axes)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def occupied(placement, sample_shape, canvas_shape):
     [(5, 8, 2, 1), (128, 224, 48, 48), (32, 224, 96, 96), (28, 299, 136, 135)],
 )
 def test_odd_differences_pad_more_before(sample, canvas, before, after):
-    mask = occupied(Pad(), (sample, 1), (canvas, 1))
+    mask = data_mask(Pad(), (sample, 1), (canvas, 1))
     inside = np.flatnonzero(mask)
     assert (inside[0], canvas - 1 - inside[-1]) == (before, after)
     assert inside.size == sample
@@ -40,7 +40,7 @@ def test_odd_differences_pad_more_before(sample, canvas, before, after):
     "inner, free", [(128, 101_376), (32, 147_456), (200, 30_528)]
 )
 def test_free_values_outside_the_data_match_golden(inner, free):
-    mask = occupied(Pad(inner_size=inner), (28, 28, 1), (224, 224, 3))
+    mask = data_mask(Pad(inner_size=inner), (28, 28, 1), (224, 224, 3))
     assert 3 * (~mask).sum() == free
 
 
@@ -52,7 +52,7 @@ def test_padding_keeps_the_sample_and_zeros_around_it(h, w, more_h, more_w):
     sample = np.arange(1.0, 1 + h * w).reshape(1, h, w, 1)
     canvas_shape = (h + more_h, w + more_w, 1)
     canvas = place(Pad(), sample, canvas_shape)
-    mask = occupied(Pad(), (h, w, 1), canvas_shape)
+    mask = data_mask(Pad(), (h, w, 1), canvas_shape)
     np.testing.assert_array_equal(canvas[0, ..., 0][mask], sample.ravel())
     assert not canvas[0, ..., 0][~mask].any()
 
@@ -114,7 +114,7 @@ def test_copies_start_where_voice2series_puts_them(length, copies, starts):
     assert np.flatnonzero(canvas == 1.0).tolist() == starts
     for start in starts:
         np.testing.assert_array_equal(canvas[start : start + length], series[0])
-    mask = occupied(Tile(copies), (length,), (16000,))
+    mask = data_mask(Tile(copies), (length,), (16000,))
     np.testing.assert_array_equal(canvas != 0, mask)
 
 
@@ -124,13 +124,13 @@ def test_copies_of_a_long_series_are_resampled_first(copies, steps):
     canvas = place(Tile(copies, inner_size=steps), series, (16,))
     short = place(Resize(), series, (steps,))
     np.testing.assert_array_equal(canvas, place(Tile(copies), short, (16,)))
-    mask = occupied(Tile(copies, inner_size=steps), (64,), (16,))
+    mask = data_mask(Tile(copies, inner_size=steps), (64,), (16,))
     np.testing.assert_array_equal(canvas[0] != 0, mask)
 
 
 def test_copies_that_do_not_fit_never_lie_on_each_other():
     with pytest.raises(ValueError, match="inner_size"):
-        occupied(Tile(3), (6000,), (16000,))
+        data_mask(Tile(3), (6000,), (16000,))
 
 
 @pytest.mark.parametrize("canvas_shape", [(20,), (20, 1)])
@@ -150,21 +150,21 @@ def test_channels_lie_one_after_the_other(placement, canvas_shape, data_format):
     channels = np.stack([first, second])[None]
     samples = channels if data_format == "channels_first" else channels.mT
     long = np.concatenate([first, second])[None]
-    placed = ChannelsInTime(placement)
+    placed = ChannelConcatenation(placement)
     placed.check(samples.shape[1:], canvas_shape, axes)
     canvas = ops.convert_to_numpy(
         placed.place(ops.convert_to_tensor(samples), canvas_shape, axes)
     )
     assert canvas.shape == (1, *canvas_shape)
     np.testing.assert_allclose(canvas.ravel(), place(placement, long, (20,))[0])
-    mask = placed.occupied(samples.shape[1:], canvas_shape, axes)
+    mask = placed.data_mask(samples.shape[1:], canvas_shape, axes)
     np.testing.assert_array_equal(mask, canvas.ravel() != 0)
 
 
 def test_a_series_of_one_channel_is_placed_as_it_is():
     series = np.arange(1.0, 5.0)[None]
     np.testing.assert_array_equal(
-        place(ChannelsInTime("tile"), series, (8,)),
+        place(ChannelConcatenation("tile"), series, (8,)),
         place(Tile(), series, (8,)),
     )
 
@@ -183,11 +183,11 @@ def test_channels_that_are_no_series_are_a_value_error(
 ):
     axes = Axes(len(canvas_shape), "channels_last")
     with pytest.raises(ValueError, match="Received: "):
-        ChannelsInTime().check(sample_shape, canvas_shape, axes)
+        ChannelConcatenation().check(sample_shape, canvas_shape, axes)
 
 
 def test_channels_in_time_survive_their_config():
-    placement = ChannelsInTime(Tile(3, inner_size=9))
+    placement = ChannelConcatenation(Tile(3, inner_size=9))
     config = keras.saving.serialize_keras_object(placement)
     assert keras.saving.deserialize_keras_object(config) == placement
 
@@ -210,7 +210,7 @@ def test_a_sample_that_does_not_fit_is_a_value_error(
     placement, sample_shape, canvas_shape
 ):
     with pytest.raises(ValueError, match="Received: "):
-        occupied(placement, sample_shape, canvas_shape)
+        data_mask(placement, sample_shape, canvas_shape)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_sample_that_does_not_fit_is_a_value_error(
         lambda: Tile(copies=0),
         lambda: Tile(inner_size=2.5),
         lambda: Tile(interpolation="best"),
-        lambda: ChannelsInTime("middle"),
+        lambda: ChannelConcatenation("middle"),
         lambda: Pad(offset=2),
         lambda: Pad(offset=(-1, 0)),
         lambda: Pad(offset=(0.5, 0)),

@@ -15,7 +15,7 @@ def rendered(tokens, canvas, **kwargs):
         (tokens.shape[1],),
         canvas,
         placement=TokenPatches(4, patch_size=2),
-        program=None,
+        pattern=None,
         value_range=(0, 1),
         **kwargs,
     )

@@ -127,7 +127,9 @@ def test_outputs_at_the_patches_are_arranged_by_channel():
         SeriesReprogrammer((40, 3), prototypes=5, prompt_tokens=[7, 3])
     )
     outputs = np.random.default_rng(0).random((6, 16, 8), "float32")
-    aligned = ops.convert_to_numpy(reprogrammer.align(outputs, samples()))
+    aligned = ops.convert_to_numpy(
+        reprogrammer.select_outputs(outputs, samples())
+    )
     assert aligned.shape == (2, 3, 5, 8)
     np.testing.assert_array_equal(aligned[1, 2], outputs[5, 11:])
 

@@ -66,7 +66,7 @@ def test_a_prompt_of_statistics_starts_at_tokens_and_moves_with_numbers():
         intermediate_dim=16,
     )
     table = TextSource(backbone, "sequence").token_embeddings
-    prompt = StatisticsPrompt(num_lags=1, tokens=[4, 5, 6, 7, 8])
+    prompt = StatisticsPrompt(num_lags=1, token_ids=[4, 5, 6, 7, 8])
     prompt.build_on(table)
     series = np.random.default_rng(0).normal(size=(2, 10)).astype("float32")
     start = np.tile(ops.convert_to_numpy(table.value)[4:9], (2, 1, 1))

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram.inputs.tokens.layout import MASKED
-from keras_reprogram.inputs.tokens.layout import Order
+from keras_reprogram.inputs.tokens.layout import SequenceLayout
 from keras_reprogram.inputs.tokens.layout import masked
 from keras_reprogram.inputs.tokens.layout import rows_of_tokens
 from keras_reprogram.inputs.tokens.steps import put_steps
@@ -30,24 +30,27 @@ def numpy(value):
     return ops.convert_to_numpy(value)
 
 
-def texts(order, samples):
+def texts(sequence_layout, samples):
     """The tokens of every sample, padding left out."""
     samples = ops.convert_to_tensor(samples, "int32")
-    mask = order.sample_mask(samples)
-    tokens = numpy(order.tokens(samples, mask))
+    mask = sequence_layout.sample_mask(samples)
+    tokens = numpy(sequence_layout.tokens(samples, mask))
     lengths = numpy(ops.sum(mask, axis=1))
     return [row[:length].tolist() for row, length in zip(tokens, lengths)]
 
 
 def test_padding_is_a_run_of_the_padding_token_at_an_end():
-    order = Order([None], [False], 0)
-    assert texts(order, SAMPLES) == TEXTS
-    mask = numpy(order.sample_mask(ops.convert_to_tensor(SAMPLES)))
+    sequence_layout = SequenceLayout([None], [False], 0)
+    assert texts(sequence_layout, SAMPLES) == TEXTS
+    mask = numpy(sequence_layout.sample_mask(ops.convert_to_tensor(SAMPLES)))
     assert mask[0].tolist() == [0, 0, 1, 1, 1, 0]
 
 
 def test_without_a_padding_token_everything_is_a_token():
-    assert texts(Order([None], [False], None), SAMPLES) == SAMPLES.tolist()
+    assert (
+        texts(SequenceLayout([None], [False], None), SAMPLES)
+        == SAMPLES.tolist()
+    )
 
 
 @pytest.mark.parametrize("padding_token", [0, None])
@@ -56,7 +59,7 @@ def test_a_mask_says_what_is_padding_whatever_the_tokens_are(padding_token, to):
     samples = masked(to(SAMPLES), to(HOLES))
     assert keras.backend.standardize_dtype(samples.dtype) == "int32"
     assert (numpy(samples) == MASKED).sum() == 15
-    found = texts(Order([None], [False], padding_token), samples)
+    found = texts(SequenceLayout([None], [False], padding_token), samples)
     assert found == SAMPLES[:, [0, 2, 3]].tolist()
     # Once more changes nothing.
     again = numpy(masked(samples, to(HOLES)))
@@ -114,21 +117,21 @@ def test_steps_are_put_where_they_are_taken_from():
     "lengths", [[None], [2, None], [None, 1], [1, None, 2, 1]]
 )
 def test_padding_stands_behind_everything_else(lengths):
-    order = Order(lengths, [False] * len(lengths), 0)
+    sequence_layout = SequenceLayout(lengths, [False] * len(lengths), 0)
     samples = ops.convert_to_tensor(SAMPLES)
-    mask = order.sample_mask(samples)
-    tokens = order.tokens(samples, mask)
-    pieces, before, behind = [], [], []
+    mask = sequence_layout.sample_mask(samples)
+    tokens = sequence_layout.tokens(samples, mask)
+    segments, before, behind = [], [], []
     for index, length in enumerate(lengths):
         if length is None:
-            pieces.append(ops.cast(tokens, "float32")[:, :, None])
+            segments.append(ops.cast(tokens, "float32")[:, :, None])
             continue
-        piece = [100.0 * (index + 1) + step for step in range(length)]
-        pieces.append(np.tile(np.reshape(piece, (1, -1, 1)), (5, 1, 1)))
-        (behind if None in lengths[:index] else before).extend(piece)
+        segment = [100.0 * (index + 1) + step for step in range(length)]
+        segments.append(np.tile(np.reshape(segment, (1, -1, 1)), (5, 1, 1)))
+        (behind if None in lengths[:index] else before).extend(segment)
     counts = ops.sum(mask, axis=1, keepdims=True)
-    sequence, mask = order.arrange(
-        [ops.cast(piece, "float32") for piece in pieces], counts
+    sequence, mask = sequence_layout.arrange(
+        [ops.cast(segment, "float32") for segment in segments], counts
     )
     sequence, mask = numpy(sequence)[..., 0], numpy(mask)
     for row, steps, text in zip(sequence, mask, TEXTS):
@@ -139,10 +142,13 @@ def test_padding_stands_behind_everything_else(lengths):
 
 @pytest.mark.parametrize("lengths", [[None], [2, None], [1, None, 2]])
 def test_outputs_are_read_at_the_samples_own_places(lengths):
-    order = Order(lengths, [False] * len(lengths), 0)
-    before, total = order.before, order.before + order.behind + 6
+    sequence_layout = SequenceLayout(lengths, [False] * len(lengths), 0)
+    before, total = (
+        sequence_layout.before,
+        sequence_layout.before + sequence_layout.behind + 6,
+    )
     outputs = np.arange(5.0 * total).reshape(5, total, 1).astype("float32")
-    read = numpy(order.read(ops.convert_to_tensor(outputs), SAMPLES))
+    read = numpy(sequence_layout.read(ops.convert_to_tensor(outputs), SAMPLES))
     assert read.shape == (5, 6, 1)
     for row, output, text, start in zip(
         read[..., 0], outputs[..., 0], TEXTS, [2, 0, 0, 0, 5]
@@ -161,8 +167,8 @@ def test_outputs_are_read_at_the_samples_own_places(lengths):
 def test_one_step_is_read_wherever_padding_has_moved_it(
     lengths, is_read, places
 ):
-    order = Order(lengths, is_read, 0)
-    total = order.before + order.behind + 6
+    sequence_layout = SequenceLayout(lengths, is_read, 0)
+    total = sequence_layout.before + sequence_layout.behind + 6
     outputs = np.arange(5.0 * total).reshape(5, total, 1)
-    read = numpy(order.read(ops.convert_to_tensor(outputs), SAMPLES))
+    read = numpy(sequence_layout.read(ops.convert_to_tensor(outputs), SAMPLES))
     np.testing.assert_array_equal(read, outputs[np.arange(5), places])

@@ -30,7 +30,7 @@ SIZES = dict(
     intermediate_dim=32,
     max_sequence_length=24,
 )
-PROGRAMS = {
+MAPPINGS = {
     "free": lambda: FreeEmbeddings(8),
     "remapping": lambda: TokenRemapping(8, candidates=20),
     "context": lambda: TokenRemapping(8, candidates=20, context=3),
@@ -73,8 +73,8 @@ def numpy(value):
     return ops.convert_to_numpy(value)
 
 
-def model_of(tokens, layout=("sample",), readout="mean", source=None):
-    source = source or TextSource(bert(), readout)
+def model_of(tokens, layout=("sample",), pooling="mean", source=None):
+    source = source or TextSource(bert(), pooling)
     return ReprogrammedModel(
         source, TokenReprogrammer(tokens, layout=layout), LabelMapper(2)
     )
@@ -97,11 +97,11 @@ def accuracy(model):
     return (predictions == labels).mean()
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_token_program_learns_and_survives_its_files(name, tmp_path):
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_token_mapping_learns_and_survives_its_files(name, tmp_path):
     layout = WARP if name == "source" else ["sample"]
-    readout = "sequence" if name == "source" else "mean"
-    model = trained(model_of(PROGRAMS[name](), layout, readout), epochs=10)
+    pooling = "sequence" if name == "source" else "mean"
+    model = trained(model_of(MAPPINGS[name](), layout, pooling), epochs=10)
     # An untrained source says little at one step.
     assert accuracy(model) >= (0.75 if name == "source" else 0.9)
     tokens, _ = sentences()
@@ -114,15 +114,15 @@ def test_a_token_program_learns_and_survives_its_files(name, tmp_path):
 
     model.save_program(tmp_path / "model.program")
     copy = ReprogrammedModel.load_program(
-        tmp_path / "model.program", TextSource(bert(), readout)
+        tmp_path / "model.program", TextSource(bert(), pooling)
     )
     np.testing.assert_array_equal(copy.predict(tokens, verbose=0), predictions)
 
 
 @pytest.mark.parametrize("name", ["sparse", "remapping", "source"])
-def test_a_token_program_works_before_a_bfloat16_source(name):
+def test_a_token_mapping_works_before_a_bfloat16_source(name):
     source = TextSource(bert("bfloat16"), "mean")
-    model = trained(model_of(PROGRAMS[name](), [2, "sample"], source=source), 1)
+    model = trained(model_of(MAPPINGS[name](), [2, "sample"], source=source), 1)
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
     assert np.isfinite(model.predict(sentences()[0], verbose=0)).all()
 
@@ -175,7 +175,7 @@ def test_a_masked_model_is_read_at_its_mask_token():
     hidden = model.frozen_source(model.input_reprogrammer(tokens))
     expected = numpy(hidden)[[0, 1], [7, 5]]
     np.testing.assert_allclose(
-        model.source_logits(tokens), expected, rtol=1e-4, atol=1e-5
+        model.predict_source(tokens), expected, rtol=1e-4, atol=1e-5
     )
 
 
@@ -184,7 +184,7 @@ def test_outputs_at_every_step_are_those_of_the_sample():
     model = model_of(FreeEmbeddings(8), layout, "sequence")
     tokens = np.array([[4, 5, 6], [7, 0, 0]], "int32")
     hidden = numpy(model.frozen_source(model.input_reprogrammer(tokens)))
-    aligned = model.source_logits(tokens)
+    aligned = model.predict_source(tokens)
     np.testing.assert_allclose(aligned[0], hidden[0, 2:5], atol=1e-5)
     np.testing.assert_allclose(aligned[1, 0], hidden[1, 2], atol=1e-5)
     assert model.output_shape == (None, None, 2)
@@ -224,7 +224,7 @@ def answers(model, samples):
 
 
 @pytest.mark.parametrize(
-    "name, readout, layout",
+    "name, pooling, layout",
     [
         ("BertBackbone", "sequence", WARP),
         ("RobertaBackbone", "sequence", ["sample"]),
@@ -233,10 +233,10 @@ def answers(model, samples):
         ("LlamaBackbone", "sequence", [3, "sample", 2]),
     ],
 )
-def test_a_text_has_one_answer_wherever_its_padding_is(name, readout, layout):
+def test_a_text_has_one_answer_wherever_its_padding_is(name, pooling, layout):
     keras.utils.set_random_seed(1)
     backbone = getattr(keras_hub.models, name)(**BACKBONES[name])
-    source = TextSource(sharpened(backbone), readout)
+    source = TextSource(sharpened(backbone), pooling)
     model = model_of(SourceTokens(), layout, source=source)
     padding = 1 if name == "RobertaBackbone" else 0
     assert model.input_reprogrammer.padding_token == padding
@@ -293,15 +293,15 @@ def test_a_masked_step_is_never_looked_up():
     samples = masked(np.full((1, 4), 7), np.array([[1, 0, 1, 0]]))
     end.check_values(samples)
     made = numpy(end(samples)["embeddings"])[0]
-    rows = numpy(end.tokens.embeddings.value)
+    rows = numpy(end.mapping.embeddings.value)
     np.testing.assert_array_equal(made, rows[[7, 7, 0, 0]])
 
 
 def test_context_ends_where_the_text_does():
     model = model_of(TokenRemapping(8, candidates=20, context=3, seed=3))
     end = model.input_reprogrammer
-    theta = np.random.default_rng(0).normal(size=end.tokens.theta.shape)
-    end.tokens.theta.assign(theta)
+    theta = np.random.default_rng(0).normal(size=end.mapping.theta.shape)
+    end.mapping.theta.assign(theta)
     alone = numpy(end(np.array([[4, 5, 6]], "int32"))["embeddings"])[0]
     for row in ([4, 5, 6, 0, 0], [0, 0, 4, 5, 6], [0, 4, 5, 6, 0]):
         made = numpy(end(np.array([row], "int32"))["embeddings"])[0]
@@ -338,26 +338,6 @@ def test_the_padding_token_is_the_sources_own_and_kept():
         assert TokenReprogrammer.from_config(
             end.get_config()
         ).padding_token is (token)
-
-
-@pytest.mark.parametrize(
-    "tokens, before, after",
-    [
-        (SourceTokens, 0, "auto"),
-        (SourceTokens, 5, 5),
-        (SourceTokens, None, None),
-        (lambda: FreeEmbeddings(8), 0, 0),
-        (lambda: FreeEmbeddings(8), -1, None),  # no token: no padding
-        (lambda: FreeEmbeddings(8), 8, None),
-    ],
-)
-def test_version_0_1_0_wrote_0_for_the_padding_of_every_source(
-    tokens, before, after
-):
-    config = TokenReprogrammer(tokens()).get_config()
-    del config["padding"]
-    config["padding_token"] = before
-    assert TokenReprogrammer.from_config(config).padding_token == after
 
 
 def classifier_with_tokenizer():
@@ -423,7 +403,7 @@ def test_a_model_takes_what_a_preprocessor_returns():
     mask = np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
     inputs = {"token_ids": tokens, "padding_mask": mask}
     np.testing.assert_allclose(
-        model.source_logits(inputs),
+        model.predict_source(inputs),
         answers(model, np.where(mask, tokens, 0)),
         atol=1e-5,
     )
@@ -485,8 +465,8 @@ def test_every_step_of_a_sequence_is_infilled(tmp_path):
 def test_the_sparse_code_is_solved_before_an_epochs_validation():
     class Remainders(keras.callbacks.Callback):
         def on_test_begin(self, logs=None):
-            program = self.model.input_reprogrammer.tokens
-            seen.append(abs(numpy(program.remainder.value)).max())
+            mapping = self.model.input_reprogrammer.mapping
+            seen.append(abs(numpy(mapping.remainder.value)).max())
 
     seen = []
     model = model_of(SparseCombination(8, nonzeros=4, refit_every=2))
@@ -520,7 +500,7 @@ def test_the_sparse_code_is_solved_before_an_epochs_validation():
         lambda: TokenReprogrammer(SourceTokens(), target_length=-1),
         lambda: FixedTokens([]),
         lambda: MaskToken([1, 2]),
-        lambda: SoftPrompt(3, tokens=[1, 2]),
+        lambda: SoftPrompt(3, token_ids=[1, 2]),
         lambda: model_of(SourceTokens(), [FixedTokens([99]), "sample"]),
         lambda: ReprogrammedModel(
             TextSource(bert()), TokenReprogrammer(SourceTokens(), 25)

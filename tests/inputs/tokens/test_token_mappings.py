@@ -9,10 +9,10 @@ from keras_reprogram.inputs import SourceTokens
 from keras_reprogram.inputs import SparseCombination
 from keras_reprogram.inputs import TokenRemapping
 from keras_reprogram.inputs.tokens.sparse_combination import sparse_code
-from keras_reprogram.inputs.tokens.token_programs import rows_of
+from keras_reprogram.inputs.tokens.token_mappings import row_lookup
 
 TOKENS = np.array([[1, 2, 3], [4, 0, 0]], "int32")
-PROGRAMS = {
+MAPPINGS = {
     "free": lambda: FreeEmbeddings(5),
     "remapping": lambda: TokenRemapping(5, candidates=12),
     "context": lambda: TokenRemapping(5, candidates=12, context=3),
@@ -28,69 +28,69 @@ def vocabulary():
     return keras.Variable(values, trainable=False)
 
 
-def built(program, vocabulary):
-    program.build_on(vocabulary)
-    return program
+def built(mapping, vocabulary):
+    mapping.build_on(vocabulary)
+    return mapping
 
 
 def numpy(value):
     return ops.convert_to_numpy(value)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_program_returns_an_embedding_for_each_token(vocabulary, name):
-    program = built(PROGRAMS[name](), vocabulary)
-    assert program(TOKENS).shape == (2, 3, 8)
-    # The source's table is not the program's.
-    assert all(weight is not vocabulary for weight in program.weights)
-    config = program.get_config()
-    assert type(program).from_config(config).get_config() == config
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_mapping_returns_an_embedding_for_each_token(vocabulary, name):
+    mapping = built(MAPPINGS[name](), vocabulary)
+    assert mapping(TOKENS).shape == (2, 3, 8)
+    # The source's table is not the mapping's.
+    assert all(weight is not vocabulary for weight in mapping.weights)
+    config = mapping.get_config()
+    assert type(mapping).from_config(config).get_config() == config
 
 
 @pytest.mark.parametrize("name", ["free", "dense", "sparse", "remapping"])
 def test_every_target_token_starts_as_a_source_token(vocabulary, name):
-    embedded = numpy(built(PROGRAMS[name](), vocabulary)(TOKENS))
+    embedded = numpy(built(MAPPINGS[name](), vocabulary)(TOKENS))
     rows = numpy(vocabulary.value)
     distances = np.abs(embedded[:, :, None] - rows).max(axis=-1).min(axis=-1)
     np.testing.assert_allclose(distances, 0, atol=1e-6)
 
 
 def test_source_tokens_are_looked_up(vocabulary):
-    program = built(SourceTokens(), vocabulary)
+    mapping = built(SourceTokens(), vocabulary)
     np.testing.assert_array_equal(
-        numpy(program(TOKENS)), numpy(vocabulary.value)[TOKENS]
+        numpy(mapping(TOKENS)), numpy(vocabulary.value)[TOKENS]
     )
-    assert program.weights == []
+    assert mapping.weights == []
 
 
 def test_a_dense_combination_is_the_product_of_its_table(vocabulary):
-    program = built(DenseCombination(5, candidates=[2, 7, 11]), vocabulary)
+    mapping = built(DenseCombination(5, candidates=[2, 7, 11]), vocabulary)
     theta = np.random.default_rng(1).normal(size=(5, 3)).astype("float32")
-    program.theta.assign(theta)
+    mapping.theta.assign(theta)
     expected = (theta @ numpy(vocabulary.value)[[2, 7, 11]])[TOKENS]
-    np.testing.assert_allclose(numpy(program(TOKENS)), expected, rtol=1e-4)
+    np.testing.assert_allclose(numpy(mapping(TOKENS)), expected, rtol=1e-4)
 
 
 def test_a_context_decides_by_its_neighbors(vocabulary):
-    program = built(TokenRemapping(5, candidates=4, context=3), vocabulary)
+    mapping = built(TokenRemapping(5, candidates=4, context=3), vocabulary)
     theta = np.random.default_rng(1).normal(size=(3, 5, 4)).astype("float32")
-    program.theta.assign(theta)
+    mapping.theta.assign(theta)
     padded = np.pad(TOKENS, ((0, 0), (1, 1)), mode="edge")
     logits = sum(theta[j][padded[:, j : j + 3]] for j in range(3))
-    chosen = program.chosen[logits.argmax(axis=-1)]
+    chosen = mapping.chosen[logits.argmax(axis=-1)]
     np.testing.assert_array_equal(
-        numpy(program(TOKENS)), numpy(vocabulary.value)[chosen]
+        numpy(mapping(TOKENS)), numpy(vocabulary.value)[chosen]
     )
 
 
 def test_at_the_ends_of_a_text_its_own_tokens_stand_in(vocabulary):
-    program = built(TokenRemapping(5, candidates=4, context=3), vocabulary)
+    mapping = built(TokenRemapping(5, candidates=4, context=3), vocabulary)
     theta = np.random.default_rng(1).normal(size=(3, 5, 4)).astype("float32")
-    program.theta.assign(theta)
+    mapping.theta.assign(theta)
     tokens = np.array([[1, 2, 3], [4, 2, 0]], "int32")
-    found = numpy(program(tokens, lengths=np.array([[3], [2]], "int32")))
+    found = numpy(mapping(tokens, lengths=np.array([[3], [2]], "int32")))
     for row, text in zip(found, ([1, 2, 3], [4, 2])):
-        alone = numpy(program(np.array([text], "int32")))[0]
+        alone = numpy(mapping(np.array([text], "int32")))[0]
         np.testing.assert_array_equal(row[: len(text)], alone)
 
 
@@ -112,18 +112,18 @@ def test_a_remapping_starts_near_zero_whatever_its_seed(vocabulary, seed):
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 def test_a_token_is_drawn_as_often_in_a_low_precision(vocabulary, dtype):
     """Noise of float16 has 1,024 values: one in each thousand is infinite."""
-    program = built(TokenRemapping(4000, [3, 9], dtype=dtype), vocabulary)
+    mapping = built(TokenRemapping(4000, [3, 9], dtype=dtype), vocabulary)
     theta = np.zeros((1, 4000, 2), "float32")
     theta[..., 1] = np.log(99.0)
-    program.theta.assign(theta)
+    mapping.theta.assign(theta)
     tokens = np.arange(4000, dtype="int32")[None]
-    drawn = numpy(ops.cast(program(tokens, training=True), "float32"))[0]
+    drawn = numpy(ops.cast(mapping(tokens, training=True), "float32"))[0]
     distances = np.abs(drawn - numpy(vocabulary.value)[3]).max(axis=-1)
     assert 20 <= (distances < 0.02).sum() <= 64  # of 4000, 40 +- 6.3
     # A difference that a low precision does not see.
     theta[..., 0], theta[..., 1] = 8.0, 8.001
-    program.theta.assign(theta)
-    chosen = numpy(ops.cast(program(tokens[:, :1]), "float32"))[0, 0]
+    mapping.theta.assign(theta)
+    chosen = numpy(ops.cast(mapping(tokens[:, :1]), "float32"))[0, 0]
     np.testing.assert_allclose(chosen, numpy(vocabulary.value)[9], atol=0.02)
 
 
@@ -142,7 +142,7 @@ LOOKED_UP = {
 def test_rows_are_looked_up_before_they_are_cast(monkeypatch, name, training):
     make, largest = LOOKED_UP[name]
     table = keras.Variable(np.zeros((500, 8)), dtype="bfloat16")
-    program = built(make(), table)
+    mapping = built(make(), table)
     cast, sizes = ops.cast, []
 
     def counted(value, dtype):
@@ -151,7 +151,7 @@ def test_rows_are_looked_up_before_they_are_cast(monkeypatch, name, training):
         return cast(value, dtype)
 
     monkeypatch.setattr(ops, "cast", counted)
-    program(TOKENS, training=training)
+    mapping(TOKENS, training=training)
     assert max(sizes, default=0) <= largest
 
 
@@ -163,23 +163,23 @@ def test_a_layer_around_a_table_does_not_cast_it(vocabulary):
             seen.append(keras.backend.standardize_dtype(rows(tokens).dtype))
             return tokens
 
-    rows, seen = rows_of(vocabulary), []
+    rows, seen = row_lookup(vocabulary), []
     Around(dtype="mixed_bfloat16")(TOKENS)
     assert seen == ["float32"]
 
 
 def test_training_draws_source_tokens_by_their_softmax(vocabulary):
-    program = built(TokenRemapping(5, candidates=[3, 9]), vocabulary)
+    mapping = built(TokenRemapping(5, candidates=[3, 9]), vocabulary)
     theta = np.zeros((1, 5, 2), "float32")
     theta[..., 1] = np.log(3.0)  # token 9 three times as often as token 3
-    program.theta.assign(theta)
+    mapping.theta.assign(theta)
     rows = numpy(vocabulary.value)
     drawn = [
-        np.isclose(numpy(program(TOKENS, training=True))[0, 0], rows[9]).all()
+        np.isclose(numpy(mapping(TOKENS, training=True))[0, 0], rows[9]).all()
         for _ in range(200)
     ]
     assert 0.62 < np.mean(drawn) < 0.88
-    outputs = [numpy(program(TOKENS)) for _ in range(2)]
+    outputs = [numpy(mapping(TOKENS)) for _ in range(2)]
     np.testing.assert_array_equal(*outputs)
 
 
@@ -212,40 +212,40 @@ def test_a_sparse_code_does_not_depend_on_the_unit_of_embeddings(unit):
 
 
 def test_a_refit_is_as_precise_in_a_low_precision(vocabulary):
-    program = SparseCombination(5, nonzeros=3, dtype="mixed_bfloat16")
-    built(program, vocabulary).remainder.assign(np.full((5, 8), 1e-3))
+    mapping = SparseCombination(5, nonzeros=3, dtype="mixed_bfloat16")
+    built(mapping, vocabulary).remainder.assign(np.full((5, 8), 1e-3))
     expected = SparseCombination(5, nonzeros=3)
     built(expected, vocabulary).remainder.assign(np.full((5, 8), 1e-3))
-    program.refit(), expected.refit()
+    mapping.refit(), expected.refit()
     np.testing.assert_allclose(
-        numpy(program.combination.value),
+        numpy(mapping.combination.value),
         numpy(expected.combination.value),
         atol=1e-6,
     )
 
 
 def test_a_refit_keeps_what_is_sparse_and_empties_the_remainder(vocabulary):
-    program = built(SparseCombination(5, nonzeros=3), vocabulary)
-    before = numpy(program.table())
-    program.refit()
-    np.testing.assert_allclose(numpy(program.table()), before, atol=1e-5)
+    mapping = built(SparseCombination(5, nonzeros=3), vocabulary)
+    before = numpy(mapping.table())
+    mapping.refit()
+    np.testing.assert_allclose(numpy(mapping.table()), before, atol=1e-5)
 
-    program.remainder.assign(np.ones((5, 8)))
-    program.refit()
-    assert not numpy(program.remainder.value).any()
-    table = numpy(program.table())
+    mapping.remainder.assign(np.ones((5, 8)))
+    mapping.refit()
+    assert not numpy(mapping.remainder.value).any()
+    table = numpy(mapping.table())
     closer = np.linalg.norm(table - (before + 1), axis=1)
     assert (closer < np.linalg.norm(np.ones(8))).all()
-    rows = numpy(vocabulary.value)[numpy(program.chosen.value)]
-    combined = (numpy(program.combination.value)[..., None] * rows).sum(axis=1)
+    rows = numpy(vocabulary.value)[numpy(mapping.chosen.value)]
+    combined = (numpy(mapping.combination.value)[..., None] * rows).sum(axis=1)
     np.testing.assert_allclose(table, combined, atol=1e-5)
 
 
 def test_no_table_of_target_by_source_is_stored():
     vocabulary = keras.Variable(np.zeros((1000, 8), "float32"))
-    program = SparseCombination(500, nonzeros=4)
-    program.build_on(vocabulary)
-    largest = max(np.prod(weight.shape) for weight in program.weights)
+    mapping = SparseCombination(500, nonzeros=4)
+    mapping.build_on(vocabulary)
+    largest = max(np.prod(weight.shape) for weight in mapping.weights)
     assert largest == 500 * 8
 
 
@@ -274,7 +274,7 @@ def test_settings_that_make_no_sense_are_value_errors(make):
         lambda: SparseCombination(5, nonzeros=9),
     ],
 )
-def test_a_program_that_does_not_fit_the_source_is_a_value_error(
+def test_a_mapping_that_does_not_fit_the_source_is_a_value_error(
     vocabulary, make
 ):
     with pytest.raises(ValueError, match="Received: "):

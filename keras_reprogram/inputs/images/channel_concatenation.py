@@ -16,7 +16,7 @@ from keras_reprogram.typing import Shape
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class ChannelsInTime(Placement):
+class ChannelConcatenation(Placement):
     """Lays a series' channels one after the other along a waveform.
 
     ```
@@ -34,7 +34,7 @@ class ChannelsInTime(Placement):
     reprogrammer = keras_reprogram.InputReprogrammer(
         target_shape=(150, 3),
         source_shape=(16000,),
-        placement=keras_reprogram.inputs.ChannelsInTime(
+        placement=keras_reprogram.inputs.ChannelConcatenation(
             keras_reprogram.inputs.Tile(copies=4)
         ),
         value_range=None,
@@ -51,7 +51,7 @@ class ChannelsInTime(Placement):
     placement: Any = "pad"
 
     def __post_init__(self) -> None:
-        self.settle(placement=placements.get(self.placement))
+        self.set_fields(placement=placements.get(self.placement))
 
     def check(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
@@ -63,20 +63,21 @@ class ChannelsInTime(Placement):
             or axes.channels(canvas_shape) != 1
         ):
             raise ValueError(
-                "`ChannelsInTime` places series (steps,) or (steps, channels) "
-                "of a known length on a waveform of one channel. Received: "
-                f"samples of shape {sample_shape}, source_shape={canvas_shape}"
+                "`ChannelConcatenation` places series (steps,) or (steps, "
+                "channels) of a known length on a waveform of one channel. "
+                f"Received: samples of shape {sample_shape}, "
+                f"source_shape={canvas_shape}"
             )
 
     def long_shape(self, sample_shape: Shape, axes: Axes) -> Shape:
         steps = int(np.prod(sample_shape))
         return axes.with_spatial((1,) * axes.rank, (steps,))
 
-    def occupied(
+    def data_mask(
         self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
     ) -> np.ndarray:
         shape = self.long_shape(sample_shape, axes)
-        return self.placement.occupied(shape, canvas_shape, axes)
+        return self.placement.data_mask(shape, canvas_shape, axes)
 
     def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
         shape = self.long_shape(samples.shape[1:], axes)

@@ -20,22 +20,22 @@ from keras_reprogram.inputs.images.regions import Region
 from keras_reprogram.typing import Shape
 
 
-class Program(keras.layers.Layer):
+class Pattern(keras.layers.Layer):
     """Base class: what an `InputReprogrammer` adds to the canvas.
 
-    A program is told its canvas once, by `build_on`, and is then called with
+    A pattern is told its canvas once, by `build_on`, and is then called with
     the batch of canvases that hold the samples.
     """
 
     def build_on(
-        self, canvas_shape: Shape, axes: Axes, occupied: np.ndarray
+        self, canvas_shape: Shape, axes: Axes, data_mask: np.ndarray
     ) -> None:
-        """Creates the program's variables.
+        """Creates the pattern's variables.
 
         Args:
             canvas_shape: Shape of the source's input, without the batch axis.
             axes: Its spatial and channel axes.
-            occupied: Boolean array over the spatial axes, true where the
+            data_mask: Boolean array over the spatial axes, true where the
                 placement put data.
         """
         raise NotImplementedError
@@ -45,17 +45,17 @@ class Program(keras.layers.Layer):
         raise NotImplementedError
 
     @property
-    def looks_at_source(self) -> bool:
-        """Whether the program needs the source, by `connect`, to be built."""
+    def uses_source(self) -> bool:
+        """Whether the pattern needs the source, by `connect`, to be built."""
         return False
 
     @contextlib.contextmanager
     def same_samples(self) -> Iterator[None]:
-        """Holds while several programs are tried on one batch."""
+        """Holds while several patterns are tried on one batch."""
         yield
 
     def connect(self, encode: Callable[[Any], Any], num_features: int) -> None:
-        """Offers the frozen source, for programs that look at its outputs.
+        """Offers the frozen source, for patterns that look at its outputs.
 
         Args:
             encode: Function from a batch of canvases to the source's outputs,
@@ -65,29 +65,30 @@ class Program(keras.layers.Layer):
 
 
 @serializable
-class UniversalProgram(Program):
-    """One learned pattern for all samples: `strength * M * squash(theta)`.
+class UniversalPattern(Pattern):
+    """One learned pattern for all samples: `strength * M * activation(theta)`.
 
     `theta` holds one value for each free value of the canvas and none for
     the others: what the mask `M` excludes is neither stored nor computed.
-    With a `basis`, `theta` is shorter: `strength * M * squash(expand(theta))`,
-    and what changes no free value of the canvas is left out of it as well.
+    With a `basis`, `theta` is shorter, and what changes no free value of the
+    canvas is left out of it as well:
+    `strength * M * activation(expand(theta))`.
 
     Example:
 
     ```python
     # A sigmoid border around the data (ILM-VP).
-    program = keras_reprogram.inputs.UniversalProgram(
-        region="outside", squash="sigmoid"
+    pattern = keras_reprogram.inputs.UniversalPattern(
+        region="outside", activation="sigmoid"
     )
     # An unbounded frame of 30 pixels (visual prompting).
-    program = keras_reprogram.inputs.UniversalProgram(
+    pattern = keras_reprogram.inputs.UniversalPattern(
         region=keras_reprogram.inputs.Frame(30),
-        squash=None,
+        activation=None,
         initializer="random_normal",
     )
     # 192 numbers for a smooth pattern on any canvas.
-    program = keras_reprogram.inputs.UniversalProgram(
+    pattern = keras_reprogram.inputs.UniversalPattern(
         basis=keras_reprogram.inputs.Grid(8)
     )
     ```
@@ -95,13 +96,13 @@ class UniversalProgram(Program):
     Args:
         region: `"everywhere"`, `"outside"` (of the data), `"frame"`,
             `"patch"`, or a `keras_reprogram.inputs.Region`.
-        squash: `"tanh"`, `"sigmoid"`, another activation of Keras, or `None`
-            for an unbounded program.
+        activation: `"tanh"`, `"sigmoid"`, another activation of Keras, or
+            `None` for an unbounded pattern.
         initializer: Keras initializer of `theta`.
         regularizer: Keras regularizer of `theta`.
-        basis: A `keras_reprogram.inputs.Basis`, for a program of few numbers;
+        basis: A `keras_reprogram.inputs.Basis`, for a pattern of few numbers;
             `None` for one number a value.
-        strength: Largest value of a squashed program, in units of the
+        strength: Largest value of a bounded pattern, in units of the
             sample's range.
         dropout: Share of the pattern's values that are zero in a training
             step, others for every step; the rest are scaled by
@@ -127,7 +128,7 @@ class UniversalProgram(Program):
     def __init__(
         self,
         region: str | Region = "everywhere",
-        squash: str | None = "tanh",
+        activation: str | None = "tanh",
         initializer: Any = "zeros",
         regularizer: Any = None,
         basis: Basis | None = None,
@@ -152,14 +153,14 @@ class UniversalProgram(Program):
         if self.dropout:
             self.seed_generator = keras.random.SeedGenerator(seed)
         self.region = regions.get(region)
-        self.squash = keras.activations.get(squash)
+        self.activation = keras.activations.get(activation)
         self.initializer = keras.initializers.get(initializer)
         self.regularizer = keras.regularizers.get(regularizer)
 
     def build_on(
-        self, canvas_shape: Shape, axes: Axes, occupied: np.ndarray
+        self, canvas_shape: Shape, axes: Axes, data_mask: np.ndarray
     ) -> None:
-        mask = self.region.mask(occupied)
+        mask = self.region.mask(data_mask)
         if axes.channel is not None:
             mask = np.expand_dims(mask, axes.channel)
         mask = np.broadcast_to(mask, canvas_shape)
@@ -168,7 +169,7 @@ class UniversalProgram(Program):
         self.mask = None if mask.all() else mask
         free = mask.ravel()
         if self.basis is not None:
-            free = self.basis.reaching(mask, axes)
+            free = self.basis.active_coefficients(mask, axes)
         self.num_values = free.size
         self.places = None
         if not free.all():
@@ -187,7 +188,7 @@ class UniversalProgram(Program):
             values = self.basis.expand(
                 self.whole(values), self.canvas_shape, self.axes
             )
-        values = ops.multiply(self.squash(values), self.strength)
+        values = ops.multiply(self.activation(values), self.strength)
         if training and self.dropout:
             values = keras.random.dropout(
                 values, self.dropout, seed=self.seed_generator
@@ -204,15 +205,15 @@ class UniversalProgram(Program):
             return free
         return ops.scatter(self.places, free, (self.num_values,))
 
-    def pattern(self) -> np.ndarray:
-        """The program as it is added, an array of the canvas's shape."""
+    def to_numpy(self) -> np.ndarray:
+        """The pattern as it is added, an array of the canvas's shape."""
         return ops.convert_to_numpy(self.call())
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "region": keras.saving.serialize_keras_object(self.region),
-            "squash": keras.activations.serialize(self.squash),
+            "activation": keras.activations.serialize(self.activation),
             "initializer": keras.initializers.serialize(self.initializer),
             "regularizer": keras.regularizers.serialize(self.regularizer),
             "basis": keras.saving.serialize_keras_object(self.basis),
@@ -223,10 +224,10 @@ class UniversalProgram(Program):
 
 
 @serializable
-class RandomPatchProgram(Program):
+class RandomPatchPattern(Pattern):
     """A learned patch at a random place, a new one for every batch.
 
-    While the program is trained, and only then; at inference the patch stands
+    While the pattern is trained, and only then; at inference the patch stands
     in the middle of the canvas.
 
     Args:
@@ -253,7 +254,7 @@ class RandomPatchProgram(Program):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build_on(
-        self, canvas_shape: Shape, axes: Axes, occupied: np.ndarray
+        self, canvas_shape: Shape, axes: Axes, data_mask: np.ndarray
     ) -> None:
         sizes = (self.size,) * len(axes.spatial)
         self.free = [
@@ -298,16 +299,16 @@ class RandomPatchProgram(Program):
         }
 
 
-def get(identifier: str | dict | Program | None) -> Program | None:
-    """Returns a program from a region's name, its config or itself."""
+def get(identifier: str | dict | Pattern | None) -> Pattern | None:
+    """Returns a pattern from a region's name, its config or itself."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, (str, Region)):
-        return UniversalProgram(region=identifier)
-    if identifier is None or isinstance(identifier, Program):
+        return UniversalPattern(region=identifier)
+    if identifier is None or isinstance(identifier, Pattern):
         return identifier
     raise ValueError(
-        "`program` must be the name of a region, a "
-        "`keras_reprogram.inputs.Program` or `None`. Received: "
+        "`pattern` must be the name of a region, a "
+        "`keras_reprogram.inputs.Pattern` or `None`. Received: "
         f"{identifier!r}"
     )

@@ -70,7 +70,7 @@ class Mapping(Configurable):
         """
         raise NotImplementedError
 
-    def choices(self, sources_per_target: int) -> int | None:
+    def num_selected(self, sources_per_target: int) -> int | None:
         """How many source classes a target is the mean of, if nothing else.
 
         They are stored and looked up instead of a matrix, which is large
@@ -90,16 +90,16 @@ class Mapping(Configurable):
         return ops.matmul(outputs, matrix)
 
 
-class ChosenSources(Mapping):
+class SourceSelection(Mapping):
     """Base class: a target is the mean of source classes that are its own."""
 
-    def choices(self, sources_per_target: int) -> int | None:
+    def num_selected(self, sources_per_target: int) -> int | None:
         return sources_per_target
 
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class IdentityMapping(ChosenSources):
+class IdentityMapping(SourceSelection):
     """Target class `t` is source class `t`, or the `t`-th block of them.
 
     References:
@@ -115,7 +115,7 @@ class IdentityMapping(ChosenSources):
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class RandomMapping(ChosenSources):
+class RandomMapping(SourceSelection):
     """Source classes drawn at random, the same ones for the same seed.
 
     Args:
@@ -125,7 +125,7 @@ class RandomMapping(ChosenSources):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self.settle(seed=check_seed(self.seed))
+        self.set_fields(seed=check_seed(self.seed))
 
     def solve(self, batches, num_sources, num_classes, sources_per_target):
         matrix = mappings.random_mapping(
@@ -170,7 +170,7 @@ class FixedMapping(Mapping):
             groups = [
                 [int(source) for source in group] for group in self.groups
             ]
-            self.settle(groups=groups)
+            self.set_fields(groups=groups)
         if self.matrix is not None:
             matrix = np.asarray(self.matrix)
             if matrix.dtype.kind not in "biuf":
@@ -178,7 +178,7 @@ class FixedMapping(Mapping):
                     "`matrix` must hold numbers. Received: a matrix of dtype "
                     f"{matrix.dtype}"
                 )
-            self.settle(matrix=matrix.astype("float64").tolist())
+            self.set_fields(matrix=matrix.astype("float64").tolist())
 
     def solve(self, batches, num_sources, num_classes, sources_per_target):
         if self.groups is not None:
@@ -198,7 +198,7 @@ class FixedMapping(Mapping):
             )
         return matrix, np.zeros(num_classes)
 
-    def choices(self, sources_per_target: int) -> int | None:
+    def num_selected(self, sources_per_target: int) -> int | None:
         if self.groups is not None:
             counts = np.array([len(group) for group in self.groups])
             return int(counts[0]) if np.ptp(counts) == 0 else None
@@ -247,7 +247,7 @@ class StatisticsMapping(Mapping):
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class FrequencyMapping(ChosenSources, StatisticsMapping):
+class FrequencyMapping(SourceSelection, StatisticsMapping):
     """FLM: the source classes predicted most often, before training.
 
     References:
@@ -263,7 +263,7 @@ class UpdatedMapping(StatisticsMapping):
     update_unit: str = "epoch"
 
     def __post_init__(self) -> None:
-        self.settle(
+        self.set_fields(
             update_every=positive_integer("update_every", self.update_every)
         )
         if self.update_unit not in ("epoch", "step"):
@@ -275,7 +275,7 @@ class UpdatedMapping(StatisticsMapping):
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class IterativeMapping(ChosenSources, UpdatedMapping):
+class IterativeMapping(SourceSelection, UpdatedMapping):
     """ILM: the frequency map, solved again at the end of every epoch.
 
     Args:
@@ -305,7 +305,7 @@ class BayesianMapping(UpdatedMapping):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.settle(smoothing=number("smoothing", self.smoothing, 0.0))
+        self.set_fields(smoothing=number("smoothing", self.smoothing, 0.0))
 
     def matrix(
         self, statistics: np.ndarray, sources_per_target: int
@@ -334,7 +334,7 @@ class BayesianPlusMapping(BayesianMapping):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.top_k is not None:
-            self.settle(top_k=positive_integer("top_k", self.top_k))
+            self.set_fields(top_k=positive_integer("top_k", self.top_k))
 
     def count(self, num_sources: int, num_classes: int) -> int:
         wanted = self.top_k or int(0.15 * num_classes)
@@ -362,7 +362,7 @@ class LinearMapping(Mapping):
     samples that is less to learn by heart.
 
     Args:
-        start: Where training starts: `"logistic_regression"`, solved on the
+        initial: Where training starts: `"logistic_regression"`, solved on the
             source's logits, or any other mapping: its name, a matrix, groups,
             or itself.
         regularization: L2 penalty of the logistic regression, greater than 0,
@@ -370,42 +370,38 @@ class LinearMapping(Mapping):
             does not depend on their unit; or `"cross_validation"`, which
             chooses one between 0.01 and 10 on samples left out: worth it where
             these are few. A strong one leaves the program something to learn.
-        trained: Whether the loss trains the map, after its start.
+        trainable: Whether the loss trains the map, after its start.
 
     References:
         - [AutoVP](https://arxiv.org/abs/2310.08381)
     """
 
-    start: Any = "logistic_regression"
+    initial: Any = "logistic_regression"
     regularization: float | str = 0.1
-    trained: bool = True
+    trainable: bool = True
     has_bias: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.is_regression:
-            self.settle(start=get(self.start))
+            self.set_fields(initial=get(self.initial))
         if self.regularization != "cross_validation":
             penalty = number("regularization", self.regularization, 1e-30)
-            self.settle(regularization=penalty)
-        self.settle(trained=boolean("trained", self.trained))
-
-    @property
-    def trainable(self) -> bool:
-        return self.trained
+            self.set_fields(regularization=penalty)
+        self.set_fields(trainable=boolean("trainable", self.trainable))
 
     @property
     def is_regression(self) -> bool:
-        return isinstance(self.start, str) and (
-            self.start == "logistic_regression"
+        return isinstance(self.initial, str) and (
+            self.initial == "logistic_regression"
         )
 
     @property
     def needs_data(self) -> bool:
-        return self.is_regression or self.start.needs_data
+        return self.is_regression or self.initial.needs_data
 
     def solve(self, batches, num_sources, num_classes, sources_per_target):
         if not self.is_regression:
-            return self.start.solve(
+            return self.initial.solve(
                 batches, num_sources, num_classes, sources_per_target
             )
         logits, labels = zip(
@@ -421,11 +417,11 @@ class LinearMapping(Mapping):
         return logistic_regression(*samples, penalty)
 
     def get_config(self) -> dict[str, Any]:
-        start = keras.saving.serialize_keras_object(self.start)
-        return {**super().get_config(), "start": start}
+        initial = keras.saving.serialize_keras_object(self.initial)
+        return {**super().get_config(), "initial": initial}
 
 
-METHODS = {
+LABEL_MAPPINGS = {
     "identity": IdentityMapping,
     "random": RandomMapping,
     "frequency": FrequencyMapping,
@@ -440,8 +436,8 @@ def get(identifier: Any) -> Mapping:
     """Returns a mapping from its name, its config, a matrix or itself."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
-    if isinstance(identifier, str) and identifier in METHODS:
-        return METHODS[identifier]()
+    if isinstance(identifier, str) and identifier in LABEL_MAPPINGS:
+        return LABEL_MAPPINGS[identifier]()
     if isinstance(identifier, Mapping):
         return identifier
     if isinstance(identifier, np.ndarray):
@@ -449,7 +445,7 @@ def get(identifier: Any) -> Mapping:
     if isinstance(identifier, (list, tuple)):
         return FixedMapping(groups=identifier)
     raise ValueError(
-        f"`mapping` must be one of {sorted(METHODS)}, a "
+        f"`mapping` must be one of {sorted(LABEL_MAPPINGS)}, a "
         "`keras_reprogram.outputs.Mapping`, a matrix, or a list of source "
         f"classes for every target class. Received: {identifier!r}"
     )

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from keras_reprogram.saving import whole_file
-from keras_reprogram.saving.whole_file import written_whole
+from keras_reprogram.saving import atomic_write as module
+from keras_reprogram.saving.atomic_write import atomic_write
 
 pytestmark = pytest.mark.numpy_alone
 
 
 def write(path, content=b"new"):
-    with written_whole(path) as stream:
+    with atomic_write(path) as stream:
         stream.write(content)
 
 
@@ -49,7 +49,7 @@ def test_a_new_file_has_the_mode_of_the_umask(tmp_path, umask):
 def test_content_is_never_more_readable_than_the_file_was(tmp_path):
     path = tmp_path / "task.program"
     path.touch(0o600)
-    with written_whole(path):
+    with atomic_write(path):
         (partial,) = tmp_path.glob(".keras-reprogram.*")
         assert mode(partial) == 0o600
 
@@ -64,7 +64,7 @@ def test_another_group_gets_nothing(tmp_path, monkeypatch, old, new):
     partial = tmp_path / "partial"
     partial.touch()
     monkeypatch.setattr(os, "chown", lambda *args: None)
-    whole_file.keep_owner_and_mode(partial, os.stat_result(found))
+    module.keep_owner_and_mode(partial, os.stat_result(found))
     assert mode(partial) == new
 
 
@@ -173,7 +173,7 @@ def test_an_exception_while_writing_leaves_the_old_file(tmp_path):
     path = tmp_path / "task.program"
     path.write_bytes(b"old")
     with pytest.raises(KeyboardInterrupt):
-        with written_whole(path) as stream:
+        with atomic_write(path) as stream:
             stream.write(b"half")
             raise KeyboardInterrupt
     assert path.read_bytes() == b"old"
@@ -185,7 +185,7 @@ import importlib.util, os, pathlib, signal, sys, types
 specification = importlib.util.spec_from_file_location("m", sys.argv[1])
 module = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(module)
-with module.written_whole(pathlib.Path(sys.argv[2])) as stream:
+with module.atomic_write(pathlib.Path(sys.argv[2])) as stream:
     stream.write(b"half")
     stream.flush()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -193,7 +193,7 @@ with module.written_whole(pathlib.Path(sys.argv[2])) as stream:
 
 
 def kill_while_writing(path):
-    command = [sys.executable, "-c", SCRIPT, whole_file.__file__, path]
+    command = [sys.executable, "-c", SCRIPT, module.__file__, path]
     assert subprocess.run(command, check=False).returncode < 0
 
 
@@ -213,7 +213,7 @@ def test_what_a_killed_process_left_of_a_file_is_removed(tmp_path):
 
 def test_what_another_writes_at_the_same_time_is_left_alone(tmp_path):
     path = tmp_path / "task.program"
-    with written_whole(path) as first:
+    with atomic_write(path) as first:
         first.write(b"first")
         write(path, b"second")
         assert path.read_bytes() == b"second"
@@ -222,9 +222,9 @@ def test_what_another_writes_at_the_same_time_is_left_alone(tmp_path):
 
 
 def test_without_locks_old_remains_alone_are_removed(tmp_path, monkeypatch):
-    monkeypatch.setattr(whole_file, "fcntl", None)
+    monkeypatch.setattr(module, "fcntl", None)
     path = tmp_path / "task.program"
-    prefix = whole_file.short_name(path)
+    prefix = module.short_name(path)
     young = tmp_path / f"{prefix}.{'0' * 16}.part"
     old = tmp_path / f"{prefix}.{'1' * 16}.part"
     for partial in (young, old):

@@ -16,7 +16,7 @@ PROBE_TOLERANCE = 1e-2
 LONGEST_WAIT = 20.0
 
 
-class AnswerMemory:
+class AnswerCache:
     """Answers by the digest of their input, in a file or not.
 
     A file also holds what it is of: the number of classes, the input shape,
@@ -104,8 +104,8 @@ class AnswerMemory:
     def check_description(self, stored: str) -> None:
         if stored != self.description:
             raise ValueError(
-                "The memory file is of another source, or of other arguments: "
-                f"pass another `memory`. Received: {self.description}, and in "
+                "The cache file is of another source, or of other arguments: "
+                f"pass another `cache`. Received: {self.description}, and in "
                 f"{str(self.path)!r}: {stored}"
             )
         self.described = True
@@ -116,8 +116,8 @@ class AnswerMemory:
         wanted = 4 * int(np.prod(shape))
         if length != wanted:
             raise ValueError(
-                "The memory file is damaged, or of a source with another "
-                "number of classes: pass another `memory`, or delete the file. "
+                "The cache file is damaged, or of a source with another "
+                "number of classes: pass another `cache`, or delete the file. "
                 f"Received: {length} bytes instead of {wanted} in "
                 f"{str(self.path)!r}"
             )
@@ -125,9 +125,9 @@ class AnswerMemory:
 
     def unreadable(self, error: Exception) -> ValueError:
         return ValueError(
-            "`memory` must be the path of a file of answers, or of a new file "
+            "`cache` must be the path of a file of answers, or of a new file "
             "in a folder that exists: pass another path, or delete a damaged "
-            f"file. Received: memory={str(self.path)!r}, and {error}"
+            f"file. Received: cache={str(self.path)!r}, and {error}"
         )
 
     def read(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
@@ -142,9 +142,9 @@ class AnswerMemory:
                         found[name] = self.numbers(row[0], self.answer_shape)
         except sqlite3.OperationalError as error:
             raise ValueError(
-                "The memory file cannot be read: see whether another process "
-                "holds it, or pass another `memory`. Received: "
-                f"memory={str(self.path)!r}, and {error}"
+                "The cache file cannot be read: see whether another process "
+                "holds it, or pass another `cache`. Received: "
+                f"cache={str(self.path)!r}, and {error}"
             ) from error
         except sqlite3.DatabaseError as error:
             raise self.unreadable(error) from error
@@ -166,10 +166,10 @@ class AnswerMemory:
                 # Answers may be paid for: they are not lost for a full disk.
                 if is_first:
                     warnings.warn(
-                        "Answers cannot be written to the memory file, and "
+                        "Answers cannot be written to the cache file, and "
                         "are kept in memory until they can be: free the file "
                         "or its disk before this process ends. Received: "
-                        f"memory={str(self.path)!r}, and {error}",
+                        f"cache={str(self.path)!r}, and {error}",
                         stacklevel=2,
                     )
             except sqlite3.DatabaseError as error:

@@ -15,7 +15,7 @@ from keras_reprogram.typing import Shape
 
 @serializable
 @dataclasses.dataclass(frozen=True)
-class Mosaic(Pad):
+class FeatureMosaic(Pad):
     """Lays a vector of features, or a matrix, onto an image as square tiles.
 
     A vector `[features]` becomes rows of `columns` tiles, the last row filled
@@ -30,7 +30,7 @@ class Mosaic(Pad):
     reprogrammer = keras_reprogram.InputReprogrammer(
         target_shape=(30,),
         source_shape=(96, 96, 3),
-        placement=keras_reprogram.inputs.Mosaic(inner_size=72),
+        placement=keras_reprogram.inputs.FeatureMosaic(inner_size=72),
         value_range=(-3, 3),
     )
     ```
@@ -55,7 +55,7 @@ class Mosaic(Pad):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.columns is not None:
-            self.settle(columns=positive_integer("columns", self.columns))
+            self.set_fields(columns=positive_integer("columns", self.columns))
 
     def grid(self, sample_shape: Shape) -> tuple[int, int]:
         """Rows and columns of the mosaic."""
@@ -77,14 +77,14 @@ class Mosaic(Pad):
             or len(axes.spatial) != 2
         ):
             raise ValueError(
-                "`Mosaic` lays vectors (features,) or matrices (rows, "
+                "`FeatureMosaic` lays vectors (features,) or matrices (rows, "
                 "columns) of a known size onto an image. Received: samples "
                 f"of shape {sample_shape}, source_shape={canvas_shape}"
             )
 
-    def occupied(self, sample_shape: Shape, canvas_shape: Shape, axes: Axes):
+    def data_mask(self, sample_shape: Shape, canvas_shape: Shape, axes: Axes):
         shape = self.image_shape(sample_shape, axes)
-        return super().occupied(shape, canvas_shape, axes)
+        return super().data_mask(shape, canvas_shape, axes)
 
     def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
         sample_shape = tuple(samples.shape[1:])

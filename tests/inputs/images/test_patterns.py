@@ -6,18 +6,18 @@ from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Outside
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import Patch
-from keras_reprogram.inputs import UniversalProgram
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.inputs.images.axes import Axes
 
 AXES = Axes(3, "channels_last")
 CANVAS = (224, 224, 3)
 
 
-def built(program, placement=None, canvas=CANVAS, sample=(28, 28, 1)):
+def built(pattern, placement=None, canvas=CANVAS, sample=(28, 28, 1)):
     placement = placement or Pad()
-    occupied = placement.occupied(sample, canvas, AXES)
-    program.build_on(canvas, AXES, occupied)
-    return program
+    data_mask = placement.data_mask(sample, canvas, AXES)
+    pattern.build_on(canvas, AXES, data_mask)
+    return pattern
 
 
 @pytest.mark.parametrize(
@@ -31,31 +31,33 @@ def built(program, placement=None, canvas=CANVAS, sample=(28, 28, 1)):
     ],
 )
 def test_only_free_values_are_stored(region, placement, parameters):
-    program = built(UniversalProgram(region=region), placement)
-    assert program.count_params() == parameters
+    pattern = built(UniversalPattern(region=region), placement)
+    assert pattern.count_params() == parameters
 
 
 def test_the_pattern_is_the_squashed_parameters_inside_the_mask():
-    program = built(
-        UniversalProgram(Frame(2), initializer="random_normal"),
+    pattern = built(
+        UniversalPattern(Frame(2), initializer="random_normal"),
         canvas=(8, 8, 3),
         sample=(4, 4, 1),
     )
     mask = np.ones((8, 8, 3), bool)
     mask[2:-2, 2:-2] = False
-    pattern = program.pattern()
-    theta = ops.convert_to_numpy(program.theta.value)
-    np.testing.assert_allclose(pattern[mask], np.tanh(theta), rtol=1e-5)
-    assert not pattern[~mask].any()
+    values = pattern.to_numpy()
+    theta = ops.convert_to_numpy(pattern.theta.value)
+    np.testing.assert_allclose(values[mask], np.tanh(theta), rtol=1e-5)
+    assert not values[~mask].any()
 
 
 @pytest.mark.parametrize(
-    "squash, start", [("sigmoid", 0.5), ("tanh", 0.0), (None, 0.0)]
+    "activation, start", [("sigmoid", 0.5), ("tanh", 0.0), (None, 0.0)]
 )
-def test_a_program_of_zeros_starts_at_the_squash_of_zero(squash, start):
-    program = built(UniversalProgram("outside", squash), Pad(inner_size=128))
-    pattern = program.pattern()
-    assert (pattern[:48] == start).all() and not pattern[48:176, 48:176].any()
+def test_a_pattern_of_zeros_starts_at_the_activation_of_zero(activation, start):
+    pattern = built(
+        UniversalPattern("outside", activation), Pad(inner_size=128)
+    )
+    values = pattern.to_numpy()
+    assert (values[:48] == start).all() and not values[48:176, 48:176].any()
 
 
 def test_a_patch_lies_where_it_is_put():
@@ -75,7 +77,7 @@ def test_a_patch_lies_where_it_is_put():
         lambda: Patch(9).mask(np.ones((8, 8), bool)),
         lambda: Patch(3, offset=(6, 0)).mask(np.ones((8, 8), bool)),
         lambda: Outside().mask(np.ones((8, 8), bool)),
-        lambda: UniversalProgram(region="border"),
+        lambda: UniversalPattern(region="border"),
     ],
 )
 def test_bad_regions_are_a_value_error(make):
@@ -84,32 +86,32 @@ def test_bad_regions_are_a_value_error(make):
 
 
 def test_config_round_trip():
-    program = UniversalProgram(
+    pattern = UniversalPattern(
         Frame(3),
-        squash="sigmoid",
+        activation="sigmoid",
         initializer="random_normal",
         regularizer="l2",
         dropout=0.3,
         seed=5,
     )
-    copy = UniversalProgram.from_config(program.get_config())
+    copy = UniversalPattern.from_config(pattern.get_config())
     assert copy.region == Frame(3)
-    assert copy.get_config() == program.get_config()
+    assert copy.get_config() == pattern.get_config()
 
 
 def test_dropout_zeroes_its_share_of_the_pattern_in_training_alone():
-    program = built(
-        UniversalProgram("outside", "sigmoid", dropout=0.4, seed=1),
+    pattern = built(
+        UniversalPattern("outside", "sigmoid", dropout=0.4, seed=1),
         Pad(inner_size=128),
     )
-    outside = program.mask
-    whole = ops.convert_to_numpy(program())
+    outside = pattern.mask
+    whole = ops.convert_to_numpy(pattern())
     np.testing.assert_array_equal(whole, 0.5 * outside)
-    inferred = ops.convert_to_numpy(program(training=False))
+    inferred = ops.convert_to_numpy(pattern(training=False))
     np.testing.assert_array_equal(inferred, whole)
-    np.testing.assert_array_equal(program.pattern(), whole)
+    np.testing.assert_array_equal(pattern.to_numpy(), whole)
     first, second = (
-        ops.convert_to_numpy(program(training=True)) for _ in range(2)
+        ops.convert_to_numpy(pattern(training=True)) for _ in range(2)
     )
     kept = first[outside] != 0
     assert abs(kept.mean() - 0.6) < 0.01
@@ -120,7 +122,7 @@ def test_dropout_zeroes_its_share_of_the_pattern_in_training_alone():
 
 def test_the_same_seed_drops_the_same_values():
     first, second = (
-        built(UniversalProgram("frame", "sigmoid", dropout=0.5, seed=seed))
+        built(UniversalPattern("frame", "sigmoid", dropout=0.5, seed=seed))
         for seed in (3, 3)
     )
     np.testing.assert_array_equal(
@@ -132,4 +134,4 @@ def test_the_same_seed_drops_the_same_values():
 @pytest.mark.parametrize("dropout", [1.0, -0.1, "0.4", float("nan")])
 def test_a_bad_dropout_is_a_value_error(dropout):
     with pytest.raises(ValueError, match="Received: "):
-        UniversalProgram(dropout=dropout)
+        UniversalPattern(dropout=dropout)

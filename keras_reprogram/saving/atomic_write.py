@@ -24,7 +24,7 @@ LONGEST_WRITE = 24 * 60 * 60
 
 
 @contextlib.contextmanager
-def written_whole(filepath: str | os.PathLike) -> Iterator[BinaryIO]:
+def atomic_write(filepath: str | os.PathLike) -> Iterator[BinaryIO]:
     """A stream whose content takes the file's name once it is on the disk.
 
     Where writing fails or the process is killed, the old file is left as it

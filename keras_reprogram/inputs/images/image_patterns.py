@@ -11,22 +11,22 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.programs import Program
+from keras_reprogram.inputs.images.patterns import Pattern
 from keras_reprogram.typing import Shape
 
 MOST_LAYERS = 16
 MOST_FILTERS = 1024
 
 
-class ImageProgram(Program):
+class ImagePattern(Pattern):
     """Base class: a small network over images, channels last within."""
 
     def build_on(
-        self, canvas_shape: Shape, axes: Axes, occupied: np.ndarray
+        self, canvas_shape: Shape, axes: Axes, data_mask: np.ndarray
     ) -> None:
         if len(axes.spatial) != 2 or axes.channel is None:
             raise ValueError(
-                f"`{type(self).__name__}` is a program of images with "
+                f"`{type(self).__name__}` is a pattern of images with "
                 f"channels. Received: a canvas of shape {canvas_shape}"
             )
         self.channels_first = axes.channel == 0
@@ -50,7 +50,7 @@ class ImageProgram(Program):
 
 
 @serializable
-class SampleMaskedProgram(ImageProgram):
+class SampleMaskedPattern(ImagePattern):
     """SMM: a learned pattern under a mask of the sample's own.
 
     ```
@@ -65,7 +65,7 @@ class SampleMaskedProgram(ImageProgram):
     ```python
     reprogrammer = keras_reprogram.InputReprogrammer(
         source_shape=(224, 224, 3),
-        program=keras_reprogram.inputs.SampleMaskedProgram(),
+        pattern=keras_reprogram.inputs.SampleMaskedPattern(),
     )
     ```
 
@@ -150,7 +150,7 @@ class SampleMaskedProgram(ImageProgram):
 
 
 @serializable
-class ConvolutionProgram(ImageProgram):
+class ConvolutionPattern(ImagePattern):
     """A trainable input layer: `x' = x + W * x + b`, a convolution.
 
     It starts at zero, so that training starts from the plain sample.

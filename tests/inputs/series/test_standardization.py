@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_reprogram.series import mean_and_deviation
-from keras_reprogram.series import standardize
+from keras_reprogram.inputs.series.standardization import mean_and_deviation
+from keras_reprogram.inputs.series.standardization import standardize
 
 WAVE = np.sin(np.arange(96) / 3)
 

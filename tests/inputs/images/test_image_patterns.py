@@ -3,15 +3,15 @@ import pytest
 from keras import ops
 
 from keras_reprogram import InputReprogrammer
-from keras_reprogram.inputs import ConvolutionProgram
-from keras_reprogram.inputs import RandomPatchProgram
-from keras_reprogram.inputs import SampleMaskedProgram
+from keras_reprogram.inputs import ConvolutionPattern
+from keras_reprogram.inputs import RandomPatchPattern
+from keras_reprogram.inputs import SampleMaskedPattern
 from keras_reprogram.inputs.images.coordinator import Doubling
 
 
-def reprogrammer(program, **kwargs):
+def reprogrammer(pattern, **kwargs):
     return InputReprogrammer(
-        (12, 12, 3), (12, 12, 3), program=program, value_range=(0, 1), **kwargs
+        (12, 12, 3), (12, 12, 3), pattern=pattern, value_range=(0, 1), **kwargs
     )
 
 
@@ -25,11 +25,11 @@ def samples():
 
 
 def test_masks_are_the_samples_own_and_shared_within_a_patch(samples):
-    layer = reprogrammer(SampleMaskedProgram((4, 8), patch_size=4))
+    layer = reprogrammer(SampleMaskedPattern((4, 8), patch_size=4))
     np.testing.assert_allclose(outputs_of(layer, samples), samples, atol=1e-6)
-    layer.program.theta.assign(np.ones((12, 12, 3)))
+    layer.pattern.theta.assign(np.ones((12, 12, 3)))
     added = outputs_of(layer, samples) - samples
-    masks = ops.convert_to_numpy(layer.program.mask_network(samples))
+    masks = ops.convert_to_numpy(layer.pattern.mask_network(samples))
     np.testing.assert_allclose(added, masks, atol=1e-6)
     blocks = masks.reshape(2, 3, 4, 3, 4, 3)
     assert (blocks == blocks[:, :, :1, :, :1]).all()
@@ -38,38 +38,38 @@ def test_masks_are_the_samples_own_and_shared_within_a_patch(samples):
 
 def test_masks_cover_canvases_that_patches_do_not_divide():
     layer = InputReprogrammer(
-        (10, 13, 3), (10, 13, 3), program=SampleMaskedProgram()
+        (10, 13, 3), (10, 13, 3), pattern=SampleMaskedPattern()
     )
     assert layer(np.zeros((1, 10, 13, 3))).shape == (1, 10, 13, 3)
 
 
 def test_a_convolution_starts_as_the_plain_sample(samples):
-    layer = reprogrammer(ConvolutionProgram())
+    layer = reprogrammer(ConvolutionPattern())
     np.testing.assert_allclose(outputs_of(layer, samples), samples, atol=1e-6)
     kernel = np.zeros((3, 3, 3, 3))
     kernel[1, 1] = np.eye(3)
-    layer.program.convolution.kernel.assign(kernel)
+    layer.pattern.convolution.kernel.assign(kernel)
     np.testing.assert_allclose(
         outputs_of(layer, samples), 2 * samples, atol=1e-5
     )
 
 
 @pytest.mark.parametrize(
-    "program", [SampleMaskedProgram((4,), 2), ConvolutionProgram()]
+    "pattern", [SampleMaskedPattern((4,), 2), ConvolutionPattern()]
 )
-def test_channels_first_is_the_same_picture(program, samples):
-    first = reprogrammer(program)
+def test_channels_first_is_the_same_picture(pattern, samples):
+    first = reprogrammer(pattern)
     expected = ops.convert_to_numpy(first(samples))
-    copy = type(program).from_config(program.get_config())
+    copy = type(pattern).from_config(pattern.get_config())
     last = InputReprogrammer(
         (3, 12, 12),
         (3, 12, 12),
-        program=copy,
+        pattern=copy,
         value_range=(0, 1),
         data_format="channels_first",
     )
     last.build((None, 3, 12, 12))
-    for new, old in zip(copy.weights, program.weights):
+    for new, old in zip(copy.weights, pattern.weights):
         new.assign(old)
     outputs = ops.convert_to_numpy(last(samples.transpose(0, 3, 1, 2)))
     np.testing.assert_allclose(
@@ -78,7 +78,7 @@ def test_channels_first_is_the_same_picture(program, samples):
 
 
 def test_a_random_patch_moves_in_training_alone(samples):
-    layer = reprogrammer(RandomPatchProgram(4, initializer="ones", seed=0))
+    layer = reprogrammer(RandomPatchPattern(4, initializer="ones", seed=0))
     layer.build((None, 12, 12, 3))
 
     def place(training):
@@ -111,14 +111,14 @@ def test_a_doubling_is_a_transposed_depthwise_convolution():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: SampleMaskedProgram((8, 0)),
-        lambda: SampleMaskedProgram((8, 16), patch_size=3),
-        lambda: SampleMaskedProgram((8, 16), patch_size=8),
-        lambda: ConvolutionProgram(0),
-        lambda: RandomPatchProgram(-1),
-        lambda: reprogrammer(RandomPatchProgram(13)).build((None, 12, 12, 3)),
+        lambda: SampleMaskedPattern((8, 0)),
+        lambda: SampleMaskedPattern((8, 16), patch_size=3),
+        lambda: SampleMaskedPattern((8, 16), patch_size=8),
+        lambda: ConvolutionPattern(0),
+        lambda: RandomPatchPattern(-1),
+        lambda: reprogrammer(RandomPatchPattern(13)).build((None, 12, 12, 3)),
         lambda: InputReprogrammer(
-            (9,), (9,), program=SampleMaskedProgram()
+            (9,), (9,), pattern=SampleMaskedPattern()
         ).build((None, 9)),
     ],
 )

@@ -1,6 +1,6 @@
 """What a token of the target becomes in the space of the source's tokens.
 
-A token program makes one table `[target vocabulary, width]` of the source's
+A token mapping makes one table `[target vocabulary, width]` of the source's
 own embeddings `V_S`, `[source vocabulary, width]`; the tokens of a sample are
 looked up in it.
 """
@@ -40,7 +40,7 @@ class Rows(keras.layers.Layer):
         return ops.take(self.table(), indices, axis=0)
 
 
-def rows_of(table: Any) -> Callable[[Any], Any]:
+def row_lookup(table: Any) -> Callable[[Any], Any]:
     """A function that looks up rows of a table, for a layer to keep.
 
     The table is neither tracked nor saved with that layer.
@@ -55,7 +55,7 @@ def rows_of(table: Any) -> Callable[[Any], Any]:
     return look_up
 
 
-class TokenProgram(keras.layers.Layer):
+class TokenMapping(keras.layers.Layer):
     """Base class: from tokens `(batch, length)` to the source's embeddings.
 
     Attributes:
@@ -64,7 +64,7 @@ class TokenProgram(keras.layers.Layer):
             each row, `(batch, 1)`; what follows them is padding.
 
     Args:
-        vocabulary_size: Number of target tokens; `None` for a program that
+        vocabulary_size: Number of target tokens; `None` for a mapping that
             takes the source's own.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
@@ -80,7 +80,7 @@ class TokenProgram(keras.layers.Layer):
         self.vocabulary_size = vocabulary_size
 
     def build_on(self, source_embeddings: keras.Variable) -> None:
-        """Creates the program's variables.
+        """Creates the mapping's variables.
 
         Args:
             source_embeddings: The embeddings of the source's tokens,
@@ -91,7 +91,7 @@ class TokenProgram(keras.layers.Layer):
             source_embeddings
         )
         self.source_size, self.width = map(int, source_embeddings.shape)
-        self.rows = rows_of(source_embeddings)
+        self.rows = row_lookup(source_embeddings)
         self.add_variables()
         self.built = True
 
@@ -111,7 +111,7 @@ class TokenProgram(keras.layers.Layer):
         return ops.take(self.table(training), tokens, axis=0)
 
     def training_callbacks(self) -> list[keras.callbacks.Callback]:
-        """What the program has `fit` do besides gradient steps."""
+        """What the mapping has `fit` do besides gradient steps."""
         return []
 
     def get_config(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class TokenProgram(keras.layers.Layer):
 
 
 @serializable
-class SourceTokens(TokenProgram):
+class SourceTokens(TokenMapping):
     """The source's own tokens, as they are: text in the source's language.
 
     Nothing is trained here: what is learned is a soft prompt around the
@@ -143,7 +143,7 @@ class SourceTokens(TokenProgram):
 
 
 @serializable
-class FreeEmbeddings(TokenProgram):
+class FreeEmbeddings(TokenMapping):
     """A trained embedding for every target token, bound to no source token.
 
     The most that a table can say, and the most to learn: `T * width` numbers.
@@ -176,7 +176,7 @@ class FreeEmbeddings(TokenProgram):
         return {**super().get_config(), "seed": self.seed}
 
 
-class CandidateProgram(TokenProgram):
+class CandidateMapping(TokenMapping):
     """Base class: a dense table over a choice of source tokens.
 
     Args:
@@ -245,14 +245,14 @@ def draw(size: int, count: int, seed: int) -> np.ndarray:
     return drawn.astype("int32")
 
 
-def get(identifier: int | dict | TokenProgram) -> TokenProgram:
-    """Returns a token program from its config or itself."""
+def get(identifier: int | dict | TokenMapping) -> TokenMapping:
+    """Returns a token mapping from its config or itself."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
-    if isinstance(identifier, TokenProgram):
+    if isinstance(identifier, TokenMapping):
         return identifier
     raise ValueError(
-        "`tokens` must be a `keras_reprogram.inputs.TokenProgram`, such as "
-        f"`SourceTokens()` or `SparseCombination(100)`. Received: "
-        f"tokens={identifier!r}"
+        "`mapping` must be a `keras_reprogram.inputs.TokenMapping`, such as "
+        "`SourceTokens()` or `SparseCombination(100)`. Received: "
+        f"mapping={identifier!r}"
     )

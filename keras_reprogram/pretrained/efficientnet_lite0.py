@@ -10,7 +10,7 @@ import pickle
 
 import numpy as np
 
-from keras_reprogram.pretrained.cache import kept_preset
+from keras_reprogram.pretrained.cache import cached_preset
 from keras_reprogram.pretrained.package_files import file_of_package
 from keras_reprogram.pretrained.package_files import known_content
 
@@ -56,7 +56,7 @@ def efficientnet_lite0_preset(
     References:
         - [EfficientNet](https://arxiv.org/abs/1905.11946)
     """
-    return kept_preset(
+    return cached_preset(
         cache_directory,
         "efficientnet_lite0",
         lambda directory: write_preset(

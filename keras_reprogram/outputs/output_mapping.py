@@ -1,4 +1,4 @@
-"""What every label end has in common."""
+"""What every output mapping has in common."""
 
 from typing import Any
 
@@ -13,24 +13,25 @@ from keras_reprogram.outputs.reading import full_dtype
 from keras_reprogram.sources.specification import SourceSpecification
 
 
-class LabelEnd(keras.layers.Layer):
+class OutputMapping(keras.layers.Layer):
     """Base class: from the source's outputs to the target's.
 
     Attributes:
-        looks_at_samples: Whether the layer is called with the source's
+        uses_samples: Whether the layer is called with the source's
             outputs and the samples, instead of the outputs alone.
         needs_data: Whether `adapt` finds something from data before training.
         needs_outputs: Whether it needs the source's outputs for that, and not
             the labels alone.
-        gathers: Whether training steps gather statistics, by `gather`.
+        updates_statistics: Whether training steps gather statistics, by
+            `update_statistics`.
         is_solved: Variable that is 1 once the layer has seen the data that it
             needs; `None` for a layer that needs none.
     """
 
-    looks_at_samples: bool = False
+    uses_samples: bool = False
     needs_data: bool = False
     needs_outputs: bool = True
-    gathers: bool = False
+    updates_statistics: bool = False
     is_solved: keras.Variable | None = None
     was_solved: bool = False
 
@@ -161,6 +162,6 @@ class LabelEnd(keras.layers.Layer):
 
     def head(self, outputs: Any, samples: Any, **kwargs: Any) -> Any:
         """Calls the layer with what it looks at."""
-        if self.looks_at_samples:
+        if self.uses_samples:
             return self(outputs, samples, **kwargs)
         return self(outputs, **kwargs)

@@ -1,4 +1,4 @@
-"""What every input end has in common."""
+"""What every input transformation has in common."""
 
 import contextlib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 
 
-class InputEnd(keras.layers.Layer):
+class InputTransformation(keras.layers.Layer):
     """Base class: from a batch of samples to what the source takes.
 
     `ReprogrammedModel` calls `complete` and `connect` before the layer is
@@ -97,7 +97,7 @@ class InputEnd(keras.layers.Layer):
         yield
 
     @property
-    def looks_at_source(self) -> bool:
+    def uses_source(self) -> bool:
         """Whether the layer asks the source about samples by itself."""
         return False
 
@@ -110,7 +110,7 @@ class InputEnd(keras.layers.Layer):
         """
         yield
 
-    def align(self, outputs: Any, samples: Any) -> Any:
+    def select_outputs(self, outputs: Any, samples: Any) -> Any:
         """The source's outputs at the steps of the samples themselves.
 
         A layer that puts more into a sequence than the samples takes its

