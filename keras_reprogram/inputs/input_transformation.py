@@ -11,6 +11,7 @@ import numpy as np
 from keras_reprogram.inputs.valid import finite_rows
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 class InputTransformation(keras.layers.Layer):
@@ -26,6 +27,52 @@ class InputTransformation(keras.layers.Layer):
 
     target_shape: Shape | None = None
     sample_dtype: str | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.augmentation: keras.layers.Layer | None = None
+
+    def resolve(
+        self,
+        specification: SourceSpecification,
+        source: Callable[[Tensor], Tensor],
+    ) -> None:
+        """Takes from the source what the constructor left out.
+
+        Args:
+            specification: A `SourceSpecification`.
+            source: Function from a batch of the source's inputs to its
+                outputs, for layers that use the source's outputs themselves.
+
+        Raises:
+            ValueError: If the source does not take what the layer returns,
+                or the layer was resolved for another source.
+        """
+        self.complete(specification)
+        self.connect(source, specification.num_classes)
+
+    @property
+    def sample_shape(self) -> Shape:
+        """Shape of a sample without the batch axis, `None` for any size."""
+        return self.target_shape or ()
+
+    @property
+    def uses_source(self) -> bool:
+        """Whether `call` itself evaluates the source on samples."""
+        return self.looks_at_source
+
+    def merge(self, samples: dict[str, Tensor]) -> Tensor:
+        """Returns one array or tensor for several that belong together."""
+        return self.merged(samples)
+
+    def select_outputs(self, outputs: Tensor, samples: Tensor) -> Tensor:
+        """Returns the source's outputs that belong to the samples."""
+        return self.align(outputs, samples)
+
+    def resolved_config(self) -> dict[str, Any]:
+        """Returns the config with what `resolve` took from the source."""
+        config: dict[str, Any] = self.get_config()
+        return config
 
     def complete(self, specification: SourceSpecification) -> None:
         """Fills in what was left out with what is known of the source.
