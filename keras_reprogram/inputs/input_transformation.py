@@ -56,18 +56,9 @@ class InputTransformation(keras.layers.Layer):
         """Shape of a sample without the batch axis, `None` for any size."""
         return self.target_shape or ()
 
-    @property
-    def uses_source(self) -> bool:
-        """Whether `call` itself evaluates the source on samples."""
-        return self.looks_at_source
-
     def merge(self, samples: dict[str, Tensor]) -> Tensor:
         """Returns one array or tensor for several that belong together."""
         return self.merged(samples)
-
-    def select_outputs(self, outputs: Tensor, samples: Tensor) -> Tensor:
-        """Returns the source's outputs that belong to the samples."""
-        return self.align(outputs, samples)
 
     def resolved_config(self) -> dict[str, Any]:
         """Returns the config with what `resolve` took from the source."""
