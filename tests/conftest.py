@@ -2,6 +2,8 @@
 
 import gc
 import importlib.util
+import sys
+from types import ModuleType
 
 # PyTorch before TensorFlow: the other order can crash a process.
 if importlib.util.find_spec("torch"):
@@ -10,6 +12,20 @@ if importlib.util.find_spec("torch"):
 import keras
 import numpy as np
 import pytest
+
+
+class NotInstalled(ModuleType):
+    """A module that skips whoever uses it."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        reason = f"{self.__name__} is not installed"
+        pytest.skip(reason, allow_module_level=True)
+
+
+if importlib.util.find_spec("keras_hub") is None:
+    sys.modules["keras_hub"] = NotInstalled("keras_hub")
 
 
 def pytest_configure(config: pytest.Config):

@@ -27,7 +27,10 @@ def examples():
     )
     seen = {}
     for information in modules:
-        module = importlib.import_module(information.name)
+        try:
+            module = importlib.import_module(information.name)
+        except ImportError:  # of a package that is optional
+            continue
         for name, value in vars(module).items():
             if getattr(value, "__module__", None) != module.__name__:
                 continue

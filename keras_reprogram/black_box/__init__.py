@@ -5,16 +5,21 @@ turns the losses into a gradient. The label map, which comes after the source,
 is trained with its exact gradient.
 """
 
+from typing import TYPE_CHECKING
+
 from keras_reprogram.black_box.estimators import SPSA
 from keras_reprogram.black_box.estimators import GradientEstimator
 from keras_reprogram.black_box.estimators import OneSided
 from keras_reprogram.black_box.estimators import TwoSided
 from keras_reprogram.black_box.evolution import CMAES
-from keras_reprogram.black_box.inference_client import InferenceClient
-from keras_reprogram.black_box.inference_client import InferenceError
 from keras_reprogram.black_box.queried import QueriedSource
 from keras_reprogram.black_box.queried import probabilities_from_top_k
 from keras_reprogram.black_box.schedules import PowerDecay
+from keras_reprogram.optional_packages import optional_package
+
+if TYPE_CHECKING:
+    from keras_reprogram.black_box.inference_client import InferenceClient
+    from keras_reprogram.black_box.inference_client import InferenceError
 
 __all__ = [
     "CMAES",
@@ -28,3 +33,16 @@ __all__ = [
     "TwoSided",
     "probabilities_from_top_k",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> type:
+        """Imports the client, which alone needs `requests`, when asked for."""
+        if name not in ("InferenceClient", "InferenceError"):
+            raise AttributeError(
+                f"module {__name__!r} has no attribute {name!r}"
+            )
+        optional_package("requests", "inference", name)
+        from keras_reprogram.black_box import inference_client
+
+        return getattr(inference_client, name)

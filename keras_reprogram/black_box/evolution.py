@@ -12,6 +12,7 @@ from keras_reprogram.black_box.estimators import GradientEstimator
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.optional_packages import optional_package
 
 
 @serializable
@@ -118,13 +119,7 @@ class Generations:
     """
 
     def __init__(self, estimator: CMAES, dimension: int) -> None:
-        try:
-            import cma
-        except ImportError as error:
-            raise ImportError(
-                "CMA-ES needs the `cma` package: pip install "
-                "keras-reprogram[evolution]"
-            ) from error
+        cma = optional_package("cma", "evolution", "CMA-ES")
         self.strategy_class = cma.CMAEvolutionStrategy
         self.estimator, self.dimension = estimator, dimension
         self.begin()

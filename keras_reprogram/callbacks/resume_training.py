@@ -11,13 +11,13 @@ import zipfile
 from collections.abc import Sequence
 from typing import Any
 
-import filelock
 import keras
 import numpy as np
 from keras import ops
 
 from keras_reprogram.callbacks import callback_states
 from keras_reprogram.callbacks import training_state
+from keras_reprogram.optional_packages import optional_package
 from keras_reprogram.replicas import process_group
 from keras_reprogram.saving.atomic_write import atomic_write
 from keras_reprogram.saving.atomic_write import checked_target
@@ -335,6 +335,7 @@ def locked(
     """
     path = target.with_name(f"{short_name(target)}.lock")
     # One for all threads: they are other trainings, as processes are.
+    filelock = optional_package("filelock", "resume", "ResumeTraining")
     lock = filelock.FileLock(path, timeout=0, thread_local=False)
     stack = contextlib.ExitStack()
     try:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
-import filelock
+from keras_reprogram.optional_packages import optional_package
 
 # Written last, with the sizes and digests of all other files.
 MANIFEST = "keras_reprogram.json"
@@ -180,6 +180,7 @@ def warn_of_unlisted(preset: pathlib.Path, error: Exception) -> None:
 def one_at_a_time(preset: pathlib.Path) -> Iterator[None]:
     """Lets one process write a preset, and removes what killed ones left."""
     path = preset.with_name(f".keras-reprogram.{preset.name}.lock")
+    filelock = optional_package("filelock", "pretrained", "A preset")
     lock = filelock.FileLock(path, thread_local=False)
     try:
         lock.acquire()

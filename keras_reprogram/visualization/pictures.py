@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import UniversalPattern
+from keras_reprogram.optional_packages import optional_package
 
 
 def plot_pattern(input_reprogrammer: InputReprogrammer) -> Any:
@@ -185,15 +186,11 @@ def show(axis: Any, values: np.ndarray) -> None:
 def axes_of(
     number: int, width: float = 2.5, height: float = 2.5
 ) -> tuple[Any, list]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Pictures need matplotlib: `pip install keras-reprogram[pictures]`."
-        ) from error
+    figures = optional_package("matplotlib.figure", "pictures", "A plot")
     columns = min(number, 5)
     rows = -(-number // columns)
-    figure = Figure((width * columns, height * rows), layout="constrained")
+    size = width * columns, height * rows
+    figure = figures.Figure(size, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[number:]:
         axis.set_axis_off()

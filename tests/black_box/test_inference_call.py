@@ -14,6 +14,8 @@ from loopback import answering
 from loopback import output
 from loopback import reply
 
+pytest.importorskip("requests")
+
 from keras_reprogram.black_box import InferenceClient
 from keras_reprogram.black_box import InferenceError
 from keras_reprogram.black_box.inference_call import Clock

@@ -15,10 +15,12 @@ import time
 import keras
 import numpy as np
 import pytest
-import requests
 from keras import ops
 
 import keras_reprogram
+
+requests = pytest.importorskip("requests")
+
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel

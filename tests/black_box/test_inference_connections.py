@@ -7,10 +7,11 @@ import time
 
 import numpy as np
 import pytest
-import requests
 from loopback import answering
 from loopback import output
 from loopback import reply
+
+requests = pytest.importorskip("requests")
 
 from keras_reprogram.black_box import InferenceClient
 from keras_reprogram.black_box import InferenceError

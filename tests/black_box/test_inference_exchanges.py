@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from loopback import Loopback
 
+pytest.importorskip("requests")
+
 from keras_reprogram.black_box import InferenceClient
 from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.black_box import probabilities_from_top_k

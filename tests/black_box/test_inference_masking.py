@@ -8,6 +8,8 @@ import urllib.parse
 
 import pytest
 
+pytest.importorskip("requests")
+
 from keras_reprogram.black_box.inference_masking import beginning
 from keras_reprogram.black_box.inference_masking import masked
 from keras_reprogram.black_box.inference_masking import proxy_secrets

@@ -473,7 +473,7 @@ def test_a_file_that_cannot_be_written_is_a_value_error_at_once(
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(resume_training.filelock.FileLock, "acquire", refuse)
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with pytest.raises(ValueError, match="writable"):
         prepared(tmp_path / "training.npz")
 

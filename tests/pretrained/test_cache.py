@@ -316,12 +316,12 @@ def test_a_place_that_cannot_be_written_is_a_value_error(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(cache.filelock.FileLock, "acquire", refuse)
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     with pytest.raises(ValueError, match="pass as `cache_directory`"):
         cached_preset(tmp_path / "cache", "tiny", Writing())
     monkeypatch.undo()
     cached_preset(tmp_path / "cache", "tiny", Writing())
-    monkeypatch.setattr(cache.filelock.FileLock, "acquire", refuse)
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     silent(tmp_path / "cache", "tiny", Writing())  # It is only read.
 
 

@@ -17,6 +17,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens.token_mappings import TokenMapping
 from keras_reprogram.inputs.tokens.token_mappings import draw
+from keras_reprogram.typing import Tensor
 
 
 @serializable
@@ -79,14 +80,15 @@ class SparseCombination(TokenMapping):
         self.seed = check_seed(seed)
 
     def add_variables(self) -> None:
-        if self.nonzeros > min(self.source_size, self.width):
+        source = self.source_embeddings
+        if self.nonzeros > min(source.size, source.width):
             raise ValueError(
                 "`nonzeros` must be at most the source's vocabulary and "
                 f"width. Received: nonzeros={self.nonzeros}, source embeddings "
-                f"of shape {(self.source_size, self.width)}"
+                f"of shape {(source.size, source.width)}"
             )
         shape = (self.vocabulary_size, self.nonzeros)
-        chosen = draw(self.source_size, int(np.prod(shape)), self.seed)
+        chosen = draw(source.size, int(np.prod(shape)), self.seed)
         chosen = chosen.reshape(shape)
         weights = np.zeros(shape, "float32")
         weights[:, 0] = 1.0
@@ -110,7 +112,7 @@ class SparseCombination(TokenMapping):
                 initializer="zeros",
             )
 
-    def table(self, training: bool = False, dtype: str | None = None) -> Any:
+    def table(self, training: bool = False, dtype: str | None = None) -> Tensor:
         dtype = dtype or self.compute_dtype
         weights = ops.cast(self.combination, dtype)
         table = 0.0
@@ -137,7 +139,7 @@ class SparseCombination(TokenMapping):
                 f"{(self.vocabulary_size, self.width)}. Received: embeddings "
                 f"of shape {embeddings.shape}"
             )
-        dictionary = ops.cast(self.source_embeddings(), "float32")
+        dictionary = self.source_rows(dtype="float32")
         chosen, weights = sparse_code(
             embeddings, ops.convert_to_numpy(dictionary), self.nonzeros
         )
@@ -216,17 +218,11 @@ def sparse_code(
     Raises:
         ImportError: If scikit-learn is not installed.
     """
-    try:
-        from sklearn.linear_model import orthogonal_mp
-    except ImportError as error:
-        raise ImportError(
-            "Sparse codes need scikit-learn: "
-            "`pip install keras-reprogram[tokens]`."
-        ) from error
+    models = optional_package("sklearn.linear_model", "tokens", "A sparse code")
     # The pursuit stops below a fixed correlation: both are of length 1.
     atoms, lengths = normalized(dictionary)
     targets, target_lengths = normalized(targets)
-    codes = orthogonal_mp(atoms.T, targets.T, n_nonzero_coefs=nonzeros)
+    codes = models.orthogonal_mp(atoms.T, targets.T, n_nonzero_coefs=nonzeros)
     codes = codes.reshape(len(dictionary), len(targets)).T
     chosen = np.argsort(-np.abs(codes), axis=1)[:, :nonzeros]
     weights = np.take_along_axis(codes, chosen, axis=1)

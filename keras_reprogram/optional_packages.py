@@ -1,0 +1,27 @@
+"""Packages that only some classes need, imported where they are used."""
+
+import importlib
+from types import ModuleType
+
+
+def optional_package(name: str, extra: str, user: str) -> ModuleType:
+    """Imports a package that is no dependency of the library itself.
+
+    Args:
+        name: Name of the module, such as `"matplotlib.figure"`.
+        extra: The extra of `keras-reprogram` that installs it.
+        user: What needs it, as the beginning of a sentence.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: If the package, or one that it needs, is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"{user} needs the package `{name.partition('.')[0]}`: "
+            f"`pip install keras-reprogram[{extra}]`. Received: {error}"
+        ) from error
