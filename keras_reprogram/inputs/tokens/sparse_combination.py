@@ -17,6 +17,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens.token_mappings import TokenMapping
 from keras_reprogram.inputs.tokens.token_mappings import draw
+from keras_reprogram.optional_packages import optional_package
 from keras_reprogram.typing import Tensor
 
 
