@@ -10,6 +10,7 @@ from keras_reprogram import black_box
 from keras_reprogram import callbacks
 from keras_reprogram import inputs
 from keras_reprogram import losses
+from keras_reprogram import methods
 from keras_reprogram import metrics
 from keras_reprogram import models
 from keras_reprogram import optimizers
@@ -36,6 +37,7 @@ __all__ = [
     "callbacks",
     "inputs",
     "losses",
+    "methods",
     "metrics",
     "models",
     "optimizers",

@@ -1,0 +1,102 @@
+"""ILM-VP: a border around the sample, and a label map found again every epoch.
+
+Title: Understanding and Improving Visual Prompting: A Label-Mapping
+    Perspective
+Authors: Chen, Yao, Chen, Zhang and Liu
+Year: 2023
+Link: https://arxiv.org/abs/2211.11635
+Samples: images
+Input: `Pad(128)`, `UniversalPattern("outside", activation="sigmoid")`
+Output mapping: `"iterative"`
+Loss: cross-entropy
+Optimizer: Adam
+Learning rate: 0.01, divided by 10 after 50 % and after 72 % of the steps
+Epochs: 200
+
+    x' = pad(x) + M * sigmoid(theta)
+
+`x` is in `[0, 1]`, and the source's scaling comes after the sum. `theta`
+starts at zero, so the border starts at 0.5. A sample is resized to 32 pixels
+of the canvas's 224 for small pictures such as CIFAR's, and to 128 for others.
+
+Differences: the rate is constant here; for the paper's pass a
+`keras.optimizers.schedules.PiecewiseConstantDecay`. The published code runs
+all samples through the source again before every epoch to solve the label
+map; here the map is solved at the end of an epoch from its training steps.
+"""
+
+from typing import Any
+
+import keras
+from keras.optimizers.schedules import LearningRateSchedule
+
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import UniversalPattern
+from keras_reprogram.models import ReprogrammedModel
+from keras_reprogram.outputs import LabelMapper
+from keras_reprogram.typing import Shape
+
+
+def ilm_vp(
+    source: keras.Model,
+    num_classes: int,
+    target_shape: Shape | None = None,
+    inner_size: int = 128,
+    learning_rate: float | LearningRateSchedule = 0.01,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    **kwargs: Any,
+) -> ReprogrammedModel:
+    """ILM-VP, Chen et al. 2023.
+
+    Example:
+
+    ```python
+    inputs = keras.Input((16, 16, 3))
+    outputs = keras.layers.Dense(12)(keras.layers.Flatten()(inputs))
+    source = keras.Model(inputs, outputs)  # stands for a pretrained model
+
+    model = keras_reprogram.methods.ilm_vp(
+        source, num_classes=3, target_shape=(8, 8, 1), inner_size=10
+    )
+    images = np.random.randint(0, 256, size=(16, 8, 8, 1), dtype="uint8")
+    labels = np.arange(16) % 3
+    model.fit(images, labels, epochs=2, verbose=0)
+    ```
+
+    Args:
+        source: `keras.Model`. The pretrained model, which is frozen.
+        num_classes: Integer. Number of target classes.
+        target_shape: Tuple of integers. Shape of a sample without the batch
+            axis. Defaults to `None`, for images of any size.
+        inner_size: Integer. Height and width of the resized sample in pixels.
+            Defaults to `128`.
+        learning_rate: Float or schedule of Adam. Defaults to `0.01`.
+        optimizer: A Keras optimizer, which has its own learning rate, to be
+            used instead. Defaults to `None`.
+        **kwargs: Arguments of `keras_reprogram.InputReprogrammer`. They
+            replace the settings of this page.
+
+    Returns:
+        A compiled `ReprogrammedModel`.
+    """
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer(
+            target_shape,
+            **{
+                "placement": Pad(inner_size),
+                "pattern": UniversalPattern("outside", activation="sigmoid"),
+                **kwargs,
+            },
+        ),
+        LabelMapper(num_classes, "iterative"),
+    )
+    model.compile(
+        optimizer or keras.optimizers.Adam(learning_rate),
+        keras.losses.SparseCategoricalCrossentropy(
+            from_logits=model.label_mapper.returns_logits
+        ),
+        metrics=["accuracy"],
+    )
+    return model
