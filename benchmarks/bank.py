@@ -113,7 +113,7 @@ def reprogrammed(classifier, shape, generator):
     )
     for variable in model.program_variables:
         variable.assign(generator.normal(0, 0.1, variable.shape))
-    model.label_mapper.restored()
+    model.label_mapper.on_variables_loaded()
     return model
 
 

@@ -23,8 +23,9 @@ import numpy as np
 import step
 
 from keras_reprogram import LabelMapper
+from keras_reprogram.outputs import BayesianMapping
+from keras_reprogram.outputs import FrequencyMapping
 from keras_reprogram.outputs import LinearMapping
-from keras_reprogram.outputs import mappings
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 
@@ -39,8 +40,8 @@ SIZES = {
 CLASSES = ((1000, 10), (1000, 100), (21841, 100), (21841, 1000))
 APPLICATIONS = 10
 MAPS = {
-    "frequency": mappings.frequency_mapping,
-    "bayesian": mappings.bayesian_mapping,
+    "frequency": FrequencyMapping().matrix,
+    "bayesian": BayesianMapping().matrix,
 }
 
 

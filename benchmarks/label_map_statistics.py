@@ -22,8 +22,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 import keras_reprogram
+from keras_reprogram.outputs import FrequencyMapping
 from keras_reprogram.outputs import IterativeMapping
-from keras_reprogram.outputs import mappings
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -119,10 +119,10 @@ class FreshPass(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         model = self.model
-        statistics = mappings.count_statistics(
+        statistics = FrequencyMapping().statistics(
             model.predict_source(self.images), self.labels, 10
         )
-        model.label_mapper.assign(mappings.frequency_mapping(statistics))
+        model.label_mapper.assign(FrequencyMapping().matrix(statistics))
 
 
 def worth(options) -> dict:

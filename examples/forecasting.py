@@ -169,14 +169,14 @@ def ends(options) -> tuple:
 def without_language_model(source: keras.Model, options) -> keras.Model:
     """The two ends, with nothing of the language model but its words."""
     reprogrammer, head = ends(options)
-    reprogrammer.complete(keras_reprogram.sources.inspect_source(source))
-    samples = keras.Input(reprogrammer.target_shape)
+    reprogrammer.resolve(keras_reprogram.sources.inspect_source(source), source)
+    samples = keras.Input(reprogrammer.sample_shape)
     # The language model ends with a normalization of this kind.
     outputs = keras.layers.RMSNormalization()(
         reprogrammer(samples)["embeddings"]
     )
     outputs = reprogrammer.select_outputs(outputs, samples)
-    return keras.Model(samples, head.head(outputs, samples))
+    return keras.Model(samples, head(outputs, samples))
 
 
 def linear_model(options) -> keras.Model:

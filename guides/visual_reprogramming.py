@@ -105,7 +105,7 @@ figure.savefig("mask.png")
 A trained **linear** map is the most accurate and starts as a linear probe.
 Maps that are *counted* have nothing to overfit and can be read: `"frequency"`,
 `"iterative"`, `"bayesian"` and `"bayesian_plus"`. Where classes have names,
-`mappings.semantic_mapping` pairs those whose embeddings are similar, and
+`outputs.SemanticMapping` pairs those whose embeddings are similar, and
 groups of source classes can be written by hand.
 
 With an image-text model for a source (CLIP, SigLIP, MetaCLIP 2 of KerasHub)

@@ -15,6 +15,19 @@ def is_float(tensor: Any) -> bool:
     return keras.backend.is_float_dtype(dtype)
 
 
+def is_number(array: Any) -> bool:
+    """Whether an array or a tensor holds numbers; reads no value."""
+    if isinstance(array, np.ndarray):
+        return array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"
+    try:
+        dtype = keras.backend.standardize_dtype(array.dtype)
+    except ValueError:
+        return False
+    return dtype == "bool" or (
+        keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)
+    )
+
+
 def comparable(integers: Any) -> Any:
     """Integers of a dtype that holds what they may be compared with.
 

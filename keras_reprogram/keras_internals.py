@@ -6,6 +6,7 @@ Each function names the Keras version in which the member was seen;
 
 import sys
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from types import FrameType
@@ -129,6 +130,19 @@ def base_variables(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
 def clear_losses(layer: keras.layers.Layer) -> None:
     """Removes the losses that a layer and its sublayers added (Keras 3.15)."""
     layer._clear_losses()
+
+
+def losses_of(
+    model: keras.Model, layers: Iterable[keras.layers.Layer]
+) -> list[Any]:
+    """The losses of a model and of some of its layers (Keras 3.15).
+
+    On JAX, Keras sets aside those of a stateless call for its loss.
+    """
+    if model._losses_override:
+        return list(model._losses_override)
+    added = [loss for layer in layers for loss in layer.losses]
+    return [*model._get_own_losses(), *added]
 
 
 def metric_direction(metric: keras.Metric | None) -> str | None:

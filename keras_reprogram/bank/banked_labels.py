@@ -12,7 +12,6 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs.label_mapper import LabelMapper
-from keras_reprogram.outputs.label_mappings import Mapping as Method
 
 
 class BankedLabels(keras.layers.Layer):
@@ -62,7 +61,11 @@ class BankedLabels(keras.layers.Layer):
         """What the label maps act on, in float32 at least."""
         dtype = reading.full_dtype(self.compute_dtype)
         outputs = ops.cast(source_outputs, dtype)
-        return reading.read(outputs, self.source_activation)
+        return self.reading_of(outputs.shape[-1]).classes(outputs)
+
+    def reading_of(self, num_outputs: int) -> reading.Reading:
+        """How the outputs of the bank's source are read."""
+        return reading.Reading(self.source_activation, num_outputs)
 
     def put(self, mappers: Mapping[int, LabelMapper]) -> None:
         """Writes label maps that `check` has passed to their places."""
@@ -73,7 +76,7 @@ class BankedLabels(keras.layers.Layer):
         if (
             not isinstance(mapper, LabelMapper)
             or mapper.num_position_axes
-            or type(mapper.mapping).apply is not Method.apply
+            or not mapper.mapping.is_linear
         ):
             raise ValueError(
                 "A bank holds label maps that are one matrix, for one output a "
@@ -81,12 +84,13 @@ class BankedLabels(keras.layers.Layer):
                 f"{type(getattr(mapper, 'mapping', mapper)).__name__}"
             )
         mapper.check_solved()
-        if mapper.activation != self.source_activation:
+        wanted = self.reading_of(mapper.reading.num_outputs)
+        if same_reading(mapper.reading) != same_reading(wanted):
             raise ValueError(
                 "A bank reads its source's outputs in one way, as "
                 f"{self.source_activation!r}: train the program again, or "
                 "serve it by its own model. Received: a program that reads "
-                f"them as {mapper.activation!r}"
+                f"them as {mapper.reading.activation!r}"
             )
         if mapper.num_classes > self.num_classes:
             raise ValueError(
@@ -132,7 +136,7 @@ class BankedMatrices(BankedLabels):
 
     def build(self, source_outputs_shape: Any, programs_shape: Any) -> None:
         self.num_outputs = source_outputs_shape[-1]
-        num_sources = reading.num_read(self.source_activation, self.num_outputs)
+        num_sources = self.reading_of(self.num_outputs).num_classes
         self.matrix = self.table("matrix", num_sources, self.num_classes)
         self.bias = self.table("bias", self.num_classes)
         # 1 where a map acts on logarithms of probabilities.
@@ -140,9 +144,7 @@ class BankedMatrices(BankedLabels):
 
     def call(self, source_outputs: Any, programs: Any) -> Any:
         outputs = self.read(source_outputs)
-        if reading.gives_probabilities(
-            self.source_activation, self.num_outputs
-        ):
+        if self.reading_of(self.num_outputs).gives_probabilities:
             share = gather_rows(self.takes_logits, programs)[:, None]
             logits = reading.logarithm(outputs)
             outputs = ops.where(share > 0, logits, outputs)
@@ -237,3 +239,8 @@ class BankedSources(BankedLabels):
             **super().get_config(),
             "sources_per_target": self.sources_per_target,
         }
+
+
+def same_reading(found: reading.Reading) -> tuple[str, int, bool]:
+    """What distinguishes two ways to read outputs."""
+    return found.activation, found.num_classes, found.gives_probabilities

@@ -68,7 +68,7 @@ def evaluate_points(
     losses = []
     for scope, output in zip(scopes, outputs):
         with scope:
-            predictions = model.label_mapper.head(output, x)
+            predictions = model.label_mapper(output, x)
             losses.append(
                 model.compute_loss(
                     x, y, predictions, sample_weight, training=False

@@ -11,6 +11,7 @@ from keras_reprogram.black_box import queries
 from keras_reprogram.black_box.estimators import GradientEstimator
 from keras_reprogram.black_box.query_counter import QueryCounter
 from keras_reprogram.sources.gradient_path import what_blocks_gradient
+from keras_reprogram.training_step import StepOutputs
 
 
 class QueryState:
@@ -130,9 +131,10 @@ def labeled(model: Any, data: Any) -> tuple[Any, Any, Any]:
 
 def predictions(model: Any, outputs: Any, x: Any) -> Any:
     """The output mapping's outputs in training."""
-    if model.label_mapper.updates_statistics:
-        return model.label_mapper.head(outputs, x, training=True)
-    return model.label_mapper.head(outputs, x)
+    if not model.label_mapper.updates_statistics:
+        return model.label_mapper(outputs, x)
+    # `fit` updates the label map itself.
+    return StepOutputs(model.label_mapper(outputs, x, training=False), outputs)
 
 
 def gradients_in_order(

@@ -77,10 +77,10 @@ class FiniteLoss(keras.callbacks.Callback):
     def keep(self, model: keras.Model, values: list[np.ndarray]) -> None:
         self.kept = values
         mapper = getattr(model, "label_mapper", None)
-        self.steps_since_solve = getattr(mapper, "steps_since_solve", None)
+        self.steps_since_solve = mapper and mapper.steps_since_solve
 
     def go_back(self, model: keras.Model) -> None:
         variables = training_state.trained_variables(model)
         training_state.assign(variables, self.kept)
-        if hasattr(getattr(model, "label_mapper", None), "steps_since_solve"):
+        if getattr(model, "label_mapper", None) is not None:
             model.label_mapper.steps_since_solve = self.steps_since_solve

@@ -1,9 +1,12 @@
-"""When a label map is solved again during training."""
+"""The callback that solves a label map again during training."""
 
-import keras
+from typing import Any
+
+from keras_reprogram.callbacks.periodic import Periodic
+from keras_reprogram.outputs.label_mapper import LabelMapper
 
 
-class LabelMapUpdate(keras.callbacks.Callback):
+class LabelMapUpdate(Periodic):
     """Solves the label map from the statistics that training gathers.
 
     `ReprogrammedModel.fit` adds this callback for a mapping that is updated,
@@ -11,8 +14,8 @@ class LabelMapUpdate(keras.callbacks.Callback):
     map that was solved at its end.
 
     Args:
-        every: Number of epochs or steps between two solutions.
-        unit: `"epoch"` or `"step"`.
+        every: Integer. Number of epochs or steps between two solutions.
+        unit: String. `"epoch"` or `"step"`.
     """
 
     def __init__(self, every: int, unit: str) -> None:
@@ -20,43 +23,47 @@ class LabelMapUpdate(keras.callbacks.Callback):
         self.every = every
         self.unit = unit
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    @property
+    def mapper(self) -> LabelMapper:
+        # Through the model: on JAX, layers hold no values during an epoch.
+        mapper: LabelMapper = self.model.label_mapper
+        return mapper
+
+    def act(self) -> None:
+        self.mapper.update()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.is_due = False
-        if self.model.label_mapper.steps_since_solve == 0:
-            # What is there was gathered in an epoch that was interrupted.
-            self.model.label_mapper.forget()
+        if self.mapper.steps_since_solve == 0:
+            # These statistics are of an epoch that was interrupted.
+            self.mapper.reset_statistics()
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.last_batch = -1
-        mapper = self.model.label_mapper
         if self.unit == "epoch":
-            if mapper.steps_since_solve is None:
-                mapper.steps_since_solve = epoch % self.every
-            self.is_due = mapper.steps_since_solve + 1 >= self.every
+            done = self.mapper.steps_since_solve
+            done = epoch % self.every if done is None else done
+            self.mapper.steps_since_solve = done
+            self.is_due = done + 1 >= self.every
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self.unit == "step":
-            mapper = self.model.label_mapper
-            # With several steps an execution, `batch` goes up by several.
-            mapper.steps_since_solve = (
-                (mapper.steps_since_solve or 0) + batch - self.last_batch
-            )
+            # With several steps in an execution, `batch` grows by several.
+            done = (self.mapper.steps_since_solve or 0) + batch
+            done -= self.last_batch
             self.last_batch = batch
-            self.is_due = mapper.steps_since_solve >= self.every
-            self.update_once()
+            self.is_due = done >= self.every
+            self.act_once()
+            self.mapper.steps_since_solve = done % self.every
 
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        self.update_once()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self.unit == "epoch":
-            self.update_once()
-            self.model.label_mapper.steps_since_solve += 1
-            self.model.label_mapper.steps_since_solve %= self.every
-
-    def update_once(self) -> None:
-        if self.is_due:
-            self.is_due = False
-            self.model.label_mapper.update()
-            if self.unit == "step":
-                self.model.label_mapper.steps_since_solve %= self.every
+            self.act_once()
+            done = (self.mapper.steps_since_solve or 0) + 1
+            self.mapper.steps_since_solve = done % self.every

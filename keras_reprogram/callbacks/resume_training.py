@@ -273,9 +273,8 @@ class ResumeTraining(keras.callbacks.Callback):
         progress = {"epoch": epoch}
         if getattr(self.model, "query_state", None) is not None:
             progress |= self.model.query_state.progress()
-        steps_since_solve = getattr(
-            self.model.label_mapper, "steps_since_solve", None
-        )
+        mapper = self.model.label_mapper
+        steps_since_solve = mapper and mapper.steps_since_solve
         if steps_since_solve is not None:
             progress["steps_since_solve"] = steps_since_solve
         return progress

@@ -1,4 +1,4 @@
-"""A pass over data for the label map alone."""
+"""A pass over data from which an output mapping is found."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +11,9 @@ from keras_reprogram.models import checks
 from keras_reprogram.models.compiled_loss import CompiledLoss
 
 DEFAULT_BATCH_SIZE = 32
+STEPS_OF_ADAPTATION_IN_FIT = 100
+# Batches of an endless data set that are looked through for these, at most.
+LONGEST_ADAPTATION_IN_FIT = 1000
 
 
 def source_outputs(
@@ -70,8 +73,9 @@ def source_outputs(
                 "A label map is found from labeled data: pass `y`, or "
                 "batches (x, y). Received: samples without labels"
             )
-        samples = checks.array_of_samples(samples, end)
-        checks.check_samples(samples, end)
+        if not batches.is_array(x):  # arrays were checked as a whole
+            samples = checks.array_of_samples(samples, end)
+            checks.check_samples(samples, end)
         outputs = None
         if needs_outputs:
             # A smaller last batch would be compiled anew: fill it up.
@@ -86,26 +90,80 @@ def source_outputs(
     progress.update(done, finalize=True)
 
 
-def labeled_source_outputs(
-    model: Any, *data: Any, **kwargs: Any
-) -> Iterator[tuple[np.ndarray | None, np.ndarray]]:
-    """Yields outputs and labels as a label map is solved from them.
+def adapt(
+    model: Any,
+    x: Any,
+    y: Any,
+    batch_size: int | None,
+    steps: int | None,
+    verbose: str | int,
+    longest: int | None = None,
+) -> None:
+    """Finds an output mapping from samples that have been checked.
 
     Args:
         model: A `ReprogrammedModel`.
-        *data: As for `source_outputs`.
-        **kwargs: As for `source_outputs`.
-
-    Yields:
-        Pairs of outputs `[N, ..., S]` and labels: integers `[N, ...]`, or
-        `[N, ..., T]` where targets are binary.
+        x: As for `ReprogrammedModel.adapt`, and so the others.
+        y: Labels, where `x` is an array.
+        batch_size: Integer.
+        steps: Integer.
+        verbose: 0, 1 or `"auto"`.
+        longest: Integer.
     """
-    mapper, loss = model.label_mapper, CompiledLoss.of(model)
-    kwargs["needs_outputs"] = mapper.needs_outputs
-    for _, outputs, labels, _ in source_outputs(model, *data, **kwargs):
-        yield (
-            outputs,
-            mapper.standardize_labels(
-                labels, loss.expects_integers, loss.ignored_label
-            ),
-        )
+    mapper, form = model.label_mapper, CompiledLoss.of(model).labels
+    if not mapper.needs_data:
+        return
+    passes = source_outputs(
+        model,
+        x,
+        y,
+        batch_size,
+        steps,
+        verbose,
+        longest=longest,
+        needs_outputs=mapper.needs_outputs,
+    )
+    mapper.adapt(
+        (outputs, mapper.targets.standardized(labels, form))
+        for _, outputs, labels, _ in passes
+    )
+
+
+def adapt_for_fit(
+    model: Any,
+    x: Any,
+    y: Any,
+    validation_split: float,
+    batch_size: int | None,
+    verbose: str | int,
+    steps: int | None,
+) -> Any:
+    """Finds an output mapping; returns the samples that `fit` takes.
+
+    Args:
+        model: A `ReprogrammedModel`.
+        x: Samples that have been checked, or a data set.
+        y: Labels, where `x` is an array.
+        validation_split: Float. Share of an array's samples, its last ones,
+            that are not trained on.
+        batch_size: As for `fit`, and so `verbose`.
+        verbose: As for `fit`.
+        steps: Integer. Number of steps of all epochs, or `None`.
+    """
+    most = STEPS_OF_ADAPTATION_IN_FIT
+    # `verbose=2` is one line an epoch: no bar.
+    verbose = 0 if verbose == 2 else verbose
+    if batches.is_array(x):
+        part = slice(int(len(x) * (1 - validation_split)))
+        y_part = None if y is None else y[part]
+        adapt(model, x[part], y_part, batch_size, most, verbose)
+        return x
+    if not batches.is_reiterable(x):
+        first, x = batches.replayed(x, min(most, steps or most))
+        adapt(model, first, None, batch_size, None, verbose)
+        return x
+    longest = None
+    if steps and batches.number_of_batches(x, 1) is None:
+        longest = min(steps, LONGEST_ADAPTATION_IN_FIT)
+    adapt(model, x, None, batch_size, most, verbose, longest)
+    return x

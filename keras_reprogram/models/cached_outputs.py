@@ -161,7 +161,7 @@ def head_of(model: Any, data: CachedOutputs) -> keras.Model:
             dtype=model.input_reprogrammer.sample_dtype,
         )
         inputs = [outputs, samples]
-    head = Head(inputs, model.label_mapper.head(outputs, samples), model)
+    head = Head(inputs, model.label_mapper(outputs, samples), model)
     config = model.get_compile_config()
     if config is None:
         raise ValueError(
@@ -188,7 +188,7 @@ def check(model: Any) -> None:
             f"{len(mapper.trainable_variables)} trained variables of the label "
             f"map and {others} others"
         )
-    if getattr(model.input_reprogrammer, "augmentation", None) is not None:
+    if model.input_reprogrammer.augmentation is not None:
         raise ValueError(
             "Augmented samples are others in every epoch: use `fit`, or leave "
             "out `augmentation`. Received: "

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_reprogram.dtypes import is_number
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.models.batches import is_array
 from keras_reprogram.models.batches import is_reiterable
@@ -27,7 +28,7 @@ def array_of_samples(x: Any, input_transformation: InputTransformation) -> Any:
     ):
         raise ValueError(
             "`x` must be one array of samples, of shape "
-            f"{(None, *input_transformation.target_shape)}, or a data set of "
+            f"{(None, *input_transformation.sample_shape)}, or a data set of "
             f"batches. {input_transformation.hint(x)}Received: x={described(x)}"
         )
     return x
@@ -72,40 +73,52 @@ def check_samples(x: Any, input_transformation: InputTransformation) -> None:
     """Raises if an array of samples has the wrong shape or holds NaN."""
     if not is_array(x):
         return
+    check_form_of_samples(x, input_transformation)
     values = to_numpy(x)
-    if values.dtype.kind not in "iufb":
-        raise ValueError(
-            f"`x` must hold numbers. {input_transformation.hint(x)}Received: x "
-            f"of dtype {values.dtype}"
-        )
-    if not values.shape or not len(values):
-        raise ValueError(
-            "`x` must hold at least one sample. Received: no batches, from x "
-            f"of shape {values.shape}"
-        )
-    target_shape = input_transformation.target_shape
-    shape = tuple(x.shape[1:])
-    # Keras adds a channel axis of one by itself, and takes one away.
-    if target_shape[-1:] == (1,) and len(shape) == len(target_shape) - 1:
-        shape = (*shape, 1)
-    if shape[-1:] == (1,) and len(shape) == len(target_shape) + 1:
-        shape = shape[:-1]
-    if len(shape) == len(target_shape):
-        input_transformation.check_sample_shape(shape)
-    if len(shape) != len(target_shape) or any(
-        wanted not in (None, size) for size, wanted in zip(shape, target_shape)
-    ):
-        raise ValueError(
-            "`x` must hold samples of the "
-            f"`{type(input_transformation).__name__}`'s target_shape "
-            f"{target_shape}. Received: samples of shape {tuple(x.shape[1:])}"
-        )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(
             "`x` must be finite. Received: samples that are not finite, NaN "
             "or infinity"
         )
     input_transformation.check_values(values)
+
+
+def check_form_of_samples(
+    x: Any, input_transformation: InputTransformation
+) -> None:
+    """Raises if an array of samples has the wrong shape or dtype.
+
+    Reads no values, which may be on a device.
+    """
+    if not is_array(x):
+        return
+    if not is_number(x):
+        raise ValueError(
+            f"`x` must hold numbers. {input_transformation.hint(x)}Received: x "
+            f"of dtype {x.dtype}"
+        )
+    shape = tuple(x.shape)
+    if not shape or not shape[0]:
+        raise ValueError(
+            "`x` must hold at least one sample. Received: no batches, from x "
+            f"of shape {shape}"
+        )
+    sample_shape, shape = input_transformation.sample_shape, shape[1:]
+    # Keras adds a channel axis of one by itself, and takes one away.
+    if sample_shape[-1:] == (1,) and len(shape) == len(sample_shape) - 1:
+        shape = (*shape, 1)
+    if shape[-1:] == (1,) and len(shape) == len(sample_shape) + 1:
+        shape = shape[:-1]
+    if len(shape) == len(sample_shape):
+        input_transformation.check_sample_shape(shape)
+    if len(shape) != len(sample_shape) or any(
+        size not in (None, found) for found, size in zip(shape, sample_shape)
+    ):
+        raise ValueError(
+            "`x` must hold samples of the "
+            f"`{type(input_transformation).__name__}`'s target_shape "
+            f"{sample_shape}. Received: samples of shape {tuple(x.shape[1:])}"
+        )
 
 
 def check_outputs(

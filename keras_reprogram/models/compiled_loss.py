@@ -7,6 +7,7 @@ import keras
 
 from keras_reprogram.losses import MaskedBinaryCrossentropy
 from keras_reprogram.models import batches
+from keras_reprogram.outputs.targets import LabelFormat
 
 SPARSE = (
     keras.losses.SparseCategoricalCrossentropy,
@@ -93,6 +94,11 @@ class CompiledLoss:
         if not self.expects_integers:
             return None
         return self.setting("ignore_class", None)
+
+    @property
+    def labels(self) -> LabelFormat:
+        """The form of labels that the loss takes."""
+        return LabelFormat(self.expects_integers, self.ignored_label)
 
     @property
     def from_logits(self) -> bool | None:

@@ -87,7 +87,7 @@ class InvalidData:
         if samples:
             wanted.append(f"Samples must be {end.valid_values}.")
         if labels:
-            wanted.append(f"Labels must be {mapper.valid_values}.")
+            wanted.append(f"Labels must be {mapper.targets.description}.")
         raise ValueError(
             f"{' '.join(wanted)} Look through the data set: a step has taken "
             f"others. Received: {samples} samples and {labels} labels that "

@@ -6,6 +6,7 @@ from keras_reprogram.dtypes import within_int32
 from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models import batches
 from keras_reprogram.models.static_shape import with_static_shape
+from keras_reprogram.training_step import StepSamples
 
 
 class ModelOfSamples(KeptState):
@@ -17,7 +18,9 @@ class ModelOfSamples(KeptState):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         # Before Keras compares names with that of the input.
-        return super().__call__(self.one_input(inputs), *args, **kwargs)
+        if not isinstance(inputs, StepSamples):
+            inputs = self.one_input(inputs)
+        return super().__call__(inputs, *args, **kwargs)
 
     def call(
         self, inputs: Any, training: bool | None = None, mask: Any = None

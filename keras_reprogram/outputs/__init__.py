@@ -1,25 +1,27 @@
-"""From the source's outputs to the target's."""
+"""Output mappings: from the source's outputs to predictions of the target."""
 
-from keras_reprogram.outputs import mappings
-from keras_reprogram.outputs.attributes import AttributeMapping
 from keras_reprogram.outputs.forecast_head import ForecastHead
 from keras_reprogram.outputs.label_mapper import LabelMapper
-from keras_reprogram.outputs.label_mappings import BayesianMapping
-from keras_reprogram.outputs.label_mappings import BayesianPlusMapping
-from keras_reprogram.outputs.label_mappings import FixedMapping
-from keras_reprogram.outputs.label_mappings import FrequencyMapping
-from keras_reprogram.outputs.label_mappings import IdentityMapping
-from keras_reprogram.outputs.label_mappings import IterativeMapping
-from keras_reprogram.outputs.label_mappings import LinearMapping
-from keras_reprogram.outputs.label_mappings import Mapping
-from keras_reprogram.outputs.label_mappings import RandomMapping
-from keras_reprogram.outputs.label_mappings import StatisticsMapping
 from keras_reprogram.outputs.logistic_regression import logistic_regression
+from keras_reprogram.outputs.mappings.attributes import AttributeMapping
+from keras_reprogram.outputs.mappings.bayesian import BayesianMapping
+from keras_reprogram.outputs.mappings.bayesian import BayesianPlusMapping
+from keras_reprogram.outputs.mappings.fixed import FixedMapping
+from keras_reprogram.outputs.mappings.fixed import IdentityMapping
+from keras_reprogram.outputs.mappings.fixed import RandomMapping
+from keras_reprogram.outputs.mappings.frequency import FrequencyMapping
+from keras_reprogram.outputs.mappings.frequency import IterativeMapping
+from keras_reprogram.outputs.mappings.linear import LinearMapping
+from keras_reprogram.outputs.mappings.mapping import Mapping
+from keras_reprogram.outputs.mappings.mapping import MapShape
+from keras_reprogram.outputs.mappings.mapping import SourceSelection
+from keras_reprogram.outputs.mappings.mapping import StatisticsMapping
+from keras_reprogram.outputs.mappings.similarity import SemanticMapping
+from keras_reprogram.outputs.mappings.similarity import SimilarityMapping
+from keras_reprogram.outputs.mappings.verbalizers import verbalizers
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.regression_head import RegressionHead
 from keras_reprogram.outputs.ridge_regression import ridge_regression
-from keras_reprogram.outputs.similarity import SimilarityMapping
-from keras_reprogram.outputs.verbalizers import verbalizers
 
 __all__ = [
     "AttributeMapping",
@@ -32,14 +34,16 @@ __all__ = [
     "IterativeMapping",
     "LabelMapper",
     "LinearMapping",
+    "MapShape",
     "Mapping",
     "OutputMapping",
     "RandomMapping",
     "RegressionHead",
+    "SemanticMapping",
     "SimilarityMapping",
+    "SourceSelection",
     "StatisticsMapping",
     "logistic_regression",
-    "mappings",
     "ridge_regression",
     "verbalizers",
 ]

@@ -1,4 +1,4 @@
-"""From the source's outputs at the patches of a series to what comes next."""
+"""The layer that forecasts a series from the source's outputs."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.series.standardization import mean_and_deviation
@@ -15,6 +14,8 @@ from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 @serializable
@@ -44,18 +45,18 @@ class ForecastHead(OutputMapping):
     ```
 
     Args:
-        horizon: Number of steps to forecast.
+        horizon: Integer. Number of steps to forecast.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        outputs: The source's outputs, `(batch, channels, ...)`, as
+        outputs: Tensor `(batch, channels, ...)`, the source's outputs, as
             `keras_reprogram.inputs.SeriesReprogrammer` arranges them.
-        samples: The past, `(batch, length, channels)`.
+        samples: Tensor `(batch, length, channels)`, the past.
 
     Returns:
         A tensor `(batch, horizon, channels)`, in the unit of the samples, of
-        float32 at least. Labels are of the same shape; of one channel, its axis may be left
-        out.
+        float32 at least. Labels are of the same shape; with one channel, its
+        axis may be left out.
 
     Raises:
         ValueError: If the source's outputs are not arranged by channel.
@@ -66,16 +67,18 @@ class ForecastHead(OutputMapping):
           trained affine map
     """  # noqa: E501
 
-    uses_samples = True
-    needs_data = True
     needs_outputs = False
+    uses_samples = True
 
     def __init__(self, horizon: int, **kwargs: Any) -> None:
-        # Values of float32 are not cast down before they are read.
-        super().__init__(**{"autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.horizon = positive_integer("horizon", horizon)
 
-    def build(self, outputs_shape: tuple, samples_shape: tuple) -> None:
+    @property
+    def needs_data(self) -> bool:
+        return True
+
+    def build(self, outputs_shape: Shape, samples_shape: Shape) -> None:
         sizes = tuple(outputs_shape[1:])
         if (
             len(samples_shape) != 3
@@ -113,15 +116,10 @@ class ForecastHead(OutputMapping):
             initializer="zeros",
             trainable=False,
         )
-        self.is_solved = self.add_weight(
-            name="is_solved",
-            shape=(),
-            dtype="int32",
-            initializer=constant(0),
-            trainable=False,
-        )
+        self.add_solved_flag(False)
+        self.targets = targets.NumberTargets((self.horizon, self.channels))
 
-    def call(self, outputs: Any, samples: Any) -> Any:
+    def call(self, outputs: Tensor, samples: Tensor) -> Tensor:
         outputs = ops.cast(outputs, self.full_dtype)
         samples = ops.cast(samples, self.full_dtype)
         mean, deviation = mean_and_deviation(samples)
@@ -156,37 +154,31 @@ class ForecastHead(OutputMapping):
             )
         _, scale = statistics.target_scale()
         self.scale.assign(scale.astype("float32"))
-        self.is_solved.assign(1)
-        self.was_solved = True
+        self.mark_solved()
 
-    def standardize_labels(
-        self, labels: np.ndarray, sparse: bool, ignored: int | None = None
-    ) -> np.ndarray:
-        """Targets as the scale is found from them, checked."""
-        self.check_targets(labels, sparse)
-        return labels
-
-    def known_scale(self) -> Any:
+    def known_scale(self) -> Tensor:
         """Each channel's scale, 1 where it was not found."""
         scale = ops.convert_to_tensor(self.scale)
         return ops.where(ops.greater(scale, 0), scale, ops.ones_like(scale))
 
-    def in_loss_units(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
+    def loss_units(self, y: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
         return targets.divided(y, y_pred, self.known_scale())
 
     @property
     def learned_variables(self) -> list[keras.Variable]:
         return [self.kernel, self.bias, self.scale]
 
-    def completed(self, values: list[np.ndarray]) -> list[np.ndarray]:
+    def complete_variables(
+        self, values: list[np.ndarray | None]
+    ) -> list[np.ndarray | None]:
         # Version 0.1.0 had no scale.
         if len(values) == 2:
             return [*values, np.zeros(self.channels, "float32")]
         return values
 
-    def restored(self) -> None:
+    def on_variables_loaded(self) -> None:
         if (ops.convert_to_numpy(self.scale.value) > 0).all():
-            super().restored()
+            super().on_variables_loaded()
 
     def check_ready_to_train(self) -> None:
         if not self.solved:
@@ -196,23 +188,13 @@ class ForecastHead(OutputMapping):
                 "which does so by itself. Received: a head without data"
             )
 
-    def check_target_shape(self, shape: tuple, sparse: bool) -> None:
-        wanted = (self.horizon, self.channels)
-        targets.check_number_shape(shape, wanted, sparse)
-
-    def check_targets(
-        self, values: np.ndarray, sparse: bool, ignored: int | None = None
-    ) -> None:
-        self.check_target_shape(values.shape, sparse)
-        targets.check_finite(values)
-
     def compute_output_shape(
-        self, outputs_shape: tuple, samples_shape: tuple
-    ) -> tuple:
+        self, outputs_shape: Shape, samples_shape: Shape
+    ) -> Shape:
         return (samples_shape[0], self.horizon, samples_shape[-1])
 
     def compute_output_spec(
-        self, outputs: Any, samples: Any
+        self, outputs: keras.KerasTensor, samples: keras.KerasTensor
     ) -> keras.KerasTensor:
         shape = self.compute_output_shape(outputs.shape, samples.shape)
         return keras.KerasTensor(shape, self.full_dtype)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_reprogram.outputs import mappings
+from keras_reprogram.outputs import checks
 from keras_reprogram.outputs.feature_scale import check_penalty
 from keras_reprogram.outputs.feature_scale import scaled
 
@@ -144,7 +144,7 @@ def regularization_path(
 def check_samples(
     features: np.ndarray, labels: np.ndarray, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    features, labels = mappings.check_samples(
+    features, labels = checks.check_samples(
         features, labels, num_classes, "features"
     )
     if not len(features):

@@ -1,167 +1,242 @@
-"""What every output mapping has in common."""
+"""The contract of the layers behind a frozen source."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from keras_reprogram.dtypes import is_float
+from keras_reprogram.configurable import constant
 from keras_reprogram.keras_internals import concrete_value
 from keras_reprogram.keras_internals import in_symbolic_scope
 from keras_reprogram.outputs.reading import full_dtype
+from keras_reprogram.outputs.targets import LabelFormat
+from keras_reprogram.outputs.targets import Targets
 from keras_reprogram.sources.specification import SourceSpecification
+from keras_reprogram.typing import Tensor
+
+# What `resolve` found, in a config.
+RESOLVED = "resolved"
 
 
 class OutputMapping(keras.layers.Layer):
-    """Base class: from the source's outputs to the target's.
+    """Base class: maps the source's outputs to predictions of the target.
+
+    `ReprogrammedModel` uses an output mapping in this order:
+
+    1. `resolve` takes from the source what the constructor left out.
+    2. `build` and `call`, as of any Keras layer. `call` takes the source's
+       outputs and the samples, and changes no state.
+    3. `targets.check` checks arrays of labels before training.
+    4. `adapt` finds from data what training starts from, if `needs_data`.
+    5. In each training step, `update_statistics` adds the step's samples if
+       `updates_statistics`, and `loss_units` scales what the loss compares.
+    6. `learned_variables` go into a program file. When they are read again,
+       `complete_variables` adds those that an older version lacks, and
+       `on_variables_loaded` follows.
+
+    A subclass keeps its constructor's arguments as they were given; what
+    `resolve` and `build` find has attributes of its own.
 
     Attributes:
-        uses_samples: Whether the layer is called with the source's
-            outputs and the samples, instead of the outputs alone.
-        needs_data: Whether `adapt` finds something from data before training.
-        needs_outputs: Whether it needs the source's outputs for that, and not
-            the labels alone.
-        updates_statistics: Whether training steps gather statistics, by
-            `update_statistics`.
-        is_solved: Variable that is 1 once the layer has seen the data that it
-            needs; `None` for a layer that needs none.
+        needs_outputs: Boolean. Whether `adapt` reads the source's outputs,
+            and not the labels alone.
+        uses_samples: Boolean. Whether predictions depend on the samples
+            besides the source's outputs.
+        targets: The `Targets` that labels are checked against, once built.
+        steps_since_solve: Integer. Epochs or steps of training since the
+            mapping was last solved, for mappings that are solved again.
     """
 
-    uses_samples: bool = False
-    needs_data: bool = False
     needs_outputs: bool = True
-    updates_statistics: bool = False
-    is_solved: keras.Variable | None = None
-    was_solved: bool = False
+    uses_samples: bool = False
+    targets: Targets
+    steps_since_solve: int | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        # Without autocast float32 outputs are read before they are cast down.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.solved_flag: keras.Variable | None = None
+        self.is_known_solved = False
 
     @property
-    def solved(self) -> bool:
-        """Whether the layer has seen the data that it needs."""
-        if self.is_solved is None:
-            return True
-        value = concrete_value(self.is_solved)
-        if value is not None:
-            # Kept, since it cannot be read while a step is traced on JAX.
-            self.was_solved = bool(value)
-        return self.was_solved
+    def needs_data(self) -> bool:
+        """Whether `adapt` finds something from data."""
+        return False
 
     @property
-    def variables(self) -> list[keras.Variable]:
-        # Whoever is about to compile a step around this layer asks for its
-        # variables first: the last moment at which they can be read on JAX.
-        if self.built and not self.was_solved:
-            _ = self.solved
-        return super().variables
+    def updates_statistics(self) -> bool:
+        """Whether training steps call `update_statistics`."""
+        return False
+
+    # === Before training ===
+
+    def resolve(self, specification: SourceSpecification) -> None:
+        """Takes from the source what the constructor left out.
+
+        Args:
+            specification: A `SourceSpecification`.
+
+        Raises:
+            ValueError: If the source's outputs do not suit the mapping.
+        """
+
+    def adapt(self, batches: Iterable[tuple[Any, np.ndarray]]) -> None:
+        """Finds from data what training starts from.
+
+        Args:
+            batches: Iterable of pairs of the source's outputs `[N, ..., S]`
+                and labels, as `targets.standardized` returns them. Outputs
+                are `None` unless `needs_outputs`.
+        """
+
+    @property
+    def returns_logits(self) -> bool | None:
+        """Whether predictions are logits of classes; `None` for numbers."""
+        return None
 
     @property
     def full_dtype(self) -> str:
         """The dtype that the layer computes in: float32 at least."""
         return full_dtype(self.compute_dtype)
 
-    def require_solved(self) -> None:
-        """Raises in a call if the layer needs data and has seen none."""
-        # What is known is not read again in every step.
-        if not self.was_solved and not in_symbolic_scope():
-            self.check_solved()
+    # === Training ===
 
-    def set_weights(self, weights: list[np.ndarray]) -> None:
-        super().set_weights(weights)
-        self.was_solved = False
-
-    def load_own_variables(self, store: Any) -> None:
-        super().load_own_variables(store)
-        self.was_solved = False
-
-    def check_ready_to_train(self) -> None:
-        """Raises if training needs data that the layer has not seen."""
-        self.check_solved()
-
-    def completed(self, values: list[np.ndarray]) -> list[np.ndarray]:
-        """The values of `learned_variables`, of files that lack some."""
-        return values
-
-    def accept(self, specification: SourceSpecification) -> None:
-        """Takes from the source what was left out."""
-
-    def check_solved(self) -> None:
-        """Raises a `ValueError` if the layer needs data and has seen none."""
-
-    def check_target_shape(self, shape: tuple, sparse: bool) -> None:
-        """Raises if labels of this shape, batch included, are not valid.
-
-        Args:
-            shape: The shape.
-            sparse: Whether the loss takes integers.
-        """
-
-    def check_targets(
-        self, targets: np.ndarray, sparse: bool, ignored: int | None = None
+    def update_statistics(
+        self, outputs: Tensor, labels: Tensor, form: LabelFormat
     ) -> None:
-        """Raises if an array of labels is not valid.
+        """Adds the samples of a training step to the statistics.
 
         Args:
-            targets: The labels.
-            sparse: Whether the loss takes integers.
-            ignored: An integer label that the loss leaves out, if any.
+            outputs: Tensor `(batch, ..., S)`. The source's outputs.
+            labels: Tensor. Their labels.
+            form: A `LabelFormat`.
         """
-        self.check_target_shape(targets.shape, sparse)
+        raise NotImplementedError
 
-    def valid(
-        self, targets: Any, sparse: bool, ignored: int | None = None
-    ) -> Any:
-        """Whether labels are valid, of a batch in a step.
+    def loss_units(self, y: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns targets and predictions as a loss compares them.
 
-        Args:
-            targets: The labels, a tensor.
-            sparse: As for `check_targets`, and so `ignored`.
-            ignored: As for `check_targets`.
-
-        Returns:
-            A boolean tensor of the labels' shape; `None` where they always
-            are.
-        """
-        if not is_float(targets):
-            return None
-        return ops.isfinite(targets)
-
-    @property
-    def valid_values(self) -> str:
-        """What labels may be, in words."""
-        return "finite numbers"
-
-    @property
-    def returns_logits(self) -> bool | None:
-        """Whether the outputs are logits of classes, or `None` for numbers."""
-        return None
-
-    def begin_step(self) -> None:
-        """Expects the outputs of a training step, and then its loss."""
-
-    def end_step(self) -> None:
-        """Forgets what was kept from a training step's outputs to its loss."""
-
-    def in_loss_units(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
-        """Targets and predictions as a loss compares them.
-
-        A layer whose targets have a unit of their own gives them in one that
-        does not depend on it, so that neither the loss nor the steps do.
+        A mapping to numbers divides both by their scale, so that neither the
+        loss nor the steps depend on the targets' unit.
         """
         return y, y_pred
 
+    # === Whether data were seen ===
+
+    def add_solved_flag(self, is_solved: bool) -> None:
+        """Adds the variable that is 1 once `adapt` has seen data."""
+        self.solved_flag = self.add_weight(
+            name="is_solved",
+            shape=(),
+            dtype="int32",
+            initializer=constant(int(is_solved)),
+            trainable=False,
+        )
+
+    @property
+    def solved(self) -> bool:
+        """Whether the mapping has seen the data that it needs."""
+        if self.solved_flag is None:
+            return True
+        value = concrete_value(self.solved_flag)
+        if value is not None:
+            # Kept, since a variable cannot be read while JAX traces a step.
+            self.is_known_solved = bool(value)
+        return self.is_known_solved
+
+    def mark_solved(self) -> None:
+        """Notes that the mapping has what it needs from data."""
+        if self.solved_flag is not None:
+            self.solved_flag.assign(1)
+            self.is_known_solved = True
+
+    def mark_loaded(self) -> None:
+        """Notes that variables have other values: `solved` is read again."""
+        self.is_known_solved = False
+
+    def check_solved(self) -> None:
+        """Raises a `ValueError` if predictions need data that were not seen."""
+
+    def check_ready_to_train(self) -> None:
+        """Raises a `ValueError` if training needs data that were not seen."""
+        self.check_solved()
+
+    def check_solved_in_call(self) -> None:
+        """As `check_solved`, without reading a variable in every step."""
+        if not self.is_known_solved and not in_symbolic_scope():
+            self.check_solved()
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        # A model's variables are collected before JAX traces a step: the last
+        # moment at which the flag can be read.
+        if self.built and not self.is_known_solved:
+            _ = self.solved
+        found: list[keras.Variable] = super().variables
+        return found
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        super().set_weights(weights)
+        self.mark_loaded()
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables(store)
+        self.mark_loaded()
+
+    # === Config ===
+
+    def resolved_state(self) -> dict[str, Any] | None:
+        """Returns what `resolve` found, or `None` if there is nothing.
+
+        It is an entry of the config besides the constructor's arguments, so
+        that a clone needs no source.
+        """
+        return None
+
+    def restore_resolved(self, state: dict[str, Any]) -> None:
+        """Takes what `resolve` found for the layer that this is a copy of."""
+
+    def get_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = super().get_config()
+        state = self.resolved_state()
+        return config if state is None else {**config, RESOLVED: state}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "OutputMapping":
+        settings = {k: v for k, v in config.items() if k != RESOLVED}
+        layer: OutputMapping = super().from_config(settings)
+        if config.get(RESOLVED) is not None:
+            layer.restore_resolved(config[RESOLVED])
+        return layer
+
+    # === Program files ===
+
     @property
     def learned_variables(self) -> list[keras.Variable]:
-        """What prediction needs, without the statistics of training."""
-        return self.weights
+        """The variables that predictions need, without statistics."""
+        return list(self.weights)
 
-    def restored(self) -> None:
-        """Notes that the learned variables were read from a file."""
-        if self.is_solved is not None:
-            self.is_solved.assign(1)
-            self.was_solved = True
+    def resolved_config(self) -> dict[str, Any]:
+        """Returns the config with what `resolve` took from the source.
 
-    def head(self, outputs: Any, samples: Any, **kwargs: Any) -> Any:
-        """Calls the layer with what it looks at."""
-        if self.uses_samples:
-            return self(outputs, samples, **kwargs)
-        return self(outputs, **kwargs)
+        A program file holds it, so that a program does not depend on what
+        its source declares when the file is read.
+        """
+        config = self.get_config()
+        config.pop(RESOLVED, None)
+        return config
+
+    def complete_variables(
+        self, values: list[np.ndarray | None]
+    ) -> list[np.ndarray | None]:
+        """Adds values of `learned_variables` that an older file lacks."""
+        return values
+
+    def on_variables_loaded(self) -> None:
+        """Checks and notes `learned_variables` that were read from a file.
+
+        Raises:
+            ValueError: If they do not suit each other.
+        """
+        self.mark_solved()

@@ -1,7 +1,7 @@
-"""How an output mapping reads what a source returns.
+"""How an output mapping reads a source's outputs.
 
-A source ends in logits or features (`"linear"`), in probabilities of classes
-that exclude each other (`"softmax"`), or in independent probabilities
+A source returns logits or features (`"linear"`), probabilities of classes
+that exclude each other (`"softmax"`), or independent probabilities
 (`"sigmoid"`):
 
 ```
@@ -10,15 +10,19 @@ one sigmoid p      the two classes [1 - p, p]
 several sigmoids   the logit of each, log p - log(1 - p)
 ```
 
-All of it is computed in float32 at least: a probability of float16 has no
-value between 0 and 6e-8, and none between 0.9995 and 1.
+All of it is computed in float32 at least: float16 has no value between 0 and
+6e-8, and none between 0.9995 and 1.
 """
 
+import dataclasses
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 ACTIVATIONS = ("linear", "softmax", "sigmoid")
 SMALLEST_PROBABILITY = 1e-12
@@ -26,36 +30,105 @@ SMALLEST_PROBABILITY = 1e-12
 SMALLEST_COMPLEMENT = 2.0**-25
 
 
-def full_dtype(dtype: str) -> str:
-    """The dtype itself, or float32 if it has fewer bits than that."""
-    dtype = keras.backend.standardize_dtype(dtype)
-    return "float32" if dtype in ("float16", "bfloat16") else dtype
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What a source's outputs are, and the classes that are read from them.
+
+    Args:
+        activation: String. `"linear"`, `"softmax"` or `"sigmoid"`.
+        num_outputs: Integer. Length of the outputs' last axis; 0 while it is
+            not known.
+        splits_sigmoid: Boolean. Whether one sigmoid output is read as two
+            classes. Defaults to `True`; binary targets need no two classes.
+    """
+
+    activation: str
+    num_outputs: int
+    splits_sigmoid: bool = True
+
+    @property
+    def is_split(self) -> bool:
+        """Whether one probability is read as the two classes `[1 - p, p]`."""
+        return (
+            self.splits_sigmoid
+            and self.activation == "sigmoid"
+            and self.num_outputs == 1
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes or features that are read."""
+        return 2 if self.is_split else self.num_outputs
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether `classes` returns probabilities, not logits."""
+        return self.activation == "softmax" or self.is_split
+
+    def classes(self, outputs: Tensor, library: Any = ops) -> Tensor:
+        """Returns the probabilities or logits `[..., S]` of the classes.
+
+        Args:
+            outputs: Tensor or array `(..., num_outputs)`.
+            library: `keras.ops` for a tensor, `numpy` for an array.
+        """
+        outputs = full_precision(outputs)
+        if self.is_split:
+            return library.concatenate([1.0 - outputs, outputs], axis=-1)
+        if self.activation == "sigmoid":
+            return logit(outputs, library)
+        return outputs
+
+    def logits(self, outputs: Tensor, library: Any = ops) -> Tensor:
+        """As `classes`, with the logarithms of probabilities."""
+        classes = self.classes(outputs, library)
+        if self.gives_probabilities:
+            return logarithm(classes, library)
+        return classes
+
+    def features(self, outputs: Tensor, library: Any = ops) -> Tensor:
+        """Returns one number for each output: logits of probabilities."""
+        outputs = full_precision(outputs)
+        if self.activation == "softmax":
+            return logarithm(outputs, library)
+        if self.activation == "sigmoid":
+            return logit(outputs, library)
+        return outputs
 
 
-def full_precision(values: Any) -> Any:
-    """Casts a tensor to float32 unless it is of higher precision."""
+def full_dtype(dtype: Any) -> str:
+    """Returns the dtype itself, or float32 if it has fewer bits than that."""
+    name: str = keras.backend.standardize_dtype(dtype)
+    return "float32" if name in ("float16", "bfloat16") else name
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """Casts a tensor or an array to float32 unless it is more precise."""
+    if isinstance(values, np.ndarray):
+        is_full = values.dtype.kind == "f" and values.dtype.itemsize >= 4
+        return values if is_full else values.astype("float32")
     dtype = keras.backend.standardize_dtype(values.dtype)
     if not keras.backend.is_float_dtype(dtype):
         return ops.cast(values, keras.config.floatx())
     return ops.cast(values, full_dtype(dtype))
 
 
-def logarithm(probabilities: Any, library: Any = ops) -> Any:
+def logarithm(probabilities: Tensor, library: Any = ops) -> Tensor:
     """Returns `log(max(p, 1e-12))`.
 
     Args:
-        probabilities: A tensor or an array, of float32 at least.
+        probabilities: Tensor or array, of float32 at least.
         library: `keras.ops` for a tensor, `numpy` for an array.
     """
     return library.log(library.maximum(probabilities, SMALLEST_PROBABILITY))
 
 
-def logit(probabilities: Any, library: Any = ops) -> Any:
+def logit(probabilities: Tensor, library: Any = ops) -> Tensor:
     """Returns `log p - log(1 - p)`, from -17.3 to 17.3.
 
     Args:
-        probabilities: As for `logarithm`.
-        library: As for `logarithm`.
+        probabilities: Tensor or array, of float32 at least.
+        library: `keras.ops` for a tensor, `numpy` for an array.
     """
     smallest = SMALLEST_COMPLEMENT
     return library.log(library.maximum(probabilities, smallest)) - library.log(
@@ -63,98 +136,35 @@ def logit(probabilities: Any, library: Any = ops) -> Any:
     )
 
 
-def is_sigmoid(activation: str) -> bool:
-    """Whether probabilities are independent; `"sigmoids"` is never split."""
-    return activation in ("sigmoid", "sigmoids")
-
-
-def is_one_sigmoid(activation: str, num_outputs: int | None) -> bool:
-    return activation == "sigmoid" and num_outputs == 1
-
-
-def num_read(activation: str, num_outputs: int) -> int:
-    """Number of classes or features that are read from a source's outputs."""
-    return 2 if is_one_sigmoid(activation, num_outputs) else num_outputs
-
-
-def gives_probabilities(activation: str, num_outputs: int) -> bool:
-    """Whether `read` returns probabilities of classes, not logits."""
-    return activation == "softmax" or is_one_sigmoid(activation, num_outputs)
-
-
-def read(outputs: Any, activation: str) -> Any:
-    """The classes or logits `[..., S]` of a source's outputs, a tensor."""
-    outputs = full_precision(outputs)
-    if not is_sigmoid(activation):
-        return outputs
-    if is_one_sigmoid(activation, outputs.shape[-1]):
-        return ops.concatenate([1.0 - outputs, outputs], axis=-1)
-    return logit(outputs)
-
-
-def read_logits(outputs: Any, activation: str) -> Any:
-    """The same, with the logarithm of probabilities for these."""
-    found = read(outputs, activation)
-    if gives_probabilities(activation, outputs.shape[-1]):
-        return logarithm(found)
-    return found
-
-
-def read_logits_of_array(outputs: np.ndarray, activation: str) -> np.ndarray:
-    """As `read_logits`, for a NumPy array."""
-    if outputs.dtype.kind != "f" or outputs.dtype.itemsize < 4:
-        outputs = outputs.astype("float32")
-    if activation == "softmax":
-        return logarithm(outputs, np)
-    if is_one_sigmoid(activation, outputs.shape[-1]):
-        return logarithm(np.concatenate([1 - outputs, outputs], axis=-1), np)
-    return logit(outputs, np) if is_sigmoid(activation) else outputs
-
-
-def read_features(outputs: Any, activation: str) -> Any:
-    """One number for each of a source's outputs: logits of probabilities."""
-    outputs = full_precision(outputs)
-    if activation == "softmax":
-        return logarithm(outputs)
-    return logit(outputs) if is_sigmoid(activation) else outputs
-
-
-def read_features_of_array(outputs: np.ndarray, activation: str) -> np.ndarray:
-    """As `read_features`, for a NumPy array."""
-    if is_one_sigmoid(activation, outputs.shape[-1]):
-        return logit(outputs.astype("float64"), np)
-    return read_logits_of_array(outputs, activation)
-
-
-def resolve(
+def resolve_activation(
     activation: str | None,
     from_logits: bool | None,
-    of_source: str,
-    num_outputs: int | None,
+    source_activation: str,
+    num_outputs: int,
 ) -> str:
-    """What an output mapping takes a source's activation to be.
+    """Returns what an output mapping takes a source's activation to be.
 
     Args:
-        activation: What was passed to the mapping, if anything.
-        from_logits: Likewise.
-        of_source: What is known of the source.
+        activation: The mapping's own `source_activation`, or `None`.
+        from_logits: The mapping's own `from_logits`, or `None`.
+        source_activation: What the source is known to have.
         num_outputs: Number of the source's outputs.
     """
     if activation is not None:
         return activation
     if from_logits is None:
-        return of_source
+        return source_activation
     if from_logits:
         return "linear"
-    if of_source != "linear":
-        return of_source
+    if source_activation != "linear":
+        return source_activation
     return "sigmoid" if num_outputs == 1 else "softmax"
 
 
 def check_activation(
     activation: str | None, from_logits: bool | None
 ) -> str | None:
-    """Checks the two settings that say how outputs are read."""
+    """Checks the two arguments that say how outputs are read."""
     if activation is None:
         return None
     if activation not in ACTIVATIONS or (
@@ -166,3 +176,44 @@ def check_activation(
             f"source_activation={activation!r}, from_logits={from_logits}"
         )
     return activation
+
+
+def check_outputs_shape(shape: Shape) -> None:
+    """Raises unless a source's outputs have an axis of classes."""
+    if len(shape) < 2 or shape[-1] is None:
+        raise ValueError(
+            "An output mapping needs a source with an axis of classes or "
+            "features: outputs of shape (batch, ..., classes). Received: "
+            f"{tuple(shape)}"
+        )
+
+
+def resolved(
+    name: str,
+    before: Reading,
+    after: Reading,
+    is_resolved: bool,
+    is_built: bool,
+) -> Reading:
+    """Returns how outputs of a source are read, if that has not changed.
+
+    Args:
+        name: Class name of the output mapping.
+        before: How it reads outputs so far.
+        after: How it would read those of the source.
+        is_resolved: Whether `before` was found for another source.
+        is_built: Whether the mapping has weights.
+
+    Raises:
+        ValueError: If a mapping is put behind a source of another kind.
+    """
+    if (is_resolved and before != after) or (
+        is_built and before.num_classes != after.num_classes
+    ):
+        raise ValueError(
+            f"This `{name}` belongs to a source of other outputs: make a new "
+            f"one for this source. Received: {after.num_outputs} outputs of "
+            f"activation {after.activation!r} after {before.num_outputs} of "
+            f"activation {before.activation!r}"
+        )
+    return after

@@ -1,5 +1,6 @@
-"""From the source's outputs to numbers."""
+"""The layer that predicts numbers from the source's outputs."""
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,15 +9,19 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import boolean
-from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
 from keras_reprogram.outputs.output_mapping import OutputMapping
+from keras_reprogram.outputs.reading import Reading
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
 from keras_reprogram.sources.specification import SourceSpecification
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
+
+INITIAL = ("ridge_regression", "zeros")
 
 
 @serializable
@@ -27,14 +32,15 @@ class RegressionHead(OutputMapping):
     outputs = mean + scale * (standardized(source_outputs) @ kernel + bias)
     ```
 
-    `mean` and `scale` are those of the targets. They and those of the source's
-    outputs are found from data before training, so that steps of the
-    optimizer fit numbers of any unit. `ReprogrammedModel` divides targets and
-    predictions by `scale` before it compares them: the loss is free of their
-    unit as well, and several targets weigh as much as each other. Predictions
-    and metrics are in the targets' own units. `kernel` and `bias` start as a
-    ridge regression on the same data. Where the source has outputs at every
-    step of a sequence, `[N, ..., S]`, each of them predicts.
+    `mean` and `scale` are the targets' mean and standard deviation. They and
+    those of the source's outputs are found from data before training, so that
+    the optimizer's steps suit numbers of any unit. `ReprogrammedModel` divides
+    targets and predictions by `scale` before the loss compares them: the loss
+    does not depend on their unit either, and several targets have the same
+    weight. Predictions and metrics are in the targets' own units. `kernel` and
+    `bias` start from a ridge regression on the same data. If the source has
+    outputs at every step of a sequence, `[N, ..., S]`, there is a prediction
+    for each of them.
 
     Example:
 
@@ -52,23 +58,26 @@ class RegressionHead(OutputMapping):
     ```
 
     Args:
-        num_outputs: Number of targets, `T`.
-        warm_start: Whether kernel and bias start as a ridge regression. If
-            not, they start at zero, as a prediction of the targets' mean.
-        regularization: Strength of the ridge regression's penalty, greater
-            than 0, in units of the mean variance of the source's outputs;
-            found by generalized cross-validation where left out.
-        from_logits: Whether the source returns logits or features, not
-            probabilities, which are read as logarithms, those of a sigmoid as
-            logits. Left out, `ReprogrammedModel` takes it from the source.
-        source_activation: `"linear"`, `"softmax"` or `"sigmoid"`: what makes
-            the source's outputs. Left out, it follows from the source and
-            `from_logits`.
+        num_outputs: Integer. Number of targets, `T`. Defaults to `1`.
+        initial: String. `"ridge_regression"`, or `"zeros"` to start from a
+            prediction of the targets' mean. Defaults to `"ridge_regression"`.
+        regularization: Float greater than 0. Strength of the ridge
+            regression's penalty, in units of the mean variance of the
+            source's outputs. Defaults to `None`: generalized cross-validation
+            chooses it.
+        from_logits: Boolean. Whether the source returns logits or features,
+            not probabilities, of which the logarithm is read, or the logit of
+            a sigmoid's. Defaults to `None`: `ReprogrammedModel` takes it from
+            the source.
+        source_activation: String. `"linear"`, `"softmax"` or `"sigmoid"`,
+            the activation of the source's outputs. Defaults to `None`: it
+            follows from the source and `from_logits`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: The source's outputs, of shape `(batch, S)`, or `(batch, ...,
+        outputs: Tensor `(batch, S)`, the source's outputs, or `(batch, ...,
             S)` for one at every position.
+        samples: Not used.
 
     Returns:
         A tensor of shape `(batch, ..., T)`, of float32 at least. Labels are of
@@ -76,21 +85,23 @@ class RegressionHead(OutputMapping):
         left out.
     """
 
-    needs_data = True
-
     def __init__(
         self,
         num_outputs: int = 1,
-        warm_start: bool = True,
+        initial: str = "ridge_regression",
         regularization: float | None = None,
         from_logits: bool | None = None,
         source_activation: str | None = None,
         **kwargs: Any,
     ) -> None:
-        # Values of float32 are not cast down before they are read.
-        super().__init__(**{"autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.num_outputs = positive_integer("num_outputs", num_outputs)
-        self.warm_start = boolean("warm_start", warm_start)
+        if initial not in INITIAL:
+            raise ValueError(
+                f"`initial` must be one of {INITIAL}. Received: "
+                f"initial={initial!r}"
+            )
+        self.initial = initial
         if regularization is not None:
             regularization = number("regularization", regularization, 1e-30)
         self.regularization = regularization
@@ -100,72 +111,74 @@ class RegressionHead(OutputMapping):
         self.source_activation = reading.check_activation(
             source_activation, from_logits
         )
-        self.num_features: int | None = None
-
-    def accept(self, specification: SourceSpecification) -> None:
-        self.source_activation = reading.resolve(
-            self.source_activation,
-            self.from_logits,
-            specification.activation,
-            specification.num_classes,
-        )
-        self.from_logits = self.source_activation == "linear"
+        self.reading = self.reading_of("linear", 0)
+        self.is_resolved = False
 
     @property
-    def activation(self) -> str:
-        """What makes the source's outputs."""
-        return reading.resolve(
-            self.source_activation,
-            self.from_logits,
-            "linear",
-            self.num_features,
+    def needs_data(self) -> bool:
+        return True
+
+    def reading_of(self, activation: str, num_features: int) -> Reading:
+        """How outputs are read from a source with this activation."""
+        activation = reading.resolve_activation(
+            self.source_activation, self.from_logits, activation, num_features
+        )
+        return Reading(activation, num_features, splits_sigmoid=False)
+
+    def resolve(self, specification: SourceSpecification) -> None:
+        found = self.reading_of(
+            specification.activation, specification.num_classes
+        )
+        self.reading = reading.resolved(
+            "RegressionHead", self.reading, found, self.is_resolved, self.built
+        )
+        self.is_resolved = True
+
+    def build(self, input_shape: Shape) -> None:
+        reading.check_outputs_shape(input_shape)
+        num_features = int(input_shape[-1] or 0)
+        if not self.reading.num_outputs:
+            self.reading = self.reading_of("linear", num_features)
+        self.targets = targets.NumberTargets(
+            (*input_shape[1:-1], self.num_outputs)
+        )
+        self.kernel = self.add_number_weight(
+            "kernel", num_features, self.num_outputs, trainable=True
+        )
+        self.bias = self.add_number_weight(
+            "bias", self.num_outputs, trainable=True
+        )
+        self.mean = self.add_number_weight("mean", self.num_outputs)
+        self.scale = self.add_number_weight(
+            "scale", self.num_outputs, initializer="ones"
+        )
+        self.source_mean = self.add_number_weight("source_mean", num_features)
+        self.source_scale = self.add_number_weight(
+            "source_scale", num_features, initializer="ones"
+        )
+        self.add_solved_flag(False)
+
+    def add_number_weight(
+        self,
+        name: str,
+        *shape: int,
+        initializer: str = "zeros",
+        trainable: bool = False,
+    ) -> keras.Variable:
+        """Adds a variable of float32 at least."""
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype=reading.full_dtype(self.variable_dtype),
+            initializer=initializer,
+            trainable=trainable,
         )
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if len(input_shape) < 2 or input_shape[-1] is None:
-            raise ValueError(
-                "A regression needs a source with an axis of classes or "
-                "features: outputs of shape (batch, ..., features). Received: "
-                f"{tuple(input_shape)}"
-            )
-        self.position_shape = tuple(input_shape[1:-1])
-        self.num_features = input_shape[-1]
-
-        def weight(
-            name: str,
-            *shape: int,
-            initializer: str = "zeros",
-            trainable: bool = False,
-        ) -> keras.Variable:
-            return self.add_weight(
-                name=name,
-                shape=shape,
-                dtype=reading.full_dtype(self.variable_dtype),
-                initializer=initializer,
-                trainable=trainable,
-            )
-
-        features, targets = self.num_features, self.num_outputs
-        self.kernel = weight("kernel", features, targets, trainable=True)
-        self.bias = weight("bias", targets, trainable=True)
-        self.mean = weight("mean", targets)
-        self.scale = weight("scale", targets, initializer="ones")
-        self.source_mean = weight("source_mean", features)
-        self.source_scale = weight("source_scale", features, initializer="ones")
-        self.is_solved = self.add_weight(
-            name="is_solved",
-            shape=(),
-            dtype="int32",
-            initializer=constant(0),
-            trainable=False,
-        )
-
-    def call(self, inputs: Any) -> Any:
-        self.require_solved()
-        inputs = ops.cast(inputs, self.full_dtype)
-        inputs = reading.read_features(inputs, self.activation)
-        inputs = (inputs - self.source_mean) / self.source_scale
-        standardized = ops.add(ops.matmul(inputs, self.kernel), self.bias)
+    def call(self, outputs: Tensor, samples: Tensor = None) -> Tensor:
+        self.check_solved_in_call()
+        features = self.reading.features(ops.cast(outputs, self.full_dtype))
+        features = (features - self.source_mean) / self.source_scale
+        standardized = ops.add(ops.matmul(features, self.kernel), self.bias)
         return ops.add(self.mean, ops.multiply(self.scale, standardized))
 
     def adapt(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
@@ -180,7 +193,7 @@ class RegressionHead(OutputMapping):
         """
         statistics = RidgeStatistics()
         for outputs, values in batches:
-            outputs = reading.read_features_of_array(outputs, self.activation)
+            outputs = self.reading.features(np.asarray(outputs), np)
             if not np.isfinite(outputs).all():
                 raise ValueError(
                     "A regression starts from finite outputs of the source. "
@@ -198,7 +211,7 @@ class RegressionHead(OutputMapping):
         mean, scale = statistics.target_scale()
         source_mean, source_scale = statistics.source_scale()
         kernel, bias = np.zeros(self.kernel.shape), np.zeros(self.num_outputs)
-        if self.warm_start:
+        if self.initial == "ridge_regression":
             kernel, bias = statistics.solve(self.regularization)
             bias = (bias + source_mean @ kernel - mean) / scale
             kernel = kernel * source_scale[:, None] / scale
@@ -211,28 +224,10 @@ class RegressionHead(OutputMapping):
             (self.bias, bias),
         ):
             variable.assign(value.astype("float32"))
-        self.is_solved.assign(1)
-        self.was_solved = True
+        self.mark_solved()
 
-    def in_loss_units(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
+    def loss_units(self, y: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
         return targets.divided(y, y_pred, self.scale)
-
-    def standardize_labels(
-        self, labels: np.ndarray, sparse: bool, ignored: int | None = None
-    ) -> np.ndarray:
-        """Targets as the head is found from them, checked."""
-        self.check_targets(labels, sparse)
-        return labels
-
-    def check_target_shape(self, shape: tuple, sparse: bool) -> None:
-        wanted = (*self.position_shape, self.num_outputs)
-        targets.check_number_shape(shape, wanted, sparse)
-
-    def check_targets(
-        self, values: np.ndarray, sparse: bool, ignored: int | None = None
-    ) -> None:
-        self.check_target_shape(values.shape, sparse)
-        targets.check_finite(values)
 
     def check_solved(self) -> None:
         if not self.solved:
@@ -255,20 +250,37 @@ class RegressionHead(OutputMapping):
             self.source_scale,
         ]
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.num_outputs)
 
-    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
-        shape = self.compute_output_shape(tuple(inputs.shape))
+    def compute_output_spec(
+        self,
+        outputs: keras.KerasTensor,
+        samples: keras.KerasTensor | None = None,
+    ) -> keras.KerasTensor:
+        shape = self.compute_output_shape(tuple(outputs.shape))
         return keras.KerasTensor(shape, self.full_dtype)
+
+    def resolved_state(self) -> dict[str, Any] | None:
+        if not self.is_resolved:
+            return None
+        return dataclasses.asdict(self.reading)
+
+    def restore_resolved(self, state: dict[str, Any]) -> None:
+        self.reading, self.is_resolved = Reading(**state), True
+
+    def resolved_config(self) -> dict[str, Any]:
+        return {
+            **super().resolved_config(),
+            "source_activation": self.reading.activation,
+            "from_logits": self.reading.activation == "linear",
+        }
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_outputs": self.num_outputs,
-            "warm_start": self.warm_start,
+            "initial": self.initial,
             "regularization": self.regularization,
             "from_logits": self.from_logits,
             "source_activation": self.source_activation,

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from keras_reprogram.outputs.checks import check_numbers
 from keras_reprogram.outputs.feature_scale import centered
 from keras_reprogram.outputs.feature_scale import check_penalty
 from keras_reprogram.outputs.feature_scale import mean_variance
 from keras_reprogram.outputs.feature_scale import vary
-from keras_reprogram.outputs.mappings import check_numbers
 
 # In units of the features' mean variance.
 CANDIDATES = 10.0 ** np.arange(-6, 2)

@@ -1,26 +1,265 @@
-"""What is wrong with labels, said before anything is computed.
+"""Labels as an output mapping takes them.
 
-Labels are integers of shape `(samples, *positions)`, or zeros and ones of
-shape `(samples, *positions, T)` where targets are binary. At a position of a
-sequence or an image, -1 says that there is no label.
+Class labels are integers of shape `(samples, *positions)`; binary targets are
+zeros and ones of shape `(samples, *positions, T)`, NaN where a label is not
+known; numbers are of the shape of the predictions. At a position of a
+sequence or an image, -1 marks a missing label.
 """
 
-from typing import Any
+import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from keras import ops
 
-from keras_reprogram.outputs.mappings import check_binary_labels
-from keras_reprogram.outputs.mappings import check_labels
+from keras_reprogram.dtypes import comparable
+from keras_reprogram.dtypes import is_float
+from keras_reprogram.outputs.checks import check_binary_labels
+from keras_reprogram.outputs.checks import check_labels
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
-Shape = tuple[int | None, ...]
 NO_LABEL = -1
-# What a label becomes that the loss ignores: none that anybody would write.
-IGNORED = np.iinfo("int32").min
+# What an ignored label becomes: an integer that nobody writes as a label.
+IGNORED = int(np.iinfo("int32").min)
+
+
+class LabelFormat(NamedTuple):
+    """The form of labels that a loss takes.
+
+    Attributes:
+        sparse: Boolean. Whether a class is an integer, not a one-hot vector.
+            Defaults to `False`.
+        ignored: Integer. A label that the loss leaves out, or `None`.
+    """
+
+    sparse: bool = False
+    ignored: int | None = None
+
+
+INTEGERS = LabelFormat(sparse=True)
+
+
+class Targets:
+    """Base class: which labels are valid, and what they are solved from."""
+
+    @property
+    def description(self) -> str:
+        """The valid values, in words."""
+        return "finite numbers"
+
+    def check_shape(self, shape: Shape, form: LabelFormat) -> None:
+        """Raises a `ValueError` unless labels have a valid shape.
+
+        Args:
+            shape: Tuple. The labels' shape, batch included, `None` where a
+                size is not known.
+            form: A `LabelFormat`.
+        """
+        raise NotImplementedError
+
+    def check(self, labels: np.ndarray, form: LabelFormat) -> None:
+        """Raises a `ValueError` unless an array holds valid labels."""
+        raise NotImplementedError
+
+    def valid(self, labels: Tensor, form: LabelFormat) -> Tensor | None:
+        """Returns which labels of a batch are valid, in a training step.
+
+        Returns:
+            A boolean tensor of the labels' shape, or `None` where all are.
+        """
+        return ops.isfinite(labels) if is_float(labels) else None
+
+    def standardized(self, labels: np.ndarray, form: LabelFormat) -> np.ndarray:
+        """Returns checked labels as `OutputMapping.adapt` takes them."""
+        self.check(labels, form)
+        return labels
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassTargets(Targets):
+    """One of several classes for each sample or position.
+
+    Args:
+        num_classes: Integer. `T`.
+        position_sizes: Tuple. Sizes of the axes of positions, `None` where a
+            size is not known. Defaults to `()`.
+    """
+
+    num_classes: int
+    position_sizes: Shape = ()
+
+    @property
+    def description(self) -> str:
+        return f"integers from 0 to {self.num_classes - 1}"
+
+    def check_shape(self, shape: Shape, form: LabelFormat) -> None:
+        if form.sparse:
+            check_sparse_shape(shape, self.position_sizes)
+
+    def check(self, labels: np.ndarray, form: LabelFormat) -> None:
+        check_kind(labels)
+        if not form.sparse:
+            return
+        if self.position_sizes and form.ignored != NO_LABEL:
+            check_all_labeled(labels)
+        self.check_integers(labels, form.ignored)
+
+    def check_one_hot(self, shape: Shape) -> None:
+        """Raises unless labels are of the shape of one-hot vectors."""
+        positions = len(self.position_sizes)
+        if len(shape) == positions + 2 and shape[-1] in (
+            self.num_classes,
+            None,
+        ):
+            return
+        axes = ", ".join(["samples", *["positions"] * positions])
+        raise ValueError(
+            "`y` must be one-hot for a categorical loss, of shape "
+            f"({axes}, {self.num_classes}); integers go with "
+            "`keras.losses.SparseCategoricalCrossentropy`. Received: y of "
+            f"shape {tuple(shape)}"
+        )
+
+    def check_integers(
+        self, labels: np.ndarray, ignored: int | None = None
+    ) -> None:
+        """Raises for integer labels that are not classes."""
+        check_sparse_shape(labels.shape, self.position_sizes)
+        check_kind(labels)
+        flat = labels.reshape(-1)
+        flat = flat[flat != IGNORED]
+        if self.position_sizes:
+            flat = flat[flat != NO_LABEL]
+        if ignored is not None:
+            flat = flat[flat != ignored]
+        if flat.dtype.kind == "f" and np.isnan(flat).any():
+            raise ValueError(
+                "`y` must hold an integer for each sample; where binary "
+                "targets are not all known, use `LabelMapper("
+                "multi_label=True)`, which takes NaN for a label that is "
+                "missing. Received: labels of NaN"
+            )
+        check_labels(flat, self.num_classes)
+
+    def valid(self, labels: Tensor, form: LabelFormat) -> Tensor | None:
+        if not form.sparse:
+            return None
+        if not is_float(labels):
+            labels = comparable(labels)
+        valid = ops.logical_and(labels >= 0, labels < self.num_classes)
+        if is_float(labels):
+            whole = ops.equal(labels, ops.floor(labels))
+            valid = ops.logical_and(valid, whole)
+        if form.ignored is not None:
+            valid = ops.logical_or(valid, ops.equal(labels, form.ignored))
+        return valid
+
+    def standardized(self, labels: np.ndarray, form: LabelFormat) -> np.ndarray:
+        """Returns integers; a label that is ignored becomes `IGNORED`."""
+        check_kind(labels)
+        axes = len(self.position_sizes) + 1
+        if labels.ndim == axes + 1 and not form.sparse:
+            labels = one_hot_to_sparse(labels, self.num_classes)
+        self.check_integers(labels, form.ignored)
+        labels = labels.reshape(labels.shape[:axes])
+        if form.ignored is None:
+            return labels
+        labels = labels.astype("int64")
+        return np.where(labels == form.ignored, IGNORED, labels)
+
+
+@dataclasses.dataclass(frozen=True)
+class BinaryTargets(Targets):
+    """Several independent binary targets for each sample or position.
+
+    Args:
+        num_classes: Integer. Number of targets, `T`.
+        num_position_axes: Integer. Axes of positions. Defaults to `0`.
+    """
+
+    num_classes: int
+    num_position_axes: int = 0
+
+    @property
+    def description(self) -> str:
+        return "0, 1, or NaN where a label is not known"
+
+    def check_shape(self, shape: Shape, form: LabelFormat) -> None:
+        if len(shape) == self.num_position_axes + 2 and shape[-1] in (
+            self.num_classes,
+            None,
+        ):
+            return
+        axes = ", ".join(["samples", *["positions"] * self.num_position_axes])
+        raise ValueError(
+            "`y` must hold a label of 0 or 1 for each of the binary targets, "
+            f"of shape ({axes}, {self.num_classes}). Received: y of shape "
+            f"{tuple(shape)}"
+        )
+
+    def check(self, labels: np.ndarray, form: LabelFormat) -> None:
+        check_kind(labels)
+        self.check_shape(labels.shape, form)
+        check_binary_labels(labels.reshape(-1, self.num_classes))
+
+    def valid(self, labels: Tensor, form: LabelFormat) -> Tensor | None:
+        if not is_float(labels):
+            labels = comparable(labels)
+        unknown = ops.not_equal(labels, labels)  # NaN
+        known = ops.logical_or(ops.equal(labels, 0), ops.equal(labels, 1))
+        return ops.logical_or(known, unknown)
+
+    def standardized(self, labels: np.ndarray, form: LabelFormat) -> np.ndarray:
+        check_kind(labels)
+        self.check_shape(labels.shape, form)
+        return labels
+
+
+@dataclasses.dataclass(frozen=True)
+class NumberTargets(Targets):
+    """Numbers of the shape of the predictions.
+
+    Args:
+        shape: Tuple. Shape of a sample's targets, `None` where a size is not
+            known. A last axis of one target may be left out of labels.
+    """
+
+    shape: Shape
+
+    def check_shape(self, shape: Shape, form: LabelFormat) -> None:
+        if form.sparse:
+            raise ValueError(
+                "Numbers are not classes: compile with a loss of regression, "
+                'such as "mse". Received: a sparse categorical loss'
+            )
+        sizes = tuple(shape[1:])
+        if self.shape[-1:] == (1,) and len(sizes) == len(self.shape) - 1:
+            sizes = (*sizes, 1)
+        if len(sizes) != len(self.shape) or any(
+            None not in pair and pair[0] != pair[1]
+            for pair in zip(sizes, self.shape)
+        ):
+            axes = ", ".join(str(size or "positions") for size in self.shape)
+            raise ValueError(
+                f"`y` must hold numbers of shape (samples, {axes}). Received: "
+                f"y of shape {tuple(shape)}"
+            )
+
+    def check(self, labels: np.ndarray, form: LabelFormat) -> None:
+        self.check_shape(labels.shape, form)
+        if labels.dtype.kind not in "iufb":
+            raise ValueError(
+                f"`y` must hold numbers. Received: y of dtype {labels.dtype}"
+            )
+        if not np.isfinite(labels).all():
+            raise ValueError(
+                "`y` must be finite. Received: targets with NaN or infinity"
+            )
 
 
 def check_sparse_shape(shape: Shape, sizes: Shape = ()) -> None:
-    """Raises unless there is one label a sample, and one for each position.
+    """Raises unless there is one label for each sample and position.
 
     Args:
         shape: The labels' shape, batch included.
@@ -56,37 +295,6 @@ def check_sparse_shape(shape: Shape, sizes: Shape = ()) -> None:
     )
 
 
-def check_sparse(
-    y: np.ndarray,
-    num_classes: int,
-    sizes: Shape = (),
-    ignored: int | None = None,
-) -> None:
-    """The same, and raises for labels that are no classes.
-
-    Args:
-        y: The labels.
-        num_classes: Number of classes.
-        sizes: As for `check_sparse_shape`.
-        ignored: A label that the loss leaves out.
-    """
-    check_sparse_shape(y.shape, sizes)
-    check_kind(y)
-    flat = y.reshape(-1)
-    flat = flat[flat != IGNORED]
-    if sizes:
-        flat = flat[flat != NO_LABEL]
-    if ignored is not None:
-        flat = flat[flat != ignored]
-    if flat.dtype.kind == "f" and np.isnan(flat).any():
-        raise ValueError(
-            "`y` must hold an integer for each sample; where binary targets "
-            "are not all known, use `LabelMapper(multi_label=True)`, which "
-            "takes NaN for a label that is missing. Received: labels of NaN"
-        )
-    check_labels(flat, num_classes)
-
-
 def check_all_labeled(y: np.ndarray) -> None:
     """Raises if positions have no label, for a loss that ignores none."""
     missing = np.count_nonzero(y == NO_LABEL)
@@ -109,83 +317,18 @@ def check_kind(y: np.ndarray) -> None:
         )
 
 
-def check_one_hot(
-    shape: Shape, num_classes: int, num_position_axes: int = 0
-) -> None:
-    """Raises unless labels are one-hot, `(samples, ..., classes)`."""
-    if len(shape) == num_position_axes + 2 and shape[-1] in (num_classes, None):
-        return
-    axes = ", ".join(["samples", *["positions"] * num_position_axes])
-    raise ValueError(
-        "`y` must be one-hot for a categorical loss, of shape "
-        f"({axes}, {num_classes}); integers go with "
-        "`keras.losses.SparseCategoricalCrossentropy`. Received: y of shape "
-        f"{tuple(shape)}"
-    )
-
-
-def check_binary_shape(
-    shape: Shape, num_classes: int, num_position_axes: int = 0
-) -> None:
-    if len(shape) == num_position_axes + 2 and shape[-1] in (num_classes, None):
-        return
-    axes = ", ".join(["samples", *["positions"] * num_position_axes])
-    raise ValueError(
-        "`y` must hold a label of 0 or 1 for each of the binary targets, of "
-        f"shape ({axes}, {num_classes}). Received: y of shape {tuple(shape)}"
-    )
-
-
-def check_binary(
-    y: np.ndarray, num_classes: int, num_position_axes: int = 0
-) -> None:
-    check_binary_shape(y.shape, num_classes, num_position_axes)
-    check_binary_labels(y.reshape(-1, num_classes))
-
-
 def one_hot_to_sparse(y: np.ndarray, num_classes: int) -> np.ndarray:
     """Turns one-hot labels, as categorical losses take them, into integers.
 
-    One of zeros alone says nothing: it becomes `IGNORED`.
+    A row of zeros names no class: it becomes `IGNORED`.
     """
     if not y.shape[-1] == num_classes > 1:
         return y
     return np.where(y.max(axis=-1) > 0, y.argmax(axis=-1), IGNORED)
 
 
-def check_number_shape(shape: Shape, wanted: Shape, sparse: bool) -> None:
-    """Raises unless targets are numbers of this shape without the batch."""
-    if sparse:
-        raise ValueError(
-            "Numbers are not classes: compile with a loss of regression, such "
-            'as "mse". Received: a sparse categorical loss'
-        )
-    sizes = tuple(shape[1:])
-    if wanted[-1:] == (1,) and len(sizes) == len(wanted) - 1:
-        sizes = (*sizes, 1)
-    if len(sizes) != len(wanted) or any(
-        None not in pair and pair[0] != pair[1] for pair in zip(sizes, wanted)
-    ):
-        axes = ", ".join(str(size or "positions") for size in wanted)
-        raise ValueError(
-            f"`y` must hold numbers of shape (samples, {axes}). Received: y "
-            f"of shape {tuple(shape)}"
-        )
-
-
-def check_finite(y: np.ndarray) -> None:
-    if y.dtype.kind not in "iufb":
-        raise ValueError(
-            f"`y` must hold numbers. Received: y of dtype {y.dtype}"
-        )
-    if not np.isfinite(y).all():
-        raise ValueError(
-            "`y` must be finite. Received: targets with NaN or infinity"
-        )
-
-
-def divided(y: Any, y_pred: Any, scale: Any) -> tuple[Any, Any]:
-    """Targets and predictions `(batch, ..., T)` over their scale `[T]`.
+def divided(y: Tensor, y_pred: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Divides targets and predictions `(batch, ..., T)` by their scale `[T]`.
 
     Targets may lack the axis of one target.
     """

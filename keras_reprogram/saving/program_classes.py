@@ -84,6 +84,7 @@ OWN = {
         outputs.LinearMapping,
         outputs.RandomMapping,
         outputs.RegressionHead,
+        outputs.SemanticMapping,
         outputs.SimilarityMapping,
     )
 }
@@ -150,7 +151,7 @@ STRINGS: dict[str, tuple[str, ...]] = {
     "regularization": ("cross_validation",),
     "source_activation": reading.ACTIVATIONS,
     "activation": tuple(ACTIVATIONS),
-    "initial": ("logistic_regression",),
+    "initial": ("logistic_regression", "ridge_regression", "zeros"),
     "update_unit": ("epoch", "step"),
 }
 # These describe an object; where a layer was built follows from the source.

@@ -60,6 +60,9 @@ def save(
         end: keras.saving.serialize_keras_object(getattr(model, end))
         for end in ENDS
     }
+    ends["label_mapper"]["config"] = keras.saving.serialize_keras_object(
+        model.label_mapper.resolved_config()
+    )
     config = ends["input_reprogrammer"]["config"]
     if "augmentation" in config:
         config["augmentation"] = None  # Training's alone, and of any class.
@@ -270,14 +273,14 @@ def restore(
     for variable in model.input_reprogrammer.weights:
         assign(variable, next(values))
     mapper = model.label_mapper
-    of_labels = mapper.completed(list(values))
+    of_labels = mapper.complete_variables(list(values))
     if len(of_labels) != len(mapper.learned_variables):
         raise ValueError("there are not as many variables as a label map has")
     for variable, value in zip(mapper.learned_variables, of_labels):
         if value is not None:
             assign(variable, value)
     program_limits.check_indices(model)
-    mapper.restored()
+    mapper.on_variables_loaded()
 
 
 def assign(variable: keras.Variable, value: np.ndarray) -> None:

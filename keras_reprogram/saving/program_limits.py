@@ -18,9 +18,8 @@ from keras_reprogram import inputs
 from keras_reprogram import outputs
 from keras_reprogram.inputs.images import coordinator
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.outputs import mappings
-from keras_reprogram.outputs import reading
 from keras_reprogram.outputs.label_mapper import LARGEST_MAP
+from keras_reprogram.outputs.mappings.selection import check_capacity
 from keras_reprogram.saving.program_archive import LARGEST_SAMPLE
 from keras_reprogram.saving.program_archive import check_size
 from keras_reprogram.sources.specification import SourceSpecification
@@ -64,16 +63,28 @@ class StoredMapping(outputs.Mapping):
         num_selected: int | None,
         matrix: np.ndarray | None,
     ) -> None:
-        self.trainable = mapping.trainable
-        self.has_bias = mapping.has_bias
+        self.mapping = mapping
         self.update_every = mapping.update_every
-        # What is looked up starts as zeros, a matrix as `solve` returns it.
-        self.needs_data = num_selected is not None
         self.stored_num_selected = num_selected
         self.stored = matrix
 
-    def solve(self, batches, num_sources, num_classes, sources_per_target):
-        return self.stored, np.zeros(num_classes)
+    @property
+    def trainable(self) -> bool:
+        return self.mapping.trainable
+
+    @property
+    def has_bias(self) -> bool:
+        return self.mapping.has_bias
+
+    @property
+    def needs_data(self) -> bool:
+        # Indices start as zeros, a matrix as `solve` returns it.
+        return self.stored_num_selected is not None
+
+    def solve(
+        self, batches: Any, shape: outputs.MapShape
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return self.stored, np.zeros(shape.num_classes)
 
     def num_selected(self, sources_per_target: int) -> int | None:
         return self.stored_num_selected
@@ -113,7 +124,7 @@ def check(
     split = len(of_inputs)
     same("input's", of_inputs, found[:split])
     aligned = aligned_shape(input_transformation, outputs_shape)
-    output_mapping.accept(specification)
+    output_mapping.resolve(specification)
     of_labels = LABELS[type(output_mapping)](
         output_mapping, specification, aligned
     )
@@ -180,7 +191,7 @@ def check_indices(model: Any) -> None:
     mapper = model.label_mapper
     sources = getattr(mapper, "sources", None)
     if sources is not None:
-        check_numbers("source classes", sources, mapper.num_sources)
+        check_numbers("source classes", sources, mapper.map_shape.num_sources)
     mapping = getattr(model.input_reprogrammer, "mapping", None)
     if isinstance(mapping, inputs.SparseCombination):
         check_numbers("source tokens", mapping.chosen, mapping.source_size)
@@ -487,10 +498,7 @@ def of_label_map(
     specification: SourceSpecification,
     aligned: tuple[int | None, ...],
 ) -> Expected:
-    sources = specification.num_classes
-    # A binary target is what one sigmoid says already.
-    if not end.multi_label:
-        sources = reading.num_read(end.activation, sources)
+    sources = end.reading.num_classes
     targets, mapping = end.num_classes, end.mapping
     check_size((sources, targets), LARGEST_MAP)
     check_mapping(mapping, sources, targets, end.sources_per_target)
@@ -527,7 +535,7 @@ def check_mapping(
         for kind in mapping.kinds:
             check_groups(kind, sources, targets)
     elif not isinstance(mapping, outputs.BayesianMapping):
-        mappings.check_capacity(sources, targets, num_selected)
+        check_capacity(sources, targets, num_selected)
     centroids = getattr(mapping, "source_centroids", None)
     if centroids is not None and len(centroids) != sources:
         raise ValueError(

@@ -28,6 +28,7 @@ KEYS = {
     "InputReprogrammer": {"program": "pattern"},
     "LinearMapping": {"start": "initial", "trained": "trainable"},
     "MaskToken": {"tokens": "token_id"},
+    "RegressionHead": {"warm_start": "initial"},
     "SoftPrompt": {"tokens": "token_ids"},
     "StatisticsPrompt": {"tokens": "token_ids"},
     "TokenReprogrammer": {"tokens": "mapping"},
@@ -77,6 +78,15 @@ def translate_activation(config: dict[str, Any]) -> None:
         config["source_activation"] = "softmax"
 
 
+def translate_regression(config: dict[str, Any]) -> None:
+    """Version 0.1.0 wrote whether to start from a ridge regression."""
+    translate_activation(config)
+    starts = {True: "ridge_regression", False: "zeros"}
+    initial = config.get("initial")
+    if isinstance(initial, bool):
+        config["initial"] = starts[initial]
+
+
 def translate_mask_token(config: dict[str, Any]) -> None:
     """Version 0.1.0 wrote a list of one token."""
     token = config.get("token_id")
@@ -107,6 +117,6 @@ def translate_padding(config: dict[str, Any]) -> None:
 SETTINGS: dict[str, Callable[[dict[str, Any]], None]] = {
     "LabelMapper": translate_activation,
     "MaskToken": translate_mask_token,
-    "RegressionHead": translate_activation,
+    "RegressionHead": translate_regression,
     "TokenReprogrammer": translate_padding,
 }

@@ -74,7 +74,7 @@ def task(source, name, **settings):
     for variable in model.program_variables:
         if variable.name in learned:
             variable.assign(generator.normal(0, 1, variable.shape))
-    model.label_mapper.restored()
+    model.label_mapper.on_variables_loaded()
     return model
 
 

@@ -11,8 +11,8 @@ from tiny import reprogrammed
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.models import adaptation
 from keras_reprogram.models import batches
-from keras_reprogram.models import reprogrammed_model
 
 
 class Sorted(keras.utils.PyDataset):
@@ -97,11 +97,13 @@ def test_a_loader_of_pytorch_is_spread():
 
 
 def test_fit_sees_every_class_of_sorted_data(monkeypatch):
-    monkeypatch.setattr(reprogrammed_model, "STEPS_OF_ADAPTATION_IN_FIT", 6)
+    monkeypatch.setattr(adaptation, "STEPS_OF_ADAPTATION_IN_FIT", 6)
     reprogrammed = model()
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        reprogrammed.adapt_for_fit(Sorted(), None, slice(None), None, 0, None)
+        adaptation.adapt_for_fit(
+            reprogrammed, Sorted(), None, 0.0, None, 0, None
+        )
     matrix = keras.ops.convert_to_numpy(reprogrammed.label_mapper.matrix)
     np.testing.assert_array_equal(matrix[:3], np.eye(3))
 

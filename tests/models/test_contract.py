@@ -236,8 +236,8 @@ def forget(model):
     """Leaves the label map as if it had seen no data."""
     mapper = model.label_mapper
     if mapper.needs_data:
-        mapper.is_solved.assign(0)
-        mapper.was_solved = False
+        mapper.solved_flag.assign(0)
+        mapper.mark_loaded()
 
 
 def fitted(model, validation=None, **data):

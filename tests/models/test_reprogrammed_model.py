@@ -11,8 +11,8 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import UniversalPattern
+from keras_reprogram.outputs import FrequencyMapping
 from keras_reprogram.outputs import IterativeMapping
-from keras_reprogram.outputs import mappings
 
 BACKEND = keras.config.backend()
 MAPPINGS = [
@@ -97,13 +97,13 @@ def test_iterative_map_counts_every_sample_once_an_epoch(
     model.fit(
         images, labels, epochs=2, batch_size=7, verbose=0, callbacks=[Watch()]
     )
-    expected = mappings.count_statistics(
+    expected = FrequencyMapping().statistics(
         model.predict_source(images), labels, 3
     )
     np.testing.assert_array_equal(seen[3], expected)
     np.testing.assert_array_equal(seen[7], expected)
     np.testing.assert_allclose(
-        matrix_of(model), mappings.frequency_mapping(expected)
+        matrix_of(model), FrequencyMapping().matrix(expected)
     )
     assert not ops.convert_to_numpy(statistics.value).any()
 
@@ -215,11 +215,11 @@ def test_adapt_solves_the_map_before_training(source, images, labels):
     with pytest.raises(ValueError, match="call `adapt`"):
         model.predict(images, verbose=0)
     model.adapt(images, labels, batch_size=7, verbose=0)
-    expected = mappings.count_statistics(
+    expected = FrequencyMapping().statistics(
         model.predict_source(images), labels, 3
     )
     np.testing.assert_allclose(
-        matrix_of(model), mappings.frequency_mapping(expected)
+        matrix_of(model), FrequencyMapping().matrix(expected)
     )
 
 

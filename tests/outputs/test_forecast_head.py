@@ -3,6 +3,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram.outputs import ForecastHead
+from keras_reprogram.outputs.targets import LabelFormat
 
 
 def data():
@@ -62,4 +63,4 @@ def test_bad_targets_are_a_value_error(targets, message):
     head = ForecastHead(6)
     head(outputs, past)
     with pytest.raises(ValueError, match=message):
-        head.check_targets(targets, False)
+        head.targets.check(targets, LabelFormat())

@@ -8,6 +8,8 @@ from keras import ops
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.outputs.targets import INTEGERS
+from keras_reprogram.outputs.targets import LabelFormat
 
 
 @pytest.fixture
@@ -41,8 +43,7 @@ def test_a_position_without_a_label_does_not_count(outputs):
         mapper.build((None, None, 6))
     whole.adapt([(outputs[:, :3], labels[:, :3])])
     part.adapt([(outputs, masked)])
-    part(outputs, training=True)
-    part.update_statistics(masked)
+    part.update_statistics(outputs, masked)
     assert ops.convert_to_numpy(part.statistics.value).sum() == 12
     np.testing.assert_array_equal(
         ops.convert_to_numpy(part.matrix),
@@ -79,7 +80,7 @@ def test_binary_targets_at_every_position(outputs):
     labels = (np.arange(40).reshape(4, 5, 2) % 3 == 0).astype("float32")
     mapper = LabelMapper(2, "frequency", multi_label=True)
     mapper.build((None, 5, 6))
-    mapper.check_targets(labels, sparse=False)
+    mapper.targets.check(labels, LabelFormat())
     mapper.adapt([(outputs, labels)])
     assert ops.convert_to_numpy(mapper(outputs)).shape == (4, 5, 2)
 
@@ -88,12 +89,12 @@ def test_labels_of_other_positions_are_a_value_error():
     mapper = LabelMapper(3)
     mapper.build((None, 5, 6))
     missing = np.full((4, 5), -1)
-    mapper.check_targets(missing, sparse=True, ignored=-1)
+    mapper.targets.check(missing, LabelFormat(sparse=True, ignored=-1))
     # No backend has the loss of a label that is none.
     with pytest.raises(ValueError, match="ignore_class=-1.*Received: 20 of"):
-        mapper.check_targets(missing, sparse=True)
+        mapper.targets.check(missing, INTEGERS)
     for labels in (np.zeros(4, int), np.zeros((4, 5, 3), int)):
         with pytest.raises(ValueError, match="position.*Received: "):
-            mapper.check_targets(labels, sparse=True)
+            mapper.targets.check(labels, INTEGERS)
     with pytest.raises(ValueError, match="Received: "):
-        mapper.check_targets(np.full((4, 5), 3), sparse=True)
+        mapper.targets.check(np.full((4, 5), 3), INTEGERS)

@@ -10,6 +10,7 @@ from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.outputs import RegressionHead
 from keras_reprogram.outputs import reading
+from keras_reprogram.outputs.reading import Reading
 from keras_reprogram.sources import inspect_source
 
 LOGITS = np.array([[-9.0, -1.0, 0.5, 8.0]], "float32")
@@ -22,19 +23,20 @@ def as_numpy(tensor):
 
 
 def test_several_sigmoids_are_read_as_their_logits():
-    found = reading.read(ops.convert_to_tensor(SIGMOID), "sigmoid")
+    found = Reading("sigmoid", 4).classes(ops.convert_to_tensor(SIGMOID))
     np.testing.assert_allclose(as_numpy(found), LOGITS, rtol=1e-3)
-    found = reading.read_logits_of_array(SIGMOID, "sigmoid")
+    found = Reading("sigmoid", 4).logits(SIGMOID, np)
     np.testing.assert_allclose(found, LOGITS, rtol=1e-3)
 
 
 def test_one_sigmoid_is_two_classes():
     p = np.array([[0.2], [0.9]], "float32")
-    found = as_numpy(reading.read(ops.convert_to_tensor(p), "sigmoid"))
+    one = Reading("sigmoid", 1)
+    found = as_numpy(one.classes(ops.convert_to_tensor(p)))
     np.testing.assert_allclose(found, np.hstack([1 - p, p]))
-    logits = reading.read_logits_of_array(p, "sigmoid")
+    logits = one.logits(p, np)
     np.testing.assert_allclose(logits, np.log(np.hstack([1 - p, p])), rtol=1e-6)
-    features = reading.read_features_of_array(p, "sigmoid")
+    features = one.features(p, np)
     np.testing.assert_allclose(features, np.log(p / (1 - p)), rtol=1e-5)
 
 
@@ -44,8 +46,9 @@ def test_outputs_of_zero_and_one_are_finite_in_every_precision(
     activation, dtype
 ):
     certain = ops.cast([[0.0, 1.0, 0.0]], dtype)
-    for read in (reading.read, reading.read_logits, reading.read_features):
-        found = read(certain, activation)
+    ours = Reading(activation, 3)
+    for read in (ours.classes, ours.logits, ours.features):
+        found = read(certain)
         assert keras.backend.standardize_dtype(found.dtype) == "float32"
         assert np.isfinite(as_numpy(found)).all()
 
@@ -53,15 +56,10 @@ def test_outputs_of_zero_and_one_are_finite_in_every_precision(
 def test_a_tensor_and_an_array_are_read_alike():
     for activation, values in [("softmax", SOFTMAX), ("sigmoid", SIGMOID)]:
         tensor = ops.convert_to_tensor(values)
-        for ours, theirs in [
-            (reading.read_logits, reading.read_logits_of_array),
-            (reading.read_features, reading.read_features_of_array),
-        ]:
+        ours = Reading(activation, values.shape[-1])
+        for read in (ours.classes, ours.logits, ours.features):
             np.testing.assert_allclose(
-                as_numpy(ours(tensor, activation)),
-                theirs(values, activation),
-                rtol=1e-5,
-                atol=1e-6,
+                as_numpy(read(tensor)), read(values, np), rtol=1e-5, atol=1e-6
             )
 
 
@@ -149,7 +147,7 @@ def test_one_linear_output_is_a_number_that_label_maps_refuse():
     mapped = model(
         network(1, lambda x: x), LabelMapper(2, "identity", from_logits=False)
     )
-    assert mapped.label_mapper.activation == "sigmoid"
+    assert mapped.label_mapper.reading.activation == "sigmoid"
 
 
 def test_contradicting_settings_are_a_value_error():

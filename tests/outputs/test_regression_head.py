@@ -31,7 +31,7 @@ def test_a_head_starts_as_the_ridge_regression_in_any_unit(unit):
 
 def test_a_cold_start_predicts_the_mean():
     x, y = data()
-    found = adapted(RegressionHead(2, warm_start=False), x, y)
+    found = adapted(RegressionHead(2, initial="zeros"), x, y)
     np.testing.assert_allclose(found, np.tile(y.mean(0), (60, 1)), rtol=1e-5)
 
 

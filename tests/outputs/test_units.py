@@ -23,7 +23,7 @@ def regression(targets):
     model = ReprogrammedModel(
         keras.Model(inputs, keras.layers.Dense(5)(x)),
         InputReprogrammer((6,), value_range=None),
-        RegressionHead(2, warm_start=False),
+        RegressionHead(2, initial="zeros"),
     )
     model.compile(keras.optimizers.Adam(0.02), "mse", metrics=["mae"])
     history = model.fit(X, targets, epochs=4, batch_size=16, verbose=0)

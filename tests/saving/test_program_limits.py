@@ -105,7 +105,7 @@ def refused(path, source, **kwargs):
 
 def described(name, **config):
     return {
-        "module": "keras_reprogram.outputs.label_mappings",
+        "module": "keras_reprogram.outputs.mappings.linear",
         "class_name": name,
         "registered_name": f"keras_reprogram>{name}",
         "config": config,
@@ -385,7 +385,7 @@ def test_what_could_not_be_read_is_not_written(any_size, tmp_path, monkeypatch):
         keras_reprogram.InputReprogrammer((4, 4, 1), (8, 8, 3)),
         keras_reprogram.LabelMapper(3, mapping),
     )
-    model.label_mapper.restored()
+    model.label_mapper.on_variables_loaded()
     with monkeypatch.context() as patched:
         patched.setattr(program_matrices, "SMALLEST", 10**9)
         with pytest.raises(ValueError, match="bytes"):
@@ -434,8 +434,8 @@ def test_a_bank_looks_at_a_file_before_it_builds_it(
             keras_reprogram.InputReprogrammer(shape),
             label_mapper or keras_reprogram.LabelMapper(classes, "random"),
         )
-        if model.label_mapper.is_solved is not None:
-            model.label_mapper.restored()
+        if model.label_mapper.solved_flag is not None:
+            model.label_mapper.on_variables_loaded()
         model.save_program(path)
         return path
 

@@ -4,8 +4,8 @@ import pytest
 from keras import ops
 
 from keras_reprogram import LabelMapper
+from keras_reprogram.outputs import BayesianPlusMapping
 from keras_reprogram.outputs import SimilarityMapping
-from keras_reprogram.outputs import mappings
 
 
 def adapted(logits, labels, num_classes, *centroids, **kwargs):
@@ -66,7 +66,7 @@ def test_centroids_count_up_to_a_factor(golden_logits, golden_labels, unit):
 def test_without_centroids_a_source_class_is_certain_of_itself(golden_logits):
     labels = np.arange(12) % 2
     matrix = adapted(golden_logits, labels, 2)
-    sums = mappings.top_k_statistics(golden_logits, labels, 2, 6)
+    sums = BayesianPlusMapping(top_k=6).statistics(golden_logits, labels, 2)
     assert matrix[:, 0].argmax() == sums[:, 0].argmax()
 
 

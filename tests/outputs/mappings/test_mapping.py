@@ -5,7 +5,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from keras_reprogram.outputs import mappings
+from keras_reprogram.outputs import BayesianMapping
+from keras_reprogram.outputs import BayesianPlusMapping
+from keras_reprogram.outputs import FixedMapping
+from keras_reprogram.outputs import FrequencyMapping
+from keras_reprogram.outputs import IdentityMapping
+from keras_reprogram.outputs import MapShape
+from keras_reprogram.outputs import RandomMapping
+from keras_reprogram.outputs import SemanticMapping
 
 GOLDEN_COUNTS = [
     [1, 1, 0],
@@ -15,6 +22,41 @@ GOLDEN_COUNTS = [
     [1, 0, 0],
     [0, 1, 3],
 ]
+
+
+def counts_of(logits, labels, num_classes):
+    return FrequencyMapping().statistics(logits, labels, num_classes)
+
+
+def sums_of(logits, labels, num_classes, k=None):
+    return BayesianPlusMapping(top_k=k).statistics(logits, labels, num_classes)
+
+
+def frequency(statistics, sources_per_target=1):
+    return FrequencyMapping().matrix(statistics, sources_per_target)
+
+
+def bayesian(statistics, smoothing=1.0):
+    return BayesianMapping(smoothing=smoothing).matrix(statistics)
+
+
+def identity(*shape):
+    return IdentityMapping().solve(None, MapShape(*shape))[0]
+
+
+def random(*shape, seed=0):
+    return RandomMapping(seed).solve(None, MapShape(*shape))[0]
+
+
+def semantic(source, target, sources_per_target=1):
+    shape = MapShape(len(source), len(target), sources_per_target)
+    return SemanticMapping(source, target).solve(None, shape)[0]
+
+
+def fixed(groups, num_sources):
+    shape = MapShape(num_sources, len(groups))
+    return FixedMapping(groups=groups).solve(None, shape)[0]
+
 
 statistics = arrays.arrays(
     "int64",
@@ -26,26 +68,26 @@ statistics = arrays.arrays(
 def test_counts_match_golden(golden_logits, golden_labels):
     predictions = golden_logits.argmax(axis=1)
     assert predictions.tolist() == [1, 0, 5, 4, 3, 5, 2, 5, 5, 0, 3, 1]
-    counts = mappings.count_statistics(golden_logits, golden_labels, 3)
+    counts = counts_of(golden_logits, golden_labels, 3)
     assert counts.tolist() == GOLDEN_COUNTS
 
 
 def test_frequency_matches_golden():
-    one = mappings.frequency_mapping(GOLDEN_COUNTS)
+    one = frequency(GOLDEN_COUNTS)
     assert one.argmax(axis=0).tolist() == [0, 3, 5]
-    two = mappings.frequency_mapping(GOLDEN_COUNTS, sources_per_target=2)
+    two = frequency(GOLDEN_COUNTS, sources_per_target=2)
     groups = [np.flatnonzero(column).tolist() for column in two.T]
     assert groups == [[0, 1], [2, 3], [4, 5]]
     assert set(two.ravel()) == {0.0, 0.5}
 
 
 def test_frequency_of_nothing_takes_the_first_sources():
-    matrix = mappings.frequency_mapping(np.zeros((5, 2)))
+    matrix = frequency(np.zeros((5, 2)))
     assert matrix.argmax(axis=0).tolist() == [0, 1]
 
 
 def test_bayesian_matches_golden(golden_logits):
-    matrix = mappings.bayesian_mapping(GOLDEN_COUNTS, smoothing=1.0)
+    matrix = bayesian(GOLDEN_COUNTS, smoothing=1.0)
     expected = [
         [0.2, 0.277778, 0],
         [0.2, 0, 0.357143],
@@ -61,8 +103,8 @@ def test_bayesian_matches_golden(golden_logits):
 
 
 def test_bayesian_plus_matches_golden(golden_logits, golden_labels):
-    sums = mappings.top_k_statistics(golden_logits, golden_labels, 3, k=2)
-    matrix = mappings.bayesian_mapping(sums)
+    sums = sums_of(golden_logits, golden_labels, 3, k=2)
+    matrix = bayesian(sums)
     np.testing.assert_allclose(
         matrix[[0, 5]],
         [[0.183864, 0.227964, 0.105729], [0, 0.157499, 0.501011]],
@@ -71,30 +113,39 @@ def test_bayesian_plus_matches_golden(golden_logits, golden_labels):
 
 
 def test_identity_blocks_match_voice2series():
-    matrix = mappings.identity_mapping(6, 3, sources_per_target=2)
+    matrix = identity(6, 3, 2)
     probabilities = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.25])
     np.testing.assert_allclose(probabilities @ matrix, [0.075, 0.175, 0.25])
 
 
-@pytest.mark.parametrize("k", [0, 2])
+@pytest.mark.parametrize("k", [None, 2])
 def test_absent_class_keeps_its_column(golden_logits, k):
     labels = np.array([0, 2] * 6)
-    counts = mappings.count_statistics(golden_logits, labels, 3)
+    counts = counts_of(golden_logits, labels, 3)
     assert counts.shape == (6, 3) and not counts[:, 1].any()
-    sums = mappings.top_k_statistics(golden_logits, labels, 3, k=k)
+    sums = sums_of(golden_logits, labels, 3, k=k)
     for found in (counts, sums):
         for matrix in (
-            mappings.bayesian_mapping(found),
-            mappings.frequency_mapping(found),
+            bayesian(found),
+            frequency(found),
         ):
             assert matrix.shape == (6, 3)
             np.testing.assert_allclose(matrix.sum(axis=0), 1.0)
 
 
-def test_k_of_zero_counts_as_one(golden_logits, golden_labels):
-    zero = mappings.top_k_statistics(golden_logits, golden_labels, 3, k=0)
-    one = mappings.top_k_statistics(golden_logits, golden_labels, 3, k=1)
-    np.testing.assert_array_equal(zero, one)
+def test_fifteen_percent_of_few_classes_count_as_one(
+    golden_logits, golden_labels
+):
+    default = sums_of(golden_logits, golden_labels, 3)
+    one = sums_of(golden_logits, golden_labels, 3, k=1)
+    np.testing.assert_array_equal(default, one)
+
+
+def test_no_more_classes_count_than_the_source_has(
+    golden_logits, golden_labels
+):
+    every = sums_of(golden_logits, golden_labels, 3, k=100)
+    np.testing.assert_allclose(every.sum(), len(golden_labels), rtol=1e-6)
 
 
 def greedy(counts: np.ndarray, sources_per_target: int) -> np.ndarray:
@@ -114,7 +165,7 @@ def greedy(counts: np.ndarray, sources_per_target: int) -> np.ndarray:
 @given(statistics, st.integers(1, 2))
 @settings(max_examples=200, deadline=None)
 def test_frequency_is_the_greedy_definition(counts, sources_per_target):
-    matrix = mappings.frequency_mapping(counts, sources_per_target)
+    matrix = frequency(counts, sources_per_target)
     np.testing.assert_array_equal(matrix, greedy(counts, sources_per_target))
 
 
@@ -124,10 +175,10 @@ def test_frequency_is_the_greedy_definition(counts, sources_per_target):
 def test_every_map_has_columns_that_sum_to_one(counts, smoothing):
     sources, targets = counts.shape
     for matrix in (
-        mappings.frequency_mapping(counts),
-        mappings.bayesian_mapping(counts, smoothing),
-        mappings.random_mapping(sources, targets, 2, seed=1),
-        mappings.identity_mapping(sources, targets, 2),
+        frequency(counts),
+        bayesian(counts, smoothing),
+        random(sources, targets, 2, seed=1),
+        identity(sources, targets, 2),
     ):
         assert (matrix >= 0).all()
         np.testing.assert_allclose(matrix.sum(axis=0), 1.0)
@@ -140,58 +191,55 @@ def test_every_map_has_columns_that_sum_to_one(counts, smoothing):
 )
 @settings(max_examples=50, deadline=None)
 def test_statistics_count_every_sample_and_add_up(logits, labels):
-    counts = mappings.count_statistics(logits, labels, 4)
+    counts = counts_of(logits, labels, 4)
     assert counts.sum() == 7
     assert (counts.sum(axis=0) == np.bincount(labels, minlength=4)).all()
     halves = [
-        mappings.count_statistics(logits[part], labels[part], 4)
+        counts_of(logits[part], labels[part], 4)
         for part in (slice(3), slice(3, None))
     ]
     np.testing.assert_array_equal(sum(halves), counts)
-    everything = mappings.top_k_statistics(logits, labels, 4, k=5)
+    everything = sums_of(logits, labels, 4, k=5)
     np.testing.assert_allclose(everything.sum(), 7)
 
 
 def test_random_map_is_seeded_and_uses_no_source_twice():
-    matrix = mappings.random_mapping(20, 4, 5, seed=3)
-    again = mappings.random_mapping(20, 4, 5, seed=3)
+    matrix = random(20, 4, 5, seed=3)
+    again = random(20, 4, 5, seed=3)
     np.testing.assert_array_equal(matrix, again)
     assert ((matrix > 0).sum(axis=1) == 1).all()
-    assert (mappings.random_mapping(20, 4, 5, seed=4) != matrix).any()
+    assert (random(20, 4, 5, seed=4) != matrix).any()
 
 
 @pytest.mark.numpy_alone
 def test_large_maps_solve_quickly():
     counts = np.random.default_rng(0).integers(0, 9, (21841, 1000))
-    matrix = mappings.frequency_mapping(counts)
+    matrix = frequency(counts)
     assert (matrix.sum(axis=0) == 1).all()
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: mappings.count_statistics(np.eye(3), np.array([0, 1, 3]), 3),
-        lambda: mappings.count_statistics(np.eye(3), np.array([0, 1, -1]), 3),
-        lambda: mappings.count_statistics(np.eye(3), np.eye(4), 3),
-        lambda: mappings.count_statistics(np.eye(3), np.array([0.5, 1, 2]), 3),
-        lambda: mappings.count_statistics(
-            np.full((3, 3), np.nan), np.arange(3), 3
-        ),
-        lambda: mappings.top_k_statistics(np.eye(3), np.arange(3), 3, k=4),
-        lambda: mappings.frequency_mapping(np.zeros((2, 3))),
-        lambda: mappings.frequency_mapping(np.full((4, 3), np.inf)),
-        lambda: mappings.bayesian_mapping(np.full((4, 3), np.nan)),
-        lambda: mappings.semantic_mapping(np.full((3, 3), np.nan), np.eye(3)),
-        lambda: mappings.semantic_mapping(np.eye(3), np.eye(3).astype(str)),
-        lambda: mappings.semantic_mapping(np.eye(3), np.eye(4)),
-        lambda: mappings.random_mapping(5, 3, sources_per_target=2),
-        lambda: mappings.identity_mapping(2, 3),
-        lambda: mappings.bayesian_mapping(np.ones((3, 3)), smoothing=-1),
-        lambda: mappings.bayesian_mapping(-np.ones((3, 3))),
-        lambda: mappings.fixed_mapping([[0], []], 3),
-        lambda: mappings.fixed_mapping([[0], [3]], 3),
-        lambda: mappings.random_mapping(10, 3, sources_per_target=0),
-        lambda: mappings.frequency_mapping(np.ones((5, 3)), 0),
+        lambda: counts_of(np.eye(3), np.array([0, 1, 3]), 3),
+        lambda: counts_of(np.eye(3), np.array([0, 1, -1]), 3),
+        lambda: counts_of(np.eye(3), np.eye(4), 3),
+        lambda: counts_of(np.eye(3), np.array([0.5, 1, 2]), 3),
+        lambda: counts_of(np.full((3, 3), np.nan), np.arange(3), 3),
+        lambda: frequency(np.zeros((2, 3))),
+        lambda: frequency(np.full((4, 3), np.inf)),
+        lambda: bayesian(np.full((4, 3), np.nan)),
+        lambda: semantic(np.full((3, 3), np.nan), np.eye(3)),
+        lambda: semantic(np.eye(3), np.eye(3).astype(str)),
+        lambda: semantic(np.eye(3), np.eye(4)),
+        lambda: random(5, 3, 2),
+        lambda: identity(2, 3),
+        lambda: bayesian(np.ones((3, 3)), smoothing=-1),
+        lambda: bayesian(-np.ones((3, 3))),
+        lambda: fixed([[0], []], 3),
+        lambda: fixed([[0], [3]], 3),
+        lambda: random(10, 3, 0),
+        lambda: frequency(np.ones((5, 3)), 0),
     ],
 )
 def test_bad_input_is_a_value_error(call):
@@ -202,14 +250,14 @@ def test_bad_input_is_a_value_error(call):
 def test_semantic_map_takes_the_most_similar_name_that_is_free():
     source = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 2.0], [-1.0, 0.0]])
     target = np.array([[3.0, 0.1], [2.0, 0.0]])
-    matrix = mappings.semantic_mapping(source, target)
+    matrix = semantic(source, target)
     # Source 0 is the most similar to both, and the first target takes it.
     np.testing.assert_array_equal(matrix, [[1, 0], [0, 1], [0, 0], [0, 0]])
     for unit in (1e-30, 1e-9, 1e30):
         np.testing.assert_array_equal(
-            mappings.semantic_mapping(unit * source, target / unit), matrix
+            semantic(unit * source, target / unit), matrix
         )
-    matrix = mappings.semantic_mapping(source, target, sources_per_target=2)
+    matrix = semantic(source, target, sources_per_target=2)
     np.testing.assert_array_equal(
         matrix, [[0.5, 0], [0, 0.5], [0.5, 0], [0, 0.5]]
     )
@@ -228,9 +276,9 @@ def test_semantic_map_takes_the_most_similar_name_that_is_free():
 )
 def test_labels_that_are_no_classes_say_what_is_expected(labels, message):
     with pytest.raises(ValueError, match=message):
-        mappings.count_statistics(np.eye(3), labels, 3)
+        counts_of(np.eye(3), labels, 3)
 
 
 def test_embeddings_of_zeros_are_similar_to_nothing():
-    matrix = mappings.semantic_mapping(np.eye(3) * [[0], [1], [1]], np.eye(3))
+    matrix = semantic(np.eye(3) * [[0], [1], [1]], np.eye(3))
     assert (matrix.sum(axis=0) == 1).all() and matrix[0, 0] == 1

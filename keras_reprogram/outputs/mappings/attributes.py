@@ -1,4 +1,4 @@
-"""Classes described by attributes, for image-text sources."""
+"""The mapping from attributes of classes, for image-text sources."""
 
 import dataclasses
 from typing import Any
@@ -9,7 +9,10 @@ from keras import ops
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.outputs.label_mappings import Mapping
+from keras_reprogram.outputs.mappings.mapping import Batches
+from keras_reprogram.outputs.mappings.mapping import Mapping
+from keras_reprogram.outputs.mappings.mapping import MapShape
+from keras_reprogram.typing import Tensor
 
 
 @serializable
@@ -40,7 +43,8 @@ class AttributeMapping(Mapping):
     Args:
         kinds: For every kind, for every target class, the list of the source
             classes that are its attributes.
-        top_k: Attributes of a kind that count for a sample.
+        top_k: Integer. Attributes of a kind that count for a sample. Defaults
+            to `3`.
 
     References:
         - [AttrVR](https://arxiv.org/abs/2501.13982)
@@ -71,9 +75,16 @@ class AttributeMapping(Mapping):
             )
         self.set_fields(kinds=kinds)
 
-    def solve(self, batches, num_sources, num_classes, sources_per_target):
-        # The mean of all attributes: what the map is without `top_k`.
-        matrix = np.zeros((num_sources, num_classes))
+    @property
+    def is_linear(self) -> bool:
+        return False
+
+    def solve(
+        self, batches: Batches | None, shape: MapShape
+    ) -> tuple[np.ndarray, np.ndarray]:
+        # The mean of all attributes, the map without `top_k`.
+        num_sources, num_classes = shape.matrix
+        matrix = np.zeros(shape.matrix)
         for kind in self.kinds:
             for target, group in enumerate(kind):
                 if target >= num_classes or not all(
@@ -93,7 +104,7 @@ class AttributeMapping(Mapping):
             )
         return matrix, np.zeros(num_classes)
 
-    def apply(self, outputs: Any, matrix: Any) -> Any:
+    def apply(self, outputs: Tensor, matrix: Tensor) -> Tensor:
         scores = [
             [self.score(outputs, group) for group in kind]
             for kind in self.kinds
@@ -101,6 +112,7 @@ class AttributeMapping(Mapping):
         by_kind = [ops.stack(columns, axis=-1) for columns in scores]
         return ops.mean(ops.stack(by_kind), axis=0)
 
-    def score(self, outputs: Any, group: list[int]) -> Any:
+    def score(self, outputs: Tensor, group: list[int]) -> Tensor:
+        """Mean of the `top_k` largest outputs among a group's attributes."""
         attributes = ops.take(outputs, np.asarray(group), axis=-1)
         return ops.mean(ops.top_k(attributes, self.top_k)[0], axis=-1)

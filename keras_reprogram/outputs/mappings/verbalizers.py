@@ -1,4 +1,4 @@
-"""Target classes that start as words of the source's language."""
+"""Label maps that start from words of the source's vocabulary."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import integer
-from keras_reprogram.outputs.label_mappings import LinearMapping
+from keras_reprogram.outputs.mappings.linear import LinearMapping
 from keras_reprogram.sources.text import TextSource
 
 
@@ -19,7 +19,7 @@ def verbalizers(
     logit[t] = verbalizer[t] . hidden,   verbalizer[t] = mean of embeddings
     ```
 
-    over the words of class `t`. Where the source says the logits of its
+    over the words of class `t`. Where the source returns the logits of its
     vocabulary, class `t` starts as the mean of its words' logits. Either way
     the loss trains them from there, and no sample is needed for the start.
 

@@ -1,0 +1,101 @@
+"""Training the output mapping alone, on outputs that are computed once."""
+
+from typing import Any
+
+import keras
+
+from keras_reprogram.callbacks.finite_loss import FiniteLoss
+from keras_reprogram.callbacks.interruptions import interruptible
+from keras_reprogram.callbacks.training_callbacks import prepend_callbacks
+from keras_reprogram.models import batches
+from keras_reprogram.models import cached_outputs
+from keras_reprogram.models.compiled_loss import CompiledLoss
+
+
+def fit(
+    model: Any,
+    x: Any,
+    y: Any,
+    *,
+    batch_size: int,
+    epochs: int,
+    verbose: str | int,
+    callbacks: Any,
+    validation_data: Any,
+    shuffle: bool,
+    memory_limit: int,
+    sample_weight: Any,
+    steps_per_epoch: int | None,
+    **kwargs: Any,
+) -> keras.callbacks.History:
+    """Trains the output mapping, as `ReprogrammedModel.fit_label_map`.
+
+    Args:
+        model: A `ReprogrammedModel`.
+        x: As for `ReprogrammedModel.fit_label_map`, and so the others.
+        y: Labels, where `x` is an array.
+        batch_size: Integer.
+        epochs: Integer.
+        verbose: 0, 1, 2 or `"auto"`.
+        callbacks: Callbacks of the user.
+        validation_data: Arrays or a data set.
+        shuffle: Boolean.
+        memory_limit: Integer.
+        sample_weight: Weights, where `x` is an array.
+        steps_per_epoch: Integer.
+        **kwargs: As for `fit`.
+
+    Returns:
+        The history.
+    """
+    cached_outputs.check(model)
+    bar = 0 if verbose == 2 else verbose
+    x, y = model.checked(x, y, sample_weight)
+    data = cached_outputs.CachedOutputs(
+        model,
+        x,
+        y,
+        sample_weight,
+        batch_size,
+        shuffle,
+        memory_limit,
+        bar,
+        None if batches.is_array(x) else steps_per_epoch,
+    )
+    if validation_data is not None:
+        parts = validation_data
+        parts = parts if isinstance(parts, (tuple, list)) else (parts,)
+        weights = parts[2] if len(parts) > 2 else None
+        validation_data = cached_outputs.CachedOutputs(
+            model,
+            *model.checked(*parts[:3]),
+            weights,
+            batch_size,
+            False,
+            memory_limit,
+            bar,
+            kwargs.get("validation_steps"),
+        )
+    mapper = model.label_mapper
+    if not mapper.solved:
+        form = CompiledLoss.of(model).labels
+        mapper.adapt(
+            (outputs, mapper.targets.standardized(labels, form))
+            for outputs, labels in data.in_order()
+        )
+    with (
+        prepend_callbacks([FiniteLoss()], callbacks) as callbacks,
+        interruptible(callbacks) as callbacks,
+    ):
+        history: keras.callbacks.History = cached_outputs.head_of(
+            model, data
+        ).fit(
+            data,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_data=validation_data,
+            shuffle=False,  # The data set shuffles its samples itself.
+            **kwargs,
+        )
+        return history

@@ -1,0 +1,392 @@
+"""Training, evaluation and prediction of a `ReprogrammedModel`."""
+
+import contextlib
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.black_box import training as zeroth_order
+from keras_reprogram.black_box.estimators import GradientEstimator
+from keras_reprogram.callbacks.finite_loss import FiniteLoss
+from keras_reprogram.callbacks.interruptions import interruptible
+from keras_reprogram.callbacks.label_map_update import LabelMapUpdate
+from keras_reprogram.callbacks.training_callbacks import NO_GRADIENT
+from keras_reprogram.callbacks.training_callbacks import UnmovedProgram
+from keras_reprogram.callbacks.training_callbacks import prepend_callbacks
+from keras_reprogram.inputs.input_transformation import InputTransformation
+from keras_reprogram.keras_internals import is_validation_in_fit
+from keras_reprogram.models import adaptation
+from keras_reprogram.models import batches
+from keras_reprogram.models import checks
+from keras_reprogram.models import processes
+from keras_reprogram.models.compiled_loss import CompiledLoss
+from keras_reprogram.models.invalid_data import InvalidData
+from keras_reprogram.models.model_of_samples import ModelOfSamples
+from keras_reprogram.models.static_shape import with_known_rank
+from keras_reprogram.outputs.label_mapper import LabelMapper
+from keras_reprogram.outputs.output_mapping import OutputMapping
+from keras_reprogram.outputs.targets import ClassTargets
+from keras_reprogram.sources import FrozenSource
+from keras_reprogram.training_step import StepOutputs
+from keras_reprogram.training_step import samples_of
+from keras_reprogram.training_step import with_step_samples
+from keras_reprogram.typing import Tensor
+
+
+class ReprogrammingTrainer(ModelOfSamples):
+    """Base class: checks data, finds the label map and runs Keras's training.
+
+    Arrays are checked once in a `fit`, an `evaluate` or a `predict`. Of a data
+    set the first batch is checked; the rest is counted in the steps, on the
+    device, and a count that is not zero raises at the end of an epoch. Steps
+    copy nothing to the host.
+
+    Attributes:
+        input_reprogrammer: The `InputTransformation`.
+        frozen_source: The `FrozenSource`.
+        label_mapper: The `OutputMapping`.
+        gradient_estimator: A `GradientEstimator`, or `None` for gradients.
+        query_state: What training by queries keeps besides variables.
+        invalid_data: Counts of samples and labels that are not valid.
+    """
+
+    input_reprogrammer: InputTransformation
+    frozen_source: FrozenSource
+    label_mapper: OutputMapping
+    gradient_estimator: GradientEstimator | None
+    query_state: zeroth_order.QueryState
+    invalid_data: InvalidData
+
+    @property
+    def source_model(self) -> keras.Model:
+        """The model from samples to the source's outputs."""
+        raise NotImplementedError
+
+    # === fit, evaluate, predict ===
+
+    def adapt(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        verbose: str | int = "auto",
+        longest: int | None = None,
+    ) -> None:
+        """Finds the label map from one pass over data, before training.
+
+        Counts every sample once, whatever its weight. A map that needs no
+        data is left as it is. Warns if there is no sample of a class.
+
+        Args:
+            x: Samples, or a data set of batches `(x, y)`, as for `fit`.
+            y: Labels, where `x` is an array: integers, or zeros and ones of
+                shape `(samples, T)` where targets are binary. Defaults to
+                `None`.
+            batch_size: Integer. Samples of a batch, where `x` is an array.
+                Defaults to 32.
+            steps: Integer. Number of batches to look at, taken at even
+                distances. Defaults to all of them.
+            verbose: 0 for silence, 1 or `"auto"` for a progress bar. Defaults
+                to `"auto"`.
+            longest: Integer. Number of batches that `steps` are taken from,
+                for a data set that does not end or whose length is not known.
+                Defaults to 100 times `steps`.
+
+        Raises:
+            ValueError: If there are no labels, or they or the samples are
+                not valid.
+        """
+        if self.label_mapper.needs_data:
+            x, y = self.checked(x, y)
+            adaptation.adapt(self, x, y, batch_size, steps, verbose, longest)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> keras.callbacks.History:
+        """Trains the program, as `keras.Model.fit` does.
+
+        A label map that needs data and has seen none is first found by
+        `adapt`, from at most 100 batches, taken at even distances. A map that
+        is updated counts every sample of an epoch once, whatever its weight.
+
+        In several processes of `torch.distributed` each process trains on its
+        share of the data, in as many batches as the others. All start from
+        the first process's program, and the result is that of one process
+        with all the data.
+
+        Raises:
+            ValueError: If samples or labels are not valid, or the loss is
+                not a number at the end of an epoch.
+        """
+        x, y = self.checked(x, y, sample_weight)
+        if isinstance(validation_data, (tuple, list)):
+            arrays = validation_data
+            validation_data = (*self.checked(*arrays[:3]), *arrays[2:])
+        x = self.with_checked_start(x)
+        with (
+            prepend_callbacks(self.added_callbacks(), callbacks) as callbacks,
+            interruptible(callbacks) as callbacks,
+        ):
+            if not self.label_mapper.solved and epochs > initial_epoch:
+                epochs_left = epochs - initial_epoch
+                x = adaptation.adapt_for_fit(
+                    self,
+                    x,
+                    y,
+                    0.0 if validation_data is not None else validation_split,
+                    batch_size,
+                    verbose,
+                    steps_per_epoch and steps_per_epoch * epochs_left,
+                )
+            self.invalid_data.reset()
+            with processes.synchronize_processes(self):
+                history: keras.callbacks.History = super().fit(
+                    x,
+                    y,
+                    batch_size=batch_size,
+                    epochs=epochs,
+                    verbose=verbose,
+                    callbacks=callbacks,
+                    validation_split=validation_split,
+                    validation_data=validation_data,
+                    shuffle=shuffle,
+                    class_weight=class_weight,
+                    sample_weight=sample_weight,
+                    initial_epoch=initial_epoch,
+                    steps_per_epoch=steps_per_epoch,
+                    validation_steps=validation_steps,
+                    validation_batch_size=validation_batch_size,
+                    validation_freq=validation_freq,
+                )
+                return history
+
+    def added_callbacks(self) -> list[keras.callbacks.Callback]:
+        """The callbacks that `fit` runs before those of the user."""
+        added: list[keras.callbacks.Callback] = []
+        if isinstance(self.label_mapper, LabelMapper) and (
+            self.label_mapper.updates_statistics
+        ):
+            mapping = self.label_mapper.mapping
+            added.append(
+                LabelMapUpdate(mapping.update_every, mapping.update_unit)
+            )
+        added += self.input_reprogrammer.training_callbacks()
+        variables = self.input_reprogrammer.trainable_variables
+        if variables and self.gradient_estimator is None:
+            added.append(UnmovedProgram(variables))
+        return [*added, FiniteLoss()]
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        settings = (batch_size, verbose, sample_weight, *args)
+        # `fit` has checked its validation data, and reads the counts at the
+        # end of the epoch.
+        counted: Any = contextlib.nullcontext()
+        if not is_validation_in_fit(kwargs):
+            x, y = self.checked(x, y, sample_weight)
+            x = self.with_checked_start(x)
+            counted = self.invalid_data.of_one_pass(self)
+        with counted, self.input_reprogrammer.inference():
+            return super().evaluate(x, y, *settings, **kwargs)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        x = self.with_checked_start(self.checked(x)[0])
+        with self.input_reprogrammer.inference():
+            outputs = super().predict(x, batch_size, verbose, steps, callbacks)
+        checks.check_outputs(outputs, x, self.input_reprogrammer, steps)
+        return outputs
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        x, y = self.checked_batch(x, y)
+        logs = super().train_on_batch(x, y, *args, **kwargs)
+        self.invalid_data.check(self)
+        return logs
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        x, y = self.checked_batch(x, y)
+        logs = super().test_on_batch(x, y, *args, **kwargs)
+        self.invalid_data.check(self)
+        return logs
+
+    def predict_on_batch(self, x: Any) -> Any:
+        return super().predict_on_batch(self.checked_batch(x)[0])
+
+    # === Steps ===
+
+    def train_step(self, *arguments: Any) -> Any:
+        try:
+            if self.gradient_estimator is not None:
+                return zeroth_order.train_step(self, *arguments)
+            if self.label_mapper.updates_statistics:
+                # JAX passes its state first.
+                *state, data = arguments
+                arguments = (*state, with_step_samples(data))
+            return super().train_step(*arguments)
+        except RuntimeError as error:
+            # PyTorch's message for a loss without a gradient.
+            if "does not require grad" not in str(error):
+                raise
+            raise ValueError(f"{NO_GRADIENT} Received: {error}") from error
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        loss, y = CompiledLoss.of(self), batches.unwrap_single(y)
+        source_outputs = None
+        if isinstance(y_pred, StepOutputs):
+            x, (y_pred, source_outputs) = samples_of(x), y_pred
+        if y is not None:
+            y = with_known_rank(y, y_pred, loss.expects_integers)
+            self.label_mapper.targets.check_shape(tuple(y.shape), loss.labels)
+        if source_outputs is not None:
+            if y is None:
+                raise ValueError(
+                    "This label map is solved from the labels of training: "
+                    "pass `y`. Received: y=None"
+                )
+            self.label_mapper.update_statistics(source_outputs, y, loss.labels)
+        if y is not None and loss.expects_integers:
+            # A backend's own lookup fails, or takes another class.
+            valid = self.label_mapper.targets.valid(y, loss.labels)
+            if valid is not None:
+                y = ops.where(valid, y, ops.zeros_like(y))
+        y, y_pred = self.loss_arguments(y, y_pred)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def loss_arguments(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
+        """Returns targets and predictions in the units of the loss."""
+        if y is None or y_pred is None or CompiledLoss.of(self).has_a_unit:
+            return y, y_pred
+        return self.label_mapper.loss_units(y, y_pred)
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        if isinstance(y_pred, StepOutputs):
+            x, y_pred = samples_of(x), y_pred.predictions
+        labels = batches.unwrap_single(y)
+        self.invalid_data.add(
+            self.input_reprogrammer.valid(self.one_input(x)),
+            None if labels is None else self.valid_labels(labels),
+        )
+        logs: dict[str, Any] = super().compute_metrics(
+            x, y, y_pred, sample_weight
+        )
+        return logs
+
+    def valid_labels(self, y: Tensor) -> Tensor | None:
+        """Which labels of a step's batch are valid, or `None` for all."""
+        form = CompiledLoss.of(self).labels
+        return self.label_mapper.targets.valid(y, form)
+
+    @property
+    def metrics_variables(self) -> list[keras.Variable]:
+        invalid_data = getattr(self, "invalid_data", None)
+        counts = [] if invalid_data is None else [invalid_data.counts]
+        return [*super().metrics_variables, *counts]
+
+    def make_train_function(self, force: bool = False) -> Any:
+        self.label_mapper.check_ready_to_train()
+        _ = self.source_model  # made before a step is traced
+        self.frozen_source.freeze_again()
+        return super().make_train_function(force)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        self.label_mapper.check_solved()
+        return super().make_test_function(force)
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        self.label_mapper.check_solved()
+        return super().make_predict_function(force)
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        super().set_weights(weights)
+        self.label_mapper.mark_loaded()
+
+    # === Checks ===
+
+    def checked(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> tuple[Any, Any]:
+        """Returns samples and labels out of their containers, if valid.
+
+        The values of arrays are looked at; a data set is returned as it is.
+        """
+        end = self.input_reprogrammer
+        x, y = checks.array_of_samples(x, end), checks.array_of_labels(y)
+        checks.check_samples(x, end)
+        checks.check_lengths(x, y, sample_weight)
+        if y is not None:
+            self.check_labels(batches.to_numpy(y))
+        return x, y
+
+    def checked_batch(self, x: Any, y: Any = None) -> tuple[Any, Any]:
+        """As `checked`, from shapes and dtypes alone."""
+        end = self.input_reprogrammer
+        x, y = checks.array_of_samples(x, end), checks.array_of_labels(y)
+        checks.check_form_of_samples(x, end)
+        checks.check_lengths(x, y)
+        return x, y
+
+    def check_labels(self, y: np.ndarray) -> None:
+        """Raises unless labels suit the label map and the loss."""
+        loss, targets = CompiledLoss.of(self), self.label_mapper.targets
+        targets.check(y, loss.labels)
+        if loss.expects_one_hot and isinstance(targets, ClassTargets):
+            targets.check_one_hot(y.shape)
+
+    def with_checked_start(self, data: Any) -> Any:
+        """Returns a data set whose first batch is valid; arrays as they are."""
+        if batches.is_array(data):
+            return data
+        if batches.is_reiterable(data):
+            first = next(batches.iterate(data, longest=1), None)
+        else:
+            held, data = batches.replayed(data, 1)
+            first = next(batches.iterate(held), None)
+        if first is not None:
+            self.checked(*first)
+        return data

@@ -1,0 +1,103 @@
+"""The mapping that the loss trains: a matrix and a bias."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_reprogram.configurable import boolean
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import serializable
+from keras_reprogram.outputs import logistic_regression as regression
+from keras_reprogram.outputs.checks import check_samples
+from keras_reprogram.outputs.mappings.mapping import Batches
+from keras_reprogram.outputs.mappings.mapping import Mapping
+from keras_reprogram.outputs.mappings.mapping import MapShape
+
+LOGISTIC_REGRESSION = "logistic_regression"
+
+
+@serializable
+@dataclasses.dataclass(frozen=True)
+class LinearMapping(Mapping):
+    """A matrix and a bias, trained by the loss or kept at their start.
+
+    ```
+    outputs = source_logits @ matrix + bias
+    ```
+
+    With `trainable=False` only the pattern is trained, which reduces
+    overfitting where samples are few.
+
+    Args:
+        initial: Where training starts: `"logistic_regression"`, solved on the
+            source's logits, or any other mapping: its name, a matrix, groups,
+            or a `Mapping`. Defaults to `"logistic_regression"`.
+        regularization: Float greater than 0. L2 penalty of the logistic
+            regression, in units of the mean variance of the source's outputs,
+            so that it does not depend on their unit; or `"cross_validation"`,
+            which chooses one between 0.01 and 10 on held-out samples, useful
+            where samples are few. A strong penalty leaves the pattern more to
+            learn. Defaults to `0.1`.
+        trainable: Boolean. Whether the loss trains the map after its start.
+            Defaults to `True`.
+
+    References:
+        - [AutoVP](https://arxiv.org/abs/2310.08381)
+    """
+
+    initial: Any = LOGISTIC_REGRESSION
+    regularization: float | str = 0.1
+    trainable: bool = True
+
+    def __post_init__(self) -> None:
+        from keras_reprogram.outputs.mappings import get
+
+        if not self.is_regression:
+            self.set_fields(initial=get(self.initial))
+        if self.regularization != "cross_validation":
+            penalty = number("regularization", self.regularization, 1e-30)
+            self.set_fields(regularization=penalty)
+        self.set_fields(trainable=boolean("trainable", self.trainable))
+
+    @property
+    def has_bias(self) -> bool:
+        return True
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether training starts from a logistic regression."""
+        return isinstance(self.initial, str) and (
+            self.initial == LOGISTIC_REGRESSION
+        )
+
+    @property
+    def needs_data(self) -> bool:
+        return self.is_regression or self.initial.needs_data
+
+    def solve(
+        self, batches: Batches | None, shape: MapShape
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if not self.is_regression:
+            matrix, bias = self.initial.solve(batches, shape)
+            return matrix, bias
+        logits, labels = zip(
+            *(
+                check_samples(*batch, shape.num_classes)
+                for batch in batches or ()
+            )
+        )
+        samples = np.concatenate(logits), np.concatenate(labels)
+        penalty = self.regularization
+        if isinstance(penalty, str):
+            penalty = regression.cross_validated_regularization(
+                *samples, shape.num_classes
+            )
+        return regression.logistic_regression(
+            *samples, shape.num_classes, penalty
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        initial = keras.saving.serialize_keras_object(self.initial)
+        return {**super().get_config(), "initial": initial}

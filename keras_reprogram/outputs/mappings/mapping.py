@@ -1,0 +1,215 @@
+"""Base classes of the mappings from source classes to target classes."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from keras_reprogram.configurable import Configurable
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.outputs.checks import check_samples
+from keras_reprogram.typing import Tensor
+
+Batches = Iterable[tuple[np.ndarray, np.ndarray]]
+
+
+class MapShape(NamedTuple):
+    """Numbers of classes of a label map.
+
+    Attributes:
+        num_sources: Integer. Source classes, `S`.
+        num_classes: Integer. Target classes, `T`.
+        sources_per_target: Integer. Source classes of a target class, for
+            mappings that select some. Defaults to `1`.
+    """
+
+    num_sources: int
+    num_classes: int
+    sources_per_target: int = 1
+
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """Shape of the matrix, `(S, T)`."""
+        return self.num_sources, self.num_classes
+
+
+class Mapping(Configurable):
+    """Base class: how a `LabelMapper` finds its matrix `[S, T]`.
+
+    A mapping is a handful of settings and holds no state: the matrix belongs
+    to the `LabelMapper`.
+
+    Attributes:
+        update_every: Integer. Number of epochs or steps of training after
+            which the matrix is solved again, or `None` for never.
+        update_unit: String. `"epoch"` or `"step"`.
+    """
+
+    update_every: int | None = None
+    update_unit: str = "epoch"
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the loss trains the matrix."""
+        return False
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether the map is `logits @ matrix + bias`.
+
+        Otherwise it is `outputs @ matrix`.
+        """
+        return False
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether `solve` reads samples."""
+        return False
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the matrix says all: `apply` is a matrix product."""
+        return True
+
+    def solve(
+        self, batches: Batches | None, shape: MapShape
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Finds the map before training.
+
+        Args:
+            batches: Iterable of pairs of the source's logits `[N, S]` and
+                labels `[N]`. Not read unless `needs_data`.
+            shape: A `MapShape`.
+
+        Returns:
+            The matrix `[S, T]` and the bias `[T]`, float64 arrays.
+
+        Raises:
+            ValueError: If the mapping does not fit the shape or the samples.
+        """
+        raise NotImplementedError
+
+    def num_selected(self, sources_per_target: int) -> int | None:
+        """Number of source classes whose mean is a target class.
+
+        Their indices are stored instead of a matrix, which is large where
+        there are many classes.
+
+        Args:
+            sources_per_target: Integer. As for `MapShape`.
+
+        Returns:
+            A number that is the same for all target classes, or `None` where
+            only a matrix describes the map.
+        """
+        return None
+
+    def apply(self, outputs: Tensor, matrix: Tensor) -> Tensor:
+        """Maps source outputs `[..., S]` to target outputs `[..., T]`."""
+        return ops.matmul(outputs, matrix)
+
+
+class SourceSelection(Mapping):
+    """Base class: a target class is the mean of some source classes."""
+
+    def num_selected(self, sources_per_target: int) -> int | None:
+        return sources_per_target
+
+
+class StatisticsMapping(Mapping):
+    """Base class: a map that is solved from statistics `[S, T]` of samples.
+
+    A subclass defines `contribution`, what a sample adds to the statistics,
+    and `matrix`, the map that follows from their sum. Both serve the pass
+    over data before training and the steps of training.
+    """
+
+    @property
+    def needs_data(self) -> bool:
+        return True
+
+    def contribution(
+        self, logits: Tensor, num_classes: int
+    ) -> tuple[Tensor, Tensor]:
+        """Returns what each sample adds to its label's column.
+
+        Args:
+            logits: Tensor `(N, S)`. The source's logits.
+            num_classes: Integer. `T`.
+
+        Returns:
+            The source classes that count for each sample and their weights,
+            both `(N, k)`. By default the predicted class counts 1.
+        """
+        sources = ops.expand_dims(ops.argmax(logits, axis=-1), -1)
+        return sources, ops.ones_like(sources, dtype="float32")
+
+    def matrix(
+        self, statistics: np.ndarray, sources_per_target: int = 1
+    ) -> np.ndarray:
+        """Returns the matrix `[S, T]` that follows from the statistics.
+
+        Args:
+            statistics: Array `[S, T]` of finite numbers of at least 0.
+            sources_per_target: Integer. As for `MapShape`. Defaults to `1`.
+        """
+        raise NotImplementedError
+
+    def statistics(
+        self, logits: np.ndarray, labels: np.ndarray, num_classes: int
+    ) -> np.ndarray:
+        """Returns the statistics of a batch, summed in float64.
+
+        Args:
+            logits: Array `[N, S]`. The source's logits.
+            labels: Integer array `[N]` of target classes; or, for binary
+                targets, an array `[N, T]` of 0, 1 and NaN, where a 1 counts.
+            num_classes: Integer. `T`.
+
+        Returns:
+            A float64 array `[S, T]`.
+
+        Raises:
+            ValueError: If logits are not finite or labels are not valid.
+        """
+        logits, labels = check_samples(logits, labels, num_classes)
+        found = self.contribution(ops.convert_to_tensor(logits), num_classes)
+        sources, weights = map(ops.convert_to_numpy, found)
+        shape = (logits.shape[1], num_classes)
+        if labels.ndim == 2:
+            sums = np.zeros(shape)
+            ones = np.nan_to_num(labels)
+            np.add.at(sums, sources, weights[:, :, None] * ones[:, None, :])
+            return sums
+        cells = sources.astype("int64") * num_classes + labels[:, None]
+        sums = np.bincount(
+            cells.ravel(), weights=weights.ravel(), minlength=np.prod(shape)
+        )
+        return sums.reshape(shape)
+
+    def solve(
+        self, batches: Batches | None, shape: MapShape
+    ) -> tuple[np.ndarray, np.ndarray]:
+        statistics = np.zeros(shape.matrix)
+        for logits, labels in batches or ():
+            statistics += self.statistics(logits, labels, shape.num_classes)
+        matrix = self.matrix(statistics, shape.sources_per_target)
+        return matrix, np.zeros(shape.num_classes)
+
+
+class UpdatedMapping(StatisticsMapping):
+    """Base class: a map that is solved again while the pattern is trained.
+
+    Subclasses are frozen dataclasses with the fields `update_every` and
+    `update_unit`, and call `check_updates` in `__post_init__`.
+    """
+
+    def check_updates(self) -> None:
+        every = positive_integer("update_every", self.update_every)
+        self.set_fields(update_every=every)
+        if self.update_unit not in ("epoch", "step"):
+            raise ValueError(
+                '`update_unit` must be "epoch" or "step". Received: '
+                f"update_unit={self.update_unit!r}"
+            )

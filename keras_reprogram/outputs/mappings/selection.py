@@ -1,0 +1,118 @@
+"""Selecting source classes for each target class, none of them twice."""
+
+import heapq
+
+import numpy as np
+
+
+def check_capacity(
+    num_sources: int, num_classes: int, sources_per_target: int
+) -> None:
+    """Raises a `ValueError` where there are too few source classes."""
+    if sources_per_target < 1:
+        raise ValueError(
+            "`sources_per_target` must be at least 1. Received: "
+            f"sources_per_target={sources_per_target}"
+        )
+    if sources_per_target * num_classes > num_sources:
+        raise ValueError(
+            f"{sources_per_target} source classes for each of {num_classes} "
+            f"target classes are more than the source's {num_sources}: use "
+            'fewer `sources_per_target`, or `mapping="linear"`. Received: '
+            f"sources_per_target={sources_per_target}, "
+            f"num_classes={num_classes}"
+        )
+
+
+def select_blocks(
+    order: np.ndarray, num_classes: int, sources_per_target: int
+) -> np.ndarray:
+    """Gives consecutive blocks of source classes to consecutive targets.
+
+    Args:
+        order: Integer array `[S]`: the source classes in the order in which
+            they are given away.
+        num_classes: Integer. `T`.
+        sources_per_target: Integer. Source classes in a block.
+
+    Returns:
+        A float64 array `[S, T]` whose columns sum to 1.
+    """
+    check_capacity(len(order), num_classes, sources_per_target)
+    matrix = np.zeros((len(order), num_classes))
+    targets = np.repeat(np.arange(num_classes), sources_per_target)
+    matrix[order[: targets.size], targets] = 1.0 / sources_per_target
+    return matrix
+
+
+def select_largest(
+    statistics: np.ndarray, sources_per_target: int
+) -> np.ndarray:
+    """Gives away source classes in the order of their largest statistics.
+
+    Takes the largest cell, the first in row-major order where several are
+    equal; gives its source class to its target class; leaves out the source's
+    row, and the target's column once it is full.
+
+    Args:
+        statistics: Array `[S, T]`.
+        sources_per_target: Integer. Source classes of a target class.
+
+    Returns:
+        A float64 array `[S, T]` whose columns sum to 1.
+    """
+    sources, targets = statistics.shape
+    check_capacity(sources, targets, sources_per_target)
+    matrix = np.zeros((sources, targets))
+    room = np.full(targets, sources_per_target)
+    # A row's best cell among the columns with room only gets smaller, so it
+    # is looked up again only when its row is the next and its column full.
+    best = statistics.argmax(axis=1)
+    rows = list(zip(-statistics.max(axis=1), range(sources)))
+    heapq.heapify(rows)
+    for _ in range(sources_per_target * targets):
+        _, row = heapq.heappop(rows)
+        while room[best[row]] == 0:
+            cells = np.where(room > 0, statistics[row], -np.inf)
+            best[row] = cells.argmax()
+            _, row = heapq.heappushpop(rows, (-cells[best[row]], row))
+        matrix[row, best[row]] = 1.0 / sources_per_target
+        room[best[row]] -= 1
+    return matrix
+
+
+def select_in_rounds(
+    similarity: np.ndarray, sources_per_target: int
+) -> np.ndarray:
+    """Lets each target class in turn take the most similar source class left.
+
+    Args:
+        similarity: Array `[S, T]`.
+        sources_per_target: Integer. Number of rounds.
+
+    Returns:
+        A float64 array `[S, T]` whose columns sum to 1.
+    """
+    check_capacity(*similarity.shape, sources_per_target)
+    similarity = similarity.astype("float64")
+    matrix = np.zeros(similarity.shape)
+    for _ in range(sources_per_target):
+        for target in range(similarity.shape[1]):
+            source = similarity[:, target].argmax()
+            matrix[source, target] = 1.0 / sources_per_target
+            similarity[source] = -np.inf
+    return matrix
+
+
+def selected_sources(matrix: np.ndarray) -> np.ndarray:
+    """Returns the source classes of every target class.
+
+    Args:
+        matrix: Array `[S, T]` with `k` numbers other than 0 in each column.
+
+    Returns:
+        An int32 array `[T, k]`, ascending along its rows.
+    """
+    sources, targets = np.nonzero(matrix)
+    order = np.argsort(targets, kind="stable")
+    return sources[order].reshape(matrix.shape[1], -1).astype("int32")

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from tiny import reprogrammed
+
+from keras_reprogram.models import batches
+from keras_reprogram.models import checks
+
+
+@pytest.fixture
+def model(source, images, labels):
+    model = reprogrammed(source, "linear")
+    model.adapt(images, labels, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m, x, y: m.train_on_batch(np.nan * x, y), "finite"),
+        (lambda m, x, y: m.train_on_batch(x, y + 1), "from 0 to 2"),
+        (lambda m, x, y: m.test_on_batch(x, y + 1), "from 0 to 2"),
+        (lambda m, x, y: m.train_on_batch(x[:, :3], y), "target_shape"),
+        (lambda m, x, y: m.train_on_batch(x, y[:3]), "as many samples"),
+        (lambda m, x, y: m.predict_on_batch(x.astype(str)), "numbers"),
+    ],
+)
+def test_batches_that_are_not_valid_are_a_value_error(
+    model, images, labels, call, message
+):
+    with pytest.raises(ValueError, match=message):
+        call(model, images, labels)
+
+
+def test_a_batch_of_nan_is_predicted_as_nan(model, images):
+    assert np.isnan(model.predict_on_batch(np.nan * images)).all()
+
+
+def test_batches_and_validation_are_neither_copied_nor_scanned(
+    model, images, labels, monkeypatch
+):
+    model.fit(images, labels, verbose=0)
+    scanned = []
+
+    def counted(name, function):
+        def call(data, *args, **kwargs):
+            if data is not None:
+                scanned.append((name, len(data)))
+            return function(data, *args, **kwargs)
+
+        return call
+
+    for module in (batches, checks):
+        monkeypatch.setattr(
+            module, "to_numpy", counted("to_numpy", batches.to_numpy)
+        )
+    monkeypatch.setattr(
+        checks, "check_samples", counted("check", checks.check_samples)
+    )
+    model.train_on_batch(images, labels)
+    model.test_on_batch(images, labels)
+    model.predict_on_batch(images)
+    assert not scanned
+    few = images[:5], labels[:5]
+    model.fit(images, labels, epochs=4, validation_data=few, verbose=0)
+    # Samples and labels of training, and of validation, once each.
+    assert [size for name, size in scanned if name == "check"] == [24, 5]
+    assert len(scanned) <= 8
