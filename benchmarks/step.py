@@ -44,8 +44,8 @@ import networks
 import numpy as np
 
 import keras_reprogram
+from keras_reprogram.acceleration import fast_layers
 from keras_reprogram.acceleration import rematerialize
-from keras_reprogram.acceleration import slow_layers
 from keras_reprogram.inputs import DenseCombination
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import TokenReprogrammer
@@ -211,12 +211,10 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
 
     def fine_tuning() -> Callable[[], None]:
         copy = copied(source)
-        for layer in copy._flatten_layers():
-            layer.trainable = True  # as the source was before it was frozen
-        # As quick as the source's, on JAX without a GPU.
-        slow_layers.rewrite_slow_layers(copy)
         outputs = keras.layers.Dense(CLASSES)(copy.output)
-        return trained(keras.Model(copy.input, outputs), inputs)
+        # As fast as the source, on JAX without a GPU.
+        model = fast_layers.fast_copy(keras.Model(copy.input, outputs))
+        return trained(model, inputs)
 
     def rematerialized() -> Callable[[], float]:
         copy = rematerialize(copied(source))
@@ -241,7 +239,7 @@ def modes(name: str, options) -> dict[str, Callable[[], Callable[[], None]]]:
         return lambda: model.predict(samples, batch_size=size, verbose=0)
 
     def bare_predict() -> Callable[[], None]:
-        plain = keras.Model(source.input, source.output)
+        plain = fast_layers.fast_copy(source)
         return lambda: plain.predict(inputs, batch_size=size, verbose=0)
 
     def peer() -> Callable[[], None]:
@@ -324,6 +322,8 @@ def gradient_step(source: keras.Model) -> Callable[[Any, Any], None]:
             0
         ].numpy()
     import jax
+
+    source = fast_layers.fast_copy(source)
 
     @jax.jit
     def gradient(weights: Any, inputs: Any, labels: Any) -> Any:

@@ -1,29 +1,36 @@
-"""Models whose variables outlive a call that is interrupted, on JAX.
+"""Models that keep their variables when a call is interrupted on JAX.
 
-On JAX Keras takes the values out of a model's variables while it trains,
-evaluates or predicts, and gives their memory to the compiled step. A call that
-ends by an exception or by Ctrl-C leaves the variables, and with them a source
-that many tasks share, without values. Here a step takes over no memory, and
-what Keras has taken is given back.
+On JAX, Keras removes the values from a model's variables while it trains,
+evaluates or predicts, and donates their memory to the compiled step. After an
+exception or Ctrl-C the variables, also those of a source that several models
+share, would have no values. Here steps donate no memory, and the values are
+written back.
 """
 
 import contextlib
+import itertools
+import operator
 import threading
 import weakref
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from keras_reprogram import keras_internals
 from keras_reprogram.keras_internals import JaxTraining
 
 
 class KeptState(JaxTraining):
-    """A model that loses no value, whenever a call of it is interrupted.
+    """A model that keeps its variables when a call is interrupted.
 
-    Nor does it use a source whose values another thread has taken: on JAX one
-    thread at a time computes with a source. On TensorFlow and PyTorch it is a
-    `keras.Model` as any other.
+    On JAX only one thread at a time computes with a source. On TensorFlow and
+    PyTorch the model behaves like any `keras.Model`.
+
+    The variables to train are those that each layer declares. A frozen source
+    is therefore not trained when its variables have been made trainable.
     """
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
@@ -55,12 +62,40 @@ class KeptState(JaxTraining):
                     to_the_end(self.restore_jax_state)
                 raise
 
+    @property
+    def trainable_variables(self) -> list[keras.Variable]:
+        if not self.trainable:
+            return []
+        own = keras_internals.own_trainable_variables(self)
+        found = [variable for variable in own if variable.trainable]
+        for layer in keras_internals.sublayers(self):
+            found += layer.trainable_variables
+        return list({id(variable): variable for variable in found}.values())
+
+    @property
+    def trainable_weights(self) -> list[keras.Variable]:
+        return self.trainable_variables
+
+    @property
+    def non_trainable_variables(self) -> list[keras.Variable]:
+        return self.not_trained(self.variables)
+
+    @property
+    def non_trainable_weights(self) -> list[keras.Variable]:
+        return self.not_trained(self.weights)
+
+    def not_trained(
+        self, variables: list[keras.Variable]
+    ) -> list[keras.Variable]:
+        trained = set(map(id, self.trainable_variables))
+        return [it for it in variables if id(it) not in trained]
+
     def compile_step(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return without_donation(step)
 
 
 def to_the_end(action: Callable[[], Any]) -> Any:
-    """Runs what may be run again, until Ctrl-C does not interrupt it."""
+    """Repeats an action until Ctrl-C does not interrupt it."""
     while True:
         try:
             return action()
@@ -68,24 +103,49 @@ def to_the_end(action: Callable[[], Any]) -> Any:
             continue
 
 
+# For each layer of a source the number of its lock, and the lock.
 locks: Any = weakref.WeakKeyDictionary()
-making = threading.Lock()
+numbers = itertools.count()
+locks_guard = threading.Lock()
 
 
-def lock_of(source: keras.Model) -> contextlib.AbstractContextManager:
-    """What lets one thread at a time compute with a source, on JAX.
+def lock_of(source: keras.Model) -> contextlib.AbstractContextManager[Any]:
+    """The lock under which one thread at a time computes with a source.
 
-    There Keras takes the values out of all variables during a call, for every
-    model of the same source. On the other backends nothing is held.
+    During a call on JAX, Keras removes the values from all variables, for all
+    models that share them. Models that share layers therefore share a lock.
+
+    Args:
+        source: The source, or any model.
+
+    Returns:
+        A context manager that can be entered again by the same thread. It
+        does nothing on the other backends.
     """
     if keras.config.backend() != "jax":
         return contextlib.nullcontext()
-    with making:
-        return locks.setdefault(source, threading.RLock())
+    layers = keras_internals.flatten_layers(source)
+    with locks_guard:
+        found = {locks[layer] for layer in layers if layer in locks}
+        found = found or {(next(numbers), threading.RLock())}
+        in_order = sorted(found, key=operator.itemgetter(0))
+        for layer in layers:
+            locks.setdefault(layer, in_order[0])
+    return all_of([lock for _, lock in in_order])
+
+
+@contextlib.contextmanager
+def all_of(
+    locks: Sequence[contextlib.AbstractContextManager[Any]],
+) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for lock in locks:
+            stack.enter_context(lock)
+        yield
 
 
 def shared_part(model: keras.Model) -> keras.Model:
-    """The source of a model, or a model that has none."""
+    """The source of a model, or the model itself if it has none."""
     for layer in model.layers:
         source = getattr(layer, "source", None)
         if isinstance(source, keras.Model):
@@ -94,19 +154,22 @@ def shared_part(model: keras.Model) -> keras.Model:
 
 
 def without_donation(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A compiled step that leaves the state that it is given as it is.
+    """A compiled step that does not donate the memory of its state.
 
-    Without more, a step would copy all that it does not change, such as the
-    weights of the source: it returns the others alone.
+    Without donation, a step would copy the part of the state that it does not
+    change, such as the weights of the source. This one returns only the rest.
 
     Args:
-        step: A step that is compiled by `jax.jit`, from a state and a batch
-            to outputs and the next state.
+        step: A step compiled by `jax.jit`, from a state and a batch to outputs
+            and the next state.
+
+    Returns:
+        A function of the same arguments and outputs.
     """
     import jax
 
     plain = getattr(step, "__wrapped__", None)
-    if plain is None:  # compiled by something else than `jax.jit`
+    if plain is None:  # not compiled by `jax.jit`
         return step
     shardings: list[Any] = []
 
@@ -119,8 +182,9 @@ def without_donation(step: Callable[..., Any]) -> Callable[..., Any]:
             if after is not before
         }
         if shardings:
+            constrain: Callable[..., Any] = jax.lax.with_sharding_constraint
             changed = {
-                index: jax.lax.with_sharding_constraint(value, shardings[index])
+                index: constrain(value, shardings[index])
                 for index, value in changed.items()
             }
         return outputs, changed

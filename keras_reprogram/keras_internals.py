@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from types import FrameType
+from types import MappingProxyType
 from typing import Any
 from typing import NamedTuple
 from typing import cast
@@ -98,9 +99,12 @@ def flatten_layers(
     return list(layer._flatten_layers(include_self=include_self))
 
 
-def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """The layers that a layer holds itself (Keras 3.15)."""
-    return list(layer._layers)
+def sublayers(layer: keras.Operation) -> list[keras.layers.Layer]:
+    """The layers that a layer holds itself (Keras 3.15).
+
+    An operation that is no layer has none.
+    """
+    return list(getattr(layer, "_layers", ()))
 
 
 def own_trainable_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
@@ -124,12 +128,26 @@ def base_variables(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
     }
 
 
+def set_without_tracking(
+    layer: keras.layers.Layer, name: str, part: keras.layers.Layer
+) -> None:
+    """Sets an attribute that does not become a sublayer (Keras 3.15).
+
+    The part is saved with the layer. The layer does not include the part's
+    variables, losses and metrics, and does not pass `trainable` on to it.
+    """
+    setattr(layer, name, part)
+    layer._tracker.untrack(part)
+
+
 # === Losses and metrics ===
 
 
 def clear_losses(layer: keras.layers.Layer) -> None:
     """Removes the losses that a layer and its sublayers added (Keras 3.15)."""
-    layer._clear_losses()
+    for part in layer._flatten_layers():
+        if part._losses or part._loss_ids:
+            part._clear_losses()
 
 
 def losses_of(
@@ -210,6 +228,185 @@ def graph_nodes(model: keras.Model) -> Iterator[Any]:
     """The nodes of a model's graph, those of the inputs first (Keras 3.15)."""
     for _, nodes in nodes_by_depth(model):
         yield from nodes
+
+
+# === Layers that share variables ===
+
+
+def shallow_copy(
+    layer: keras.layers.Layer,
+    parts: Mapping[int, keras.layers.Layer] = MappingProxyType({}),
+    **attributes: Any,
+) -> keras.layers.Layer:
+    """A layer of the same class with the same variables (Keras 3.15).
+
+    The layer itself is not changed. The copy is for calls on tensors: neither
+    call it on symbolic tensors nor set attributes of it.
+
+    Args:
+        layer: The layer to copy, which is built.
+        parts: Replacements for sublayers, by the `id` of the sublayer.
+            Defaults to none.
+        **attributes: Attributes that the copy has instead of the layer's,
+            for instance `call`.
+
+    Returns:
+        A layer.
+    """
+    copy: keras.layers.Layer = object.__new__(type(layer))
+    state = {
+        name: with_replacements(value, parts)
+        for name, value in vars(layer).items()
+    }
+    if has_graph(layer) and graph_of(layer) is layer:
+        # Called by `Functional.call` for each node.
+        state["_get_operation_for_node"] = lambda node: parts.get(
+            id(node.operation), node.operation
+        )
+    vars(copy).update(state, **attributes)
+    return copy
+
+
+def with_replacements(value: Any, parts: Mapping[int, Any]) -> Any:
+    """A value in which containers hold replacements instead of layers."""
+    if id(value) in parts:
+        return parts[id(value)]
+    if isinstance(value, dict):
+        items = {
+            key: with_replacements(item, parts) for key, item in value.items()
+        }
+        same = all(items[key] is item for key, item in value.items())
+        return value if same else items
+    if type(value) is tuple or isinstance(value, list):
+        found = [with_replacements(item, parts) for item in value]
+        same = all(new is item for new, item in zip(found, value))
+        return value if same else type(value)(found)
+    return value
+
+
+def substitute(
+    layer: keras.layers.Layer,
+    replacement: Callable[[keras.layers.Layer], keras.layers.Layer | None],
+) -> keras.layers.Layer:
+    """A layer that computes with replacements for its sublayers (Keras 3.15).
+
+    Args:
+        layer: The layer, which is not changed.
+        replacement: Returns what to compute with instead of a layer, or
+            `None` to look at its sublayers.
+
+    Returns:
+        The layer itself if nothing in it is replaced; otherwise a
+        `shallow_copy`.
+    """
+    found: dict[int, keras.layers.Layer] = {}
+
+    def visit(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if id(layer) not in found:
+            found[id(layer)] = layer  # in case it holds itself
+            new = replacement(layer)
+            found[id(layer)] = with_parts(layer) if new is None else new
+        return found[id(layer)]
+
+    def with_parts(layer: keras.layers.Layer) -> keras.layers.Layer:
+        children = sublayers(layer)
+        if graph_of(layer) is not layer:
+            children.append(graph_of(layer))
+        parts = {id(child): visit(child) for child in children}
+        parts = {key: new for key, new in parts.items() if id(new) != key}
+        return shallow_copy(layer, parts) if parts else layer
+
+    return visit(layer)
+
+
+def computes_graph(model: Any) -> bool:
+    """Whether a model's call runs its graph and nothing else (Keras 3.15)."""
+    if not has_graph(model):
+        return False
+    code = type(model).call.__module__.split(".")[0]
+    return code == "keras" and "call" not in vars(model)
+
+
+def functional_copy(model: keras.Model) -> keras.Model:
+    """A functional model of the same graph, layers and class (Keras 3.15).
+
+    Args:
+        model: A functional or a sequential model, which is not changed.
+
+    Returns:
+        A model with the same attributes, which is not compiled. The copy of a
+        sequential model is a functional one.
+    """
+    from keras.src.models import functional
+
+    ends = graph_of(model).input, graph_of(model).output
+    if type(model).__module__.startswith("keras."):
+        copy = keras.Model(*ends, name=model.name)
+    else:
+        kind: Any = type(model)
+        copy = kind.__new__(kind)
+        functional.Functional.__init__(copy, *ends, name=model.name)
+    for name in ("_trainable", "_dtype_policy"):
+        vars(copy)[name] = vars(model)[name]
+    own = {**vars(model), **vars(model).get("_modules", {})}
+    for name, value in own.items():
+        known = name in vars(copy) or name in vars(copy).get("_modules", {})
+        if not (known or name in NOT_COPIED or value is graph_of(model)):
+            setattr(copy, name, value)
+    return copy
+
+
+# What `compile`, `fit` and this file set, and PyTorch's list of variables.
+NOT_COPIED = (
+    "_compile_config",
+    "_compiled_trainable_state",
+    "_eval_epoch_iterator",
+    "_functional",
+    "_jax_state",
+    "_torch_params",
+    "call",
+    "history",
+    "optimizer",
+    "stop_evaluating",
+    "stop_predicting",
+    "stop_training",
+)
+
+
+def standardize_inputs(model: keras.Model, inputs: Any) -> list[Any]:
+    """The inputs of a functional model as a flat list (Keras 3.15).
+
+    They have the dtypes and the ranks that the model expects.
+    """
+    return list(model._standardize_inputs(inputs))
+
+
+def run_function(
+    function: keras.Function,
+    inputs: Any,
+    training: bool | None,
+    operation: Callable[[Any], Any] = lambda operation: operation,
+) -> Any:
+    """Runs a graph as a functional model does (Keras 3.15).
+
+    Args:
+        function: The graph.
+        inputs: Its inputs.
+        training: Passed to each layer that takes it.
+        operation: Returns what to call instead of an operation of the graph.
+            Defaults to the operation itself.
+
+    Returns:
+        The outputs.
+    """
+    from keras.src.models import functional
+
+    return function._run_through_graph(
+        inputs,
+        operation_fn=lambda found: functional.operation_fn(
+            operation(found), training=training
+        ),
+    )
 
 
 # === Training ===

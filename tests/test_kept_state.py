@@ -1,11 +1,14 @@
 """Whatever interrupts a call, no variable is left without its value."""
 
+import threading
+
 import keras
 import numpy as np
 import pytest
 
 import keras_reprogram
 from keras_reprogram.kept_state import KeptState
+from keras_reprogram.kept_state import lock_of
 from keras_reprogram.models.cached_outputs import Head
 
 METHODS = ["fit", "evaluate", "predict", "predict_source"]
@@ -175,3 +178,36 @@ def test_all_models_keep_their_state():
         Head,
     ):
         assert issubclass(kind, KeptState)
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "jax", reason="other backends need no lock"
+)
+def test_models_that_share_layers_share_a_lock():
+    samples = keras.Input((4,))
+    hidden = keras.layers.Dense(3)(samples)
+    outputs = keras.layers.Dense(2)(hidden)
+    first = keras.Model(samples, outputs)
+    second = keras.Model(samples, hidden)
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    over_both = keras.Sequential([keras.Input((4,)), first, other])
+
+    def is_free(model):
+        """Whether another thread can enter the model's lock."""
+        entered = threading.Event()
+
+        def enter():
+            with lock_of(model):
+                entered.set()
+
+        thread = threading.Thread(target=enter, daemon=True)
+        thread.start()
+        return entered.wait(0.3)
+
+    with lock_of(first), lock_of(first):
+        assert not is_free(second) and not is_free(first)
+        assert is_free(other)
+        assert not is_free(over_both)
+    assert is_free(over_both)
+    with lock_of(over_both):
+        assert not is_free(second) and not is_free(other)

@@ -1,4 +1,4 @@
-"""Rematerialization, and layers that are slow on JAX and a CPU."""
+"""Rematerialization, and faster CPU implementations of layers for JAX."""
 
 from keras_reprogram.acceleration.rematerialization import rematerialize
 

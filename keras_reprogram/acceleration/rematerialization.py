@@ -1,4 +1,4 @@
-"""A source that computes again what it would have to remember."""
+"""Models whose backward pass recomputes activations."""
 
 import contextlib
 import functools
@@ -9,19 +9,22 @@ from typing import Any
 
 import keras
 
+from keras_reprogram import keras_internals
+from keras_reprogram.acceleration.fast_layers import with_fast_layers
+
 
 def rematerialize(source: keras.Model) -> keras.Model:
-    """Has a source keep few of its activations for the backward pass.
+    """Returns a model that keeps few activations for the backward pass.
 
-    A source is taken for a chain of parts, `x_n = f_n(x_{n-1})`. Of each part
-    only its input is kept; the backward pass computes the part again. That
-    costs about one more forward pass, and memory for the longest part and for
-    one tensor a part instead of all activations.
+    The source is split into a sequence of parts, `x_n = f_n(x_{n-1})`. Only
+    the input of each part is kept; the backward pass recomputes the part. This
+    costs about one more forward pass. It needs memory for the largest part and
+    for one tensor a part instead of all activations.
 
-    Parts are the blocks of a network that repeats a layer made of layers, as
-    transformers do. In other networks they are about `sqrt(n)` stretches of the
-    `n` layers, cut where one tensor alone goes on. The source's outputs,
-    gradients, weights and configuration stay the same.
+    The parts are the blocks of a network that repeats a layer made of layers,
+    such as a transformer. In other networks they are about `sqrt(n)` segments
+    of the `n` layers, each of which ends where only one tensor is passed on.
+    Outputs, gradients, configuration and fingerprint are those of the source.
 
     Example:
 
@@ -33,16 +36,18 @@ def rematerialize(source: keras.Model) -> keras.Model:
     outputs = keras.layers.Dense(6)(keras.layers.Flatten()(x))
     source = keras.Model(inputs, outputs)  # stands for a pretrained model
 
-    keras_reprogram.acceleration.rematerialize(source)
+    source = keras_reprogram.acceleration.rematerialize(source)
     model = keras_reprogram.ReprogrammedModel(source)
     ```
 
     Args:
-        source: The pretrained model, before a model around it is compiled. It
-            is changed in place, for other uses of the same object too.
+        source: A built functional or sequential `keras.Model`. It is not
+            changed.
 
     Returns:
-        The source.
+        A functional `keras.Model` of the source's class and name, which
+        shares its layers and variables. A saved copy of it is loaded without
+        rematerialization.
 
     Raises:
         ValueError: If the source has no parts.
@@ -50,30 +55,46 @@ def rematerialize(source: keras.Model) -> keras.Model:
     References:
         - [Training deep nets with sublinear memory cost](https://arxiv.org/abs/1604.06174)
     """
-    if any(map(makes_masks, source._flatten_layers())):
+    layers = keras_internals.flatten_layers(source)
+    if any(map(makes_masks, layers)):
         raise ValueError(
-            "A part that is computed again does not see the masks that Keras "
-            "hands on with tensors: take a source whose masks are inputs. "
+            "A part that is recomputed does not receive the masks that Keras "
+            "attaches to tensors: use a source whose masks are inputs. "
             f"Received: {type(source).__name__} {source.name!r}, with "
             "`mask_zero=True` or a `Masking` layer"
         )
-    blocks = repeated_blocks(source)
-    for block in blocks:
-        if "call" not in vars(block):  # or it was asked for before
-            block.call = recomputed(block.call)
-    if blocks:
-        return source
-    chain = max(functional_models(source), key=size, default=None)
-    parts = parts_of(chain) if chain else []
-    if len(parts) < 2:
+    replacements = recomputed_layers(source)
+    if not keras_internals.has_graph(source) or not replacements:
         raise ValueError(
-            "Only a source that repeats a block of layers, or is a functional "
-            "model that can be cut into parts, can be rematerialized. "
+            "Only a functional model that repeats a block of layers, or that "
+            "can be split into parts, can be rematerialized. "
             f"Received: {type(source).__name__} {source.name!r}"
         )
-    parts = [recomputed(part) for part in parts]
-    chain.call = functools.partial(call_parts, parts)
-    return source
+    computation = keras_internals.substitute(
+        keras_internals.graph_of(source),
+        lambda layer: replacements.get(id(layer)),
+    )
+    model = keras_internals.functional_copy(source)
+    model.call = computation.call
+    return model
+
+
+def recomputed_layers(source: keras.Model) -> dict[int, keras.layers.Layer]:
+    """Layers that recompute their activations, by the `id` they replace."""
+    blocks = repeated_blocks(source)
+    if blocks:
+        return {
+            id(block): keras_internals.shallow_copy(
+                block, call=recomputed(with_fast_layers(block).call)
+            )
+            for block in blocks
+        }
+    chain = max(functional_models(source), key=num_layers, default=None)
+    parts = split_into_parts(chain) if chain else []
+    if chain is None or len(parts) < 2:
+        return {}
+    call = functools.partial(call_parts, chain, parts)
+    return {id(chain): keras_internals.shallow_copy(chain, call=call)}
 
 
 def makes_masks(layer: keras.layers.Layer) -> bool:
@@ -82,35 +103,36 @@ def makes_masks(layer: keras.layers.Layer) -> bool:
 
 
 def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose inner values are computed again for its gradient."""
+    """A function whose intermediate values its gradient recomputes."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         values = keras.tree.flatten((args, kwargs))
         tensors = [value for value in values if keras.ops.is_tensor(value)]
 
-        # Of tensors alone: a backend would trace flags as well.
+        # A function of tensors only: a backend would also trace flags.
         def of_tensors(*tensors: Any) -> Any:
-            rest = iter(tensors)
-            whole = [
-                next(rest) if keras.ops.is_tensor(value) else value
+            remaining = iter(tensors)
+            filled = [
+                next(remaining) if keras.ops.is_tensor(value) else value
                 for value in values
             ]
-            args_again, kwargs_again = keras.tree.pack_sequence_as(
-                (args, kwargs), whole
+            new_args, new_kwargs = keras.tree.pack_sequence_as(
+                (args, kwargs), filled
             )
-            return function(*args_again, **kwargs_again)
+            return function(*new_args, **new_kwargs)
 
-        with whole_recomputation():
+        with complete_recomputation():
             return keras.remat(of_tensors)(*tensors)
 
     return call
 
 
-def whole_recomputation() -> contextlib.AbstractContextManager:
-    """Has PyTorch compute a part again to its end.
+def complete_recomputation() -> contextlib.AbstractContextManager[Any]:
+    """Makes PyTorch recompute each part to its end.
 
-    By default it stops, where it has what it needs, by an exception, and Keras
-    keeps what the traceback of an exception holds: all of the part's tensors.
+    By default it raises an exception as soon as it has the tensors that it
+    needs. Keras keeps the objects of an exception's traceback, and with them
+    all tensors of the part.
     """
     if keras.config.backend() != "torch":
         return contextlib.nullcontext()
@@ -120,73 +142,95 @@ def whole_recomputation() -> contextlib.AbstractContextManager:
 
 
 def repeated_blocks(source: keras.Model) -> list[keras.layers.Layer]:
-    """The outermost layers made of layers that there are several of."""
-    found: dict[int, keras.layers.Layer] = {}
+    """The outermost layers made of layers that occur more than once."""
+    blocks: dict[int, keras.layers.Layer] = {}
 
     def search(layer: keras.layers.Layer) -> None:
-        kinds = Counter(map(type, layer._layers))
-        for part in layer._layers:
-            repeated = kinds[type(part)] > 1 and part._layers
-            if repeated and not isinstance(part, keras.Model):
-                found[id(part)] = part
+        parts = keras_internals.sublayers(layer)
+        kinds = Counter(map(type, parts))
+        for part in parts:
+            is_repeated = kinds[type(part)] > 1
+            if (
+                is_repeated
+                and keras_internals.sublayers(part)
+                and not isinstance(part, keras.Model)
+            ):
+                blocks[id(part)] = part
             else:
                 search(part)
 
     search(source)
-    return list(found.values())
+    return list(blocks.values())
 
 
 def functional_models(source: keras.Model) -> list[keras.Model]:
-    """The models of one input that a source is, or consists of."""
-    return [
-        layer
-        for layer in source._flatten_layers()
-        if hasattr(layer, "_nodes_by_depth") and len(layer.inputs) == 1
-    ]
+    """The functional models with one input that a source consists of."""
+    models = {
+        id(graph): graph
+        for layer in keras_internals.flatten_layers(source)
+        if keras_internals.computes_graph(layer)
+        for graph in [keras_internals.graph_of(layer)]
+    }
+    return [model for model in models.values() if len(model.inputs) == 1]
 
 
-def size(chain: keras.Model) -> int:
-    return len(chain.layers)
+def num_layers(model: keras.Model) -> int:
+    return len(model.layers)
 
 
-def parts_of(chain: keras.Model) -> list[keras.Model]:
-    """Models that give a functional model's outputs one after the other."""
-    cuts = cuts_of(chain)
-    number = math.isqrt(size(chain))
+def split_into_parts(model: keras.Model) -> list[keras.Function]:
+    """Graphs that compute a functional model's outputs one after another."""
+    cuts = cut_tensors(model)
+    number = math.isqrt(num_layers(model))
     chosen = cuts[:: math.ceil(len(cuts) / number)] if cuts else []
-    tensors = [chain.inputs[0], *chosen, chain.output]
-    return [keras.Model(*ends) for ends in zip(tensors, tensors[1:])]
+    tensors = [model.inputs[0], *chosen, model.output]
+    return [keras.Function(*ends) for ends in zip(tensors, tensors[1:])]
 
 
-def cuts_of(chain: keras.Model) -> list[keras.KerasTensor]:
-    """The tensors that alone go on from one half of a model to the other."""
-    made: dict[int, tuple[int, keras.KerasTensor]] = {}
-    used: dict[int, int] = {id(tensor): -1 for tensor in chain.outputs}
-    for depth, nodes in chain._nodes_by_depth.items():
+def cut_tensors(model: keras.Model) -> list[keras.KerasTensor]:
+    """The tensors that alone connect two halves of a functional model."""
+    # Depth falls from the inputs to the outputs.
+    producers: dict[int, tuple[int, keras.KerasTensor]] = {}
+    last_uses: dict[int, int] = {id(tensor): -1 for tensor in model.outputs}
+    nodes_by_depth = keras_internals.nodes_by_depth(model)
+    for depth, nodes in nodes_by_depth:
         for node in nodes:
             for tensor in node.outputs:
-                made[id(tensor)] = depth, tensor
+                producers[id(tensor)] = depth, tensor
             for tensor in node.arguments.keras_tensors:
-                used[id(tensor)] = min(used.get(id(tensor), depth), depth)
-    ends = {id(tensor) for tensor in (*chain.inputs, *chain.outputs)}
+                last_use = last_uses.get(id(tensor), depth)
+                last_uses[id(tensor)] = min(last_use, depth)
+    ends = {id(tensor) for tensor in (*model.inputs, *model.outputs)}
     cuts: dict[int, keras.KerasTensor] = {}
-    for depth in sorted(chain._nodes_by_depth, reverse=True):
-        going_on = [
+    for depth, _ in nodes_by_depth:
+        live = [
             tensor
-            for key, (start, tensor) in made.items()
-            if start >= depth > used.get(key, start)
+            for key, (start, tensor) in producers.items()
+            if start >= depth > last_uses.get(key, start)
         ]
-        if len(going_on) == 1 and id(going_on[0]) not in ends:
-            cuts[id(going_on[0])] = going_on[0]
+        if len(live) == 1 and id(live[0]) not in ends:
+            cuts[id(live[0])] = live[0]
     return list(cuts.values())
 
 
 def call_parts(
-    parts: list[Callable[..., Any]],
+    model: keras.Model,
+    parts: list[keras.Function],
     inputs: Any,
-    training: Any = None,
-    **kwargs: Any,
+    training: bool | None = None,
+    mask: Any = None,
 ) -> Any:
+    """Calls a functional model by its parts."""
+    values: Any = keras_internals.standardize_inputs(model, inputs)
     for part in parts:
-        inputs = part(inputs, training=training)
-    return inputs
+        run = functools.partial(
+            keras_internals.run_function,
+            part,
+            training=training,
+            operation=with_fast_layers,
+        )
+        values = recomputed(run)(values)
+    # As `Functional.call` does.
+    if isinstance(values, (list, tuple)) and len(values) == 1:
+        return values[0]
+    return values

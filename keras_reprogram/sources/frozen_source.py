@@ -1,6 +1,5 @@
-"""The pretrained model in the middle, which never learns unasked."""
+"""A layer that runs a pretrained model with fixed weights."""
 
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,23 +7,31 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_reprogram.acceleration.slow_layers import rewrite_slow_layers
+from keras_reprogram import keras_internals
+from keras_reprogram.acceleration.fast_layers import with_fast_layers
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 @serializable
 class FrozenSource(keras.layers.Layer):
     """Runs a pretrained model with fixed weights, always in inference mode.
 
-    Nothing in the source is trained, whatever is set on it or around it
-    later, except for the layers in `trainable_source_layers`. Batch
-    normalization uses its moving statistics, which stay as they are, and
-    dropout is off, also while the program and those layers are trained.
+    Only the layers in `trainable_source_layers` are trained. For this the
+    constructor sets `trainable` of the source's layers and variables; nothing
+    else of the source is changed. `trainable = True` of this layer or of a
+    model around it does not train the rest of the source. If `trainable =
+    True` is set on the source itself, it is frozen again before the next step
+    of training.
 
-    Of an unfrozen layer that is trained in part, what has `trainable = False`
-    stays frozen: sublayers or variables that were frozen by hand, and the base
-    of a layer with LoRA.
+    Batch normalization uses its moving statistics, which do not change, and
+    dropout is off, also during training.
+
+    Parts of a layer in `trainable_source_layers` remain frozen if they have
+    `trainable = False` while others are trainable: sublayers and variables
+    that were frozen by hand, and the base of a layer with LoRA.
 
     Example:
 
@@ -36,10 +43,10 @@ class FrozenSource(keras.layers.Layer):
 
     Args:
         source: A built `keras.Model` with one input and one output.
-        trainable_source_layers: Names of the layers that are trained, or the
-            number of the last layers of `source.layers` with weights. A name
-            stands for every layer of that name, a model for all its layers.
-            Nothing by default.
+        trainable_source_layers: List of strings or integer. The names of the
+            layers that are trained, or the number of the last layers of
+            `source.layers` with weights. A name stands for all layers of that
+            name, a model for all its layers. Defaults to `()`, no layers.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -64,75 +71,92 @@ class FrozenSource(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.source = source
         self.trainable_source_layers = names_of_layers(
             source, trainable_source_layers
         )
-        self.kept_frozen: set[int] = set()
-        self.forget_penalties = forgetting(source)
-        rewrite_slow_layers(source)
+        self.kept_frozen: frozenset[int] = frozenset()
+        # The source is no sublayer: `trainable`, losses and metrics of an
+        # outer model do not reach it, and layers of it that are never called,
+        # such as a preprocessor, do not make that model unbuilt.
+        keras_internals.set_without_tracking(self, "source", source)
+        self.supports_jit = all(
+            layer.supports_jit
+            for layer in keras_internals.flatten_layers(source)
+        )
         self.freeze()
-        # A preprocessor, say, with nothing to build: Keras on JAX calls a model
-        # eagerly for every batch while one of its layers is not built.
-        for layer in source._flatten_layers():
-            if type(layer).build is keras.layers.Layer.build:
-                layer.built = True
 
     def freeze(self) -> None:
-        self.note_frozen_parts()
-        # On every leaf: TensorFlow ignores `trainable = False` on a model
-        # that reads false already while its layers do not.
-        for layer in self.source._flatten_layers():
+        """Sets `trainable` of all layers and variables of the source."""
+        self.kept_frozen = self.frozen_by_hand()
+        trained = {id(variable) for variable in self.trainable_variables}
+        # On each layer: TensorFlow ignores `trainable = False` on a model
+        # whose own `trainable` is false while its layers are trainable.
+        for layer in keras_internals.flatten_layers(self.source):
             layer.trainable = False
         for variable in self.source.weights:
             variable.trainable = False
-        trained = {id(variable) for variable in self.unfrozen_variables}
         for layer in self.unfrozen_leaves():
-            if any(id(each) in trained for each in layer._trainable_variables):
+            variables = keras_internals.own_trainable_variables(layer)
+            if any(id(variable) in trained for variable in variables):
                 layer.trainable = True
-            for variable in layer._trainable_variables:
+            for variable in variables:
                 variable.trainable = id(variable) in trained
 
-    def note_frozen_parts(self) -> None:
-        """Notes which parts of unfrozen layers are not to be trained.
+    def freeze_again(self) -> None:
+        """Freezes what has become trainable since the last time."""
+        if self.is_thawed():
+            self.freeze()
 
-        A layer without any trainable variable is one that was frozen as a
-        whole, with the source: it is thawed but for what was noted before.
+    def is_thawed(self) -> bool:
+        """Whether `trainable` of some variable is not as `freeze` sets it."""
+        trained = {id(variable) for variable in self.trainable_variables}
+        return any(
+            variable.trainable != (id(variable) in trained)
+            for layer in keras_internals.flatten_layers(self.source)
+            for variable in keras_internals.own_trainable_variables(layer)
+        )
+
+    def frozen_by_hand(self) -> frozenset[int]:
+        """Variables of unfrozen layers that are not trained, by their `id`.
+
+        A layer without any trainable variable was frozen as a whole, with the
+        source, and tells nothing new: what was known of it remains.
         """
+        known = set(self.kept_frozen)
         for name in self.trainable_source_layers:
             variables = [
                 variable
-                for layer in self.source._flatten_layers()
+                for layer in keras_internals.flatten_layers(self.source)
                 if layer.name == name
-                for leaf in layer._flatten_layers()
-                for variable in leaf._trainable_variables
+                for leaf in keras_internals.flatten_layers(layer)
+                for variable in keras_internals.own_trainable_variables(leaf)
             ]
             if any(variable.trainable for variable in variables):
                 for variable in variables:
                     if variable.trainable:
-                        self.kept_frozen.discard(id(variable))
+                        known.discard(id(variable))
                     else:
-                        self.kept_frozen.add(id(variable))
+                        known.add(id(variable))
+        return frozenset(known)
 
     def candidates(self) -> list[keras.Variable]:
-        """All that could be trained in the unfrozen layers, in order."""
-        # A layer's own list: statistics, which are never trained, are not
-        # in it.
+        """All variables of the unfrozen layers that can be trained."""
         found = {
             id(variable): variable
             for leaf in self.unfrozen_leaves()
-            for variable in leaf._trainable_variables
+            for variable in keras_internals.own_trainable_variables(leaf)
             if not is_base_of_lora(leaf, variable)
         }
         return list(found.values())
 
     @property
     def frozen_parts(self) -> list[int]:
-        """Which of the `candidates` stay frozen, for a config."""
+        """The indices of the `candidates` that are not trained."""
+        frozen = self.frozen_by_hand()
         return [
             index
             for index, variable in enumerate(self.candidates())
-            if id(variable) in self.kept_frozen
+            if id(variable) in frozen
         ]
 
     @frozen_parts.setter
@@ -147,70 +171,83 @@ class FrozenSource(keras.layers.Layer):
             return []
         return [
             leaf
-            for layer in self.source._flatten_layers()
+            for layer in keras_internals.flatten_layers(self.source)
             if layer.name in self.trainable_source_layers
-            for leaf in layer._flatten_layers()
+            for leaf in keras_internals.flatten_layers(layer)
         ]
 
     @property
     def unfrozen_variables(self) -> list[keras.Variable]:
-        """What is trained in the source."""
+        """The variables of the source that are trained."""
+        frozen = self.frozen_by_hand()
         return [
             variable
             for variable in self.candidates()
-            if id(variable) not in self.kept_frozen
+            if id(variable) not in frozen
         ]
-
-    # Whoever asks an outer model what it trains asks here for the source's
-    # part: someone may have thawed the source in the meantime.
 
     @property
     def variables(self) -> list[keras.Variable]:
-        self.freeze_again()
-        return super().variables
+        return list(self.source.variables)
 
     @property
     def weights(self) -> list[keras.Variable]:
-        self.freeze_again()
-        return super().weights
-
-    def freeze_again(self) -> None:
-        self.note_frozen_parts()
-        trained = {id(variable) for variable in self.unfrozen_variables}
-        if any(
-            variable.trainable != (id(variable) in trained)
-            for variable in self.source.weights
-        ):
-            self.freeze()
+        return list(self.source.weights)
 
     @property
     def trainable(self) -> bool:
-        return bool(getattr(self, "trainable_source_layers", ()))
+        """Whether the layers in `trainable_source_layers` are trained."""
+        return bool(self.trainable_source_layers) and bool(super().trainable)
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        # A model sets this on all its layers; a source stays as it is.
-        if hasattr(self, "source"):
-            self.freeze()
+        keras.layers.Layer.trainable.fset(self, value)
+        self.freeze()
+
+    # By what was asked for, whatever is set on the source's variables.
 
     @property
-    def metrics(self) -> list[keras.Metric]:
-        # A compiled source has metrics of its own task.
-        return []
+    def trainable_variables(self) -> list[keras.Variable]:
+        return self.unfrozen_variables if self.trainable else []
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.built = True
+    @property
+    def trainable_weights(self) -> list[keras.Variable]:
+        return self.trainable_variables
 
-    def call(self, inputs: Any) -> Any:
-        # Said here and not in a functional graph, where the outer model's
-        # `training=True` would take its place.
-        outputs = self.source(self.as_taken(inputs), training=False)
-        # Penalties of the source's own training are not the program's.
-        self.forget_penalties()
+    @property
+    def non_trainable_variables(self) -> list[keras.Variable]:
+        return without(self.variables, self.trainable_variables)
+
+    @property
+    def non_trainable_weights(self) -> list[keras.Variable]:
+        return without(self.weights, self.trainable_variables)
+
+    # Keras builds this layer before a model is trained if it is not built.
+
+    @property
+    def built(self) -> bool:
+        """Whether the source is frozen as it should be."""
+        return self.was_built and not self.is_thawed()
+
+    @built.setter
+    def built(self, value: bool) -> None:
+        self.was_built = value
+
+    def build(self, input_shape: Shape) -> None:
+        self.freeze()
+
+    def call(self, inputs: Tensor) -> Tensor:
+        # `training=False` is passed here and not in a functional graph, where
+        # the outer model's `training=True` would override it.
+        outputs = with_fast_layers(self.source)(
+            self.as_taken(inputs), training=False
+        )
+        # Losses that the source's layers add belong to its own training.
+        keras_internals.clear_losses(self.source)
         # A dictionary of one output is that output.
         return keras.tree.flatten(outputs)[0]
 
-    def as_taken(self, inputs: Any) -> Any:
+    def as_taken(self, inputs: Tensor) -> Tensor:
         """Inputs in the structure and the dtype that the source takes."""
         taken = self.source.inputs
         if len(taken) != 1:
@@ -224,19 +261,9 @@ class FrozenSource(keras.layers.Layer):
             values = ops.cast(values, dtype)
         return keras.tree.pack_sequence_as(self.source.input, [values])
 
-    # Keras asks every layer for its losses and clears them in every step.
-    # The source has none left after a call, and many layers.
-
-    def _clear_losses(self) -> None:
-        pass
-
-    @property
-    def losses(self) -> list[Any]:
-        return self._get_regularization_losses()
-
-    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
-        # The source says it: PyTorch would try a sequence of unknown length
-        # with one that is too long for some sources.
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
+        # From the source's output: PyTorch would call the source on a sequence
+        # that is too long for some sources where the length is unknown.
         batch = keras.tree.flatten(inputs)[0].shape[0]
         output = self.source.outputs[0]
         return keras.KerasTensor((batch, *output.shape[1:]), output.dtype)
@@ -262,24 +289,18 @@ class FrozenSource(keras.layers.Layer):
 def is_base_of_lora(
     layer: keras.layers.Layer, variable: keras.Variable
 ) -> bool:
-    """Whether LoRA keeps a variable fixed and trains its own beside it."""
+    """Whether LoRA keeps a variable fixed and trains others beside it."""
     return getattr(layer, "lora_enabled", False) and any(
-        variable is getattr(layer, name, None)
-        for name in ("_kernel", "_embeddings")
+        variable is base
+        for base in keras_internals.base_variables(layer).values()
     )
 
 
-def forgetting(source: keras.Model) -> Callable[[], None]:
-    """What forgets the losses that the source's layers added in a call."""
-    # Not an attribute of the layer, which would have them as its own.
-    layers = source._flatten_layers()
-
-    def forget() -> None:
-        for layer in layers:
-            if layer._losses or layer._loss_ids:
-                layer._clear_losses()
-
-    return forget
+def without(
+    variables: Sequence[keras.Variable], excluded: Sequence[keras.Variable]
+) -> list[keras.Variable]:
+    ids = set(map(id, excluded))
+    return [variable for variable in variables if id(variable) not in ids]
 
 
 def names_of_layers(
@@ -308,7 +329,7 @@ def names_of_layers(
     )
     known = {
         layer.name: layer
-        for layer in source._flatten_layers(include_self=False)
+        for layer in keras_internals.flatten_layers(source, False)
         if layer.weights
     }
     unknown = [name for name in names if name not in known]

@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keras_reprogram
+from keras_reprogram import keras_internals
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import compare_fingerprints
 from keras_reprogram.sources import fingerprint
@@ -32,22 +34,68 @@ def test_nothing_in_the_source_is_trained(source):
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_source_thawed_behind_the_models_back_stays_frozen(source):
-    model, _ = trained_around(source)
-    model.compile("adam", "mse")
+def test_a_source_thawed_around_a_model_of_samples_stays_frozen(source):
+    model = keras_reprogram.ReprogrammedModel(source)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(True))
     before = source.get_weights()
-    x, y = np.ones((8, 8, 8, 3), "float32"), np.ones((8, 6), "float32")
+    x, y = np.ones((8, 8, 8, 3), "float32"), np.arange(8) % 6
+    num_trained = len(model.trainable_variables)
     model.fit(x, y, verbose=0)
     source.trainable = True
-    assert len(model.trainable_variables) == 2
+    assert len(model.trainable_variables) == num_trained
+    assert len(model.trainable_weights) == num_trained
+    assert source.trainable_variables  # reading changes nothing
+    model.train_on_batch(x, y)
+    assert not source.trainable_variables
+    source.layers[2].trainable = True
+    model.fit(x, y, verbose=0)
+    for old, new in zip(before, source.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_source_thawed_behind_a_keras_models_back_is_not_trained(source):
+    model, _ = trained_around(source)
+    model.compile(keras.optimizers.AdamW(0.1, weight_decay=0.1), "mse")
+    before = source.get_weights()
+    x, y = np.ones((8, 8, 8, 3), "float32"), np.ones((8, 6), "float32")
     source.trainable = True
-    assert len(model.trainable_weights) == 2
+    model.fit(x, y, verbose=0)
+    assert len(model.trainable_variables) == 2
     source.trainable = True
     model.train_on_batch(x, y)
     source.layers[2].trainable = True
     model.fit(x, y, verbose=0)
     for old, new in zip(before, source.get_weights()):
         np.testing.assert_array_equal(old, new)
+
+
+def test_nothing_of_the_source_but_trainable_is_changed(source):
+    source.preprocessor = keras.layers.Rescaling(1 / 255)  # never called
+    layers = keras_internals.flatten_layers(source)
+    before = [dict(vars(layer)) for layer in layers]
+    model, frozen = trained_around(source)
+    model.compile("sgd", "mse")
+    model.predict(np.ones((2, 8, 8, 3)), verbose=0)
+    frozen.trainable = True
+    for layer, attributes in zip(layers, before):
+        after = dict(vars(layer))
+        for name in ("_trainable", "_called"):
+            after.pop(name), attributes.pop(name)
+        assert after == attributes
+    assert not source.preprocessor.built
+
+
+def test_trainable_of_the_layer_counts_for_the_unfrozen_layers(source):
+    name = source.layers[-1].name
+    model, frozen = trained_around(source)
+    frozen = FrozenSource(source, [name])
+    num_trained = len(frozen.trainable_variables)
+    assert num_trained and frozen.trainable
+    frozen.trainable = False
+    assert frozen.trainable_variables == [] == source.trainable_variables
+    frozen.trainable = True
+    assert len(frozen.trainable_variables) == num_trained
+    assert len(frozen.weights) == len(source.weights)
 
 
 def test_penalties_of_the_source_do_not_enter_the_loss():
