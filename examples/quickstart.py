@@ -121,7 +121,7 @@ def draw(model, images, path):
     reprogrammer = model.input_reprogrammer
     canvas = keras.ops.convert_to_numpy(reprogrammer(images))
     # Back from the source's scaling to what is seen: 0 to 1.
-    seen = (canvas - reprogrammer.bias) / reprogrammer.gain
+    seen = (canvas - reprogrammer.scaling.bias) / reprogrammer.scaling.gain
     pattern = reprogrammer.pattern.to_numpy()
     reach = np.abs(pattern).max() or 1.0
     axes[0, 0].set_title("the pattern", fontsize=10)

@@ -42,8 +42,8 @@ def affine_form(reprogrammer: InputReprogrammer) -> AffineForm:
         ValueError: If samples may be of any size, or what becomes of one is
             not of this form: a pattern that depends on the sample, say.
     """
-    shape, axes = reprogrammer.target_shape, reprogrammer.axes
-    if None in shape or reprogrammer.placement.reads_tokens:
+    shape, axes = reprogrammer.sample_shape, reprogrammer.axes
+    if None in shape or reprogrammer.sample_dtype is not None:
         raise ValueError(
             "Only an `InputReprogrammer` of samples of one size has matrices: "
             f"pass it `target_shape`. Received: target_shape={shape}"
@@ -52,14 +52,15 @@ def affine_form(reprogrammer: InputReprogrammer) -> AffineForm:
         raise no_form(reprogrammer)
     operators = separated(reprogrammer, axes)
     gain = np.broadcast_to(
-        np.ravel(reprogrammer.gain), axes.channels(reprogrammer.source_shape)
+        np.ravel(reprogrammer.scaling.gain),
+        axes.channels(reprogrammer.canvas_shape),
     )
     low, high = reprogrammer.value_range or (0.0, 1.0)
     zero = np.zeros((1, *shape), "float32")
     bounds = np.full((2, len(gain)), ((-np.inf,), (np.inf,)), "float32")
     if reprogrammer.clip:
         bounds = np.broadcast_to(
-            reprogrammer.valid_range().reshape(2, -1), bounds.shape
+            np.reshape(reprogrammer.scaling.valid_range, (2, -1)), bounds.shape
         )
     form = AffineForm(
         sample_shape=shape,
@@ -77,15 +78,15 @@ def separated(
     reprogrammer: InputReprogrammer, axes: Axes
 ) -> tuple[np.ndarray, ...]:
     """The placement's matrix along each axis, from what it does to lines."""
-    sizes = axes.spatial_shape(reprogrammer.target_shape)
-    canvas_sizes = axes.spatial_shape(reprogrammer.source_shape)
+    sizes = axes.spatial_shape(reprogrammer.sample_shape)
+    canvas_sizes = axes.spatial_shape(reprogrammer.canvas_shape)
 
     def placed(samples: np.ndarray) -> np.ndarray:
         """Places gray samples `[n, *sizes]`."""
         shape = axes.with_spatial((1,) * axes.rank, sizes)
         canvas = reprogrammer.placement.place(
             samples.reshape(-1, *shape).astype("float32"),
-            reprogrammer.source_shape,
+            reprogrammer.canvas_shape,
             axes,
         )
         return ops.convert_to_numpy(canvas).reshape(-1, *canvas_sizes)

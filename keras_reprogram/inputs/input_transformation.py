@@ -1,4 +1,4 @@
-"""What every input transformation has in common."""
+"""The contract of the layers in front of a frozen source."""
 
 import contextlib
 from collections.abc import Callable
@@ -15,22 +15,41 @@ from keras_reprogram.typing import Tensor
 
 
 class InputTransformation(keras.layers.Layer):
-    """Base class: from a batch of samples to what the source takes.
+    """Base class: maps samples of the target to inputs of the source.
 
-    `ReprogrammedModel` calls `complete` and `connect` before the layer is
-    built, then the layer itself.
+    `ReprogrammedModel` uses an input transformation in this order:
+
+    1. `resolve` takes from the source what the constructor left out.
+    2. `sample_shape` and `sample_dtype` describe the model's input.
+    3. `build` and `call`, as of any Keras layer. `call` takes samples and
+       changes no state but that of Keras variables.
+    4. `select_outputs` takes the source's outputs that belong to a sample.
+    5. `merge`, `check_sample_shape` and `check_values` check arrays before
+       training and prediction. In a step, where nothing can be raised,
+       `valid` counts the samples that are not `valid_values`.
+    6. `fit` adds `training_callbacks`. `predict` and `evaluate` run within
+       `inference`, and gradient estimators within `same_samples`.
+    7. `resolved_config` and the layer's weights go into a program file.
+
+    A subclass keeps its constructor's arguments as they were given; what
+    `resolve` and `build` find has attributes of its own.
 
     Attributes:
-        target_shape: Shape of a sample without the batch axis.
-        sample_dtype: Dtype of a sample; `None` for Keras's floating point.
+        sample_dtype: String or `None`. Dtype of samples; `None` for Keras's
+            floating point dtype.
+        augmentation: Keras layer or `None`. What changes samples in training.
     """
 
-    target_shape: Shape | None = None
     sample_dtype: str | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.augmentation: keras.layers.Layer | None = None
+
+    def merged(self, samples: dict[str, Tensor]) -> Tensor:
+        return self.merge(samples)
+
+    # === Before training ===
 
     def resolve(
         self,
@@ -48,110 +67,116 @@ class InputTransformation(keras.layers.Layer):
             ValueError: If the source does not take what the layer returns,
                 or the layer was resolved for another source.
         """
-        self.complete(specification)
-        self.connect(source, specification.num_classes)
+        raise NotImplementedError
 
     @property
     def sample_shape(self) -> Shape:
         """Shape of a sample without the batch axis, `None` for any size."""
-        return self.target_shape or ()
-
-    def merge(self, samples: dict[str, Tensor]) -> Tensor:
-        """Returns one array or tensor for several that belong together."""
-        return self.merged(samples)
-
-    def resolved_config(self) -> dict[str, Any]:
-        """Returns the config with what `resolve` took from the source."""
-        config: dict[str, Any] = self.get_config()
-        return config
-
-    def complete(self, specification: SourceSpecification) -> None:
-        """Fills in what was left out with what is known of the source.
-
-        Raises:
-            ValueError: If the source does not take what the layer makes.
-        """
         raise NotImplementedError
 
-    def connect(self, source: Callable[[Any], Any], num_outputs: int) -> None:
-        """Offers the frozen source to a program that looks at its outputs.
+    @property
+    def uses_source(self) -> bool:
+        """Whether `call` itself evaluates the source on samples."""
+        return False
+
+    # === Samples ===
+
+    def merge(self, samples: dict[str, Tensor]) -> Tensor:
+        """Returns one array or tensor for several that belong together.
 
         Args:
-            source: Function from a batch of the source's inputs to outputs.
-            num_outputs: Length of an output's last axis.
-        """
-
-    def check_sample_shape(self, shape: Shape) -> None:
-        """Raises a `ValueError` for a sample's shape that does not fit.
-
-        Args:
-            shape: The shape, without the batch axis, of as many axes as
-                `target_shape`; `None` where a size is not known.
-        """
-
-    def merged(self, samples: dict[str, Any]) -> Any:
-        """One array or tensor of several that belong together.
+            samples: Dictionary of arrays or tensors.
 
         Raises:
-            ValueError: If the layer takes one array alone.
+            ValueError: If the layer takes a single array.
         """
         raise ValueError(
             f"A `{type(self).__name__}` takes one array of samples, of shape "
-            f"{(None, *(self.target_shape or ()))}. Received: a dictionary of "
+            f"{(None, *self.sample_shape)}. Received: a dictionary of "
             f"{sorted(map(str, samples))}"
         )
 
-    def hint(self, samples: Any) -> str:
-        """What to do with samples that are no numbers, a sentence or none."""
-        return ""
+    def hint(self, samples: object) -> str:
+        """Returns a sentence on how to convert samples that are not numbers.
 
-    def check_values(self, samples: np.ndarray) -> None:
-        """Raises a `ValueError` if samples hold what the layer cannot take."""
-
-    def valid(self, samples: Any) -> Any:
-        """Whether samples hold what the layer takes, of a batch in a step.
+        Args:
+            samples: What was passed as samples.
 
         Returns:
-            A boolean tensor `(batch,)`; `None` where they always do.
+            A string that ends with a space, or the empty string.
+        """
+        return ""
+
+    def check_sample_shape(self, shape: Shape) -> None:
+        """Raises a `ValueError` for samples of a shape that does not fit.
+
+        Args:
+            shape: Tuple without the batch axis, of as many axes as
+                `sample_shape`. `None` where a size is not known.
+        """
+
+    def check_values(self, samples: np.ndarray) -> None:
+        """Raises a `ValueError` if samples hold what the layer cannot take.
+
+        Args:
+            samples: Array of samples.
+        """
+
+    def valid(self, samples: Tensor) -> Tensor | None:
+        """Returns which samples of a batch hold `valid_values`.
+
+        Args:
+            samples: Tensor. A batch of samples within a step.
+
+        Returns:
+            A boolean tensor `(batch,)`, or `None` if all samples do.
         """
         return finite_rows(samples)
 
     @property
     def valid_values(self) -> str:
-        """What samples may hold, in words."""
+        """The values that samples may hold, in words."""
         return "finite numbers"
 
+    # === Training and inference ===
+
     def training_callbacks(self) -> list[keras.callbacks.Callback]:
-        """What the layer has `fit` do besides gradient steps."""
+        """Returns callbacks that `fit` adds for this layer."""
         return []
 
     @contextlib.contextmanager
     def inference(self) -> Iterator[None]:
-        """Holds during a pass of prediction or evaluation.
+        """Context of `predict` and `evaluate`.
 
-        A layer with something that is the same for all samples computes it
-        here once, and not for every batch.
+        A layer with a part that is the same for all samples computes it once
+        here instead of in every batch.
         """
         yield
-
-    @property
-    def uses_source(self) -> bool:
-        """Whether the layer asks the source about samples by itself."""
-        return False
 
     @contextlib.contextmanager
     def same_samples(self) -> Iterator[None]:
-        """Holds while several programs are tried on one batch.
+        """Context in which several programs are evaluated on one batch.
 
-        A layer with something that depends on the samples alone computes it
-        here once, and not for every program.
+        A layer with a part that depends on the samples alone computes it once
+        here instead of for every program.
         """
         yield
 
-    def select_outputs(self, outputs: Any, samples: Any) -> Any:
-        """The source's outputs at the steps of the samples themselves.
+    def select_outputs(self, outputs: Tensor, samples: Tensor) -> Tensor:
+        """Returns the source's outputs that belong to the samples.
 
-        A layer that puts more into a sequence than the samples takes its
-        steps out of the outputs again.
+        A layer that adds steps to a sequence selects the outputs at the
+        sample's own steps.
+
+        Args:
+            outputs: Tensor `(batch, ..., S)`. The source's outputs.
+            samples: Tensor. The samples that they were computed from.
         """
         return outputs
+
+    # === Program files ===
+
+    def resolved_config(self) -> dict[str, Any]:
+        """Returns the config with what `resolve` took from the source."""
+        config: dict[str, Any] = self.get_config()
+        return config

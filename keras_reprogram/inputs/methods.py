@@ -19,11 +19,11 @@ from keras_reprogram.inputs.images.image_patterns import ConvolutionPattern
 from keras_reprogram.inputs.images.image_patterns import SampleMaskedPattern
 from keras_reprogram.inputs.images.patterns import RandomPatchPattern
 from keras_reprogram.inputs.images.patterns import UniversalPattern
-from keras_reprogram.inputs.images.placement import Pad
-from keras_reprogram.inputs.images.placement import Tile
+from keras_reprogram.inputs.images.placements import Pad
 from keras_reprogram.inputs.images.regions import Frame
 from keras_reprogram.inputs.images.regions import Patch
 from keras_reprogram.inputs.images.scaled_pad import ScaledPad
+from keras_reprogram.inputs.images.tile import Tile
 from keras_reprogram.inputs.images.token_patches import TokenPatches
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
 

@@ -17,7 +17,7 @@ from keras_reprogram import inputs
 from keras_reprogram import outputs
 from keras_reprogram.configurable import PACKAGE
 from keras_reprogram.inputs.images.axes import DATA_FORMATS
-from keras_reprogram.inputs.images.placement import INTERPOLATIONS
+from keras_reprogram.inputs.images.interpolation import INTERPOLATIONS
 from keras_reprogram.inputs.tokens.layout import SAMPLE
 from keras_reprogram.outputs import reading
 

@@ -60,10 +60,13 @@ def save(
         end: keras.saving.serialize_keras_object(getattr(model, end))
         for end in ENDS
     }
+    config = keras.saving.serialize_keras_object(
+        model.input_reprogrammer.resolved_config()
+    )
+    ends["input_reprogrammer"]["config"] = config
     ends["label_mapper"]["config"] = keras.saving.serialize_keras_object(
         model.label_mapper.resolved_config()
     )
-    config = ends["input_reprogrammer"]["config"]
     if "augmentation" in config:
         config["augmentation"] = None  # Training's alone, and of any class.
     matrices: list[np.ndarray] = []

@@ -194,7 +194,8 @@ def check_indices(model: Any) -> None:
         check_numbers("source classes", sources, mapper.map_shape.num_sources)
     mapping = getattr(model.input_reprogrammer, "mapping", None)
     if isinstance(mapping, inputs.SparseCombination):
-        check_numbers("source tokens", mapping.chosen, mapping.source_size)
+        size = mapping.source_embeddings.size
+        check_numbers("source tokens", mapping.chosen, size)
 
 
 def check_numbers(whats: str, numbers: Any, size: int) -> None:

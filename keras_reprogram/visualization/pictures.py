@@ -39,7 +39,7 @@ def plot_pattern(input_reprogrammer: InputReprogrammer) -> Any:
     if isinstance(pattern, UniversalPattern):
         values = pattern.to_numpy()
     elif hasattr(pattern, "theta") and pattern.theta.shape == tuple(
-        input_reprogrammer.source_shape
+        input_reprogrammer.canvas_shape
     ):
         values = ops.convert_to_numpy(pattern.theta.value)
     else:
@@ -72,7 +72,7 @@ def plot_mask(input_reprogrammer: InputReprogrammer) -> Any:
             "Only a `UniversalPattern` has a mask. Received: a pattern of "
             f"type {type(pattern).__name__}"
         )
-    shape = input_reprogrammer.source_shape
+    shape = input_reprogrammer.canvas_shape
     mask = np.ones(shape) if pattern.mask is None else pattern.mask
     figure, (axis,) = axes_of(1)
     show(axis, as_picture(mask.astype(float), input_reprogrammer))
@@ -97,7 +97,8 @@ def plot_inputs(
         A `matplotlib.figure.Figure`.
     """
     inputs = ops.convert_to_numpy(input_reprogrammer(np.asarray(samples)))
-    inputs = (inputs - input_reprogrammer.bias) / input_reprogrammer.gain
+    scaling = input_reprogrammer.scaling
+    inputs = (inputs - scaling.bias) / scaling.gain
     figure, axes = axes_of(len(inputs))
     for index, (axis, values) in enumerate(zip(axes, inputs)):
         show(axis, as_picture(values, input_reprogrammer))

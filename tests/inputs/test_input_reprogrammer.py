@@ -95,7 +95,7 @@ def test_value_ranges_and_dtypes_give_the_same_canvas():
     whole = InputReprogrammer(**options)
     unit = InputReprogrammer(value_range=(0, 1), **options)
     for layer in (whole, unit):
-        layer.complete(source((None, None, 3), (8, 8, 3), 1 / 127.5, -1.0))
+        layer.resolve(source((None, None, 3), (8, 8, 3), 1 / 127.5, -1.0), None)
     expected = outputs(whole, pixels)
     for samples in (pixels.astype("float32"), pixels.astype("int64")):
         np.testing.assert_allclose(outputs(whole, samples), expected, atol=1e-5)
@@ -240,14 +240,14 @@ def test_a_layer_is_used_in_a_functional_model_and_trained():
         lambda: InputReprogrammer(source_shape=(8, 8, 3))(
             np.ones((2, 4, 4, 2))
         ),
-        lambda: InputReprogrammer(source_shape=(8, 8, 3)).complete(
-            source((9, 9, 3), (9, 9, 3))
+        lambda: InputReprogrammer(source_shape=(8, 8, 3)).resolve(
+            source((9, 9, 3), (9, 9, 3)), None
         ),
-        lambda: InputReprogrammer().complete(
-            source((None, None, 3), (None, None, 3))
+        lambda: InputReprogrammer().resolve(
+            source((None, None, 3), (None, None, 3)), None
         ),
-        lambda: InputReprogrammer(target_shape=(28, 28)).complete(
-            source((8, 8, 3), (8, 8, 3))
+        lambda: InputReprogrammer(target_shape=(28, 28)).resolve(
+            source((8, 8, 3), (8, 8, 3)), None
         ),
     ],
 )

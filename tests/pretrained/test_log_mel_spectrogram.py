@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.canvas import Canvas
 from keras_reprogram.pretrained import LogMelSpectrogram
 
 
@@ -72,7 +73,8 @@ def test_silence_has_a_finite_gradient_and_values_of_its_own():
     assert not apart.any()
 
     program = UniversalPattern(activation=None)
-    program.build_on((2000,), Axes(1, "channels_last"), np.zeros(2000, bool))
+    axes = Axes(1, "channels_last")
+    program.build_on(Canvas((2000,), axes, np.zeros(2000, bool)))
     inputs = keras.Input((2000,))
     outputs = layer(ops.add(inputs, program(inputs)))
     model = keras.Model(inputs, outputs)

@@ -9,6 +9,7 @@ from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 @serializable
@@ -65,7 +66,7 @@ class RandomShift(keras.layers.Layer):
         self.seed = seed
         self.generator = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training:
             return inputs
         axes = Axes(len(inputs.shape) - 1, self.data_format)
@@ -73,7 +74,7 @@ class RandomShift(keras.layers.Layer):
             inputs = self.shift(inputs, axis + 1)
         return inputs
 
-    def shift(self, samples: Any, axis: int) -> Any:
+    def shift(self, samples: Tensor, axis: int) -> Tensor:
         batch, length = ops.shape(samples)[0], ops.shape(samples)[axis]
         longest = ops.cast(length, "float32") * self.fraction
         steps = keras.random.uniform((batch, 1), -1.0, 1.0, seed=self.generator)

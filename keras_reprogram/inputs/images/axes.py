@@ -2,12 +2,17 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
+from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 
 DATA_FORMATS = ("channels_last", "channels_first", "no_channels")
+
+# The sizes of a `FixedShape` or of a `Shape`.
+Size = TypeVar("Size", int, int | None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +22,8 @@ class Axes:
     A shape of one axis, as a waveform's `(samples,)`, has no channels.
 
     Args:
-        rank: Number of axes of a sample.
-        data_format: One of `DATA_FORMATS`.
+        rank: Integer. Number of axes of a sample.
+        data_format: String. One of `DATA_FORMATS`.
     """
 
     rank: int
@@ -26,32 +31,46 @@ class Axes:
 
     @property
     def channel(self) -> int | None:
+        """The axis of channels, if there is one."""
         if self.rank < 2 or self.data_format == "no_channels":
             return None
         return self.rank - 1 if self.data_format == "channels_last" else 0
 
     @property
     def spatial(self) -> tuple[int, ...]:
+        """All other axes."""
         return tuple(axis for axis in range(self.rank) if axis != self.channel)
 
-    def spatial_shape(self, shape: Shape) -> Shape:
+    def spatial_shape(self, shape: tuple[Size, ...]) -> tuple[Size, ...]:
+        """Returns the sizes of the spatial axes."""
         return tuple(shape[axis] for axis in self.spatial)
 
-    def channels(self, shape: Shape) -> int | None:
+    def channels(self, shape: tuple[Size, ...]) -> Size | int:
+        """Returns the number of channels, 1 without an axis of channels."""
         return 1 if self.channel is None else shape[self.channel]
 
-    def with_spatial(self, shape: Shape, sizes: Sequence[int]) -> Shape:
-        """The shape with its spatial sizes replaced."""
+    def with_spatial(
+        self, shape: tuple[Size, ...], sizes: Sequence[Size]
+    ) -> tuple[Size, ...]:
+        """Returns the shape with other spatial sizes."""
         resized = list(shape)
         for axis, size in zip(self.spatial, sizes):
             resized[axis] = size
         return tuple(resized)
 
-    def along_channels(self, values: float | Sequence[float]) -> np.ndarray:
-        """Per-channel constants, shaped to broadcast against a batch."""
+    def along_channels(
+        self, values: float | Sequence[float] | np.ndarray
+    ) -> np.ndarray:
+        """Returns constants that broadcast to the channels of a batch."""
         constants = np.asarray(values, "float32")
         if constants.ndim and self.channel is not None:
             shape = [1] * (self.rank + 1)
             shape[self.channel + 1] = constants.size
             constants = constants.reshape(shape)
         return constants
+
+
+def known_sizes(sizes: Shape) -> FixedShape | None:
+    """Returns the sizes of a shape, or `None` if any is not known."""
+    known = tuple(size for size in sizes if size is not None)
+    return known if len(known) == len(sizes) else None

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 from keras import ops
@@ -12,18 +11,23 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.configurable import size
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.placement import resize
-from keras_reprogram.typing import Shape
+from keras_reprogram.inputs.images.interpolation import check_interpolation
+from keras_reprogram.inputs.images.interpolation import resize
+from keras_reprogram.inputs.images.interpolation import resize_matrix
+from keras_reprogram.typing import FixedShape
+from keras_reprogram.typing import Tensor
 
 
 class Basis(Configurable):
     """Base class: a canvas from a vector `theta` of fewer values."""
 
-    def dimension(self, canvas_shape: Shape, axes: Axes) -> int:
+    def dimension(self, canvas_shape: FixedShape, axes: Axes) -> int:
         """Length of `theta` for this canvas."""
         raise NotImplementedError
 
-    def expand(self, theta: Any, canvas_shape: Shape, axes: Axes) -> Any:
+    def expand(
+        self, theta: Tensor, canvas_shape: FixedShape, axes: Axes
+    ) -> Tensor:
         """The canvas, of shape `canvas_shape`."""
         raise NotImplementedError
 
@@ -55,8 +59,9 @@ class Grid(Basis):
 
     def __post_init__(self) -> None:
         self.set_fields(size=size("size", self.size))
+        check_interpolation(self.interpolation)
 
-    def grid_shape(self, canvas_shape: Shape, axes: Axes) -> Shape:
+    def grid_shape(self, canvas_shape: FixedShape, axes: Axes) -> FixedShape:
         rank = len(axes.spatial)
         sizes = self.size if isinstance(self.size, tuple) else (self.size,)
         sizes = sizes * rank if len(sizes) == 1 else sizes
@@ -70,10 +75,12 @@ class Grid(Basis):
             )
         return axes.with_spatial(canvas_shape, sizes)
 
-    def dimension(self, canvas_shape: Shape, axes: Axes) -> int:
+    def dimension(self, canvas_shape: FixedShape, axes: Axes) -> int:
         return math.prod(self.grid_shape(canvas_shape, axes))
 
-    def expand(self, theta: Any, canvas_shape: Shape, axes: Axes) -> Any:
+    def expand(
+        self, theta: Tensor, canvas_shape: FixedShape, axes: Axes
+    ) -> Tensor:
         grid = ops.reshape(theta, (1, *self.grid_shape(canvas_shape, axes)))
         sizes = axes.spatial_shape(canvas_shape)
         return resize(grid, sizes, axes, self.interpolation)[0]
@@ -81,21 +88,12 @@ class Grid(Basis):
     def active_coefficients(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
         cells = self.grid_shape(mask.shape, axes)
         for axis in axes.spatial:
-            weights = self.weights(cells[axis], mask.shape[axis])
+            weights = resize_matrix(
+                cells[axis], mask.shape[axis], self.interpolation
+            )
             found = np.tensordot(mask, weights != 0, (axis, 0))
             mask = np.moveaxis(found, -1, axis)
         return mask.ravel()
-
-    def weights(self, cells: int, length: int) -> np.ndarray:
-        """What each cell adds along an axis, an array `[length, cells]`."""
-        image = np.eye(cells, dtype="float32")[None, :, :, None]
-        weights = ops.image.resize(
-            image,
-            (length, cells),
-            interpolation=self.interpolation,
-            data_format="channels_last",
-        )
-        return ops.convert_to_numpy(weights)[0, :, :, 0]
 
 
 @serializable
@@ -120,7 +118,9 @@ class LowRank(Basis):
     def __post_init__(self) -> None:
         self.set_fields(rank=positive_integer("rank", self.rank))
 
-    def sizes(self, canvas_shape: Shape, axes: Axes) -> tuple[int, int, int]:
+    def sizes(
+        self, canvas_shape: FixedShape, axes: Axes
+    ) -> tuple[int, int, int]:
         if len(axes.spatial) != 2:
             raise ValueError(
                 "A pattern of low rank is one of images. Received: a canvas "
@@ -134,11 +134,13 @@ class LowRank(Basis):
             )
         return axes.channels(canvas_shape), height, width
 
-    def dimension(self, canvas_shape: Shape, axes: Axes) -> int:
+    def dimension(self, canvas_shape: FixedShape, axes: Axes) -> int:
         channels, height, width = self.sizes(canvas_shape, axes)
         return channels * self.rank * (height + width)
 
-    def expand(self, theta: Any, canvas_shape: Shape, axes: Axes) -> Any:
+    def expand(
+        self, theta: Tensor, canvas_shape: FixedShape, axes: Axes
+    ) -> Tensor:
         channels, height, width = self.sizes(canvas_shape, axes)
         split = channels * self.rank * height
         left = ops.reshape(theta[:split], (channels, height, self.rank))
@@ -176,7 +178,7 @@ class Cosine(Basis):
     def __post_init__(self) -> None:
         self.set_fields(size=positive_integer("size", self.size))
 
-    def dimension(self, canvas_shape: Shape, axes: Axes) -> int:
+    def dimension(self, canvas_shape: FixedShape, axes: Axes) -> int:
         if min(axes.spatial_shape(canvas_shape)) < self.size:
             raise ValueError(
                 "There are no more frequencies than values along an axis. "
@@ -185,7 +187,9 @@ class Cosine(Basis):
         channels = axes.channels(canvas_shape)
         return channels * self.size ** len(axes.spatial)
 
-    def expand(self, theta: Any, canvas_shape: Shape, axes: Axes) -> Any:
+    def expand(
+        self, theta: Tensor, canvas_shape: FixedShape, axes: Axes
+    ) -> Tensor:
         rank = len(axes.spatial)
         shape = axes.with_spatial(canvas_shape, (self.size,) * rank)
         canvas = ops.reshape(theta, shape)

@@ -1,6 +1,7 @@
 """Series of several channels for a source that hears one."""
 
 import dataclasses
+import math
 from typing import Any
 
 import keras
@@ -8,10 +9,13 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.images import placement as placements
+from keras_reprogram.inputs.images import placements
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.axes import known_sizes
 from keras_reprogram.inputs.images.placement import Placement
+from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 @serializable
@@ -48,13 +52,18 @@ class ChannelConcatenation(Placement):
             `channels * steps` steps.
     """
 
-    placement: Any = "pad"
+    placement: str | Placement = "pad"
 
     def __post_init__(self) -> None:
         self.set_fields(placement=placements.get(self.placement))
 
+    @property
+    def inner(self) -> Placement:
+        """The placement of the long series."""
+        return placements.get(self.placement)
+
     def check(
-        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> None:
         if (
             len(sample_shape) not in (1, 2)
@@ -69,22 +78,33 @@ class ChannelConcatenation(Placement):
                 f"source_shape={canvas_shape}"
             )
 
-    def long_shape(self, sample_shape: Shape, axes: Axes) -> Shape:
-        steps = int(np.prod(sample_shape))
+    def long_shape(self, sample_shape: Shape, axes: Axes) -> FixedShape:
+        """Returns the shape of the long series as a sample of the canvas."""
+        steps = math.prod(known_sizes(sample_shape) or ())
         return axes.with_spatial((1,) * axes.rank, (steps,))
 
     def data_mask(
-        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> np.ndarray:
         shape = self.long_shape(sample_shape, axes)
-        return self.placement.data_mask(shape, canvas_shape, axes)
+        return self.inner.data_mask(shape, canvas_shape, axes)
 
-    def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
+    def place(
+        self, samples: Tensor, canvas_shape: FixedShape, axes: Axes
+    ) -> Tensor:
         shape = self.long_shape(samples.shape[1:], axes)
         if len(samples.shape) == 3 and axes.data_format != "channels_first":
             samples = ops.swapaxes(samples, 1, 2)
         samples = ops.reshape(samples, (-1, *shape))
-        return self.placement.place(samples, canvas_shape, axes)
+        return self.inner.place(samples, canvas_shape, axes)
+
+    def matrices(
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
+    ) -> tuple[np.ndarray, ...] | None:
+        shape = self.long_shape(sample_shape, axes)
+        if tuple(sample_shape) != shape:
+            return None  # channels become steps
+        return self.inner.matrices(shape, canvas_shape, axes)
 
     def get_config(self) -> dict[str, Any]:
         placement = keras.saving.serialize_keras_object(self.placement)

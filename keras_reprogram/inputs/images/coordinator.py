@@ -5,6 +5,8 @@ References:
 """
 
 import contextlib
+import contextvars
+import dataclasses
 import math
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -16,13 +18,38 @@ from keras import ops
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.image_patterns import ImagePattern
+from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 STRIDE = 32
 # Channels after each doubling but the first, and after the 1x1 convolutions.
 WIDENED = (64, 32, 32)
 FILTERS = (64, 32, 32, 16)
 SMALLEST_DEPTH = 32
+NO_ENCODER = (
+    "A coordinator used without a `ReprogrammedModel` needs an `encoder`. "
+    "Received: encoder=None"
+)
+
+
+@dataclasses.dataclass
+class SharedFeatures:
+    """The features of samples on which several programs are evaluated.
+
+    Args:
+        owner: The layer that computes them.
+        features: Tensor `(batch, features)`, once they are computed.
+    """
+
+    owner: keras.layers.Layer
+    features: Tensor | None = None
+
+
+# In a context, so that other threads use the layer with other samples.
+SHARED: contextvars.ContextVar[SharedFeatures | None] = contextvars.ContextVar(
+    "shared_features", default=None
+)
 
 
 @serializable
@@ -74,30 +101,27 @@ class CoordinatorPattern(ImagePattern):
             )
         self.encoder = encoder
         self.strength = number("strength", strength, 0.0)
-        self.encode: Callable[[Any], Any] | None = None
-        self.num_features: int | None = None
-        self.remembers = False
-        self.remembered: Any = None
+        self.encode: Callable[[Tensor], Tensor] | None = None
+        self.num_features = 0
 
     @property
     def uses_source(self) -> bool:
         return self.encoder is None
 
-    def connect(self, encode: Callable[[Any], Any], num_features: int) -> None:
+    def connect(
+        self, encode: Callable[[Tensor], Tensor], num_features: int
+    ) -> None:
         if self.encoder is None:
             self.encode, self.num_features = encode, num_features
 
-    def build_on_images(self, shape: Shape) -> None:
+    def add_variables(self) -> None:
+        shape = self.image_shape
         if self.encoder is not None:
             canvas = keras.KerasTensor((None, *shape))
             features = self.encoder.compute_output_spec(canvas)
             self.encode, self.num_features = self.encoder, features.shape[-1]
         if self.encode is None:
-            raise ValueError(
-                "A coordinator used without a `ReprogrammedModel` needs an "
-                "`encoder`. Received: encoder=None"
-            )
-        self.image_shape = shape
+            raise ValueError(NO_ENCODER)
         rows, columns = (-(-length // STRIDE) for length in shape[:2])
         depth = SMALLEST_DEPTH
         while rows * columns * depth <= self.num_features:
@@ -112,22 +136,24 @@ class CoordinatorPattern(ImagePattern):
 
     @contextlib.contextmanager
     def same_samples(self) -> Iterator[None]:
-        self.remembers = True
+        token = SHARED.set(SharedFeatures(self))
         try:
             yield
         finally:
-            self.remembers, self.remembered = False, None
+            SHARED.reset(token)
 
-    def features(self, images: Any) -> Any:
-        """What the encoder says, asked once for the same samples."""
-        if self.remembered is not None:
-            return self.remembered
-        features = ops.stop_gradient(self.encode(images))
-        if self.remembers:
-            self.remembered = features
-        return features
+    def features(self, images: Tensor) -> Tensor:
+        """Returns the encoder's features, computed once for same samples."""
+        if self.encode is None:
+            raise ValueError(NO_ENCODER)
+        shared = SHARED.get()
+        if shared is not None and shared.owner is self:
+            if shared.features is None:
+                shared.features = ops.stop_gradient(self.encode(images))
+            return shared.features
+        return ops.stop_gradient(self.encode(images))
 
-    def look(self, images: Any) -> Any:
+    def call_on_images(self, images: Tensor) -> Tensor:
         features = ops.cast(self.features(images), self.compute_dtype)
         theta = ops.cast(self.theta, self.compute_dtype)
         theta = ops.broadcast_to(
@@ -150,7 +176,7 @@ class CoordinatorPattern(ImagePattern):
         }
 
 
-def decoder(grid: Shape, channels: int, dtype: Any) -> keras.Sequential:
+def decoder(grid: FixedShape, channels: int, dtype: Any) -> keras.Sequential:
     """Five doublings of a grid, separable but for the last."""
     layers: list[keras.layers.Layer] = [keras.Input(grid)]
     for widened, filters in zip((max(64, grid[-1]), *WIDENED), FILTERS):
@@ -194,7 +220,7 @@ class Doubling(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
 
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: FixedShape) -> None:
         channels = input_shape[-1]
         self.multiplier = self.filters // channels
         self.kernel = self.add_weight(
@@ -208,7 +234,7 @@ class Doubling(keras.layers.Layer):
             name="bias", shape=(self.filters,), initializer="zeros"
         )
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         _, height, width, _ = inputs.shape
         # Every pixel becomes a block of 2x2, in each channel by itself.
         blocks = ops.repeat(inputs, self.multiplier, axis=-1)

@@ -2,15 +2,18 @@
 
 import dataclasses
 import math
-from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.placement import Pad
+from keras_reprogram.inputs.images.axes import known_sizes
+from keras_reprogram.inputs.images.placements import Pad
+from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 @serializable
@@ -57,19 +60,21 @@ class FeatureMosaic(Pad):
         if self.columns is not None:
             self.set_fields(columns=positive_integer("columns", self.columns))
 
-    def grid(self, sample_shape: Shape) -> tuple[int, int]:
-        """Rows and columns of the mosaic."""
-        if len(sample_shape) == 2:
-            return sample_shape
-        features = sample_shape[0]
+    def grid(self, sample_shape: Shape) -> FixedShape:
+        """Returns the rows and columns of the mosaic."""
+        sizes = known_sizes(sample_shape) or (1,)
+        if len(sizes) == 2:
+            return sizes
+        (features,) = sizes
         columns = self.columns or math.ceil(math.sqrt(features))
         return math.ceil(features / columns), columns
 
-    def image_shape(self, sample_shape: Shape, axes: Axes) -> Shape:
+    def image_shape(self, sample_shape: Shape, axes: Axes) -> FixedShape:
+        """Returns the shape of the mosaic with a pixel for each tile."""
         return axes.with_spatial((1,) * axes.rank, self.grid(sample_shape))
 
     def check(
-        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> None:
         if (
             len(sample_shape) not in (1, 2)
@@ -82,11 +87,15 @@ class FeatureMosaic(Pad):
                 f"of shape {sample_shape}, source_shape={canvas_shape}"
             )
 
-    def data_mask(self, sample_shape: Shape, canvas_shape: Shape, axes: Axes):
+    def data_mask(
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
+    ) -> np.ndarray:
         shape = self.image_shape(sample_shape, axes)
         return super().data_mask(shape, canvas_shape, axes)
 
-    def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
+    def place(
+        self, samples: Tensor, canvas_shape: FixedShape, axes: Axes
+    ) -> Tensor:
         sample_shape = tuple(samples.shape[1:])
         shape = self.image_shape(sample_shape, axes)
         if len(sample_shape) == 1:
@@ -94,3 +103,11 @@ class FeatureMosaic(Pad):
             samples = ops.pad(samples, [(0, 0), (0, empty)])
         images = ops.reshape(samples, (-1, *shape))
         return super().place(images, canvas_shape, axes)
+
+    def matrices(
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
+    ) -> tuple[np.ndarray, ...] | None:
+        shape = self.image_shape(sample_shape, axes)
+        if tuple(sample_shape) != shape:
+            return None  # a vector is laid out, or gets an axis of channels
+        return super().matrices(shape, canvas_shape, axes)

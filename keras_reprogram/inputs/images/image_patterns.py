@@ -4,15 +4,15 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.patterns import Pattern
-from keras_reprogram.typing import Shape
+from keras_reprogram.inputs.images.canvas import Canvas
+from keras_reprogram.inputs.images.pattern import Pattern
+from keras_reprogram.typing import FixedShape
+from keras_reprogram.typing import Tensor
 
 MOST_LAYERS = 16
 MOST_FILTERS = 1024
@@ -21,30 +21,26 @@ MOST_FILTERS = 1024
 class ImagePattern(Pattern):
     """Base class: a small network over images, channels last within."""
 
-    def build_on(
-        self, canvas_shape: Shape, axes: Axes, data_mask: np.ndarray
-    ) -> None:
-        if len(axes.spatial) != 2 or axes.channel is None:
+    def build_on(self, canvas: Canvas) -> None:
+        if len(canvas.axes.spatial) != 2 or canvas.axes.channel is None:
             raise ValueError(
                 f"`{type(self).__name__}` is a pattern of images with "
-                f"channels. Received: a canvas of shape {canvas_shape}"
+                f"channels. Received: a canvas of shape {canvas.shape}"
             )
-        self.channels_first = axes.channel == 0
-        shape = (*axes.spatial_shape(canvas_shape), axes.channels(canvas_shape))
-        self.build_on_images(shape)
-        self.built = True
+        super().build_on(canvas)
 
-    def call(self, canvas: Any) -> Any:
-        if not self.channels_first:
-            return self.look(canvas)
-        added = self.look(ops.transpose(canvas, (0, 2, 3, 1)))
-        return ops.transpose(added, (0, 3, 1, 2))
+    @property
+    def image_shape(self) -> FixedShape:
+        """Shape of the canvas, `(height, width, channels)`."""
+        return (*self.canvas.spatial_shape, self.canvas.channels)
 
-    def build_on_images(self, shape: Shape) -> None:
-        """Creates the variables for images `(height, width, channels)`."""
-        raise NotImplementedError
+    def call(self, canvas: Tensor) -> Tensor:
+        if self.canvas.axes.channel != 0:
+            return self.call_on_images(canvas)
+        images = ops.transpose(canvas, (0, 2, 3, 1))
+        return ops.transpose(self.call_on_images(images), (0, 3, 1, 2))
 
-    def look(self, images: Any) -> Any:
+    def call_on_images(self, images: Tensor) -> Tensor:
         """Returns what is added to a batch of images, channels last."""
         raise NotImplementedError
 
@@ -105,7 +101,8 @@ class SampleMaskedPattern(ImagePattern):
         self.patch_size = patch_size
         self.initializer = keras.initializers.get(initializer)
 
-    def build_on_images(self, shape: Shape) -> None:
+    def add_variables(self) -> None:
+        shape = self.image_shape
         layers: list[keras.layers.Layer] = []
         channels_last = {"data_format": "channels_last", "dtype": self.dtype}
         for depth, filters in enumerate(self.filters):
@@ -135,7 +132,7 @@ class SampleMaskedPattern(ImagePattern):
             name="theta", shape=shape, initializer=self.initializer
         )
 
-    def look(self, images: Any) -> Any:
+    def call_on_images(self, images: Tensor) -> Tensor:
         height, width, _ = self.theta.shape
         masks = self.mask_network(images)[:, :height, :width]
         return ops.multiply(ops.cast(self.theta, masks.dtype), masks)
@@ -168,7 +165,8 @@ class ConvolutionPattern(ImagePattern):
         super().__init__(**kwargs)
         self.kernel_size = positive_integer("kernel_size", kernel_size)
 
-    def build_on_images(self, shape: Shape) -> None:
+    def add_variables(self) -> None:
+        shape = self.image_shape
         if self.kernel_size > min(shape[:2]):
             raise ValueError(
                 "The kernel must be no larger than the canvas. Received: "
@@ -184,7 +182,7 @@ class ConvolutionPattern(ImagePattern):
         )
         self.convolution.build((None, *shape))
 
-    def look(self, images: Any) -> Any:
+    def call_on_images(self, images: Tensor) -> Tensor:
         return self.convolution(images)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,8 +1,5 @@
 """What is added to the canvas."""
 
-import contextlib
-from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -14,54 +11,10 @@ from keras_reprogram.configurable import optional
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images import regions
-from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.images.bases import Basis
+from keras_reprogram.inputs.images.pattern import Pattern
 from keras_reprogram.inputs.images.regions import Region
-from keras_reprogram.typing import Shape
-
-
-class Pattern(keras.layers.Layer):
-    """Base class: what an `InputReprogrammer` adds to the canvas.
-
-    A pattern is told its canvas once, by `build_on`, and is then called with
-    the batch of canvases that hold the samples.
-    """
-
-    def build_on(
-        self, canvas_shape: Shape, axes: Axes, data_mask: np.ndarray
-    ) -> None:
-        """Creates the pattern's variables.
-
-        Args:
-            canvas_shape: Shape of the source's input, without the batch axis.
-            axes: Its spatial and channel axes.
-            data_mask: Boolean array over the spatial axes, true where the
-                placement put data.
-        """
-        raise NotImplementedError
-
-    def call(self, canvas: Any) -> Any:
-        """Returns what is added, broadcastable to a batch of canvases."""
-        raise NotImplementedError
-
-    @property
-    def uses_source(self) -> bool:
-        """Whether the pattern needs the source, by `connect`, to be built."""
-        return False
-
-    @contextlib.contextmanager
-    def same_samples(self) -> Iterator[None]:
-        """Holds while several patterns are tried on one batch."""
-        yield
-
-    def connect(self, encode: Callable[[Any], Any], num_features: int) -> None:
-        """Offers the frozen source, for patterns that look at its outputs.
-
-        Args:
-            encode: Function from a batch of canvases to the source's outputs,
-                without a gradient.
-            num_features: Number of outputs of a sample.
-        """
+from keras_reprogram.typing import Tensor
 
 
 @serializable
@@ -157,14 +110,12 @@ class UniversalPattern(Pattern):
         self.initializer = keras.initializers.get(initializer)
         self.regularizer = keras.regularizers.get(regularizer)
 
-    def build_on(
-        self, canvas_shape: Shape, axes: Axes, data_mask: np.ndarray
-    ) -> None:
-        mask = self.region.mask(data_mask)
+    def add_variables(self) -> None:
+        axes = self.canvas.axes
+        mask = self.region.mask(self.canvas.data_mask)
         if axes.channel is not None:
             mask = np.expand_dims(mask, axes.channel)
-        mask = np.broadcast_to(mask, canvas_shape)
-        self.canvas_shape, self.axes = tuple(canvas_shape), axes
+        mask = np.broadcast_to(mask, self.canvas.shape)
         # `None` where every value is free: then `theta` is the canvas.
         self.mask = None if mask.all() else mask
         free = mask.ravel()
@@ -180,13 +131,14 @@ class UniversalPattern(Pattern):
             initializer=self.initializer,
             regularizer=self.regularizer,
         )
-        self.built = True
 
-    def call(self, canvas: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self, canvas: Tensor | None = None, training: bool | None = None
+    ) -> Tensor:
         values = ops.cast(self.theta, self.compute_dtype)
         if self.basis is not None:
             values = self.basis.expand(
-                self.whole(values), self.canvas_shape, self.axes
+                self.whole(values), self.canvas.shape, self.canvas.axes
             )
         values = ops.multiply(self.activation(values), self.strength)
         if training and self.dropout:
@@ -194,12 +146,12 @@ class UniversalPattern(Pattern):
                 values, self.dropout, seed=self.seed_generator
             )
         if self.basis is None:
-            return ops.reshape(self.whole(values), self.canvas_shape)
+            return ops.reshape(self.whole(values), self.canvas.shape)
         if self.mask is None:
             return values
         return ops.multiply(values, ops.cast(self.mask, values.dtype))
 
-    def whole(self, free: Any) -> Any:
+    def whole(self, free: Tensor) -> Tensor:
         """All values, from those that are free: the others are zero."""
         if self.places is None:
             return free
@@ -253,29 +205,24 @@ class RandomPatchPattern(Pattern):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build_on(
-        self, canvas_shape: Shape, axes: Axes, data_mask: np.ndarray
-    ) -> None:
+    def add_variables(self) -> None:
+        axes = self.canvas.axes
         sizes = (self.size,) * len(axes.spatial)
-        self.free = [
-            room - self.size for room in axes.spatial_shape(canvas_shape)
-        ]
+        self.free = [room - self.size for room in self.canvas.spatial_shape]
         if min(self.free) < 0:
             raise ValueError(
                 "The patch must be no larger than the canvas. Received: "
-                f"size={self.size}, canvas={canvas_shape}"
+                f"size={self.size}, canvas={self.canvas.shape}"
             )
-        self.canvas_shape, self.axes = tuple(canvas_shape), axes
         self.theta = self.add_weight(
             name="theta",
-            shape=axes.with_spatial(canvas_shape, sizes),
+            shape=axes.with_spatial(self.canvas.shape, sizes),
             initializer=self.initializer,
         )
-        self.built = True
 
-    def call(self, canvas: Any, training: bool | None = None) -> Any:
+    def call(self, canvas: Tensor, training: bool | None = None) -> Tensor:
         placed = ops.cast(self.theta, self.compute_dtype)
-        for axis, free in zip(self.axes.spatial, self.free):
+        for axis, free in zip(self.canvas.axes.spatial, self.free):
             start = free // 2
             if training:
                 start = keras.random.randint(

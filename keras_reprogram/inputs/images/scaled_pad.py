@@ -10,15 +10,21 @@ from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
 from keras_reprogram.configurable import size
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.placement import Pad
-from keras_reprogram.inputs.images.placement import Placement
+from keras_reprogram.inputs.images.axes import known_sizes
+from keras_reprogram.inputs.images.canvas import Canvas
+from keras_reprogram.inputs.images.interpolation import resize
+from keras_reprogram.inputs.images.interpolation import resize_matrix
+from keras_reprogram.inputs.images.placement import TrainedPlacement
+from keras_reprogram.inputs.images.placements import inner_sizes
+from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 SMALLEST, LARGEST = 0.1, 5.0
 
 
 @serializable
-class ScaledPad(keras.layers.Layer, Placement):
+class ScaledPad(TrainedPlacement):
     """Puts the sample in the middle, at a size that is trained.
 
     The sample is resized to `inner_size`, then scaled by `s`, kept between
@@ -62,6 +68,8 @@ class ScaledPad(keras.layers.Layer, Placement):
             inner_size = size("inner_size", inner_size)
         self.inner_size = inner_size
         self.initial_scale = number("scale", scale, SMALLEST, LARGEST)
+
+    def build_on(self, canvas: Canvas) -> None:
         self.scale = self.add_weight(
             name="scale",
             shape=(),
@@ -70,33 +78,37 @@ class ScaledPad(keras.layers.Layer, Placement):
         )
         self.built = True
 
+    def sizes(self, sample_shape: Shape, axes: Axes) -> FixedShape:
+        """Returns the sizes of a sample at scale 1."""
+        return inner_sizes("ScaledPad", self.inner_size, sample_shape, axes)
+
     def data_mask(
-        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> np.ndarray:
-        self.sizes = Pad(self.inner_size).inner_sizes(sample_shape, axes)
-        if None in self.sizes:
-            raise ValueError(
-                "`ScaledPad` must know the sample's size: pass `target_shape`"
-                f", or an `inner_size`. Received: target size={self.sizes}"
-            )
+        sizes = self.sizes(sample_shape, axes)
         canvas = axes.spatial_shape(canvas_shape)
-        if any(
-            LARGEST * room < length for length, room in zip(self.sizes, canvas)
-        ):
+        if any(LARGEST * room < length for length, room in zip(sizes, canvas)):
             raise ValueError(
                 "Samples must not be many times the canvas: pass a smaller "
-                f"`inner_size`. Received: inner size={self.sizes}, "
-                f"canvas={canvas}"
+                f"`inner_size`. Received: inner size={sizes}, canvas={canvas}"
             )
         # The data may come to lie anywhere, and to leave any place.
-        return np.zeros(axes.spatial_shape(canvas_shape), bool)
+        return np.zeros(canvas, bool)
 
-    def matrices(self, canvas_shape: Shape, axes: Axes, dtype: str) -> list:
-        """Interpolation matrices `[canvas, sample]`, one for each axis."""
+    def scale_matrices(
+        self, sizes: FixedShape, canvas: FixedShape, dtype: str
+    ) -> list[Tensor]:
+        """Returns interpolation matrices `[canvas, sample]`, one an axis.
+
+        Args:
+            sizes: Tuple of integers. Sizes of a sample at scale 1.
+            canvas: Tuple of integers. Spatial shape of the canvas.
+            dtype: String. The dtype of the result.
+        """
         # A position of bfloat16 is half a pixel off at 224.
         scale = ops.cast(self.scale, "float32")
         matrices = []
-        for room, length in zip(axes.spatial_shape(canvas_shape), self.sizes):
+        for room, length in zip(canvas, sizes):
             # Where `Pad` would center it: at scale 1 nothing is blurred.
             middle = (room - length + 1) // 2 + (length - 1) / 2
             from_middle = np.arange(room) - middle
@@ -113,12 +125,14 @@ class ScaledPad(keras.layers.Layer, Placement):
             matrices.append(ops.cast(matrix, dtype))
         return matrices
 
-    def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
+    def place(
+        self, samples: Tensor, canvas_shape: FixedShape, axes: Axes
+    ) -> Tensor:
+        sizes = self.sizes(samples.shape[1:], axes)
         if self.inner_size is not None:
-            inner = axes.with_spatial(samples.shape[1:], self.sizes)
-            pad = Pad(self.inner_size)
-            samples = pad.place(samples, inner, axes)
-        matrices = self.matrices(canvas_shape, axes, samples.dtype)
+            samples = resize(samples, sizes, axes, "bilinear")
+        canvas = axes.spatial_shape(canvas_shape)
+        matrices = self.scale_matrices(sizes, canvas, samples.dtype)
         for axis, matrix in zip(axes.spatial, matrices):
             samples = ops.moveaxis(samples, axis + 1, -1)
             samples = ops.matmul(samples, ops.transpose(matrix))
@@ -126,27 +140,46 @@ class ScaledPad(keras.layers.Layer, Placement):
         return samples
 
     def mask_pattern(
-        self, pattern: Any, canvas_shape: Shape, axes: Axes
-    ) -> Any:
-        matrices = self.matrices(canvas_shape, axes, pattern.dtype)
+        self,
+        pattern: Tensor,
+        sample_shape: Shape,
+        canvas_shape: FixedShape,
+        axes: Axes,
+    ) -> Tensor:
+        sizes = self.sizes(sample_shape, axes)
+        canvas = axes.spatial_shape(canvas_shape)
         covered = ops.ones((), pattern.dtype)
-        for axis, matrix in zip(axes.spatial, matrices):
+        for axis, matrix in zip(
+            axes.spatial, self.scale_matrices(sizes, canvas, pattern.dtype)
+        ):
             shape = [1] * axes.rank
             shape[axis] = -1
             weights = ops.reshape(ops.sum(matrix, axis=-1), shape)
             covered = ops.multiply(covered, weights)
         return ops.multiply(pattern, ops.subtract(1.0, covered))
 
+    def matrices(
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
+    ) -> tuple[np.ndarray, ...] | None:
+        lengths = known_sizes(axes.spatial_shape(sample_shape))
+        if lengths is None:
+            return None
+        sizes = self.sizes(sample_shape, axes)
+        canvas = axes.spatial_shape(canvas_shape)
+        return tuple(
+            ops.convert_to_numpy(matrix)
+            @ resize_matrix(length, inner, "bilinear")
+            for matrix, length, inner in zip(
+                self.scale_matrices(sizes, canvas, "float32"), lengths, sizes
+            )
+        )
+
     def get_config(self) -> dict[str, Any]:
         return {
-            **keras.layers.Layer.get_config(self),
+            **super().get_config(),
             "inner_size": self.inner_size,
             "scale": self.initial_scale,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "ScaledPad":
-        return cls(**config)
 
 
 @serializable
@@ -162,7 +195,7 @@ class Bounded(keras.constraints.Constraint):
         self.low = low
         self.high = high
 
-    def __call__(self, weight: Any) -> Any:
+    def __call__(self, weight: Tensor) -> Tensor:
         return ops.clip(weight, self.low, self.high)
 
     def get_config(self) -> dict[str, float]:

@@ -14,14 +14,18 @@ from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
-from keras_reprogram.inputs.images.placement import Placement
+from keras_reprogram.inputs.images.canvas import Canvas
+from keras_reprogram.inputs.images.placement import TrainedPlacement
+from keras_reprogram.inputs.sample_range import ValueRange
 from keras_reprogram.inputs.valid import known_rows
 from keras_reprogram.inputs.valid import known_tokens
+from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 @serializable
-class TokenPatches(keras.layers.Layer, Placement):
+class TokenPatches(TrainedPlacement):
     """Renders each token of a sequence as a learned patch of an image.
 
     ```
@@ -56,7 +60,7 @@ class TokenPatches(keras.layers.Layer, Placement):
         - [Cross-modal Adversarial Reprogramming](https://arxiv.org/abs/2102.07325)
     """
 
-    reads_tokens = True
+    sample_dtype = "int32"
 
     def __init__(
         self,
@@ -81,13 +85,13 @@ class TokenPatches(keras.layers.Layer, Placement):
         self.padding_token = token
         self.initializer = keras.initializers.get(initializer)
 
-    def grid(self, canvas_shape: Shape, axes: Axes) -> tuple[int, int]:
+    def grid(self, canvas_shape: FixedShape, axes: Axes) -> tuple[int, int]:
         """Rows and columns of patches."""
         height, width = axes.spatial_shape(canvas_shape)
         return height // self.patch_size, width // self.patch_size
 
     def check(
-        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> None:
         if len(axes.spatial) != 2:
             raise ValueError(
@@ -119,35 +123,34 @@ class TokenPatches(keras.layers.Layer, Placement):
                 f"{self.vocabulary_size - 1}. Received: samples of {found}"
             )
 
-    def valid(self, samples: Any) -> Any:
+    def valid(self, samples: Tensor) -> Tensor | None:
         return known_rows(samples, self.vocabulary_size)
 
     @property
     def valid_values(self) -> str:
         return f"tokens from 0 to {self.vocabulary_size - 1}"
 
+    def build_on(self, canvas: Canvas) -> None:
+        size = self.patch_size
+        self.theta = self.add_weight(
+            name="theta",
+            shape=(self.vocabulary_size, size, size, canvas.channels),
+            initializer=self.initializer,
+        )
+        self.built = True
+
     def data_mask(
-        self, sample_shape: Shape, canvas_shape: Shape, axes: Axes
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> np.ndarray:
-        if not self.built:
-            channels = axes.channels(canvas_shape)
-            self.theta = self.add_weight(
-                name="theta",
-                shape=(
-                    self.vocabulary_size,
-                    self.patch_size,
-                    self.patch_size,
-                    channels,
-                ),
-                initializer=self.initializer,
-            )
-            self.built = True
         tiled = [
             cells * self.patch_size for cells in self.grid(canvas_shape, axes)
         ]
         return np.pad(np.ones(tiled, bool), self.margins(canvas_shape, axes))
 
-    def margins(self, canvas_shape: Shape, axes: Axes) -> list[tuple[int, int]]:
+    def margins(
+        self, canvas_shape: FixedShape, axes: Axes
+    ) -> list[tuple[int, int]]:
+        """Returns the free space around the patches on each spatial axis."""
         free = [
             room - cells * self.patch_size
             for room, cells in zip(
@@ -156,7 +159,20 @@ class TokenPatches(keras.layers.Layer, Placement):
         ]
         return [((gap + 1) // 2, gap // 2) for gap in free]
 
-    def place(self, samples: Any, canvas_shape: Shape, axes: Axes) -> Any:
+    def in_unit_range(
+        self, samples: Tensor, value_range: ValueRange | None, dtype: str
+    ) -> Tensor:
+        # Tokens have no range; their patches are in the unit range.
+        return samples
+
+    def doubtful_range(
+        self, samples: np.ndarray, value_range: ValueRange | None
+    ) -> str | None:
+        return None
+
+    def place(
+        self, samples: Tensor, canvas_shape: FixedShape, axes: Axes
+    ) -> Tensor:
         rows, columns = self.grid(canvas_shape, axes)
         tokens = ops.cast(samples, "int32")
         tokens = ops.pad(
@@ -188,13 +204,9 @@ class TokenPatches(keras.layers.Layer, Placement):
 
     def get_config(self) -> dict[str, Any]:
         return {
-            **keras.layers.Layer.get_config(self),
+            **super().get_config(),
             "vocabulary_size": self.vocabulary_size,
             "patch_size": self.patch_size,
             "padding_token": self.padding_token,
             "initializer": keras.initializers.serialize(self.initializer),
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "TokenPatches":
-        return cls(**config)

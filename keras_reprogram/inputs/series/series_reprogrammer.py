@@ -6,6 +6,7 @@ References:
 """
 
 import contextlib
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -18,18 +19,21 @@ from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.series import text_prototypes
 from keras_reprogram.inputs.series.series_statistics import StatisticsPrompt
 from keras_reprogram.inputs.series.standardization import standardize
 from keras_reprogram.inputs.series.text_prototypes import TextPrototypes
-from keras_reprogram.inputs.tokens import token_mappings
-from keras_reprogram.inputs.tokens.layout import FixedTokens
+from keras_reprogram.inputs.tokens.sequence_transformation import (
+    SequenceTransformation,
+)
+from keras_reprogram.inputs.tokens.source_embeddings import token_list
 from keras_reprogram.sources.specification import SourceSpecification
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 @serializable
-class SeriesReprogrammer(InputTransformation):
+class SeriesReprogrammer(SequenceTransformation):
     """Gives a language model the patches of a time series to read.
 
     ```
@@ -128,7 +132,7 @@ class SeriesReprogrammer(InputTransformation):
         self.patch_width = positive_integer("patch_width", patch_width)
         self.prompt_tokens = None
         if prompt_tokens is not None:
-            self.prompt_tokens = FixedTokens(list(prompt_tokens)).token_ids
+            self.prompt_tokens = token_list("prompt_tokens", prompt_tokens)
         self.statistics = get_statistics(statistics)
         self.seed = check_seed(seed)
         self.check_length()
@@ -174,69 +178,56 @@ class SeriesReprogrammer(InputTransformation):
         # Beyond the end stands the last value.
         return np.minimum(steps, self.target_shape[0] - 1).astype("int32")
 
-    def complete(self, specification: SourceSpecification) -> None:
-        embeddings = specification.embeddings
-        if embeddings is None:
-            raise ValueError(
-                "A `SeriesReprogrammer` needs a source that takes embeddings: "
-                "wrap a KerasHub backbone as `keras_reprogram.sources."
-                'TextSource(backbone, "sequence")`. Received: a source that '
-                f"takes {specification.accepted_shape}"
-            )
-        steps = self.prefix_length + self.num_patches
-        if (
-            specification.max_sequence_length is not None
-            and steps > specification.max_sequence_length
-        ):
-            raise ValueError(
-                "The source has positions for "
-                f"{specification.max_sequence_length} steps: shorten the "
-                "series or the prompt, or use a greater `stride`. Received: "
-                f"{self.num_patches} patches and {self.prefix_length} steps "
-                "before them"
-            )
-        size = int(embeddings.shape[0])
-        if self.prompt_tokens and max(self.prompt_tokens) >= size:
-            raise ValueError(
-                f"`prompt_tokens` must be below {size}, the size of the "
-                f"source's vocabulary. Received: {max(self.prompt_tokens)}"
-            )
+    def resolve(
+        self,
+        specification: SourceSpecification,
+        source: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.accept_embeddings(
+            specification, 'TextSource(backbone, "sequence")'
+        )
+        self.check_steps(
+            self.prefix_length + self.num_patches,
+            specification.max_sequence_length,
+            "shorten the series or the prompt, or use a greater `stride`",
+            f"{self.num_patches} patches and {self.prefix_length} steps before "
+            "them",
+        )
+        embeddings = self.source_embeddings
+        embeddings.check_tokens("`prompt_tokens`", self.prompt_tokens or [])
         if not self.built:
             self.embed.build((None, None, self.patch_length))
             self.prototypes.build_on(embeddings, self.patch_width)
             if self.statistics:
                 self.statistics.build_on(embeddings)
-        self.source_rows = token_mappings.row_lookup(embeddings)
-        self.width = int(embeddings.shape[1])
         self.built = True
 
-    def get_build_config(self) -> None:
-        # The layer is built by the model, with its source.
-        return None
+    @property
+    def sample_shape(self) -> Shape:
+        return self.target_shape
 
-    def series(self, inputs: Any) -> Any:
+    def series(self, inputs: Tensor) -> Tensor:
         """Every channel as a series of mean 0 and deviation 1."""
         standardized, _, _ = standardize(inputs)
         series = ops.transpose(standardized, (0, 2, 1))
         series = ops.reshape(series, (-1, self.target_shape[0]))
         return ops.cast(series, self.compute_dtype)
 
-    def call(self, inputs: Any, training: bool = False) -> dict[str, Any]:
+    def call(self, inputs: Tensor, training: bool = False) -> dict[str, Tensor]:
         series = self.series(inputs)
         patches = self.embed(ops.take(series, self.patch_steps, axis=1))
         segments = [self.prototypes(patches, training=training)]
         if self.statistics:
             segments.insert(0, self.statistics(series))
         if self.prompt_tokens:
-            rows = self.source_rows(self.prompt_tokens)
-            rows = ops.cast(rows, self.compute_dtype)[None]
-            segments.insert(0, ops.repeat(rows, ops.shape(series)[0], axis=0))
+            rows = self.source_embeddings.rows(self.prompt_tokens)
+            segments.insert(0, self.repeat(rows, series))
         embeddings = ops.concatenate(segments, axis=1)
         mask = ops.ones(ops.shape(embeddings)[:2], "int32")
         return {"embeddings": embeddings, "padding_mask": mask}
 
-    def select_outputs(self, outputs: Any, samples: Any) -> Any:
-        """Outputs at the patches, channel by channel."""
+    def select_outputs(self, outputs: Tensor, samples: Tensor) -> Tensor:
+        """Returns outputs at the patches, channel by channel."""
         channels, features = self.target_shape[1], outputs.shape[-1]
         if len(outputs.shape) == 2:
             return ops.reshape(outputs, (-1, channels, features))
@@ -256,17 +247,12 @@ class SeriesReprogrammer(InputTransformation):
                 self.prototypes.unfold()
 
     def compute_output_spec(
-        self, inputs: Any, training: bool = False
+        self, inputs: keras.KerasTensor, training: bool = False
     ) -> dict[str, keras.KerasTensor]:
         batch, _, channels = inputs.shape
         rows = None if batch is None else batch * channels
         steps = self.prefix_length + self.num_patches
-        return {
-            "embeddings": keras.KerasTensor(
-                (rows, steps, self.width), self.compute_dtype
-            ),
-            "padding_mask": keras.KerasTensor((rows, steps), "int32"),
-        }
+        return self.sequence_spec(rows, steps, self.source_embeddings.width)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object

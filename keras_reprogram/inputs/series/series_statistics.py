@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens.layout import SoftPrompt
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
+from keras_reprogram.typing import Tensor
 
 NUMBERS_BESIDES_LAGS = 4
 
 
-def series_statistics(series: Any, num_lags: int = 5) -> Any:
+def series_statistics(series: Tensor, num_lags: int = 5) -> Tensor:
     """Minimum, maximum, median, trend and strongest lags of series.
 
     ```
@@ -117,13 +118,13 @@ class StatisticsPrompt(SoftPrompt):
         length = NUMBERS_BESIDES_LAGS + self.num_lags
         super().__init__(length, token_ids, seed, **kwargs)
 
-    def build_on(self, source_embeddings: keras.Variable) -> None:
+    def build_on(self, source_embeddings: SourceEmbeddings) -> None:
         super().build_on(source_embeddings)
         self.slopes = self.add_weight(
             name="slopes", shape=self.embeddings.shape, initializer="zeros"
         )
 
-    def call(self, series: Any) -> Any:
+    def call(self, series: Tensor) -> Tensor:
         statistics = series_statistics(series, self.num_lags)[:, :, None]
         moved = ops.multiply(statistics, self.slopes)
         return ops.add(ops.cast(self.embeddings, moved.dtype), moved)

@@ -1,6 +1,5 @@
 """Cross-attention from a series' patches to prototypes of a source's words."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,6 +12,8 @@ from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens import token_mappings
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
+from keras_reprogram.typing import Tensor
 
 ROWS_AT_ONCE = 4096
 
@@ -89,29 +90,27 @@ class TextPrototypes(keras.layers.Layer):
         )
 
     def build_on(
-        self, source_embeddings: keras.Variable, patch_width: int
+        self, source_embeddings: SourceEmbeddings, patch_width: int
     ) -> None:
         """Creates the variables.
 
         Args:
-            source_embeddings: The embeddings of the source's tokens,
-                `[vocabulary, width]`.
-            patch_width: Last size of the patches.
+            source_embeddings: `SourceEmbeddings` of the source.
+            patch_width: Integer. Last size of the patches.
         """
-        source_size, self.width = map(int, source_embeddings.shape)
-        self.rows = token_mappings.row_lookup(source_embeddings)
-        unit = root_mean_square(self.rows, source_size)
+        self.source_embeddings = source_embeddings
+        width, source_size = source_embeddings.width, source_embeddings.size
         self.chosen = None
         if self.candidates is not None:
             self.chosen = token_mappings.choose_candidates(
-                self.candidates, source_size, self.seed
+                self.candidates, source_embeddings, self.seed
             )
             source_size = len(self.chosen)
         self.size = self.head_width or max(1, patch_width // self.heads)
         inner = self.heads * self.size
         self.from_the_right = source_size * 2 * inner * (
-            self.width + self.prototypes
-        ) < self.prototypes * self.width * (source_size + 2 * inner)
+            width + self.prototypes
+        ) < self.prototypes * width * (source_size + 2 * inner)
 
         self.combination = self.add_weight(
             name="combination",
@@ -127,9 +126,9 @@ class TextPrototypes(keras.layers.Layer):
         )
         shapes = {
             "query": (patch_width, inner),
-            "key": (self.width, inner),
-            "value": (self.width, inner),
-            "result": (inner, self.width),
+            "key": (width, inner),
+            "value": (width, inner),
+            "result": (inner, width),
         }
         self.query, self.key, self.value, self.result = (
             self.add_weight(
@@ -145,14 +144,14 @@ class TextPrototypes(keras.layers.Layer):
             name="query_bias", shape=(inner,), initializer="zeros"
         )
         self.result_bias = self.add_weight(
-            name="result_bias", shape=(self.width,), initializer="zeros"
+            name="result_bias", shape=(width,), initializer="zeros"
         )
 
         # Kept with the weights: a file is read before the source's own.
         self.unit = self.add_weight(
             name="unit",
             shape=(),
-            initializer=constant(unit),
+            initializer=constant(root_mean_square(source_embeddings)),
             trainable=False,
             # Too small for the range of float16, perhaps.
             autocast=False,
@@ -172,9 +171,10 @@ class TextPrototypes(keras.layers.Layer):
         )
         self.built = True
 
-    def keys_and_values(self) -> Any:
+    def keys_and_values(self) -> Tensor:
         """Keys and values of the prototypes, `[prototypes, 2 * heads * d]`."""
-        embeddings = ops.cast(self.rows(self.chosen), "float32") / self.unit
+        embeddings = self.source_embeddings.rows(self.chosen, "float32")
+        embeddings = embeddings / self.unit
         embeddings = ops.cast(embeddings, self.compute_dtype)
         maps = ops.concatenate([self.key, self.value], axis=1)
         if self.from_the_right:
@@ -193,7 +193,7 @@ class TextPrototypes(keras.layers.Layer):
         """Lets keys and values follow the weights again."""
         self.is_folded.assign(0)
 
-    def call(self, patches: Any, training: bool = False) -> Any:
+    def call(self, patches: Tensor, training: bool = False) -> Tensor:
         if training:
             self.unfold()
             projected = self.keys_and_values()
@@ -230,17 +230,16 @@ class TextPrototypes(keras.layers.Layer):
         }
 
 
-def root_mean_square(rows: Callable[[Any], Any], size: int) -> float:
-    """The root mean square of a table; 1 where all is zero.
+def root_mean_square(source_embeddings: SourceEmbeddings) -> float:
+    """Returns the root mean square of a table; 1 where all is zero.
 
     Args:
-        rows: Function from indices to rows of the table.
-        size: Number of its rows.
+        source_embeddings: `SourceEmbeddings` of the source.
     """
-    total = 0.0
+    total, size = 0.0, source_embeddings.size
     for start in range(0, size, ROWS_AT_ONCE):
         indices = np.arange(start, min(start + ROWS_AT_ONCE, size))
-        part = ops.convert_to_numpy(ops.cast(rows(indices), "float32"))
+        part = source_embeddings.array(indices)
         total += np.square(part, dtype="float64").mean() * len(indices)
     return float(np.sqrt(total / size)) or 1.0
 

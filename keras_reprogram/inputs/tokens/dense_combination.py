@@ -1,7 +1,5 @@
 """Target tokens as combinations of source tokens (ReprogBERT)."""
 
-from typing import Any
-
 import numpy as np
 from keras import ops
 
@@ -9,6 +7,7 @@ from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens.token_mappings import CandidateMapping
 from keras_reprogram.inputs.tokens.token_mappings import draw
+from keras_reprogram.typing import Tensor
 
 
 @serializable
@@ -46,6 +45,6 @@ class DenseCombination(CandidateMapping):
             initializer=constant(theta),
         )
 
-    def table(self, training: bool) -> Any:
+    def table(self, training: bool = False) -> Tensor:
         theta = ops.cast(self.theta, self.compute_dtype)
         return ops.matmul(theta, self.source_rows(self.chosen))

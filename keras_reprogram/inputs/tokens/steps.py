@@ -4,12 +4,12 @@ Neither sorted nor taken along an axis: these cannot be exported from every
 backend, and the latter copies its indices for every feature.
 """
 
-from typing import Any
-
 from keras import ops
 
+from keras_reprogram.typing import Tensor
 
-def take_steps(values: Any, steps: Any) -> Any:
+
+def take_steps(values: Tensor, steps: Tensor) -> Tensor:
     """Steps of each row: `values[i, steps[i, j]]`.
 
     Args:
@@ -23,7 +23,7 @@ def take_steps(values: Any, steps: Any) -> Any:
     return ops.take(rows, numbered(steps, values), axis=0)
 
 
-def put_steps(values: Any, steps: Any) -> Any:
+def put_steps(values: Tensor, steps: Tensor) -> Tensor:
     """The inverse of `take_steps`, for a permutation in each row.
 
     Args:
@@ -38,7 +38,7 @@ def put_steps(values: Any, steps: Any) -> Any:
     return ops.reshape(put, ops.shape(values))
 
 
-def numbered(steps: Any, values: Any) -> Any:
+def numbered(steps: Tensor, values: Tensor) -> Tensor:
     """Numbers of steps among those of all rows, one behind the other."""
     batch, length = ops.shape(values)[:2]
     return steps + length * ops.arange(batch, dtype="int32")[:, None]

@@ -5,7 +5,6 @@ own embeddings `V_S`, `[source vocabulary, width]`; the tokens of a sample are
 looked up in it.
 """
 
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,44 +14,11 @@ from keras import ops
 
 from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import constant
-from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-
-
-class Rows(keras.layers.Layer):
-    """Rows of a table in the table's own dtype: some, or all for `None`.
-
-    Any other layer that reads a variable casts it to its compute dtype: the
-    whole table for a few rows.
-
-    Args:
-        table: A variable or a tensor `[rows, width]`. It is not tracked.
-    """
-
-    def __init__(self, table: Any) -> None:
-        super().__init__(dtype="float32", autocast=False)
-        self.table: Callable[[], Any] = lambda: table
-
-    def call(self, indices: Any) -> Any:
-        if indices is None:
-            return ops.convert_to_tensor(self.table())
-        return ops.take(self.table(), indices, axis=0)
-
-
-def row_lookup(table: Any) -> Callable[[Any], Any]:
-    """A function that looks up rows of a table, for a layer to keep.
-
-    The table is neither tracked nor saved with that layer.
-    """
-    rows = Rows(table)
-
-    def look_up(indices: Any = None) -> Any:
-        if indices is not None:
-            indices = ops.convert_to_tensor(indices, "int32")
-        return rows(indices)
-
-    return look_up
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
+from keras_reprogram.inputs.tokens.source_embeddings import token_list
+from keras_reprogram.typing import Tensor
 
 
 class TokenMapping(keras.layers.Layer):
@@ -79,34 +45,36 @@ class TokenMapping(keras.layers.Layer):
             )
         self.vocabulary_size = vocabulary_size
 
-    def build_on(self, source_embeddings: keras.Variable) -> None:
+    def build_on(self, source_embeddings: SourceEmbeddings) -> None:
         """Creates the mapping's variables.
 
         Args:
-            source_embeddings: The embeddings of the source's tokens,
-                `[source vocabulary, width]`.
+            source_embeddings: `SourceEmbeddings` of the source.
         """
-        # The source's own variable: neither tracked nor saved here.
-        self.source_embeddings: Callable[[], keras.Variable] = lambda: (
-            source_embeddings
-        )
-        self.source_size, self.width = map(int, source_embeddings.shape)
-        self.rows = row_lookup(source_embeddings)
+        self.source_embeddings = source_embeddings
         self.add_variables()
         self.built = True
 
     def add_variables(self) -> None:
+        """Creates the variables, from `source_embeddings`."""
         raise NotImplementedError
 
-    def source_rows(self, indices: Any = None, dtype: str | None = None) -> Any:
-        """The source's embeddings, all or of some tokens."""
-        return ops.cast(self.rows(indices), dtype or self.compute_dtype)
+    @property
+    def width(self) -> int:
+        """Length of an embedding."""
+        return self.source_embeddings.width
 
-    def table(self, training: bool) -> Any:
+    def source_rows(
+        self, tokens: Tensor | None = None, dtype: str | None = None
+    ) -> Tensor:
+        """Returns the source's embeddings, all or of some tokens."""
+        return self.source_embeddings.rows(tokens, dtype or self.compute_dtype)
+
+    def table(self, training: bool = False) -> Tensor:
         """The embeddings of the target's tokens, `[T, width]`."""
         raise NotImplementedError
 
-    def call(self, tokens: Any, training: bool = False) -> Any:
+    def call(self, tokens: Tensor, training: bool = False) -> Tensor:
         """Returns embeddings `(batch, length, width)`."""
         return ops.take(self.table(training), tokens, axis=0)
 
@@ -138,7 +106,7 @@ class SourceTokens(TokenMapping):
     def add_variables(self) -> None:
         self.vocabulary_size = None
 
-    def call(self, tokens: Any, training: bool = False) -> Any:
+    def call(self, tokens: Tensor, training: bool = False) -> Tensor:
         return self.source_rows(tokens)
 
 
@@ -161,7 +129,9 @@ class FreeEmbeddings(TokenMapping):
         self.seed = check_seed(seed)
 
     def add_variables(self) -> None:
-        start = draw(self.source_size, self.vocabulary_size, self.seed)
+        start = draw(
+            self.source_embeddings.size, self.vocabulary_size, self.seed
+        )
         embeddings = ops.convert_to_numpy(self.source_rows(start))
         self.embeddings = self.add_weight(
             name="embeddings",
@@ -169,7 +139,7 @@ class FreeEmbeddings(TokenMapping):
             initializer=constant(embeddings),
         )
 
-    def table(self, training: bool) -> Any:
+    def table(self, training: bool = False) -> Tensor:
         return ops.cast(self.embeddings, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -200,7 +170,7 @@ class CandidateMapping(TokenMapping):
 
     def add_variables(self) -> None:
         self.chosen = choose_candidates(
-            self.candidates, self.source_size, self.seed
+            self.candidates, self.source_embeddings, self.seed
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -212,29 +182,26 @@ class CandidateMapping(TokenMapping):
 
 
 def check_candidates(candidates: Any) -> int | list[int]:
-    if not isinstance(candidates, (list, tuple, np.ndarray)):
-        return positive_integer("candidates", candidates)
-    numbers = [integer(item) for item in candidates]
-    if not numbers or None in numbers or min(numbers) < 0:
-        raise ValueError(
-            "`candidates` must be a number or a list of the source's tokens. "
-            f"Received: candidates={candidates!r}"
-        )
-    return numbers
+    """Returns a number of candidates, or the list of them."""
+    if isinstance(candidates, (list, tuple, np.ndarray)):
+        return token_list("candidates", candidates)
+    return positive_integer("candidates", candidates)
 
 
 def choose_candidates(
-    candidates: int | list[int], source_size: int, seed: int
+    candidates: int | list[int], source_embeddings: SourceEmbeddings, seed: int
 ) -> np.ndarray:
-    """The numbers of the source tokens that may be used."""
+    """Returns the source tokens that may be used.
+
+    Args:
+        candidates: List of tokens, or how many are drawn.
+        source_embeddings: `SourceEmbeddings` of the source.
+        seed: Integer. Seed of the draw.
+    """
     if isinstance(candidates, int):
-        count = min(candidates, source_size)
-        return np.sort(draw(source_size, count, seed))
-    if max(candidates) >= source_size:
-        raise ValueError(
-            f"`candidates` must be below {source_size}, the size of the "
-            f"source's vocabulary. Received: {max(candidates)}"
-        )
+        count = min(candidates, source_embeddings.size)
+        return np.sort(draw(source_embeddings.size, count, seed))
+    source_embeddings.check_tokens("`candidates`", candidates)
     return np.asarray(candidates, "int32")
 
 

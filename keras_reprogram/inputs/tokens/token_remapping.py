@@ -11,6 +11,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens.steps import take_steps
 from keras_reprogram.inputs.tokens.token_mappings import CandidateMapping
+from keras_reprogram.typing import Tensor
 
 
 @serializable
@@ -81,7 +82,7 @@ class TokenRemapping(CandidateMapping):
             autocast=False,
         )
 
-    def choose(self, logits: Any, training: bool) -> Any:
+    def choose(self, logits: Tensor, training: bool) -> Tensor:
         """One source token's embedding for each row of logits."""
         if training:
             noise = keras.random.uniform(
@@ -102,8 +103,11 @@ class TokenRemapping(CandidateMapping):
         return ops.matmul(drawn, self.source_rows(self.chosen))
 
     def call(
-        self, tokens: Any, training: bool = False, lengths: Any = None
-    ) -> Any:
+        self,
+        tokens: Tensor,
+        training: bool = False,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
         theta = ops.cast(self.theta, "float32")
         if self.context == 1:
             # One draw for all places of a token: fewer, and they agree.

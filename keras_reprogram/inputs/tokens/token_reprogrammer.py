@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,24 +13,30 @@ from keras import ops
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.tokens import layout as layouts
+from keras_reprogram.inputs.tokens import padding_masks
 from keras_reprogram.inputs.tokens import token_mappings
 from keras_reprogram.inputs.tokens.layout import SAMPLE
 from keras_reprogram.inputs.tokens.layout import FixedTokens
 from keras_reprogram.inputs.tokens.layout import MaskToken
 from keras_reprogram.inputs.tokens.layout import SoftPrompt
+from keras_reprogram.inputs.tokens.sequence_layout import ReadPositions
+from keras_reprogram.inputs.tokens.sequence_layout import SequenceLayout
+from keras_reprogram.inputs.tokens.sequence_transformation import (
+    SequenceTransformation,
+)
 from keras_reprogram.inputs.tokens.token_mappings import TokenMapping
-from keras_reprogram.inputs.tokens.token_mappings import row_lookup
 from keras_reprogram.inputs.valid import all_of_row
 from keras_reprogram.inputs.valid import known_tokens
 from keras_reprogram.sources.specification import SourceSpecification
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 AUTO = "auto"
 
 
 @serializable
-class TokenReprogrammer(InputTransformation):
+class TokenReprogrammer(SequenceTransformation):
     """Gives a text source the embeddings of another language's tokens.
 
     ```
@@ -141,7 +148,6 @@ class TokenReprogrammer(InputTransformation):
         if target_length is not None:
             target_length = positive_integer("target_length", target_length)
         self.target_length = target_length
-        self.target_shape = (target_length,)
         self.layout = layouts.check_layout(layout)
         self.padding_token = check_padding(
             padding_token, self.mapping.vocabulary_size
@@ -151,19 +157,56 @@ class TokenReprogrammer(InputTransformation):
             for segment in self.layout
             if isinstance(segment, SoftPrompt)
         ]
+        self.source_padding_token: int | None = None
         self.max_sequence_length: int | None = None
         self.start_token: int | None = None
+        self.has_warned = False
+
+    # === What depends on the source ===
+
+    def resolve(
+        self,
+        specification: SourceSpecification,
+        source: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.accept_embeddings(specification, "TextSource(backbone)")
+        embeddings = self.source_embeddings
+        self.max_sequence_length = specification.max_sequence_length
+        self.check_length(self.target_length)
+        for segment in self.layout:
+            if isinstance(segment, (FixedTokens, MaskToken)):
+                embeddings.check_tokens("Fixed tokens", segment.token_ids)
+        if not self.built:
+            for part in (self.mapping, *self.prompts):
+                part.build_on(embeddings)
+        self.source_padding_token = 0
+        if self.takes_source_tokens:
+            self.source_padding_token = specification.padding_token
+            check_padding(self.resolved_padding_token, embeddings.size)
+        self.start_token = specification.start_token
+        self.built = True
 
     @property
-    def sequence_layout(self) -> layouts.SequenceLayout:
+    def sample_shape(self) -> Shape:
+        return (self.target_length,)
+
+    @property
+    def resolved_padding_token(self) -> int | None:
+        """The token that fills up a sample; `None` if there is none."""
+        if isinstance(self.padding_token, str):
+            return self.source_padding_token
+        return self.padding_token
+
+    @property
+    def sequence_layout(self) -> SequenceLayout:
         """Where everything in a sequence stands."""
-        return layouts.SequenceLayout(
+        return SequenceLayout(
             [
-                None if segment == SAMPLE else segment.length
+                None if isinstance(segment, str) else segment.length
                 for segment in self.layout
             ],
             [isinstance(segment, MaskToken) for segment in self.layout],
-            self.padding_token,
+            self.resolved_padding_token,
         )
 
     @property
@@ -176,180 +219,126 @@ class TokenReprogrammer(InputTransformation):
         """Whether samples are in the source's own tokens."""
         return self.mapping.vocabulary_size is None
 
-    def complete(self, specification: SourceSpecification) -> None:
-        if specification.embeddings is None:
-            raise ValueError(
-                "A `TokenReprogrammer` needs a source that takes embeddings: "
-                "wrap a KerasHub backbone as "
-                "`keras_reprogram.sources.TextSource(backbone)`. Received: a "
-                f"source that takes {specification.accepted_shape}"
-            )
-        self.max_sequence_length = specification.max_sequence_length
-        self.check_length(self.target_length)
-        if not self.built:
-            for segment in (self.mapping, *self.prompts):
-                segment.build_on(specification.embeddings)
-        source_size = int(specification.embeddings.shape[0])
-        if self.padding_token == AUTO:
-            self.padding_token = 0
-            if self.takes_source_tokens:
-                self.padding_token = specification.padding_token
-        if self.takes_source_tokens:
-            check_padding(self.padding_token, source_size)
-        self.start_token = specification.start_token
-        # The source's own variable: neither tracked nor saved here.
-        self.source_embeddings = lambda: specification.embeddings
-        self.source_rows = row_lookup(specification.embeddings)
-        self.check_fixed_tokens(source_size)
-        self.built = True
-
     @property
-    def size(self) -> int:
+    def vocabulary_size(self) -> int:
         """Number of tokens in the samples' vocabulary."""
-        return self.mapping.vocabulary_size or self.mapping.source_size
+        return self.mapping.vocabulary_size or self.source_embeddings.size
 
-    def valid(self, samples: Any) -> Any:
-        samples = ops.cast(layouts.rows_of_tokens(samples), "int32")
-        tokens = layouts.without_marks(samples)
-        is_masked = ops.equal(samples, layouts.MASKED)
-        return all_of_row(
-            ops.logical_or(is_masked, known_tokens(tokens, self.size))
-        )
+    # === Samples ===
 
-    @property
-    def valid_values(self) -> str:
-        return f"tokens from 0 to {self.size - 1}"
+    def merge(self, samples: dict[str, Tensor]) -> Tensor:
+        return padding_masks.rows_of_tokens(samples)
+
+    def hint(self, samples: object) -> str:
+        return f"{padding_masks.HOW_TO_TOKENIZE} "
 
     def check_length(self, length: Any) -> None:
+        """Raises a `ValueError` for samples that are too long."""
         if integer(length) is None:  # unknown, or a symbol in an export
             length = None
-        steps = (length or 1) + self.added_length
-        if (
-            self.max_sequence_length is not None
-            and steps > self.max_sequence_length
-        ):
-            raise ValueError(
-                f"The source has positions for {self.max_sequence_length} "
-                "steps: shorten the samples or the prompts. Received: samples "
-                f"of {length or 'any number of'} steps and "
-                f"{self.added_length} steps around them"
-            )
-
-    def check_fixed_tokens(self, source_size: int) -> None:
-        for segment in self.layout:
-            if isinstance(segment, (FixedTokens, MaskToken)) and (
-                max(segment.token_ids) >= source_size
-            ):
-                raise ValueError(
-                    f"Fixed tokens must be below {source_size}, the size of "
-                    f"the source's vocabulary. Received: {segment.token_ids}"
-                )
-
-    def merged(self, samples: dict[str, Any]) -> Any:
-        return layouts.rows_of_tokens(samples)
-
-    def hint(self, samples: Any) -> str:
-        return f"{layouts.HOW_TO_TOKENIZE} "
+        self.check_steps(
+            (length or 1) + self.added_length,
+            self.max_sequence_length,
+            "shorten the samples or the prompts",
+            f"samples of {length or 'any number of'} steps and "
+            f"{self.added_length} steps around them",
+        )
 
     def check_values(self, samples: np.ndarray) -> None:
-        if samples.dtype.kind not in "iu" or samples.ndim != 2:
-            raise ValueError(
-                f"{layouts.HOW_TO_TOKENIZE} Received: samples of dtype "
-                f"{samples.dtype}, shape {samples.shape}"
-            )
+        padding_masks.check_rows(samples)
         self.check_length(samples.shape[1])
         if samples.shape[1] + self.added_length == 0:
             raise ValueError(
                 "Samples must have at least one step, which may be padding. "
                 f"Received: samples of shape {samples.shape}"
             )
-        size = self.size
-        # Of a type that holds marks, too.
-        if samples.dtype == "uint64":
-            samples = np.minimum(samples, np.uint64(2**62))
-        samples = samples.astype("int64", copy=False)
-        tokens = samples
-        if samples.size and samples.max() >= size:
-            marked = samples >= layouts.PRESENT
-            tokens = np.where(marked, samples - layouts.PRESENT, samples)
-        low = np.where(tokens == layouts.MASKED, 0, tokens).min(initial=0)
-        high = tokens.max(initial=0)
-        if not 0 <= low <= high < size:
-            raise ValueError(
-                f"Tokens must be from 0 to {size - 1}. Received: tokens from "
-                f"{low} to {high}"
-            )
+        samples, tokens = padding_masks.checked_tokens(
+            samples, self.vocabulary_size
+        )
         self.check_start(samples, tokens)
 
     def check_start(self, samples: np.ndarray, tokens: np.ndarray) -> None:
         """Warns, once, if no text begins as the source's texts do."""
-        starts = [
-            segment.token_ids
-            for segment in self.layout
-            if isinstance(segment, (FixedTokens, MaskToken))
-        ]
+        start = self.start_token
         if (
-            self.start_token is None
+            start is None
+            or self.has_warned
             or not self.takes_source_tokens
-            or any(self.start_token in start for start in starts)
+            or any(
+                isinstance(segment, (FixedTokens, MaskToken))
+                and start in segment.token_ids
+                for segment in self.layout
+            )
         ):
             return
-        is_text = samples != layouts.MASKED
-        if self.padding_token is not None:
-            is_text &= samples != self.padding_token
+        is_text = samples != padding_masks.MASKED
+        if self.resolved_padding_token is not None:
+            is_text &= samples != self.resolved_padding_token
         first = is_text.argmax(axis=1)[:, None]
-        begins = np.take_along_axis(tokens, first, axis=1) == self.start_token
+        begins = np.take_along_axis(tokens, first, axis=1) == start
         if not is_text.any() or begins.any():
             return
+        self.has_warned = True
         warnings.warn(
-            f"No text begins with the source's start token {self.start_token} "
+            f"No text begins with the source's start token {start} "
             "(`[CLS]`, `<s>` or the like), as the texts that it was trained "
             "on do: tokenize by a preprocessor of KerasHub or with a "
             "`keras_hub.layers.MultiSegmentPacker` or `StartEndPacker`, or "
-            f"put `FixedTokens([{self.start_token}])` into the `layout`.",
+            f"put `FixedTokens([{start}])` into the `layout`.",
             stacklevel=2,
         )
-        self.start_token = None
 
-    def get_build_config(self) -> None:
-        # The layer is built by the model, with its source.
-        return None
+    def valid(self, samples: Tensor) -> Tensor | None:
+        samples = ops.cast(padding_masks.rows_of_tokens(samples), "int32")
+        tokens = padding_masks.without_marks(samples)
+        is_masked = ops.equal(samples, padding_masks.MASKED)
+        return all_of_row(
+            ops.logical_or(
+                is_masked, known_tokens(tokens, self.vocabulary_size)
+            )
+        )
 
-    def call(self, inputs: Any, training: bool = False) -> dict[str, Any]:
-        samples = ops.cast(layouts.rows_of_tokens(inputs), "int32")
+    @property
+    def valid_values(self) -> str:
+        return f"tokens from 0 to {self.vocabulary_size - 1}"
+
+    # === The layer ===
+
+    def call(
+        self, inputs: Tensor | dict[str, Tensor], training: bool = False
+    ) -> dict[str, Tensor]:
+        samples = ops.cast(padding_masks.rows_of_tokens(inputs), "int32")
         self.check_length(samples.shape[1])
-        mask = self.sequence_layout.sample_mask(samples)
-        tokens = self.sequence_layout.tokens(samples, mask)
+        layout = self.sequence_layout
+        mask = layout.sample_mask(samples)
+        tokens = layout.tokens(samples, mask)
         lengths = ops.sum(mask, axis=1, keepdims=True)
-        neighbors = {"lengths": lengths} if self.mapping.reads_neighbors else {}
         # A backend's own lookup fails, or takes another row.
-        known = known_tokens(tokens, self.size)
+        known = known_tokens(tokens, self.vocabulary_size)
         tokens = ops.where(known, tokens, ops.zeros_like(tokens))
+        neighbors = {"lengths": lengths} if self.mapping.reads_neighbors else {}
         embeddings = self.mapping(tokens, training=training, **neighbors)
         embeddings = ops.where(known[..., None], embeddings, float("nan"))
         segments = [
-            embeddings if segment == SAMPLE else self.fixed(segment, samples)
+            embeddings
+            if isinstance(segment, str)
+            else self.repeat(self.rows_of(segment), samples)
             for segment in self.layout
         ]
-        embeddings, mask = self.sequence_layout.arrange(segments, lengths)
+        embeddings, mask = layout.arrange(segments, lengths)
         return {"embeddings": embeddings, "padding_mask": mask}
 
-    def fixed(
-        self, segment: SoftPrompt | FixedTokens | MaskToken, samples: Any
-    ) -> Any:
-        """A segment of every sequence, `(batch, steps, width)`."""
+    def rows_of(self, segment: SoftPrompt | FixedTokens | MaskToken) -> Tensor:
+        """Returns the embeddings `(steps, width)` of a segment."""
         if isinstance(segment, SoftPrompt):
-            rows = segment.embeddings
-        else:
-            rows = self.source_rows(segment.token_ids)
-        rows = ops.cast(rows, self.compute_dtype)[None]
-        return ops.repeat(rows, ops.shape(samples)[0], axis=0)
+            return segment.embeddings
+        return self.source_embeddings.rows(segment.token_ids)
 
-    def select_outputs(self, outputs: Any, samples: Any) -> Any:
-        """Outputs at the mask token, or at the steps of the sample."""
+    def select_outputs(self, outputs: Tensor, samples: Tensor) -> Tensor:
+        """Returns outputs at the mask token, or at the steps of the sample."""
         if len(outputs.shape) != 3:
             return outputs
-        return layouts.ReadPositions(self.sequence_layout)(outputs, samples)
+        return ReadPositions(self.sequence_layout)(outputs, samples)
 
     def training_callbacks(self) -> list[keras.callbacks.Callback]:
         return self.mapping.training_callbacks()
@@ -362,12 +351,9 @@ class TokenReprogrammer(InputTransformation):
         batch, length = inputs.shape
         self.check_length(length)
         steps = None if length is None else length + self.added_length
-        return {
-            "embeddings": keras.KerasTensor(
-                (batch, steps, self.mapping.width), self.compute_dtype
-            ),
-            "padding_mask": keras.KerasTensor((batch, steps), "int32"),
-        }
+        return self.sequence_spec(batch, steps, self.mapping.width)
+
+    # === Saving ===
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
@@ -381,6 +367,12 @@ class TokenReprogrammer(InputTransformation):
             ],
             "padding_token": self.padding_token,
         }
+
+    def resolved_config(self) -> dict[str, Any]:
+        config = self.get_config()
+        if self.built:
+            config["padding_token"] = self.resolved_padding_token
+        return config
 
 
 def check_padding(token: Any, vocabulary_size: int | None) -> int | str | None:

@@ -8,6 +8,7 @@ from keras_reprogram.inputs import LowRank
 from keras_reprogram.inputs import Patch
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.canvas import Canvas
 
 AXES = Axes(3, "channels_last")
 SHAPE = (12, 16, 3)
@@ -75,7 +76,7 @@ def test_a_pattern_with_a_basis_keeps_to_its_region():
     pattern = UniversalPattern("outside", basis=Grid(4), initializer="ones")
     data_mask = np.zeros((12, 16), bool)
     data_mask[2:5, 3:9] = True
-    pattern.build_on(SHAPE, AXES, data_mask)
+    pattern.build_on(Canvas(SHAPE, AXES, data_mask))
     values = pattern.to_numpy()
     assert not values[data_mask].any()
     np.testing.assert_allclose(values[~data_mask], np.tanh(1.0), rtol=1e-5)
@@ -120,7 +121,7 @@ def test_a_masked_pattern_stores_what_reaches_its_region_alone(basis):
     whole = UniversalPattern(basis=basis, activation=None)
     patch = UniversalPattern(Patch(3, (9, 12)), basis=basis, activation=None)
     for pattern in (whole, patch):
-        pattern.build_on(SHAPE, AXES, np.zeros(SHAPE[:2], bool))
+        pattern.build_on(Canvas(SHAPE, AXES, np.zeros(SHAPE[:2], bool)))
     theta = np.random.default_rng(0).normal(size=whole.theta.shape)
     whole.theta.assign(theta)
     mask = np.zeros(SHAPE, bool)

@@ -8,6 +8,9 @@ from keras_reprogram.inputs import FeatureMosaic
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import ScaledPad
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.canvas import Canvas
+
+CANVAS = Canvas((8, 8, 1), Axes(3, "channels_last"), np.ones((8, 8), bool))
 
 
 def outputs_of(layer, samples):
@@ -69,12 +72,11 @@ def test_at_scale_one_a_scaled_pad_is_a_pad(shape):
 
 
 def test_positions_are_exact_where_the_layer_computes_in_bfloat16():
-    axes = Axes(3, "channels_last")
     matrices = []
     for dtype in ("float32", "bfloat16"):
         placement = ScaledPad(None, scale=1.03)
-        placement.data_mask((128, 128, 1), (224, 224, 1), axes)
-        matrix = placement.matrices((224, 224, 1), axes, dtype)[0]
+        placement.build_on(CANVAS)
+        matrix = placement.scale_matrices((128,), (224,), dtype)[0]
         matrices.append(ops.convert_to_numpy(ops.cast(matrix, "float32")))
     np.testing.assert_allclose(*matrices, atol=4e-3)
 
@@ -143,7 +145,7 @@ def test_an_odd_gap_is_not_blurred(length):
     samples = generator.random((2, length, length, 1)).astype("float32")
     axes = Axes(3, "channels_last")
     placement = ScaledPad(inner_size=None)
-    placement.data_mask((length, length, 1), (8, 8, 1), axes)
+    placement.build_on(CANVAS)
     np.testing.assert_allclose(
         ops.convert_to_numpy(placement.place(samples, (8, 8, 1), axes)),
         ops.convert_to_numpy(Pad().place(samples, (8, 8, 1), axes)),

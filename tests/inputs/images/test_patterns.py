@@ -8,6 +8,7 @@ from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import Patch
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.canvas import Canvas
 
 AXES = Axes(3, "channels_last")
 CANVAS = (224, 224, 3)
@@ -16,7 +17,7 @@ CANVAS = (224, 224, 3)
 def built(pattern, placement=None, canvas=CANVAS, sample=(28, 28, 1)):
     placement = placement or Pad()
     data_mask = placement.data_mask(sample, canvas, AXES)
-    pattern.build_on(canvas, AXES, data_mask)
+    pattern.build_on(Canvas(canvas, AXES, data_mask))
     return pattern
 
 

@@ -7,7 +7,6 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import TokenPatches
-from keras_reprogram.inputs import methods
 
 
 def rendered(tokens, canvas, **kwargs):
@@ -66,7 +65,7 @@ def test_sequences_are_told_apart_by_an_image_classifier(dtype, tmp_path):
     tokens[:, 10:][generator.random(40) < 0.5] = 0
     model = ReprogrammedModel(
         source,
-        methods.rendered_tokens(3, patch_size=2, target_shape=(14,)),
+        InputReprogrammer((14,), placement=TokenPatches(3, 2), pattern=None),
         LabelMapper(2),
     )
     model.compile(
@@ -107,7 +106,7 @@ def test_samples_that_are_no_tokens_are_value_errors(tokens):
     source = keras.Model(inputs, keras.layers.GlobalMaxPooling2D()(inputs))
     model = ReprogrammedModel(
         source,
-        methods.rendered_tokens(4, 2, target_shape=(1,)),
+        InputReprogrammer((1,), placement=TokenPatches(4, 2), pattern=None),
         LabelMapper(2, "identity"),
     )
     with pytest.raises(ValueError, match="Received: "):

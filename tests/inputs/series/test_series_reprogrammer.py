@@ -7,6 +7,7 @@ from keras import ops
 from keras_reprogram.inputs import SeriesReprogrammer
 from keras_reprogram.inputs import StatisticsPrompt
 from keras_reprogram.inputs import TextPrototypes
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.sources import TextSource
 from keras_reprogram.sources import inspect_source
 
@@ -28,7 +29,7 @@ def source(**kwargs):
 
 def completed(reprogrammer, **kwargs):
     model = source(**kwargs)
-    reprogrammer.complete(inspect_source(model))
+    reprogrammer.resolve(inspect_source(model), None)
     return reprogrammer, ops.convert_to_numpy(model.token_embeddings.value)
 
 
@@ -163,7 +164,7 @@ def test_attention_is_what_it_says(head_width, candidates):
         4, heads=2, head_width=head_width, candidates=candidates
     )
     table = source().token_embeddings
-    prototypes.build_on(table, patch_width=6)
+    prototypes.build_on(SourceEmbeddings(table), patch_width=6)
     prototypes.shift.assign(np.arange(4.0)[:, None])
     patches = np.random.default_rng(0).normal(size=(2, 5, 6))
     patches = patches.astype("float32")
@@ -176,7 +177,9 @@ def test_attention_is_what_it_says(head_width, candidates):
 
 def test_folded_keys_and_values_are_used_until_they_are_unfolded():
     prototypes = TextPrototypes(4, heads=2, dropout=0.0)
-    prototypes.build_on(source().token_embeddings, patch_width=6)
+    prototypes.build_on(
+        SourceEmbeddings(source().token_embeddings), patch_width=6
+    )
     patches = np.random.default_rng(0).normal(size=(2, 5, 6))
     before = ops.convert_to_numpy(prototypes(patches))
     prototypes.fold()
@@ -207,10 +210,11 @@ def test_folded_keys_and_values_are_used_until_they_are_unfolded():
         lambda: completed(SeriesReprogrammer((40, 1), prompt_tokens=[30])),
         lambda: completed(SeriesReprogrammer((200, 1))),
         lambda: completed(SeriesReprogrammer((40, 1)), max_sequence_length=9),
-        lambda: SeriesReprogrammer((40, 1)).complete(
+        lambda: SeriesReprogrammer((40, 1)).resolve(
             inspect_source(
                 keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-            )
+            ),
+            None,
         ),
         lambda: TextPrototypes(candidates=[]),
         lambda: TextPrototypes(dropout=1.0),

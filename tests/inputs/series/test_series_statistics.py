@@ -2,6 +2,7 @@ import keras_hub
 import numpy as np
 import pytest
 from keras import ops
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 
 from keras_reprogram.inputs import StatisticsPrompt
 from keras_reprogram.inputs import series_statistics
@@ -67,7 +68,7 @@ def test_a_prompt_of_statistics_starts_at_tokens_and_moves_with_numbers():
     )
     table = TextSource(backbone, "sequence").token_embeddings
     prompt = StatisticsPrompt(num_lags=1, token_ids=[4, 5, 6, 7, 8])
-    prompt.build_on(table)
+    prompt.build_on(SourceEmbeddings(table))
     series = np.random.default_rng(0).normal(size=(2, 10)).astype("float32")
     start = np.tile(ops.convert_to_numpy(table.value)[4:9], (2, 1, 1))
     np.testing.assert_allclose(ops.convert_to_numpy(prompt(series)), start)

@@ -6,6 +6,7 @@ from keras import ops
 from keras_reprogram.inputs import TextPrototypes
 from keras_reprogram.inputs.series.series_statistics import series_statistics
 from keras_reprogram.inputs.series.text_prototypes import root_mean_square
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 
 
 def numpy(value):
@@ -19,7 +20,7 @@ def vocabulary(unit=1.0, dtype="float32"):
 
 def built(table, **settings):
     layer = TextPrototypes(6, heads=2, dropout=0.0, **settings)
-    layer.build_on(table, patch_width=4)
+    layer.build_on(SourceEmbeddings(table), patch_width=4)
     return layer
 
 
@@ -35,9 +36,9 @@ def test_prototypes_are_in_the_unit_of_the_embeddings(unit):
 
 def test_the_unit_is_the_root_mean_square_of_all_words():
     table = np.random.default_rng(0).normal(size=(9000, 2))
-    found = root_mean_square(lambda rows: table[rows], 9000)
+    found = root_mean_square(SourceEmbeddings(table))
     np.testing.assert_allclose(found, np.sqrt((table**2).mean()), rtol=1e-6)
-    assert root_mean_square(lambda rows: 0 * table[rows], 9000) == 1.0
+    assert root_mean_square(SourceEmbeddings(0 * table)) == 1.0
 
 
 def test_float16_takes_embeddings_below_its_range():

@@ -8,8 +8,8 @@ from keras_reprogram.inputs import FreeEmbeddings
 from keras_reprogram.inputs import SourceTokens
 from keras_reprogram.inputs import SparseCombination
 from keras_reprogram.inputs import TokenRemapping
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.inputs.tokens.sparse_combination import sparse_code
-from keras_reprogram.inputs.tokens.token_mappings import row_lookup
 
 TOKENS = np.array([[1, 2, 3], [4, 0, 0]], "int32")
 MAPPINGS = {
@@ -29,7 +29,7 @@ def vocabulary():
 
 
 def built(mapping, vocabulary):
-    mapping.build_on(vocabulary)
+    mapping.build_on(SourceEmbeddings(vocabulary))
     return mapping
 
 
@@ -163,7 +163,7 @@ def test_a_layer_around_a_table_does_not_cast_it(vocabulary):
             seen.append(keras.backend.standardize_dtype(rows(tokens).dtype))
             return tokens
 
-    rows, seen = row_lookup(vocabulary), []
+    rows, seen = SourceEmbeddings(vocabulary).rows, []
     Around(dtype="mixed_bfloat16")(TOKENS)
     assert seen == ["float32"]
 
@@ -244,7 +244,7 @@ def test_a_refit_keeps_what_is_sparse_and_empties_the_remainder(vocabulary):
 def test_no_table_of_target_by_source_is_stored():
     vocabulary = keras.Variable(np.zeros((1000, 8), "float32"))
     mapping = SparseCombination(500, nonzeros=4)
-    mapping.build_on(vocabulary)
+    mapping.build_on(SourceEmbeddings(vocabulary))
     largest = max(np.prod(weight.shape) for weight in mapping.weights)
     assert largest == 500 * 8
 
@@ -278,4 +278,4 @@ def test_a_mapping_that_does_not_fit_the_source_is_a_value_error(
     vocabulary, make
 ):
     with pytest.raises(ValueError, match="Received: "):
-        make().build_on(vocabulary)
+        make().build_on(SourceEmbeddings(vocabulary))

@@ -18,7 +18,7 @@ from keras_reprogram.inputs import SourceTokens
 from keras_reprogram.inputs import SparseCombination
 from keras_reprogram.inputs import TokenRemapping
 from keras_reprogram.inputs import TokenReprogrammer
-from keras_reprogram.inputs.tokens.layout import masked
+from keras_reprogram.inputs.tokens.padding_masks import masked
 from keras_reprogram.outputs import IterativeMapping
 from keras_reprogram.sources import TextSource
 
@@ -159,7 +159,7 @@ def test_padding_moves_behind_everything_else():
     end = model.input_reprogrammer
     tokens = np.array([[4, 5, 6], [7, 0, 0]], "int32")
     made = end(tokens)
-    rows = numpy(end.source_embeddings().value)
+    rows = numpy(end.source_embeddings.rows())
     prompt = numpy(end.prompts[0].embeddings.value)
     np.testing.assert_array_equal(
         numpy(made["padding_mask"]), [[1] * 9, [1] * 7 + [0] * 2]
@@ -239,7 +239,9 @@ def test_a_text_has_one_answer_wherever_its_padding_is(name, pooling, layout):
     source = TextSource(sharpened(backbone), pooling)
     model = model_of(SourceTokens(), layout, source=source)
     padding = 1 if name == "RobertaBackbone" else 0
-    assert model.input_reprogrammer.padding_token == padding
+    end = model.input_reprogrammer
+    assert end.padding_token == "auto"
+    assert end.resolved_padding_token == padding
     # Tokens 0 and 1 are padding at an end alone.
     text = np.array([[5, 0, 7, 1, 4]], "int32")
     alone = answers(model, text)
@@ -322,22 +324,23 @@ def roberta():
 def test_the_padding_token_is_the_sources_own_and_kept():
     end = TokenReprogrammer(SourceTokens())
     assert end.get_config()["padding_token"] == "auto"
+    assert end.resolved_config()["padding_token"] == "auto"
     ReprogrammedModel(TextSource(roberta()), end, LabelMapper(2))
-    assert end.padding_token == 1
-    copy = TokenReprogrammer.from_config(end.get_config())
+    assert end.resolved_padding_token == 1
+    assert end.get_config()["padding_token"] == "auto"
+    copy = TokenReprogrammer.from_config(end.resolved_config())
     assert copy.padding_token == 1
-    assert copy.get_config() == end.get_config()
+    assert copy.get_config() == end.resolved_config()
     # A target vocabulary is padded with 0, whatever the source.
     end = TokenReprogrammer(FreeEmbeddings(8))
     ReprogrammedModel(TextSource(roberta()), end, LabelMapper(2))
-    assert end.padding_token == 0
+    assert end.resolved_padding_token == 0
     # What is said is kept.
     for token in (0, 5, None):
         end = TokenReprogrammer(SourceTokens(), padding_token=token)
         ReprogrammedModel(TextSource(roberta()), end, LabelMapper(2))
-        assert TokenReprogrammer.from_config(
-            end.get_config()
-        ).padding_token is (token)
+        for config in (end.get_config(), end.resolved_config()):
+            assert TokenReprogrammer.from_config(config).padding_token is token
 
 
 def classifier_with_tokenizer():

@@ -1,0 +1,35 @@
+"""The source's input, as placements and patterns are built on it."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.typing import FixedShape
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Canvas:
+    """The source's input with the place of the data on it.
+
+    Args:
+        shape: Tuple of integers. Shape of the source's input, without the
+            batch axis.
+        axes: `Axes`. Its spatial and channel axes.
+        data_mask: Boolean array over the spatial axes, true where the
+            placement puts data.
+    """
+
+    shape: FixedShape
+    axes: Axes
+    data_mask: np.ndarray
+
+    @property
+    def spatial_shape(self) -> FixedShape:
+        """Lengths of the spatial axes."""
+        return tuple(self.shape[axis] for axis in self.axes.spatial)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels, 1 without an axis of channels."""
+        return 1 if self.axes.channel is None else self.shape[self.axes.channel]

@@ -1,0 +1,144 @@
+"""Samples of tokens with their padding mask, as one tensor."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.typing import Tensor
+
+# What stands in a sample where a mask says that there is padding.
+MASKED = int(np.iinfo("int32").min)
+# Added to a token of which a mask says that it is no padding.
+PRESENT = 2**30
+HOW_TO_TOKENIZE = (
+    "Samples must be rows of integers, the numbers of tokens. Sentences are "
+    "made into rows by a preprocessor of KerasHub, such as "
+    "`keras_hub.models.BertTextClassifierPreprocessor`; or by a tokenizer and "
+    "a `keras_hub.layers.MultiSegmentPacker` or `StartEndPacker`, which adds "
+    "`[CLS]` and `[SEP]`."
+)
+
+
+def masked(token_ids: Tensor, padding_mask: Tensor) -> Tensor:
+    """Tokens and their padding mask as one tensor of samples.
+
+    Padding becomes `MASKED`. Every other token is marked as one, so that it
+    is no padding even where it is the padding token.
+
+    Args:
+        token_ids: Integers `(batch, length)`, an array or a tensor.
+        padding_mask: Of the same shape: 1 or `True` for a token, 0 or `False`
+            for padding, at the ends or anywhere else.
+
+    Returns:
+        Integers `(batch, length)`: a tensor of the backend where one of the
+        two is such a tensor, otherwise an array.
+
+    Raises:
+        ValueError: If the tokens are not integers, the mask has another
+            shape, or an array of it holds more than zeros and ones.
+    """
+    parts = [token_ids, padding_mask]
+    in_graph = [
+        ops.is_tensor(part) or keras.utils.is_keras_tensor(part)
+        for part in parts
+    ]
+    if not any(in_graph):
+        token_ids, padding_mask = map(np.asarray, parts)
+        check_mask(padding_mask)
+    elif not all(in_graph):
+        token_ids, padding_mask = map(ops.convert_to_tensor, parts)
+    dtype = keras.backend.standardize_dtype(token_ids.dtype)
+    if "int" not in dtype:
+        raise ValueError(
+            f"{HOW_TO_TOKENIZE} Received: token_ids of dtype {dtype}"
+        )
+    shapes = tuple(token_ids.shape), tuple(padding_mask.shape)
+    if len(shapes[0]) != len(shapes[1]) or any(
+        None not in sizes and sizes[0] != sizes[1] for sizes in zip(*shapes)
+    ):
+        raise ValueError(
+            "`padding_mask` must have the shape of `token_ids`. Received: "
+            f"padding_mask of shape {shapes[1]}, token_ids of shape "
+            f"{shapes[0]}"
+        )
+    if any(in_graph):
+        token_ids = ops.cast(token_ids, "int32")
+        mark = ops.logical_and(token_ids >= 0, token_ids < PRESENT)
+        token_ids = ops.where(mark, token_ids + PRESENT, token_ids)
+        nothing = ops.full_like(token_ids, MASKED)
+        return ops.where(ops.cast(padding_mask, "bool"), token_ids, nothing)
+    # What is not within the range of int32 is left to the layer's checks.
+    token_ids = token_ids.astype("int64")
+    mark = (token_ids >= 0) & (token_ids < PRESENT)
+    token_ids = np.where(mark, token_ids + PRESENT, token_ids)
+    token_ids = np.where(padding_mask.astype("bool"), token_ids, MASKED)
+    fits = np.array_equal(token_ids, token_ids.astype("int32"))
+    return token_ids.astype("int32") if fits else token_ids
+
+
+def without_marks(samples: Tensor) -> Tensor:
+    """The tokens of samples of which a mask says that they are none."""
+    return ops.where(samples >= PRESENT, samples - PRESENT, samples)
+
+
+def check_mask(padding_mask: np.ndarray) -> None:
+    known = padding_mask.dtype.kind in "biuf"
+    if not known or not np.isin(padding_mask, (0, 1)).all():
+        raise ValueError(
+            "`padding_mask` must hold 1 or `True` for a token, and 0 or "
+            f"`False` for padding. Received: padding_mask={padding_mask!r}"
+        )
+
+
+def rows_of_tokens(inputs: Tensor | dict[str, Tensor]) -> Tensor:
+    """Samples as one tensor, also those of a KerasHub preprocessor."""
+    if not isinstance(inputs, dict):
+        return inputs
+    if "token_ids" not in inputs:
+        raise ValueError(
+            'A dictionary of samples must hold `"token_ids"`, and may hold '
+            'their `"padding_mask"`, as those of a KerasHub preprocessor do. '
+            f"Received: a dictionary of {sorted(inputs)}"
+        )
+    if inputs.get("padding_mask") is None:
+        return inputs["token_ids"]
+    return masked(inputs["token_ids"], inputs["padding_mask"])
+
+
+def check_rows(samples: np.ndarray) -> None:
+    """Raises a `ValueError` for samples that are not rows of integers."""
+    if samples.dtype.kind not in "iu" or samples.ndim != 2:
+        raise ValueError(
+            f"{HOW_TO_TOKENIZE} Received: samples of dtype "
+            f"{samples.dtype}, shape {samples.shape}"
+        )
+
+
+def checked_tokens(
+    samples: np.ndarray, vocabulary_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns samples as int64, and their tokens without marks.
+
+    Args:
+        samples: Array of rows of integers, as `masked` returns them or plain.
+        vocabulary_size: Integer. Tokens are below it.
+
+    Raises:
+        ValueError: If a token is not in the vocabulary.
+    """
+    # Of a type that holds marks, too.
+    if samples.dtype == "uint64":
+        samples = np.minimum(samples, np.uint64(2**62))
+    samples = samples.astype("int64", copy=False)
+    tokens = samples
+    if samples.size and samples.max() >= vocabulary_size:
+        tokens = np.where(samples >= PRESENT, samples - PRESENT, samples)
+    low = np.where(tokens == MASKED, 0, tokens).min(initial=0)
+    high = tokens.max(initial=0)
+    if not 0 <= low <= high < vocabulary_size:
+        raise ValueError(
+            f"Tokens must be from 0 to {vocabulary_size - 1}. Received: tokens "
+            f"from {low} to {high}"
+        )
+    return samples, tokens

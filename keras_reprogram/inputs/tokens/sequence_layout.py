@@ -1,0 +1,157 @@
+"""Where everything in a sequence of tokens stands, and where it is read."""
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_reprogram.configurable import Configurable
+from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.tokens.padding_masks import MASKED
+from keras_reprogram.inputs.tokens.padding_masks import rows_of_tokens
+from keras_reprogram.inputs.tokens.padding_masks import without_marks
+from keras_reprogram.inputs.tokens.steps import put_steps
+from keras_reprogram.inputs.tokens.steps import take_steps
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceLayout(Configurable):
+    """Where everything in a sequence stands.
+
+    Padding is a run of the padding token at an end of a sample, and what is
+    `MASKED`. It stands behind everything else.
+
+    Args:
+        lengths: Steps of each segment; `None` for the sample.
+        is_read: For each segment, whether the source's output is read there.
+        padding_token: The token that fills up a sample, or `None`.
+    """
+
+    lengths: list[int | None]
+    is_read: list[bool]
+    padding_token: int | None
+
+    @property
+    def before(self) -> int:
+        """Steps before the sample."""
+        return sum(self.lengths[: self.lengths.index(None)])
+
+    @property
+    def behind(self) -> int:
+        """Steps of what follows the sample."""
+        return sum(self.lengths[self.lengths.index(None) + 1 :])
+
+    def sample_mask(self, samples: Tensor) -> Tensor:
+        """1 for a token of the sample and 0 for padding, `(batch, length)`."""
+        is_token = ops.not_equal(samples, MASKED)
+        if self.padding_token is None:
+            return ops.cast(is_token, "int32")
+        other = ops.logical_and(
+            is_token, ops.not_equal(samples, self.padding_token)
+        )
+        count = ops.cumsum(ops.cast(other, "int32"), axis=1)
+        total = ops.sum(ops.cast(other, "int32"), axis=1, keepdims=True)
+        # Between two other tokens the padding token is a token, too.
+        between = ops.logical_and(count > 0, count < total)
+        mask = ops.logical_or(other, ops.logical_and(is_token, between))
+        return ops.cast(mask, "int32")
+
+    def tokens(self, samples: Tensor, mask: Tensor) -> Tensor:
+        """The samples' tokens from the left, then padding."""
+        token = self.padding_token or 0
+        tokens = without_marks(samples)
+        tokens = ops.where(mask > 0, tokens, ops.full_like(tokens, token))
+        return put_steps(tokens, self.from_the_left(mask))
+
+    def from_the_left(self, mask: Tensor) -> Tensor:
+        """Where every step goes: a permutation in each row."""
+        steps = ops.cumsum(mask, axis=1) - 1
+        padding = ops.cumsum(1 - mask, axis=1) - 1
+        padding = padding + ops.sum(mask, axis=1, keepdims=True)
+        return ops.where(mask > 0, steps, padding)
+
+    def arrange(
+        self, segments: list[Tensor], lengths: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The sequence `(batch, steps, width)` and its mask.
+
+        Args:
+            segments: Embeddings of each segment, the sample's from the left.
+            lengths: Tokens of each sample, `(batch, 1)`.
+        """
+        if self.before + self.behind == 0:
+            # Of an empty text, one step of padding is read.
+            lengths = ops.maximum(lengths, 1)
+        embeddings = ops.concatenate(segments, axis=1)
+        size = ops.shape(embeddings)[1]
+        steps = ops.arange(size, dtype="int32")[None]
+        end = self.before + lengths
+        if self.behind:
+            padding = size - self.before - self.behind - lengths
+            behind = ops.where(
+                steps < end + self.behind, steps + padding, steps - self.behind
+            )
+            embeddings = take_steps(
+                embeddings, ops.where(steps < end, steps, behind)
+            )
+        mask = ops.cast(steps < end + self.behind, "int32")
+        return embeddings, mask
+
+    def read(self, outputs: Tensor, samples: Tensor) -> Tensor:
+        """Outputs where they are read: at one step, or at the sample's."""
+        mask = self.sample_mask(ops.cast(rows_of_tokens(samples), "int32"))
+        lengths = ops.sum(mask, axis=1, keepdims=True)
+        if any(self.is_read):
+            sizes = self.lengths[: self.is_read.index(True)]
+            places = ops.full_like(lengths, sum(size or 0 for size in sizes))
+            if None in sizes:
+                places = places + lengths
+            return take_steps(outputs, places)[:, 0]
+        places = self.from_the_left(mask)
+        places = ops.where(
+            mask > 0, self.before + places, self.before + self.behind + places
+        )
+        return take_steps(outputs, places)
+
+
+@serializable
+class ReadPositions(keras.layers.Layer):
+    """Takes a sequence's outputs where its layout reads them.
+
+    Args:
+        sequence_layout: The segments of the sequence, a `SequenceLayout` or
+            its config.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self, sequence_layout: SequenceLayout | dict[str, Any], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sequence_layout = (
+            SequenceLayout(**sequence_layout)
+            if isinstance(sequence_layout, dict)
+            else sequence_layout
+        )
+
+    def call(self, outputs: Tensor, samples: Tensor) -> Tensor:
+        return self.sequence_layout.read(outputs, samples)
+
+    def compute_output_shape(
+        self, outputs_shape: Shape, samples_shape: Shape | dict[str, Shape]
+    ) -> Shape:
+        batch, _, width = outputs_shape
+        if any(self.sequence_layout.is_read):
+            return (batch, width)
+        if isinstance(samples_shape, dict):
+            samples_shape = samples_shape["token_ids"]
+        return (batch, samples_shape[1], width)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "sequence_layout": self.sequence_layout.get_config(),
+        }
