@@ -1,5 +1,6 @@
 """Training a label map on outputs that the source computes once."""
 
+import functools
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -55,7 +56,7 @@ class CachedOutputs(keras.utils.PyDataset):
             model, x, y, batch_size, None, verbose, sample_weight, steps
         ):
             self.outputs.append(outputs)
-            if self.samples is not None:
+            if self.samples is not None and samples is not None:
                 self.samples.append(samples)
             model.check_labels(rest[0])
             labels.append(rest[0])
@@ -83,9 +84,12 @@ class CachedOutputs(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         start = index * self.batch_size
         rows = self.order[start : start + self.batch_size]
-        inputs = self.outputs.read(rows)
-        if self.samples is not None:
-            inputs = inputs, self.samples.read(rows)
+        outputs = self.outputs.read(rows)
+        inputs = (
+            outputs
+            if self.samples is None
+            else (outputs, self.samples.read(rows))
+        )
         if self.weights is None:
             return inputs, self.labels[rows]
         return inputs, self.labels[rows], self.weights[rows]
@@ -107,26 +111,36 @@ class Rows:
     """Arrays of one shape, in memory up to a limit and in a file beyond it.
 
     Args:
-        memory_limit: Bytes that are kept in memory.
+        memory_limit: Integer. Bytes that are kept in memory.
     """
 
     def __init__(self, memory_limit: int) -> None:
+        self.memory_limit = memory_limit
         self.file = tempfile.SpooledTemporaryFile(max_size=memory_limit)
+        self.count = 0
 
     def append(self, rows: np.ndarray) -> None:
-        rows = np.ascontiguousarray(rows)
+        """Adds rows, which must be before any are read."""
         self.shape, self.dtype = rows.shape[1:], rows.dtype
-        self.file.seek(0, 2)
         self.file.write(rows.tobytes())
+        self.count += len(rows)
+
+    @functools.cached_property
+    def array(self) -> np.ndarray:
+        size = self.file.tell()
+        self.file.seek(0)
+        if size <= self.memory_limit:
+            array = np.frombuffer(self.file.read(), self.dtype)
+            self.file.close()
+        else:
+            self.file.rollover()
+            self.file.flush()
+            # The system keeps in memory what there is room for.
+            array = np.memmap(self.file, self.dtype, "r")
+        return array.reshape(self.count, *self.shape)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        size = int(np.prod(self.shape)) * self.dtype.itemsize
-        read = []
-        for row in rows.tolist():
-            self.file.seek(row * size)
-            read.append(self.file.read(size))
-        found = np.frombuffer(b"".join(read), self.dtype)
-        return found.reshape(len(rows), *self.shape)
+        return np.asarray(self.array[rows])
 
 
 class Head(KeptState):

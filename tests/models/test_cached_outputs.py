@@ -1,4 +1,5 @@
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -118,15 +119,25 @@ def test_data_sets_of_batches(twelve_classes, bright_quadrants):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_rows_beyond_the_limit_are_in_a_file():
-    rows = np.random.default_rng(0).normal(size=(50, 3, 2)).astype("float32")
-    for limit in (100, 10**6):
+@pytest.mark.parametrize("dtype", ["bool", "float32", ml_dtypes.bfloat16])
+def test_rows_beyond_the_limit_are_in_a_file(dtype):
+    rows = np.random.default_rng(0).normal(size=(50, 3, 2)).astype(dtype)
+    for limit in (0, 100, 10**6):
         cached = Rows(limit)
         cached.append(rows[:20])
         cached.append(rows[20:])
         chosen = np.array([49, 0, 20, 20, 19])
-        np.testing.assert_array_equal(cached.read(chosen), rows[chosen])
-        assert cached.file._rolled == (limit == 100)
+        read = cached.read(chosen)
+        np.testing.assert_array_equal(read, rows[chosen])
+        assert read.dtype == rows.dtype and read.flags.writeable
+        assert type(read) is np.ndarray
+        assert isinstance(cached.array, np.memmap) == (limit <= 100)
+
+
+def test_rows_of_no_values_are_rows():
+    cached = Rows(100)
+    cached.append(np.zeros((3, 0), "float32"))
+    assert cached.read(np.array([2, 0])).shape == (2, 0)
 
 
 def test_what_is_not_the_same_in_every_epoch_is_a_value_error(
