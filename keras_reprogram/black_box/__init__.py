@@ -19,7 +19,7 @@ from keras_reprogram.optional_packages import optional_package
 
 if TYPE_CHECKING:
     from keras_reprogram.black_box.inference_client import InferenceClient
-    from keras_reprogram.black_box.inference_client import InferenceError
+    from keras_reprogram.black_box.inference_transport import InferenceError
 
 __all__ = [
     "CMAES",

@@ -1,5 +1,6 @@
 """Logistic regression, where a trained label map starts."""
 
+import functools
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -109,7 +110,7 @@ def regularization_path(
     targets = np.where(known, targets, 0.0)
 
     def gradient(
-        weights: np.ndarray, bias: np.ndarray, penalty: float
+        penalty: float, weights: np.ndarray, bias: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         scores = inputs @ weights + bias
         if multi_label:
@@ -131,7 +132,7 @@ def regularization_path(
         penalty = regularization * len(labels)
         curvatures = (singular**2 / 2 + penalty)[:, None], len(labels) / 2
         weights, bias = minimize(
-            lambda *point: gradient(*point, penalty),  # noqa: B023
+            functools.partial(gradient, penalty),
             (weights, bias),
             curvatures,
             iterations,
