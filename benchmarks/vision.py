@@ -29,12 +29,19 @@ import numpy as np
 
 import keras_reprogram
 from keras_reprogram import sources
+from keras_reprogram.inputs import ConvolutionPattern
+from keras_reprogram.inputs import CoordinatorPattern
+from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs import LowRank
 from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import Patch
+from keras_reprogram.inputs import RandomPatchPattern
 from keras_reprogram.inputs import RandomShift
+from keras_reprogram.inputs import SampleMaskedPattern
+from keras_reprogram.inputs import ScaledPad
 from keras_reprogram.inputs import UniversalPattern
-from keras_reprogram.inputs import methods
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 
@@ -99,27 +106,63 @@ def inputs(canvas: int) -> dict[str, Callable[..., InputReprogrammer]]:
         "tanh outside": lambda **k: InputReprogrammer(
             placement=Pad(of(128)), pattern="outside", **k
         ),
-        "adversarial reprogramming": lambda **k: (
-            methods.adversarial_reprogramming(of(128), **k)
+        "adversarial reprogramming": lambda **k: InputReprogrammer(
+            placement=Pad(of(128)),
+            pattern="outside",
+            normalize_first=True,
+            **k,
         ),
-        "trainable layers": methods.trainable_layers,
-        "VP frame": lambda **k: methods.visual_prompting("frame", of(30), **k),
-        "VP patch": lambda **k: methods.visual_prompting("patch", of(90), **k),
-        "VP random patch": lambda **k: methods.visual_prompting(
-            "random_patch", of(90), **k
+        "trainable layers": lambda **k: InputReprogrammer(
+            pattern=ConvolutionPattern(3), **k
         ),
-        "EVP": lambda **k: methods.enhanced_visual_prompting(of(164), **k),
-        "ILM-VP": lambda **k: methods.ilm_vp(of(128), **k),
-        "AutoVP": lambda **k: methods.auto_vp(of(128), **k),
-        "SMM": methods.sample_specific_masks,
-        "BlackVIP": lambda **k: methods.black_vip(strength=0.1, **k),
-        "watermark": methods.watermark,
-        "overlaid": lambda **k: methods.overlaid_image(of(128), **k),
-        "low rank": methods.low_rank,
+        "VP frame": lambda **k: InputReprogrammer(
+            pattern=unbounded(Frame(of(30)), initializer="random_normal"),
+            normalize_first=True,
+            **k,
+        ),
+        "VP patch": lambda **k: InputReprogrammer(
+            pattern=unbounded(Patch(of(90)), initializer="random_normal"),
+            normalize_first=True,
+            **k,
+        ),
+        "VP random patch": lambda **k: InputReprogrammer(
+            pattern=RandomPatchPattern(of(90)), normalize_first=True, **k
+        ),
+        "EVP": lambda **k: InputReprogrammer(
+            placement=Pad(of(164)), pattern=unbounded("outside"), **k
+        ),
+        "ILM-VP": lambda **k: InputReprogrammer(
+            placement=Pad(of(128)),
+            pattern=UniversalPattern("outside", activation="sigmoid"),
+            **k,
+        ),
+        "AutoVP": lambda **k: InputReprogrammer(
+            placement=ScaledPad(of(128)),
+            pattern=UniversalPattern(activation="sigmoid"),
+            **k,
+        ),
+        "SMM": lambda **k: InputReprogrammer(
+            pattern=SampleMaskedPattern(), **k
+        ),
+        "BlackVIP": lambda **k: InputReprogrammer(
+            pattern=CoordinatorPattern(strength=0.1), clip=True, **k
+        ),
+        "watermark": lambda **k: InputReprogrammer(
+            pattern=unbounded("everywhere"), **k
+        ),
+        "overlaid": lambda **k: InputReprogrammer(
+            placement=Pad(of(128)), pattern="everywhere", **k
+        ),
+        "low rank": lambda **k: InputReprogrammer(
+            pattern=unbounded("everywhere", basis=LowRank(4)), **k
+        ),
         "grid of 8x8": lambda **k: InputReprogrammer(
             pattern=UniversalPattern(basis=Grid(8)), **k
         ),
     }
+
+
+unbounded = functools.partial(UniversalPattern, activation=None)
 
 
 # Name of a row: its input transformation and its label map.

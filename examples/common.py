@@ -166,11 +166,13 @@ def drawn_tokens(
 ) -> keras_reprogram.InputReprogrammer:
     """Sequences of tokens as square pictures of patches."""
     side = patch_size * int(np.ceil(np.sqrt(length)))
-    return keras_reprogram.inputs.methods.rendered_tokens(
-        vocabulary_size,
-        patch_size,
+    return keras_reprogram.InputReprogrammer(
         target_shape=(length,),
         source_shape=(side, side, 3),
+        placement=keras_reprogram.inputs.TokenPatches(
+            vocabulary_size, patch_size
+        ),
+        pattern=None,
     )
 
 

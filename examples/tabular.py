@@ -28,7 +28,7 @@ from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
 import keras_reprogram
-from keras_reprogram.inputs import methods
+from keras_reprogram.inputs import FeatureMosaic
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,10 +123,10 @@ def split(task: Task, train_rows: int, seed: int, quick: bool):
 def compare(classifier, task: Task, train, test, options):
     """Yields a method and its score on the test rows."""
     for method in ("reprogrammed", "head alone"):
-        reprogrammer = methods.overlaid_table(
-            inner_size=options.canvas * 3 // 4,
+        reprogrammer = keras_reprogram.InputReprogrammer(
             target_shape=train[0].shape[1:],
             source_shape=(options.canvas, options.canvas, 3),
+            placement=FeatureMosaic(options.canvas * 3 // 4),
             value_range=(-3, 3),
         )
         model = keras_reprogram.ReprogrammedModel(

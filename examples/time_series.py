@@ -20,7 +20,10 @@ import keras
 import numpy as np
 
 import keras_reprogram
-from keras_reprogram.inputs import methods
+from keras_reprogram.inputs import ChannelConcatenation
+from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import Tile
+from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.outputs import LinearMapping
 from keras_reprogram.outputs import SimilarityMapping
 from keras_reprogram.pretrained import MUSIC_TAGS
@@ -172,21 +175,19 @@ def compare(sources, train, test, options):
 
 def input_reprogrammer(shape, options, pattern: bool):
     """A series, its channels one after the other, in copies without a gap."""
-    layer = methods.voice2series(
-        copies=options.copies,
-        inner_size=options.samples // options.copies,
-        region="everywhere",
-        # A pattern with gaps is another sound than the whole one, which is
-        # heard at inference: dropout costs accuracy here.
-        dropout=0.0,
-        regularization=0.0,
+    size = options.samples // options.copies
+    placement = Pad(size) if options.copies == 1 else Tile(options.copies, size)
+    # Without Voice2Series's dropout: a pattern with gaps is another sound than
+    # the whole one of inference, which costs accuracy here.
+    everywhere = UniversalPattern(activation=None, initializer="glorot_uniform")
+    return keras_reprogram.InputReprogrammer(
         target_shape=shape,
+        placement=ChannelConcatenation(placement),
+        pattern=everywhere if pattern else None,
+        value_range=None,
         scale=options.loudness,
         normalize_first=True,
     )
-    if not pattern:
-        layer.pattern = None
-    return layer
 
 
 def reprogrammed(

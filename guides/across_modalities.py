@@ -93,15 +93,13 @@ once helps, but it works for any: words, bases of DNA, atoms of a molecule.
 
 preset = pretrained.efficientnet_lite0_preset()
 classifier = keras_hub.models.ImageClassifier.from_preset(preset)
-model = keras_reprogram.ReprogrammedModel(
+model = keras_reprogram.methods.rendered_tokens(
     sources.features(classifier),
-    inputs.methods.rendered_tokens(
-        vocabulary_size=17,
-        patch_size=12,
-        target_shape=(64,),
-        source_shape=(96, 96, 3),
-    ),
-    keras_reprogram.LabelMapper(num_classes=4),
+    num_classes=4,
+    target_shape=(64,),
+    source_shape=(96, 96, 3),
+    vocabulary_size=17,
+    patch_size=12,
 )
 train_and_test(model, sequences, epochs=4, learning_rate=1e-2)
 

@@ -35,8 +35,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 import keras_reprogram
+from keras_reprogram import inputs
 from keras_reprogram import visualization
-from keras_reprogram.inputs import methods
 
 keras.utils.set_random_seed(0)
 
@@ -58,9 +58,11 @@ test_data = images[test], labels[test]
 """
 ## Placement and pattern
 
-`keras_reprogram.inputs.methods` has a function for each published input
-transformation. A canvas of 64x64 pixels is a quarter of the work of 128x128
-and enough for digits; sizes that the papers give for 224x224 are scaled down.
+`keras_reprogram.methods` has a function for each published method, which
+returns the whole model. Their input transformations are settings of an
+`InputReprogrammer`. A canvas of 64x64 pixels is a quarter of the work of
+128x128 and enough for digits; sizes that the papers give for 224x224 are
+scaled down.
 """
 
 shapes = {
@@ -70,16 +72,31 @@ shapes = {
 }
 choices = {
     "universal": keras_reprogram.InputReprogrammer(**shapes),
-    "ilm_vp": methods.ilm_vp(inner_size=36, **shapes),
-    "visual_prompting": methods.visual_prompting(size=8, **shapes),
-    "sample_specific_masks": methods.sample_specific_masks(**shapes),
-    "low_rank": methods.low_rank(**shapes),
+    "ilm_vp": keras_reprogram.InputReprogrammer(
+        placement=inputs.Pad(36),
+        pattern=inputs.UniversalPattern("outside", activation="sigmoid"),
+        **shapes,
+    ),
+    "visual_prompting": keras_reprogram.InputReprogrammer(
+        pattern=inputs.UniversalPattern(inputs.Frame(8), activation=None),
+        normalize_first=True,
+        **shapes,
+    ),
+    "smm": keras_reprogram.InputReprogrammer(
+        pattern=inputs.SampleMaskedPattern(), **shapes
+    ),
+    "lor_vp": keras_reprogram.InputReprogrammer(
+        pattern=inputs.UniversalPattern(
+            activation=None, basis=inputs.LowRank(4)
+        ),
+        **shapes,
+    ),
 }
 for name, reprogrammer in choices.items():
     reprogrammer.build((None, 8, 8, 1))
     weights = reprogrammer.trainable_weights
     trained = sum(int(np.prod(weight.shape)) for weight in weights)
-    print(f"{name:>22}: {trained:7,} trained values")
+    print(f"{name:>16}: {trained:7,} trained values")
 
 """
 What a choice costs:

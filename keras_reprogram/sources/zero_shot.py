@@ -102,8 +102,9 @@ def zero_shot_classifier(
     # )
     # model = keras_reprogram.ReprogrammedModel(
     #     source,
-    #     keras_reprogram.inputs.methods.ilm_vp(inner_size=192),
-    #     keras_reprogram.LabelMapper(len(embeddings), "identity"),
+    #     label_mapper=keras_reprogram.LabelMapper(
+    #         len(embeddings), "identity"
+    #     ),
     # )
     ```
 

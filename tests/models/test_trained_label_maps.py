@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.inputs import methods
+from keras_reprogram.inputs import SampleMaskedPattern
 from keras_reprogram.losses import MaskedBinaryCrossentropy
 from keras_reprogram.outputs import AttributeMapping
 
@@ -38,8 +39,8 @@ def tiny_source(dtype=None):
 
 
 def model_of(source, mapper):
-    reprogrammer = methods.sample_specific_masks(
-        (4, 8), 4, target_shape=(8, 8, 1)
+    reprogrammer = InputReprogrammer(
+        (8, 8, 1), pattern=SampleMaskedPattern((4, 8), 4)
     )
     return ReprogrammedModel(source, reprogrammer, mapper)
 

@@ -1,4 +1,6 @@
-"""Every method of the literature, from start to finish on a tiny source."""
+"""Every input of images, from start to finish on a tiny source."""
+
+import functools
 
 import keras
 import numpy as np
@@ -7,38 +9,78 @@ from keras import ops
 
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import ConvolutionPattern
+from keras_reprogram.inputs import CoordinatorPattern
+from keras_reprogram.inputs import FeatureMosaic
+from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs import LowRank
+from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import Patch
+from keras_reprogram.inputs import RandomPatchPattern
+from keras_reprogram.inputs import SampleMaskedPattern
+from keras_reprogram.inputs import ScaledPad
 from keras_reprogram.inputs import UniversalPattern
-from keras_reprogram.inputs import methods
 from keras_reprogram.optimizers import NormalizedGradient
 
 CANVAS = (16, 16, 3)
-METHODS = {
-    "adversarial_reprogramming": methods.adversarial_reprogramming,
-    "trainable_layers": methods.trainable_layers,
-    "frame": lambda **k: methods.visual_prompting("frame", 2, **k),
-    "patch": lambda **k: methods.visual_prompting("patch", 4, **k),
-    "random_patch": lambda **k: methods.visual_prompting(
-        "random_patch", 4, **k
+unbounded = functools.partial(UniversalPattern, activation=None)
+INPUTS = {
+    "pad_normalized_first": lambda **k: InputReprogrammer(
+        placement="pad", pattern="outside", normalize_first=True, **k
     ),
-    "enhanced_visual_prompting": lambda **k: methods.enhanced_visual_prompting(
-        12, **k
+    "convolution": lambda **k: InputReprogrammer(
+        pattern=ConvolutionPattern(3), **k
     ),
-    "ilm_vp": lambda **k: methods.ilm_vp(10, **k),
-    "auto_vp": lambda **k: methods.auto_vp(10, **k),
-    "sample_specific_masks": lambda **k: methods.sample_specific_masks(
-        (4, 8), 4, **k
+    "frame": lambda **k: InputReprogrammer(
+        pattern=unbounded(Frame(2), initializer="random_normal"),
+        normalize_first=True,
+        **k,
     ),
-    "black_vip": lambda **k: methods.black_vip(strength=0.5, **k),
-    "watermark": methods.watermark,
-    "low_rank": methods.low_rank,
+    "patch": lambda **k: InputReprogrammer(
+        pattern=unbounded(Patch(4), initializer="random_normal"),
+        normalize_first=True,
+        **k,
+    ),
+    "random_patch": lambda **k: InputReprogrammer(
+        pattern=RandomPatchPattern(4), normalize_first=True, **k
+    ),
+    "unbounded_border": lambda **k: InputReprogrammer(
+        placement=Pad(12), pattern=unbounded("outside"), **k
+    ),
+    "sigmoid_border": lambda **k: InputReprogrammer(
+        placement=Pad(10),
+        pattern=UniversalPattern("outside", activation="sigmoid"),
+        **k,
+    ),
+    "trained_scale": lambda **k: InputReprogrammer(
+        placement=ScaledPad(10),
+        pattern=UniversalPattern(activation="sigmoid"),
+        **k,
+    ),
+    "masks": lambda **k: InputReprogrammer(
+        pattern=SampleMaskedPattern((4, 8), 4), **k
+    ),
+    "coordinator": lambda **k: InputReprogrammer(
+        pattern=CoordinatorPattern(strength=0.5), clip=True, **k
+    ),
+    "watermark": lambda **k: InputReprogrammer(
+        pattern=unbounded("everywhere"), **k
+    ),
+    "low_rank": lambda **k: InputReprogrammer(
+        pattern=unbounded("everywhere", basis=LowRank(4)), **k
+    ),
     "grid": lambda **k: InputReprogrammer(
         pattern=UniversalPattern(basis=Grid(4)), **k
     ),
-    "overlaid_image": lambda **k: methods.overlaid_image(10, **k),
-    "overlaid_table": lambda **k: methods.overlaid_table(
-        **{**k, "target_shape": (64,)}
+    "overlaid_image": lambda **k: InputReprogrammer(
+        placement=Pad(10), pattern="everywhere", **k
+    ),
+    "overlaid_table": lambda **k: InputReprogrammer(
+        **{**k, "target_shape": (64,)},
+        placement=FeatureMosaic(),
+        pattern="everywhere",
     ),
 }
 
@@ -46,14 +88,14 @@ METHODS = {
 def trained(source, name, images, labels):
     model = ReprogrammedModel(
         source,
-        METHODS[name](target_shape=(8, 8, 1)),
+        INPUTS[name](target_shape=(8, 8, 1)),
         LabelMapper(3),
         name=name,
     )
     if name == "overlaid_table":
         images = images.reshape(48, 64)
     optimizer = keras.optimizers.Adam(0.01)
-    if name == "enhanced_visual_prompting":
+    if name == "unbounded_border":
         optimizer = NormalizedGradient(0.5)
     model.compile(
         optimizer,
@@ -76,7 +118,7 @@ def trained(source, name, images, labels):
     return model, images
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", INPUTS)
 def test_a_method_learns_and_survives_its_files(
     twelve_classes, bright_quadrants, name, tmp_path
 ):
@@ -94,15 +136,15 @@ def test_a_method_learns_and_survives_its_files(
     copy = ReprogrammedModel.load_program(
         tmp_path / "model.program", twelve_classes
     )
-    config = model.input_reprogrammer.get_config()
-    assert copy.input_reprogrammer.get_config() == config
+    config = model.input_reprogrammer.resolved_config()
+    assert copy.input_reprogrammer.resolved_config() == config
     for new, old in zip(copy.program_variables, model.program_variables):
         np.testing.assert_array_equal(
             ops.convert_to_numpy(new.value), ops.convert_to_numpy(old.value)
         )
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", INPUTS)
 def test_a_method_works_before_a_bfloat16_source(bright_quadrants, name):
     images, labels = bright_quadrants
     inputs = keras.Input(CANVAS, dtype="bfloat16")

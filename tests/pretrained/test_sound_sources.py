@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_reprogram import LabelMapper
-from keras_reprogram import ReprogrammedModel
-from keras_reprogram.inputs import methods
+from keras_reprogram import methods
 from keras_reprogram.pretrained import MUSIC_TAGS
 from keras_reprogram.pretrained import musicnn as musicnn_module
 from keras_reprogram.pretrained import musicnn_tagger
@@ -141,14 +139,8 @@ def test_the_speech_model_warns_of_random_weights_and_loads_others(tmp_path):
 @untrained
 def test_a_program_is_trained_in_the_waveform_of_the_speech_model():
     source = speech_attention_rnn(6, samples=2000)
-    model = ReprogrammedModel(
-        source,
-        methods.voice2series(copies=2, target_shape=(100, 3)),
-        LabelMapper(2, "identity", sources_per_target=3),
-    )
-    model.compile(
-        keras.optimizers.Adam(0.05),
-        keras.losses.SparseCategoricalCrossentropy(),
+    model = methods.voice2series(
+        source, num_classes=2, target_shape=(100, 3), copies=2
     )
     theta = model.input_reprogrammer.pattern.theta
     before = ops.convert_to_numpy(theta.value)
