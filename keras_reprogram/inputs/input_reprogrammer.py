@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import warnings
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -331,11 +332,14 @@ class InputReprogrammer(InputTransformation):
             canvas, (ops.shape(canvas)[0], *self.canvas_shape)
         )
 
-    def same_samples(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def same_samples(self) -> Iterator[None]:
         # A trained placement shows each program another canvas.
         if self.pattern is None or self.placement.is_trained:
-            return contextlib.nullcontext()
-        return self.pattern.same_samples()
+            yield
+        else:
+            with self.pattern.same_samples():
+                yield
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], *self.canvas_shape)

@@ -40,6 +40,7 @@ class InputTransformation(keras.layers.Layer):
         augmentation: Keras layer or `None`. What changes samples in training.
     """
 
+    built: bool
     sample_dtype: str | None = None
 
     def __init__(self, **kwargs: Any) -> None:

@@ -6,6 +6,7 @@ from keras import ops
 from keras_reprogram import InputReprogrammer
 from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import ScaledPad
 from keras_reprogram.inputs import Tile
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.sources.specification import SourceSpecification
@@ -270,3 +271,68 @@ def test_a_pattern_of_another_reprogrammer_is_a_value_error():
     other = InputReprogrammer((4, 4, 1), (8, 8, 3), pattern=pattern)
     with pytest.raises(ValueError, match="make a new one"):
         other(np.ones((1, 4, 4, 1)))
+
+
+def test_arguments_stay_as_they_were_given():
+    layer = InputReprogrammer(pattern=None, value_range=(0, 1))
+    given = layer.get_config()
+    assert layer.resolved_config() == given
+    layer.resolve(source((None, None, 3), (8, 8, 3), 1 / 127.5, -1.0), None)
+    layer(np.zeros((1, 4, 4, 1)))
+    assert layer.get_config() == given
+    assert layer.source_shape is None and layer.scale is None
+    assert layer.sample_shape == (None, None, None)
+    assert layer.canvas_shape == (8, 8, 3)
+    config = layer.resolved_config()
+    copy = InputReprogrammer.from_config(config)
+    assert copy.source_shape == (8, 8, 3) and copy.offset == -1.0
+    assert copy.scale == pytest.approx(2.0)
+    assert copy.get_config() == config
+
+
+def test_another_source_is_a_value_error_and_the_same_one_is_not():
+    layer = InputReprogrammer((4, 4, 1), pattern=None)
+    found = source((None, None, 3), (8, 8, 3), 1 / 127.5, -1.0)
+    layer.resolve(found, None)
+    layer.resolve(found, None)
+    for other in (
+        source((None, None, 3), (9, 9, 3), 1 / 127.5, -1.0),
+        source((None, None, 3), (8, 8, 3), 1 / 255),
+        source((None, None, 3), (8, 8, 3)),
+    ):
+        with pytest.raises(ValueError, match="make a new one.*Received: "):
+            layer.resolve(other, None)
+    assert layer.canvas_shape == (8, 8, 3)
+
+
+def test_a_built_layer_takes_the_scaling_of_its_source():
+    layer = InputReprogrammer((4, 4, 1), (8, 8, 3), pattern=None)
+    samples = np.full((1, 4, 4, 1), 255, "uint8")
+    np.testing.assert_allclose(outputs(layer, samples), 255.0)
+    layer.resolve(source((8, 8, 3), (8, 8, 3), 1 / 127.5, -1.0), None)
+    np.testing.assert_allclose(outputs(layer, samples), 1.0, atol=1e-6)
+
+
+def test_a_model_of_the_layer_is_loaded_with_what_the_source_gave(tmp_path):
+    layer = InputReprogrammer(value_range=(0, 1))
+    layer.resolve(source((None, None, 3), (8, 8, 3), 1 / 127.5, -1.0), None)
+    samples = keras.Input((None, None, 1))
+    model = keras.Model(samples, layer(samples))
+    model.save(tmp_path / "model.keras")
+    copy = keras.models.load_model(tmp_path / "model.keras")
+    images = np.random.default_rng(0).random((2, 5, 4, 1), "float32")
+    expected = outputs(model, images)
+    assert expected.min() < -0.5
+    np.testing.assert_allclose(outputs(copy, images), expected, atol=1e-6)
+    # In front of a source that names no scaling, the layer keeps its own.
+    loaded = copy.layers[1]
+    loaded.resolve(source((None, None, 3), (8, 8, 3)), None)
+    np.testing.assert_allclose(outputs(copy, images), expected, atol=1e-6)
+
+
+def test_a_trained_placement_of_another_reprogrammer_is_a_value_error():
+    placement = ScaledPad(None)
+    InputReprogrammer((4, 4, 1), (8, 8, 3), placement).build((None, 4, 4, 1))
+    other = InputReprogrammer((4, 4, 1), (8, 8, 3), placement)
+    with pytest.raises(ValueError, match="make a new one.*Received: "):
+        other.build((None, 4, 4, 1))

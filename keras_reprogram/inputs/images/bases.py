@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import Configurable
+from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.configurable import size
@@ -116,7 +117,9 @@ class LowRank(Basis):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self.set_fields(rank=positive_integer("rank", self.rank))
+        self.set_fields(
+            rank=positive_integer("rank", self.rank), seed=check_seed(self.seed)
+        )
 
     def sizes(
         self, canvas_shape: FixedShape, axes: Axes
@@ -159,8 +162,9 @@ class LowRank(Basis):
         if axes.channel != 0:
             mask = np.moveaxis(mask.reshape(height, width, channels), -1, 0)
         mask = mask.reshape(channels, height, width)
-        rows = np.repeat(mask.any(axis=2), self.rank)
-        columns = np.repeat(mask.any(axis=1)[:, None], self.rank, axis=1)
+        rows = np.repeat(np.any(mask, axis=2), self.rank)
+        columns = np.any(mask, axis=1, keepdims=True)
+        columns = np.repeat(columns, self.rank, axis=1)
         return np.concatenate([rows, columns.ravel()])
 
 
@@ -185,7 +189,7 @@ class Cosine(Basis):
                 f"Received: size={self.size}, canvas={canvas_shape}"
             )
         channels = axes.channels(canvas_shape)
-        return channels * self.size ** len(axes.spatial)
+        return math.prod((channels, *(self.size for _ in axes.spatial)))
 
     def expand(
         self, theta: Tensor, canvas_shape: FixedShape, axes: Axes
@@ -204,7 +208,7 @@ class Cosine(Basis):
 def cosines(frequencies: int, length: int) -> np.ndarray:
     """Orthonormal cosines `[frequencies, length]` (DCT-II)."""
     steps = (np.arange(length) + 0.5) * np.pi / length
-    matrix = np.cos(np.outer(np.arange(frequencies), steps))
+    matrix: np.ndarray = np.cos(np.outer(np.arange(frequencies), steps))
     matrix *= np.sqrt(2.0 / length)
     matrix[0] /= np.sqrt(2.0)
     return matrix

@@ -38,9 +38,10 @@ class CanvasSettings:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "CanvasSettings":
         """Returns settings from what `dataclasses.asdict` returned."""
-        shapes = (config["sample_shape"], config["canvas_shape"])
+        samples, canvas = config["sample_shape"], config["canvas_shape"]
         return cls(
-            *(shape if shape is None else tuple(shape) for shape in shapes),
+            sample_shape=None if samples is None else tuple(samples),
+            canvas_shape=None if canvas is None else tuple(canvas),
             scale=config["scale"],
             offset=config["offset"],
         )

@@ -244,8 +244,9 @@ class Doubling(keras.layers.Layer):
         return ops.add(ops.multiply(blocks, kernel), self.bias)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        batch, height, width, _ = input_shape
-        return (batch, 2 * height, 2 * width, self.filters)
+        batch, *sizes, _ = input_shape
+        doubled = (None if size is None else 2 * size for size in sizes)
+        return (batch, *doubled, self.filters)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters}

@@ -159,7 +159,8 @@ class UniversalPattern(Pattern):
 
     def to_numpy(self) -> np.ndarray:
         """The pattern as it is added, an array of the canvas's shape."""
-        return ops.convert_to_numpy(self.call())
+        values: np.ndarray = ops.convert_to_numpy(self.call())
+        return values
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -246,7 +247,7 @@ class RandomPatchPattern(Pattern):
         }
 
 
-def get(identifier: str | dict | Pattern | None) -> Pattern | None:
+def get(identifier: str | dict[str, Any] | Pattern | None) -> Pattern | None:
     """Returns a pattern from a region's name, its config or itself."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)

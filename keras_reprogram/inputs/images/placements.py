@@ -1,6 +1,7 @@
 """Placements of resized and padded samples, and those of a name."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
@@ -168,10 +169,14 @@ class Pad(Placement):
         )
 
 
-PLACEMENTS = {"resize": Resize, "pad": Pad, "tile": Tile}
+PLACEMENTS: dict[str, type[Placement]] = {
+    "resize": Resize,
+    "pad": Pad,
+    "tile": Tile,
+}
 
 
-def get(identifier: str | dict | Placement) -> Placement:
+def get(identifier: str | dict[str, Any] | Placement) -> Placement:
     """Returns a placement from its name, its config or itself."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)

@@ -1,6 +1,7 @@
 """Which part of the canvas a pattern may change."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
@@ -137,7 +138,7 @@ REGIONS = {
 }
 
 
-def get(identifier: str | dict | Region) -> Region:
+def get(identifier: str | dict[str, Any] | Region) -> Region:
     """Returns a region from its name, its config or itself."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)

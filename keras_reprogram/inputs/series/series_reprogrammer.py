@@ -176,7 +176,8 @@ class SeriesReprogrammer(SequenceTransformation):
         starts = self.stride * np.arange(self.num_patches)
         steps = starts[:, None] + np.arange(self.patch_length)
         # Beyond the end stands the last value.
-        return np.minimum(steps, self.target_shape[0] - 1).astype("int32")
+        steps = steps.clip(max=self.target_shape[0] - 1)
+        return steps.astype("int32")
 
     def resolve(
         self,
@@ -270,7 +271,7 @@ class SeriesReprogrammer(SequenceTransformation):
 
 
 def get_statistics(
-    identifier: bool | dict | StatisticsPrompt,
+    identifier: bool | dict[str, Any] | StatisticsPrompt,
 ) -> StatisticsPrompt | None:
     """Returns a prompt of statistics, or none."""
     if isinstance(identifier, dict):

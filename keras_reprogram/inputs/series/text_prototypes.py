@@ -244,7 +244,7 @@ def root_mean_square(source_embeddings: SourceEmbeddings) -> float:
     return float(np.sqrt(total / size)) or 1.0
 
 
-def get(identifier: int | dict | TextPrototypes) -> TextPrototypes:
+def get(identifier: int | dict[str, Any] | TextPrototypes) -> TextPrototypes:
     """Returns prototypes from their number, their config or themselves."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)

@@ -36,9 +36,9 @@ class DenseCombination(CandidateMapping):
 
     def add_variables(self) -> None:
         super().add_variables()
-        start = draw(len(self.chosen), self.vocabulary_size, self.seed)
-        theta = np.zeros((self.vocabulary_size, len(self.chosen)), "float32")
-        theta[np.arange(self.vocabulary_size), start] = 1.0
+        start = draw(len(self.chosen), self.num_tokens, self.seed)
+        theta = np.zeros((self.num_tokens, len(self.chosen)), "float32")
+        theta[np.arange(self.num_tokens), start] = 1.0
         self.theta = self.add_weight(
             name="theta",
             shape=theta.shape,

@@ -134,7 +134,7 @@ Segment = str | SoftPrompt | FixedTokens | MaskToken
 
 def check_layout(layout: Sequence[Any]) -> list[Segment]:
     """Returns the segments of a sequence, from their configs or themselves."""
-    segments = [
+    segments: list[Any] = [
         keras.saving.deserialize_keras_object(segment)
         if isinstance(segment, dict)
         else segment
@@ -142,9 +142,10 @@ def check_layout(layout: Sequence[Any]) -> list[Segment]:
             layout if isinstance(layout, (list, tuple)) else [layout]
         )
     ]
+    lengths = [integer(segment) for segment in segments]
     segments = [
-        SoftPrompt(segment) if integer(segment) is not None else segment
-        for segment in segments
+        segment if length is None else SoftPrompt(length)
+        for segment, length in zip(segments, lengths)
     ]
     known = all(
         isinstance(segment, (SoftPrompt, FixedTokens, MaskToken))

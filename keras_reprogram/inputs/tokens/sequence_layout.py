@@ -37,12 +37,14 @@ class SequenceLayout(Configurable):
     @property
     def before(self) -> int:
         """Steps before the sample."""
-        return sum(self.lengths[: self.lengths.index(None)])
+        lengths = self.lengths[: self.lengths.index(None)]
+        return sum(length or 0 for length in lengths)
 
     @property
     def behind(self) -> int:
         """Steps of what follows the sample."""
-        return sum(self.lengths[self.lengths.index(None) + 1 :])
+        lengths = self.lengths[self.lengths.index(None) + 1 :]
+        return sum(length or 0 for length in lengths)
 
     def sample_mask(self, samples: Tensor) -> Tensor:
         """1 for a token of the sample and 0 for padding, `(batch, length)`."""

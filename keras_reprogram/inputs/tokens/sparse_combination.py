@@ -5,6 +5,7 @@ References:
       Representation Learning](https://arxiv.org/abs/2012.03460)
 """
 
+import math
 from typing import Any
 
 import keras
@@ -88,8 +89,8 @@ class SparseCombination(TokenMapping):
                 f"width. Received: nonzeros={self.nonzeros}, source embeddings "
                 f"of shape {(source.size, source.width)}"
             )
-        shape = (self.vocabulary_size, self.nonzeros)
-        chosen = draw(source.size, int(np.prod(shape)), self.seed)
+        shape = (self.num_tokens, self.nonzeros)
+        chosen = draw(source.size, math.prod(shape), self.seed)
         chosen = chosen.reshape(shape)
         weights = np.zeros(shape, "float32")
         weights[:, 0] = 1.0
@@ -109,7 +110,7 @@ class SparseCombination(TokenMapping):
         if self.refit_every is not None:
             self.remainder = self.add_weight(
                 name="remainder",
-                shape=(self.vocabulary_size, self.width),
+                shape=(self.num_tokens, self.width),
                 initializer="zeros",
             )
 
@@ -134,10 +135,10 @@ class SparseCombination(TokenMapping):
         Args:
             embeddings: Array `[T, width]`.
         """
-        if embeddings.shape != (self.vocabulary_size, self.width):
+        if embeddings.shape != (self.num_tokens, self.width):
             raise ValueError(
                 "`embeddings` must be those of the target's tokens, of shape "
-                f"{(self.vocabulary_size, self.width)}. Received: embeddings "
+                f"{(self.num_tokens, self.width)}. Received: embeddings "
                 f"of shape {embeddings.shape}"
             )
         dictionary = self.source_rows(dtype="float32")
@@ -152,7 +153,9 @@ class SparseCombination(TokenMapping):
     def training_callbacks(self) -> list[keras.callbacks.Callback]:
         if self.refit_every is None:
             return []
-        return [SparseCoding(self, self.refit_every)]
+        from keras_reprogram.callbacks.sparse_coding import SparseCoding
+
+        return [SparseCoding(self.refit_every)]
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -161,37 +164,6 @@ class SparseCombination(TokenMapping):
             "refit_every": self.refit_every,
             "seed": self.seed,
         }
-
-
-class SparseCoding(keras.callbacks.Callback):
-    """Solves a mapping's sparse code again after some epochs of training.
-
-    Args:
-        mapping: A `SparseCombination`.
-        every: Number of epochs between two solutions; the end of training is
-            always one.
-    """
-
-    def __init__(self, mapping: SparseCombination, every: int) -> None:
-        super().__init__()
-        self.mapping = mapping
-        self.every = every
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        last = epoch + 1 == self.params.get("epochs")
-        self.is_due = (epoch + 1) % self.every == 0 or last
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        self.refit_once()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.refit_once()
-
-    def refit_once(self) -> None:
-        if getattr(self, "is_due", False):
-            self.is_due = False
-            # Through the model: on JAX the layers have no state in an epoch.
-            self.model.input_reprogrammer.mapping.refit()
 
 
 def sparse_code(

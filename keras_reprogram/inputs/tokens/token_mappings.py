@@ -60,6 +60,11 @@ class TokenMapping(keras.layers.Layer):
         raise NotImplementedError
 
     @property
+    def num_tokens(self) -> int:
+        """Number of tokens that the mapping takes."""
+        return self.vocabulary_size or self.source_embeddings.size
+
+    @property
     def width(self) -> int:
         """Length of an embedding."""
         return self.source_embeddings.width
@@ -129,9 +134,7 @@ class FreeEmbeddings(TokenMapping):
         self.seed = check_seed(seed)
 
     def add_variables(self) -> None:
-        start = draw(
-            self.source_embeddings.size, self.vocabulary_size, self.seed
-        )
+        start = draw(self.source_embeddings.size, self.num_tokens, self.seed)
         embeddings = ops.convert_to_numpy(self.source_rows(start))
         self.embeddings = self.add_weight(
             name="embeddings",
@@ -208,11 +211,11 @@ def choose_candidates(
 def draw(size: int, count: int, seed: int) -> np.ndarray:
     """Different numbers below `size`, or repeated ones where too few."""
     generator = np.random.default_rng(seed)
-    drawn = generator.choice(size, count, replace=count > size)
+    drawn: np.ndarray = generator.choice(size, count, replace=count > size)
     return drawn.astype("int32")
 
 
-def get(identifier: int | dict | TokenMapping) -> TokenMapping:
+def get(identifier: dict[str, Any] | TokenMapping) -> TokenMapping:
     """Returns a token mapping from its config or itself."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)

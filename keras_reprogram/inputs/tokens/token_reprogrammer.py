@@ -173,12 +173,12 @@ class TokenReprogrammer(SequenceTransformation):
         embeddings = self.source_embeddings
         self.max_sequence_length = specification.max_sequence_length
         self.check_length(self.target_length)
-        for segment in self.layout:
-            if isinstance(segment, (FixedTokens, MaskToken)):
-                embeddings.check_tokens("Fixed tokens", segment.token_ids)
+        for tokens in self.fixed_tokens:
+            embeddings.check_tokens("Fixed tokens", tokens)
         if not self.built:
-            for part in (self.mapping, *self.prompts):
-                part.build_on(embeddings)
+            self.mapping.build_on(embeddings)
+            for prompt in self.prompts:
+                prompt.build_on(embeddings)
         self.source_padding_token = 0
         if self.takes_source_tokens:
             self.source_padding_token = specification.padding_token
@@ -196,6 +196,15 @@ class TokenReprogrammer(SequenceTransformation):
         if isinstance(self.padding_token, str):
             return self.source_padding_token
         return self.padding_token
+
+    @property
+    def fixed_tokens(self) -> list[list[int]]:
+        """The tokens of each segment that is neither trained nor a sample."""
+        return [
+            list(segment.token_ids or ())
+            for segment in self.layout
+            if not isinstance(segment, (str, SoftPrompt))
+        ]
 
     @property
     def sequence_layout(self) -> SequenceLayout:
@@ -222,7 +231,7 @@ class TokenReprogrammer(SequenceTransformation):
     @property
     def vocabulary_size(self) -> int:
         """Number of tokens in the samples' vocabulary."""
-        return self.mapping.vocabulary_size or self.source_embeddings.size
+        return self.mapping.num_tokens
 
     # === Samples ===
 
@@ -264,11 +273,7 @@ class TokenReprogrammer(SequenceTransformation):
             start is None
             or self.has_warned
             or not self.takes_source_tokens
-            or any(
-                isinstance(segment, (FixedTokens, MaskToken))
-                and start in segment.token_ids
-                for segment in self.layout
-            )
+            or any(start in tokens for tokens in self.fixed_tokens)
         ):
             return
         is_text = samples != padding_masks.MASKED

@@ -136,6 +136,9 @@ def test_a_masked_pattern_stores_what_reaches_its_region_alone(basis):
     "make",
     [
         lambda: Grid(0),
+        lambda: Grid(interpolation="best"),
+        lambda: LowRank(2, seed=-1),
+        lambda: LowRank(2, seed=None),
         lambda: Grid(13).dimension(SHAPE, AXES),
         lambda: Cosine(13).dimension(SHAPE, AXES),
         lambda: LowRank(2).dimension((16,), Axes(1, "channels_last")),

@@ -1,12 +1,16 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_reprogram import InputReprogrammer
 from keras_reprogram.inputs import ConvolutionPattern
+from keras_reprogram.inputs import CoordinatorPattern
 from keras_reprogram.inputs import RandomPatchPattern
 from keras_reprogram.inputs import SampleMaskedPattern
 from keras_reprogram.inputs.images.coordinator import Doubling
+from keras_reprogram.sources.specification import SourceSpecification
 
 
 def reprogrammer(pattern, **kwargs):
@@ -106,6 +110,28 @@ def test_a_doubling_is_a_transposed_depthwise_convolution():
     np.testing.assert_allclose(
         outputs, expected.numpy().transpose(0, 2, 3, 1), atol=1e-6
     )
+
+
+def test_features_are_shared_within_same_samples_and_a_thread_alone(samples):
+    layer = reprogrammer(CoordinatorPattern())
+    seen = []
+
+    def source(canvas):
+        seen.append(len(canvas))
+        return ops.mean(canvas, axis=(1, 2))
+
+    known = SourceSpecification((12, 12, 3), (12, 12, 3), 3, "linear")
+    layer.resolve(known, source)
+    first, second = (outputs_of(layer, part) for part in (samples, samples[:1]))
+    seen.clear()
+    with layer.same_samples(), ThreadPoolExecutor(1) as other:
+        np.testing.assert_array_equal(outputs_of(layer, samples), first)
+        np.testing.assert_array_equal(outputs_of(layer, samples), first)
+        assert seen == [2]
+        elsewhere = other.submit(outputs_of, layer, samples[:1]).result()
+        np.testing.assert_allclose(elsewhere, second, atol=1e-6)
+    outputs_of(layer, samples)
+    assert seen == [2, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@ import keras_hub
 import numpy as np
 import pytest
 from keras import ops
-from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 
 from keras_reprogram.inputs import StatisticsPrompt
 from keras_reprogram.inputs import series_statistics
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.sources import TextSource
 
 

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+
 from keras_reprogram.inputs.tokens.padding_masks import MASKED
 from keras_reprogram.inputs.tokens.padding_masks import masked
 from keras_reprogram.inputs.tokens.padding_masks import rows_of_tokens
 from keras_reprogram.inputs.tokens.sequence_layout import SequenceLayout
-
 from keras_reprogram.inputs.tokens.steps import put_steps
 from keras_reprogram.inputs.tokens.steps import take_steps
 
