@@ -1,6 +1,5 @@
 """From a target sample to what the source expects."""
 
-from keras_reprogram.inputs import methods
 from keras_reprogram.inputs.images.augmentation import RandomShift
 from keras_reprogram.inputs.images.bases import Basis
 from keras_reprogram.inputs.images.bases import Cosine
@@ -84,6 +83,5 @@ __all__ = [
     "TokenRemapping",
     "TokenReprogrammer",
     "UniversalPattern",
-    "methods",
     "series_statistics",
 ]
