@@ -19,6 +19,7 @@ from keras_reprogram.methods.rendered_tokens import (
     rendered_tokens as rendered_tokens,
 )
 from keras_reprogram.methods.reprogbert import reprogbert as reprogbert
+from keras_reprogram.methods.rvp import rvp as rvp
 from keras_reprogram.methods.similarity_mapping import (
     similarity_mapping as similarity_mapping,
 )
