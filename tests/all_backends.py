@@ -1,7 +1,9 @@
 """Runs the test suite once for every backend that is installed.
 
-Examples and the rest are jobs of their own, as many at once as there are cores;
-with arguments, which go to pytest, there is one job a backend.
+Examples and the rest are jobs of their own, as many at once as there are cores,
+and so are some tests with what the library's core needs alone, and JAX: without
+TensorFlow, KerasHub and the extras. With arguments, which go to pytest, there
+is one job a backend.
 """
 
 import importlib.util
@@ -14,6 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 BACKENDS = ("tensorflow", "jax", "torch")
 EXAMPLES = "tests/examples"
+# What a user without extras has: each room, and no model of KerasHub.
+CORE = (
+    "-p",
+    "tests.core_alone",
+    "tests/inputs/test_input_reprogrammer.py",
+    "tests/models/test_trained_label_maps.py",
+    "tests/outputs/test_logistic_regression.py",
+    "tests/saving/test_program_file.py",
+    "tests/test_optional_packages.py",
+    "tests/test_recipes.py",
+)
 # The longest first: nothing long is left to run alone at the end. No example
 # runs on JAX, where most of a short run is compilation.
 JOBS = [
@@ -22,6 +35,7 @@ JOBS = [
     ("torch", EXAMPLES),
     ("torch", f"--ignore={EXAMPLES}"),
     ("tensorflow", EXAMPLES),
+    ("jax", *CORE),
 ]
 # As many jobs as cores are faster than jobs of many threads each.
 ONE_THREAD = {

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from keras_reprogram.outputs import logistic_regression
 from keras_reprogram.outputs.logistic_regression import (
@@ -17,8 +16,9 @@ def test_agrees_with_scikit_learn(samples, features, regularization):
     inputs = generator.normal(2.0, 3.0, size=(samples, features))
     truth = generator.normal(size=(features, 4))
     labels = (inputs @ truth + generator.gumbel(size=(samples, 4))).argmax(1)
+    linear_model = pytest.importorskip("sklearn.linear_model")
     weights, bias = logistic_regression(inputs, labels, 4, regularization)
-    reference = LogisticRegression(
+    reference = linear_model.LogisticRegression(
         C=1 / (samples * regularization * inputs.var(axis=0).mean()),
         max_iter=10_000,
         tol=1e-9,
