@@ -22,6 +22,7 @@ from keras_reprogram.black_box.named_classes import labels_and_scores
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
+from keras_reprogram.keras_internals import flatten_layers
 
 Function = Callable[[np.ndarray], Any]
 
@@ -161,7 +162,7 @@ class QueriedSource(keras.Model):
 
 def check_exported(source: keras.Model) -> None:
     """Raises where a function is a part of what is exported."""
-    if any(isinstance(layer, Query) for layer in source._flatten_layers()):
+    if any(isinstance(layer, Query) for layer in flatten_layers(source)):
         raise ValueError(NOT_EXPORTED)
 
 

@@ -16,34 +16,12 @@ from keras import ops
 
 from keras_reprogram.callbacks import training_state
 from keras_reprogram.callbacks.query_budget import QueryBudget
+from keras_reprogram.keras_internals import CALLBACK_STATES
 
 Callback = keras.callbacks.Callback
-# What changes in `fit` and counts for later epochs, in Keras 3.15.
+# Attributes that change in `fit` and matter to later epochs.
 STATES: dict[type[Callback], tuple[str, ...]] = {
-    keras.callbacks.EarlyStopping: (
-        "best",
-        "best_epoch",
-        "best_weights",
-        "stopped_epoch",
-        "wait",
-    ),
-    keras.callbacks.ModelCheckpoint: (
-        "_batches_seen_since_last_saving",
-        "_last_batch_seen",
-        "best",
-    ),
-    keras.callbacks.OrbaxCheckpoint: (
-        "_batches_seen_since_last_saving",
-        "_last_batch_seen",
-        "_total_batches_seen",
-        "best",
-    ),
-    keras.callbacks.ReduceLROnPlateau: ("best", "cooldown_counter", "wait"),
-    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
-    keras.callbacks.TensorBoard: (
-        "_global_test_batch",
-        "_global_train_batch",
-    ),
+    **CALLBACK_STATES,
     QueryBudget: (
         "largest",
         "largest_of_validation",

@@ -9,6 +9,8 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.callbacks import training_state
+from keras_reprogram.keras_internals import metric_direction
+from keras_reprogram.keras_internals import metric_function
 
 # What Keras itself gives no direction, or gave none in earlier releases.
 RISING = (
@@ -261,10 +263,10 @@ def metric_of(model: keras.Model, name: str) -> keras.Metric | None:
 
 def direction(metric: keras.Metric | None) -> float | None:
     """1 for a metric to be maximized, -1 to be minimized, `None` unknown."""
-    declared = {"up": 1.0, "down": -1.0}.get(declared_direction(metric))
+    declared = {"up": 1.0, "down": -1.0}.get(metric_direction(metric))
     if declared is not None:
         return declared
-    function = wrapped_function(metric)
+    function = metric_function(metric)
     if isinstance(function, keras.losses.Loss) or is_in(keras.losses, function):
         return -1.0
     # What `compile` makes of an output's own loss.
@@ -281,14 +283,3 @@ def direction(metric: keras.Metric | None) -> float | None:
 def is_in(module: Any, item: Any) -> bool:
     name = getattr(item, "__name__", None)
     return name is not None and getattr(module, name, None) is item
-
-
-# Keras 3.15 keeps both of these to itself.
-
-
-def declared_direction(metric: keras.Metric | None) -> str | None:
-    return getattr(metric, "_direction", None)
-
-
-def wrapped_function(metric: keras.Metric | None) -> Any:
-    return getattr(metric, "_fn", None)

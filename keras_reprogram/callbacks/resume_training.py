@@ -17,6 +17,7 @@ from keras import ops
 
 from keras_reprogram.callbacks import callback_states
 from keras_reprogram.callbacks import training_state
+from keras_reprogram.keras_internals import set_initial_epoch
 from keras_reprogram.optional_packages import optional_package
 from keras_reprogram.replicas import process_group
 from keras_reprogram.saving.atomic_write import atomic_write
@@ -193,9 +194,9 @@ class ResumeTraining(keras.callbacks.Callback):
         training_state.assign(variables, values)
         self.warn_of_new_callbacks(found)
         # What Keras's own callback of this kind sets.
-        self.model._initial_epoch = found.epoch
+        set_initial_epoch(self.model, found.epoch)
         if found.stopped and self.epochs() <= found.epochs:
-            self.model._initial_epoch = max(found.epoch, self.epochs())
+            set_initial_epoch(self.model, max(found.epoch, self.epochs()))
 
     def epochs(self) -> int:
         return int((self.params or {}).get("epochs") or 0)
@@ -232,7 +233,7 @@ class ResumeTraining(keras.callbacks.Callback):
             )
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.model._initial_epoch = None  # of this `fit` alone
+        set_initial_epoch(self.model, None)  # in this `fit` only
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         values = training_state.values_of(self.variables())
@@ -280,13 +281,13 @@ class ResumeTraining(keras.callbacks.Callback):
         return progress
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        self.model._initial_epoch = None
+        set_initial_epoch(self.model, None)
         if not self.keep and writes():
             self.target.unlink(missing_ok=True)
         self.release()
 
     def on_train_interrupted(self) -> None:
-        self.model._initial_epoch = None
+        set_initial_epoch(self.model, None)
 
 
 def writes() -> bool:

@@ -16,6 +16,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.keras_internals import base_variables
+from keras_reprogram.keras_internals import flatten_layers
+from keras_reprogram.keras_internals import graph_nodes
+from keras_reprogram.keras_internals import graph_of
+from keras_reprogram.keras_internals import has_graph
+
 # Whose classes are what their arguments say.
 PACKAGES = ("keras", "keras_hub", "keras_nlp", "keras_reprogram")
 # Classes of Keras that compute what no argument says.
@@ -160,13 +166,12 @@ class Architecture:
         def value_of(argument: Any) -> Any:
             return made.get(id(argument), argument)
 
-        for depth in sorted(graph._nodes_by_depth, reverse=True):
-            for node in graph._nodes_by_depth[depth]:
-                if node.is_input or id(node.outputs[0]) in made:
-                    continue
-                args, kwargs = node.arguments.convert(value_of)
-                outputs = self.call(node.operation, args, kwargs, node.outputs)
-                made.update(zip(map(id, node.outputs), outputs))
+        for node in graph_nodes(graph):
+            if node.is_input or id(node.outputs[0]) in made:
+                continue
+            args, kwargs = node.arguments.convert(value_of)
+            outputs = self.call(node.operation, args, kwargs, node.outputs)
+            made.update(zip(map(id, node.outputs), outputs))
         return [made[id(tensor)] for tensor in graph.outputs]
 
     def call(
@@ -257,7 +262,7 @@ class Architecture:
         found = []
         if not computes_in_floats(layer):
             found.append(f" in {layer.compute_dtype}")
-        for part in layer._flatten_layers():
+        for part in flatten_layers(layer):
             if has_assets_of_its_own(part):
                 self.opaque = True
             if not hasattr(part, "get_vocabulary"):
@@ -406,14 +411,9 @@ def precision(dtype: Any) -> Any:
     return "float" if "float" in str(dtype) else dtype
 
 
-def graph_of(model: Any) -> Any:
-    """The functional model that a model is, or that a sequential one has."""
-    return getattr(model, "_functional", None) or model
-
-
 def is_graph(operation: Any) -> bool:
     """Whether a model computes what its graph says, and nothing else."""
-    return hasattr(graph_of(operation), "_nodes_by_depth") and all(
+    return has_graph(operation) and all(
         package_of(getattr(type(operation), name)) in PACKAGES
         and package_of(vars(operation).get(name)) in PACKAGES
         for name in ("call", "__call__")
@@ -423,7 +423,7 @@ def is_graph(operation: Any) -> bool:
 def is_known(operation: Any) -> bool:
     """Whether all code of a layer is that of its class, of a known package."""
     if isinstance(operation, keras.layers.Layer):
-        parts = operation._flatten_layers()
+        parts = flatten_layers(operation)
     else:
         parts = [operation]
     return not any(
@@ -676,13 +676,13 @@ def merged_weights(source: keras.Model) -> dict[int, Any]:
     two factors of the part that is added.
     """
     found: dict[int, Any] = {}
-    for layer in source._flatten_layers():
+    for layer in flatten_layers(source):
         if not getattr(layer, "lora_enabled", False) or getattr(
             layer, "quantization_mode", None
         ):
             continue
         for name, end in itertools.product(("kernel", "embeddings"), "ab"):
-            base = getattr(layer, f"_{name}", None)
+            base = base_variables(layer).get(name)
             factor = getattr(layer, f"lora_{name}_{end}", None)
             if base is not None and factor is not None:
                 found[id(base)] = getattr(layer, name)

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from keras_reprogram.keras_internals import producer
+
 
 def features(classifier: keras.Model) -> keras.Model:
     """What a classifier's last layer looks at, as a source of its own.
@@ -66,8 +68,7 @@ def features(classifier: keras.Model) -> keras.Model:
 def before_last_dense(tensor: keras.KerasTensor) -> keras.KerasTensor:
     """What the last `Dense` layer on the way to a tensor is given."""
     while True:
-        layer, node, index = tensor._keras_history
-        inputs = layer._inbound_nodes[node].input_tensors if layer else []
+        layer, _, index, inputs = producer(tensor)
         if isinstance(layer, keras.layers.Dense):
             return inputs[0]
         if len(inputs) == 1 and getattr(layer, "outputs", None):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.keras_internals import flatten_layers
 from keras_reprogram.sources.inspection import inspect_source
 from keras_reprogram.sources.text import TextSource
 
@@ -108,7 +109,7 @@ def number_of_values(source: keras.Model, dtype: str) -> int:
         return 2
     sizes = [
         size
-        for layer in source._flatten_layers()
+        for layer in flatten_layers(source)
         for name in ("input_dim", "vocabulary_size", "num_tokens")
         if isinstance(size := getattr(layer, name, None), int)
     ]
@@ -152,5 +153,5 @@ def is_rough(source: keras.Model) -> bool:
     return any(
         layer.compute_dtype in ("float16", "bfloat16")
         or getattr(layer, "quantization_mode", None) is not None
-        for layer in source._flatten_layers()
+        for layer in flatten_layers(source)
     )

@@ -3,6 +3,7 @@
 import keras
 
 from keras_reprogram.dtypes import is_float
+from keras_reprogram.keras_internals import producer
 
 # What looks integers up, whatever the dtype of its input.
 LOOKUPS = (
@@ -50,8 +51,7 @@ def reached(model: keras.Model, blocks: list[str]) -> bool:
             continue
         if id(tensor) in inputs:
             return True
-        history = tensor._keras_history
-        operation = history.operation
+        operation, _, _, operands = producer(tensor)
         name = type(operation).__name__
         if isinstance(operation, LOOKUPS) or name in STEPS:
             blocks.append(f"`{name}`")
@@ -60,5 +60,5 @@ def reached(model: keras.Model, blocks: list[str]) -> bool:
             operation, blocks
         ):
             continue
-        waiting += operation._inbound_nodes[history.node_index].input_tensors
+        waiting += operands
     return False

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_reprogram.keras_internals import producer
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.sources.text import TextSource
 
@@ -135,12 +136,11 @@ def final_activation(source: keras.Model) -> str | None:
     """Name of the activation that makes the output, where one is known."""
     tensor = source.outputs[0]
     while True:
-        history = tensor._keras_history
-        layer = history.operation
+        layer, _, index, inputs = producer(tensor)
         if isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
-            tensor = layer.outputs[history.tensor_index]
+            tensor = layer.outputs[index]
         elif passes_on(layer):
-            tensor = layer._inbound_nodes[history.node_index].input_tensors[0]
+            tensor = inputs[0]
         elif hasattr(inner(layer), "activation"):
             return getattr(inner(layer).activation, "__name__", None)
         else:  # the layer `Softmax`, or an operation of `keras.ops`

@@ -1,6 +1,5 @@
 """Text models that take embeddings where they took tokens."""
 
-import itertools
 from typing import Any
 
 import keras
@@ -8,6 +7,7 @@ from keras import ops
 
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.keras_internals import graph_nodes
 
 POOLINGS = ("sequence", "mean", "first", "last", "pooled", "logits")
 INPUTS = ("token_ids", "padding_mask", "segment_ids", "position_ids")
@@ -220,7 +220,7 @@ def masks_of_tokens(backbone: keras.Model, tokens: Any) -> list[Any]:
     """The masks that a backbone computes from its tokens, as ESM's does."""
     return [
         node.output_tensors[0]
-        for node in itertools.chain(*backbone._nodes_by_depth.values())
+        for node in graph_nodes(backbone)
         if type(node.operation).__name__ == "NotEqual"
         and any(tensor is tokens for tensor in node.input_tensors)
     ]
@@ -248,7 +248,7 @@ def logits(model: keras.Model, hidden: Any, padding_mask: Any) -> Any:
         hidden = keras.tree.flatten(hidden)[-1]
         return head(hidden, ops.cumsum(steps, axis=1) - 1)
     backbone = backbone_of(model)
-    for node in itertools.chain(*model._nodes_by_depth.values()):
+    for node in graph_nodes(model):
         if node.operation is backbone is not model:
             rest = keras.Model(node.output_tensors, model.output)
             return rest(keras.tree.flatten(hidden))

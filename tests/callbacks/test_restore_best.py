@@ -153,7 +153,7 @@ def test_every_metric_of_keras_has_its_direction(name, declared, monkeypatch):
         metric = keras.metrics.MeanMetricWrapper(made)
     if not declared:
         monkeypatch.setattr(
-            restore_best, "declared_direction", lambda metric: None
+            restore_best, "metric_direction", lambda metric: None
         )
     assert name in RISING + FALLING + UNKNOWN, "new in Keras"
     expected = 1 if name in RISING else -1 if name in FALLING else None
