@@ -60,34 +60,39 @@ class InputReprogrammer(InputTransformation):
     ```
 
     Args:
-        target_shape: Shape of a sample without the batch axis. Left out, the
-            layer takes images of any size, gray or in color.
-        source_shape: Shape of the source's input without the batch axis.
-            Left out, `ReprogrammedModel` takes it from the source.
-        placement: `"resize"`, `"pad"`, `"tile"`, or a
-            `keras_reprogram.inputs.Placement`.
-        pattern: A `keras_reprogram.inputs.Pattern`; the name of a region,
-            for a universal pattern there; or `None` for no pattern.
-        value_range: Lowest and highest value of a sample: `(0, 255)`,
-            `(0, 1)`. `None` takes the values as they are, as for series and
-            waveforms.
-        scale: The source's scaling of a sample in `value_range`, as in
-            `keras.layers.Rescaling`: a number, or one for each channel.
-            Left out, `ReprogrammedModel` takes it from a KerasHub source;
-            other sources receive samples in `value_range`.
-        offset: Added after `scale`, likewise.
-        normalize_first: Whether the sample is scaled for the source before
-            the pattern is added, instead of after it. `theta` is then in the
-            source's units, and the canvas around the data is zero there.
-        clip: Whether the sum is clipped to the valid range.
-        augmentation: A Keras layer that changes samples in training, before
-            they are placed: a `RandomShift`, a `keras.layers.RandomFlip`, or
-            a `keras.Sequential` of some. Layers that Keras does not compile,
+        target_shape: Tuple. Shape of a sample without the batch axis. Defaults
+            to images of any size, gray or in color.
+        source_shape: Tuple. Shape of the source's input without the batch axis.
+            Defaults to what `ReprogrammedModel` finds at the source.
+        placement: String or `keras_reprogram.inputs.Placement`. `"resize"`,
+            `"pad"` or `"tile"` by name. Defaults to `"resize"`.
+        pattern: A `keras_reprogram.inputs.Pattern`; the name of a region, for a
+            universal pattern there; or `None` for no pattern. Defaults to
+            `"everywhere"`.
+        value_range: Tuple of two numbers. Lowest and highest value of a sample.
+            `None` takes the values as they are, as for series and waveforms.
+            Defaults to `(0, 255)`.
+        scale: Float, or a list of one for each channel. The source's scaling of
+            a sample in `value_range`, as in `keras.layers.Rescaling`. Defaults
+            to what a KerasHub source names; other sources receive samples in
+            `value_range`.
+        offset: Float, or a list of one for each channel. Added after `scale`.
+            Defaults as `scale` does.
+        normalize_first: Boolean. Whether the sample is scaled for the source
+            before the pattern is added instead of after it. `theta` is then in
+            the source's units, and the canvas around the data is zero there.
+            Defaults to `False`.
+        clip: Boolean. Whether the sum is clipped to the valid range. Defaults
+            to `False`.
+        augmentation: Keras layer that changes samples in training, before they
+            are placed: a `RandomShift`, a `keras.layers.RandomFlip`, or a
+            `keras.Sequential` of some. Layers that Keras does not compile,
             `RandomRotation`, `RandomTranslation` and `RandomZoom` among them,
-            make steps slow, on JAX above all: put those into the data set.
-        data_format: `"channels_last"`, `"channels_first"`, or
-            `"no_channels"`. Samples of one axis have no channels. Defaults
-            to `keras.config.image_data_format()`.
+            make steps slow, on JAX above all: use those in the data set.
+            Defaults to `None`.
+        data_format: String. `"channels_last"`, `"channels_first"`, or
+            `"no_channels"`. Samples of one axis have no channels. Defaults to
+            `keras.config.image_data_format()`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:

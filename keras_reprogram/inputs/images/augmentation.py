@@ -38,10 +38,11 @@ class RandomShift(keras.layers.Layer):
     ```
 
     Args:
-        fraction: The longest shift as a part of the sample's length, from 0
-            to 1.
-        data_format: As for `InputReprogrammer`.
-        seed: Integer seed of the shifts; `None` takes a random one.
+        fraction: Float from 0 to 1. The longest shift as a part of the sample's
+            length. Defaults to 0.07.
+        data_format: String, as for `InputReprogrammer`. Defaults to
+            `keras.config.image_data_format()`.
+        seed: Integer. Seed of the shifts. Defaults to a random one.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:

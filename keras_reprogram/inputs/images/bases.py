@@ -51,8 +51,10 @@ class Grid(Basis):
     """A coarse grid, interpolated to the canvas: low frequencies alone.
 
     Args:
-        size: Cells along each spatial axis, an integer or one for each.
-        interpolation: `"bilinear"`, `"nearest"` or `"bicubic"`.
+        size: Integer, or a tuple of one for each spatial axis. Cells along each
+            of them. Defaults to 8.
+        interpolation: String. `"bilinear"`, `"nearest"` or `"bicubic"`.
+            Defaults to `"bilinear"`.
     """
 
     size: int | tuple[int, ...] = 8
@@ -106,8 +108,8 @@ class LowRank(Basis):
     training starts from an empty pattern and yet has a gradient.
 
     Args:
-        rank: Rank of the matrix of each channel.
-        seed: Seed of `A_0`.
+        rank: Integer. Rank of the matrix of each channel. Defaults to 4.
+        seed: Integer. Seed of `A_0`. Defaults to 0.
 
     References:
         - [LoR-VP](https://arxiv.org/abs/2502.00896)
@@ -174,7 +176,7 @@ class Cosine(Basis):
     """The lowest frequencies of a discrete cosine transform.
 
     Args:
-        size: Frequencies along each spatial axis.
+        size: Integer. Frequencies along each spatial axis. Defaults to 8.
     """
 
     size: int = 8

@@ -47,9 +47,9 @@ class ChannelConcatenation(Placement):
     ```
 
     Args:
-        placement: `"resize"`, `"pad"`, `"tile"`, or a
-            `keras_reprogram.inputs.Placement`, for the series of
-            `channels * steps` steps.
+        placement: String or `keras_reprogram.inputs.Placement`, for the series
+            of `channels * steps` steps. `"resize"`, `"pad"` or `"tile"` by
+            name. Defaults to `"pad"`.
     """
 
     placement: str | Placement = "pad"

@@ -73,11 +73,11 @@ class CoordinatorPattern(ImagePattern):
     ```
 
     Args:
-        encoder: A layer without trainable weights, for instance
+        encoder: Keras layer without trainable weights, for instance
             `keras_reprogram.sources.FrozenSource(model)`, from canvases in
-            `[0, 1]` to features `(batch, features)`. Left out, it is the
-            source itself, with its outputs as features.
-        strength: Factor of the prompt.
+            `[0, 1]` to features `(batch, features)`. Defaults to the source
+            itself, with its outputs as features.
+        strength: Float. Factor of the prompt. Defaults to 1.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:
@@ -212,7 +212,8 @@ class Doubling(keras.layers.Layer):
     """A transposed depthwise convolution of 2x2 with stride 2.
 
     Args:
-        filters: Output channels, a multiple of the input's or the same.
+        filters: Integer. Output channels, a multiple of the input's or the
+            same.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 

@@ -39,12 +39,13 @@ class FeatureMosaic(Pad):
     ```
 
     Args:
-        inner_size: Height and width of the mosaic in pixels. `None` makes
-            each value one pixel.
-        offset: As for `Pad`.
-        interpolation: As for `Pad`; `"nearest"` makes tiles with edges.
-        columns: Tiles in a row of a vector. `None` makes the mosaic as square
-            as it can be.
+        inner_size: Integer, or a tuple of two. Height and width of the mosaic
+            in pixels. Defaults to one pixel for each value.
+        offset: Tuple of two integers, as for `Pad`. Defaults to the middle.
+        interpolation: String, as for `Pad`. Defaults to `"nearest"`, which
+            makes tiles with edges.
+        columns: Integer. Tiles in a row of a vector. Defaults to a mosaic as
+            square as it can be.
 
     References:
         - Chen, Fan and Ye, Adversarial Reprogramming of Pretrained Neural

@@ -66,11 +66,13 @@ class SampleMaskedPattern(ImagePattern):
     ```
 
     Args:
-        filters: Channels of the network's layers but the last, which has the
-            canvas's. The paper adds a layer of 128 for vision transformers.
-        patch_size: Height and width in pixels that share a mask value, a
-            power of two: each halving is one max pooling.
-        initializer: Keras initializer of the pattern.
+        filters: Tuple of integers. Channels of the network's layers but the
+            last, which has the canvas's. The paper adds a layer of 128 for
+            vision transformers. Defaults to `(8, 16, 32, 64)`.
+        patch_size: Integer. Height and width in pixels that share a mask value,
+            a power of two: each halving is one max pooling. Defaults to 8.
+        initializer: String or Keras initializer of the pattern. Defaults to
+            `"zeros"`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:
@@ -153,7 +155,8 @@ class ConvolutionPattern(ImagePattern):
     It starts at zero, so that training starts from the plain sample.
 
     Args:
-        kernel_size: Height and width of the kernel in pixels.
+        kernel_size: Integer. Height and width of the kernel in pixels. Defaults
+            to 3.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:

@@ -47,20 +47,23 @@ class UniversalPattern(Pattern):
     ```
 
     Args:
-        region: `"everywhere"`, `"outside"` (of the data), `"frame"`,
-            `"patch"`, or a `keras_reprogram.inputs.Region`.
-        activation: `"tanh"`, `"sigmoid"`, another activation of Keras, or
-            `None` for an unbounded pattern.
-        initializer: Keras initializer of `theta`.
-        regularizer: Keras regularizer of `theta`.
-        basis: A `keras_reprogram.inputs.Basis`, for a pattern of few numbers;
-            `None` for one number a value.
-        strength: Largest value of a bounded pattern, in units of the
-            sample's range.
-        dropout: Share of the pattern's values that are zero in a training
-            step, others for every step; the rest are scaled by
-            `1 / (1 - dropout)`. At inference the pattern is whole.
-        seed: Seed of the dropout.
+        region: String or `keras_reprogram.inputs.Region`. `"everywhere"`,
+            `"outside"` (of the data), `"frame"` or `"patch"` by name. Defaults
+            to `"everywhere"`.
+        activation: String. `"tanh"`, `"sigmoid"`, another activation of Keras,
+            or `None` for an unbounded pattern. Defaults to `"tanh"`.
+        initializer: String or Keras initializer of `theta`. Defaults to
+            `"zeros"`.
+        regularizer: String or Keras regularizer of `theta`. Defaults to `None`.
+        basis: A `keras_reprogram.inputs.Basis`, for a pattern of few numbers.
+            Defaults to one number for each value.
+        strength: Float. Largest value of a bounded pattern, in units of the
+            sample's range. Defaults to 1.
+        dropout: Float from 0 to less than 1. Share of the pattern's values that
+            are zero in a training step, others for every step; the rest are
+            scaled by `1 / (1 - dropout)`. At inference the pattern is whole.
+            Defaults to 0.
+        seed: Integer. Seed of the dropout. Defaults to a random one.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -184,9 +187,10 @@ class RandomPatchPattern(Pattern):
     in the middle of the canvas.
 
     Args:
-        size: Height and width of the patch in pixels.
-        initializer: Keras initializer of the patch.
-        seed: Seed of the places.
+        size: Integer. Height and width of the patch in pixels. Defaults to 30.
+        initializer: String or Keras initializer of the patch. Defaults to
+            `"random_normal"`.
+        seed: Integer. Seed of the positions. Defaults to a random one.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:

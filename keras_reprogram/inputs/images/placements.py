@@ -35,7 +35,8 @@ class Resize(Placement):
     ```
 
     Args:
-        interpolation: `"bilinear"`, `"nearest"` or `"bicubic"`.
+        interpolation: String. `"bilinear"`, `"nearest"` or `"bicubic"`.
+            Defaults to `"bilinear"`.
     """
 
     interpolation: str = "bilinear"
@@ -86,11 +87,12 @@ class Pad(Placement):
     ```
 
     Args:
-        inner_size: The size to which the sample is resized first, an integer
-            or one for each spatial axis. `None` keeps the sample's own size.
-        offset: First index of the sample along each spatial axis. `None`
-            centers it.
-        interpolation: `"bilinear"`, `"nearest"` or `"bicubic"`.
+        inner_size: Integer, or a tuple of one for each spatial axis. The size
+            to which the sample is resized first. Defaults to its own size.
+        offset: Tuple of integers. First index of the sample along each spatial
+            axis. Defaults to the middle.
+        interpolation: String. `"bilinear"`, `"nearest"` or `"bicubic"`.
+            Defaults to `"bilinear"`.
     """
 
     inner_size: int | tuple[int, ...] | None = None

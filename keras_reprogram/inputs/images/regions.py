@@ -66,7 +66,7 @@ class Frame(Region):
     """A frame along the canvas's edges, over the data or not.
 
     Args:
-        width: Width of the frame in pixels or steps.
+        width: Integer. Width of the frame in pixels or steps. Defaults to 30.
 
     References:
         - [Visual Prompting](https://arxiv.org/abs/2203.17274)
@@ -95,9 +95,10 @@ class Patch(Region):
     """A box at a fixed place.
 
     Args:
-        size: Size of the box, an integer or one for each spatial axis.
-        offset: First index along each spatial axis. Defaults to the first
-            corner.
+        size: Integer, or a tuple of one for each spatial axis. Size of the box.
+            Defaults to 30.
+        offset: Tuple of integers. First index along each spatial axis. Defaults
+            to the first corner.
 
     References:
         - [Visual Prompting](https://arxiv.org/abs/2203.17274)

@@ -48,9 +48,11 @@ class ScaledPad(TrainedPlacement):
     ```
 
     Args:
-        inner_size: Size of the sample at scale 1, an integer or one for each
-            spatial axis. `None` keeps the sample's own size.
-        scale: The scale at which training starts.
+        inner_size: Integer, or a tuple of one for each spatial axis. Size of
+            the sample at scale 1. `None` keeps the sample's own size. Defaults
+            to 128.
+        scale: Float from 0.1 to 5. The scale at which training starts. Defaults
+            to 1.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:
@@ -187,8 +189,8 @@ class Bounded(keras.constraints.Constraint):
     """Keeps a weight between two values.
 
     Args:
-        low: The lowest value.
-        high: The highest value.
+        low: Float. The lowest value.
+        high: Float. The highest value.
     """
 
     def __init__(self, low: float, high: float) -> None:

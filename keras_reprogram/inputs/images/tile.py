@@ -39,10 +39,11 @@ class Tile(Placement):
     ```
 
     Args:
-        copies: Number of copies. `None` places as many as fit.
-        inner_size: Number of steps to which the series is resampled first,
-            `L`: for one longer than the source's. `None` keeps its own.
-        interpolation: `"bilinear"`, `"nearest"` or `"bicubic"`.
+        copies: Integer. Number of copies. Defaults to as many as fit.
+        inner_size: Integer. Number of steps to which the series is resampled
+            first, `L`: for one longer than the source's. Defaults to its own.
+        interpolation: String. `"bilinear"`, `"nearest"` or `"bicubic"`.
+            Defaults to `"bilinear"`.
 
     References:
         - [Voice2Series](https://arxiv.org/abs/2106.09296)

@@ -50,10 +50,13 @@ class TokenPatches(TrainedPlacement):
     ```
 
     Args:
-        vocabulary_size: Number of tokens.
-        patch_size: Height and width of a patch in pixels.
-        padding_token: The token that fills up a sequence.
-        initializer: Keras initializer of `theta`.
+        vocabulary_size: Integer. Number of tokens.
+        patch_size: Integer. Height and width of a patch in pixels. Defaults to
+            16.
+        padding_token: Integer. The token that fills up a sequence. Defaults to
+            0.
+        initializer: String or Keras initializer of `theta`. Defaults to
+            `"random_normal"`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:

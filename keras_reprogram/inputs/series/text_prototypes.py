@@ -39,17 +39,19 @@ class TextPrototypes(keras.layers.Layer):
     compute them.
 
     Args:
-        prototypes: Number of prototypes.
-        heads: Number of heads.
-        head_width: Width of the keys and values of a head, `d`; the patches'
-            width divided by the heads, as in the paper, where left out. The
-            paper's code has 128.
-        candidates: Source tokens that the prototypes combine: a list of their
-            numbers, or how many are drawn; all of them, as in the paper,
-            where left out. `W` holds `prototypes * candidates` numbers.
-        dropout: Share of the attention that is dropped in training, in
-            `[0, 1)`.
-        seed: Integer seed of the candidates, the start and the dropout.
+        prototypes: Integer. Number of prototypes. Defaults to 1000.
+        heads: Integer. Number of heads. Defaults to 8.
+        head_width: Integer. Width of the keys and values of a head, `d`. The
+            paper's code has 128. Defaults to the patches' width divided by the
+            heads, as in the paper.
+        candidates: Integer or list. Source tokens that the prototypes combine,
+            as a list, or how many are drawn. `W` holds
+            `prototypes * candidates` numbers. Defaults to all tokens, as in the
+            paper.
+        dropout: Float in `[0, 1)`. Share of the attention that is dropped in
+            training. Defaults to 0.1.
+        seed: Integer. Seed of the candidates, the start and the dropout.
+            Defaults to 0.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:

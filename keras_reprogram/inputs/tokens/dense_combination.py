@@ -23,11 +23,12 @@ class DenseCombination(CandidateMapping):
     ```
 
     Args:
-        vocabulary_size: Number of target tokens, `T`.
-        candidates: Source tokens that may be used, as a list; or how many
-            are drawn: the table holds `T * candidates` numbers.
-        seed: Integer seed of the candidates and of the start: each target
-            token starts as one source token.
+        vocabulary_size: Integer. Number of target tokens, `T`.
+        candidates: Integer or list. Source tokens that may be used, as a list;
+            or how many are drawn: the table holds `T * candidates`
+            numbers. Defaults to 1000.
+        seed: Integer. Seed of the candidates and of the start: each target
+            token starts as one source token. Defaults to 0.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:

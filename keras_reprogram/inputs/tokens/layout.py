@@ -27,7 +27,7 @@ class FixedTokens(Configurable):
     """Source tokens that stand in every sequence, such as `[CLS]`.
 
     Args:
-        token_ids: The list of their numbers.
+        token_ids: List of integers. The source's tokens.
     """
 
     token_ids: Sequence[int]
@@ -46,7 +46,7 @@ class MaskToken(Configurable):
     """The source's mask token, at which its output is read.
 
     Args:
-        token_id: Its number.
+        token_id: Integer. The source's mask token.
     """
 
     token_id: int
@@ -71,10 +71,10 @@ class SoftPrompt(keras.layers.Layer):
     """Trained embeddings that stand in every sequence: words that no one said.
 
     Args:
-        length: Number of steps.
-        token_ids: Source tokens whose embeddings are the start, one for each
-            step; drawn at random where left out.
-        seed: Integer seed of that draw.
+        length: Integer. Number of steps.
+        token_ids: List of integers, one for each step. Source tokens whose
+            embeddings are the start. Defaults to tokens drawn at random.
+        seed: Integer. Seed of that draw. Defaults to 0.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:

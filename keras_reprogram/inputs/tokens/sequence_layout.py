@@ -25,9 +25,10 @@ class SequenceLayout(Configurable):
     `MASKED`. It stands behind everything else.
 
     Args:
-        lengths: Steps of each segment; `None` for the sample.
-        is_read: For each segment, whether the source's output is read there.
-        padding_token: The token that fills up a sample, or `None`.
+        lengths: List of integers. Steps of each segment; `None` for the sample.
+        is_read: List of booleans. For each segment, whether the source's output
+            is read there.
+        padding_token: Integer or `None`. The token that fills up a sample.
     """
 
     lengths: list[int | None]
@@ -124,8 +125,7 @@ class ReadPositions(keras.layers.Layer):
     """Takes a sequence's outputs where its layout reads them.
 
     Args:
-        sequence_layout: The segments of the sequence, a `SequenceLayout` or
-            its config.
+        sequence_layout: A `SequenceLayout` or its config.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 

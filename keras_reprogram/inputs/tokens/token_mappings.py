@@ -30,8 +30,8 @@ class TokenMapping(keras.layers.Layer):
             each row, `(batch, 1)`; what follows them is padding.
 
     Args:
-        vocabulary_size: Number of target tokens; `None` for a mapping that
-            takes the source's own.
+        vocabulary_size: Integer. Number of target tokens; `None` for a mapping
+            that takes the source's own.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
@@ -122,8 +122,9 @@ class FreeEmbeddings(TokenMapping):
     The most that a table can say, and the most to learn: `T * width` numbers.
 
     Args:
-        vocabulary_size: Number of target tokens, `T`.
-        seed: Seed of the source tokens whose embeddings are the start.
+        vocabulary_size: Integer. Number of target tokens, `T`.
+        seed: Integer. Seed of the source tokens whose embeddings are the start.
+            Defaults to 0.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
@@ -153,10 +154,11 @@ class CandidateMapping(TokenMapping):
     """Base class: a dense table over a choice of source tokens.
 
     Args:
-        vocabulary_size: Number of target tokens, `T`.
-        candidates: Source tokens that may be used: a list of their numbers;
-            or how many are drawn, all of them where there are no more.
-        seed: Seed of the draw, and of the start.
+        vocabulary_size: Integer. Number of target tokens, `T`.
+        candidates: Integer or list. Source tokens that may be used, as a list;
+            or how many are drawn, all of them if there are no more. Defaults to
+            1000.
+        seed: Integer. Seed of the draw, and of the start. Defaults to 0.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 

@@ -35,14 +35,17 @@ class TokenRemapping(CandidateMapping):
     ```
 
     Args:
-        vocabulary_size: Number of target tokens, `T`.
-        candidates: Source tokens that may be used, as a list; or how many
-            are drawn: the table holds `context * T * candidates` numbers.
-        context: Odd number of neighboring target tokens that decide. At the
-            ends of a text its first and last token stand in for those that
-            are missing.
-        temperature: Temperature of the softmax, greater than 0.
-        seed: Integer seed of the candidates, the start and the noise.
+        vocabulary_size: Integer. Number of target tokens, `T`.
+        candidates: Integer or list. Source tokens that may be used, as a list;
+            or how many are drawn: the table holds
+            `context * T * candidates` numbers. Defaults to 1000.
+        context: Odd integer. Number of neighboring target tokens that decide.
+            At the ends of a text its first and last token replace those that
+            are missing. Defaults to 1.
+        temperature: Float greater than 0. Temperature of the softmax. Defaults
+            to 1.
+        seed: Integer. Seed of the candidates, the start and the noise. Defaults
+            to 0.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:

@@ -101,15 +101,16 @@ class TokenReprogrammer(SequenceTransformation):
     Args:
         mapping: A `keras_reprogram.inputs.TokenMapping`: what a token of the
             target becomes.
-        target_length: Steps of a sample. Left out, batches may be of
+        target_length: Integer. Steps of a sample. Defaults to batches of
             different lengths.
-        layout: What the source reads: a list with `"sample"` in it and
-            around it `SoftPrompt`s or their lengths, `FixedTokens`, and at
-            most one `MaskToken`. With that, a source that answers at every
-            step is read there; otherwise at the steps of the sample.
-        padding_token: The token that fills up a sample at its ends; `None`
-            where none does. Defaults to `"auto"`: with `SourceTokens` the
-            source's own, otherwise 0.
+        layout: List with `"sample"` in it and around it `SoftPrompt`s or their
+            lengths, `FixedTokens`, and at most one `MaskToken`: what the source
+            reads. With a mask token, a source with outputs at every step is
+            read there; otherwise at the steps of the sample. Defaults to the
+            sample alone.
+        padding_token: Integer, or `None` if samples are not filled up. The
+            token that fills up a sample at its ends. Defaults to `"auto"`: with
+            `SourceTokens` the source's own, otherwise 0.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
