@@ -191,6 +191,8 @@ class TwoRates(keras.optimizers.SGD):
     def update_step(
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
-        if variable.name in MAP_VARIABLES:
+        # TensorFlow's own variables come as `scope/name:0`.
+        name = variable.name.partition(":")[0].rpartition("/")[-1]
+        if name in MAP_VARIABLES:
             learning_rate = ops.multiply(learning_rate, MAP_RATE)
         super().update_step(gradient, variable, learning_rate)
