@@ -6,29 +6,31 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.axes import known_sizes
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
+from keras_reprogram.typing import FixedShape
 
-TOLERANCE = 1e-3
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class AffineForm:
     """`x' = clip(gain * (A_1 x A_2^T ...) + pattern)`, one matrix an axis.
 
     A placement that resizes, pads or tiles is a matrix along each spatial
     axis, and a pattern that is the same for all samples is added.
 
-    Attributes:
-        sample_shape: Shape of a sample, without the batch axis.
-        operators: A matrix `[canvas size, sample size]` for each spatial axis.
-        gain: A factor for each channel of the canvas.
-        pattern: An array of the canvas's shape, in the source's units.
-        low: Lowest value of each channel, `-inf` for any.
-        high: Highest value of each channel, `inf` for any.
+    Args:
+        sample_shape: Tuple of integers. Shape of a sample, without the batch
+            axis.
+        matrices: Tuple of arrays `[canvas size, sample size]`, one for each
+            spatial axis.
+        gain: Array `[channels]`. Factor of each channel of the canvas.
+        pattern: Array of the canvas's shape, in the source's units.
+        low: Array `[channels]`. Lowest values, `-inf` for any.
+        high: Array `[channels]`. Highest values, `inf` for any.
     """
 
-    sample_shape: tuple[int, ...]
-    operators: tuple[np.ndarray, ...]
+    sample_shape: FixedShape
+    matrices: tuple[np.ndarray, ...]
     gain: np.ndarray
     pattern: np.ndarray
     low: np.ndarray
@@ -36,106 +38,126 @@ class AffineForm:
 
 
 def affine_form(reprogrammer: InputReprogrammer) -> AffineForm:
-    """Finds the form of an `InputReprogrammer` that has one.
+    """Returns the affine form of an `InputReprogrammer` that has one.
+
+    Args:
+        reprogrammer: A built `InputReprogrammer`.
 
     Raises:
-        ValueError: If samples may be of any size, or what becomes of one is
-            not of this form: a pattern that depends on the sample, say.
+        ValueError: If samples may be of any size, or the layer is not of this
+            form: if its pattern depends on the sample, for example.
     """
-    shape, axes = reprogrammer.sample_shape, reprogrammer.axes
-    if None in shape or reprogrammer.sample_dtype is not None:
-        raise ValueError(
-            "Only an `InputReprogrammer` of samples of one size has matrices: "
-            f"pass it `target_shape`. Received: target_shape={shape}"
-        )
-    if len(shape) != axes.rank:
-        raise no_form(reprogrammer)
-    operators = separated(reprogrammer, axes)
-    gain = np.broadcast_to(
-        np.ravel(reprogrammer.scaling.gain),
-        axes.channels(reprogrammer.canvas_shape),
-    )
+    axes, canvas_shape = reprogrammer.axes, reprogrammer.canvas_shape
+    matrices = placement_matrices(reprogrammer)
+    added = added_pattern(reprogrammer)
+    scaling, channels = reprogrammer.scaling, axes.channels(canvas_shape)
     low, high = reprogrammer.value_range or (0.0, 1.0)
-    zero = np.zeros((1, *shape), "float32")
-    bounds = np.full((2, len(gain)), ((-np.inf,), (np.inf,)), "float32")
+    # A sample of zeros is not zero in the unit range, and the canvas around
+    # the sample is.
+    zero = placed_ones(matrices, axes) * (-low / (high - low))
+    if reprogrammer.normalize_first:
+        covered = placed_ones(matrices, axes)
+        pattern = scaling.gain * zero + scaling.bias * covered + added
+    else:
+        pattern = scaling.gain * (zero + added) + scaling.bias
+    bounds = (np.full(channels, -np.inf), np.full(channels, np.inf))
     if reprogrammer.clip:
-        bounds = np.broadcast_to(
-            np.reshape(reprogrammer.scaling.valid_range, (2, -1)), bounds.shape
-        )
-    form = AffineForm(
-        sample_shape=shape,
-        operators=operators,
-        gain=(gain / (high - low)).astype("float32"),
-        pattern=ops.convert_to_numpy(reprogrammer.unclipped(zero))[0],
-        low=bounds[0],
-        high=bounds[1],
+        bounds = scaling.valid_range
+
+    def by_channel(values: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(np.ravel(values), channels).astype("float32")
+
+    return AffineForm(
+        sample_shape=check_sample_shape(reprogrammer),
+        matrices=matrices,
+        gain=by_channel(scaling.gain / (high - low)),
+        pattern=np.broadcast_to(pattern, (1, *canvas_shape))[0],
+        low=by_channel(bounds[0]),
+        high=by_channel(bounds[1]),
     )
-    check(form, reprogrammer, axes)
-    return form
 
 
-def separated(
-    reprogrammer: InputReprogrammer, axes: Axes
+def check_sample_shape(reprogrammer: InputReprogrammer) -> FixedShape:
+    """Returns the shape of samples that are values, all of one size."""
+    shape = reprogrammer.settings.sample_shape
+    sizes = known_sizes(shape or (None,))
+    if sizes is None or reprogrammer.sample_dtype is not None:
+        raise ValueError(
+            "A bank takes samples of one size: pass `target_shape` to "
+            "the `InputReprogrammer`, or serve the program by its own model. "
+            f"Received: target_shape={shape}"
+        )
+    return sizes
+
+
+def placement_matrices(
+    reprogrammer: InputReprogrammer,
 ) -> tuple[np.ndarray, ...]:
-    """The placement's matrix along each axis, from what it does to lines."""
-    sizes = axes.spatial_shape(reprogrammer.sample_shape)
-    canvas_sizes = axes.spatial_shape(reprogrammer.canvas_shape)
+    """Returns the placement's matrix along each spatial axis."""
+    shape, axes = check_sample_shape(reprogrammer), reprogrammer.axes
+    placement, matrices = reprogrammer.placement, None
+    if len(shape) == axes.rank and not (
+        overrides(type(placement), "place", "matrices")
+        or overrides(type(reprogrammer), "call", "canvas_shape")
+        or overrides(type(reprogrammer), "unclipped", "canvas_shape")
+    ):
+        matrices = placement.matrices(shape, reprogrammer.canvas_shape, axes)
+    if matrices is None:
+        raise no_affine_form(reprogrammer)
+    return matrices
 
-    def placed(samples: np.ndarray) -> np.ndarray:
-        """Places gray samples `[n, *sizes]`."""
-        shape = axes.with_spatial((1,) * axes.rank, sizes)
-        canvas = reprogrammer.placement.place(
-            samples.reshape(-1, *shape).astype("float32"),
-            reprogrammer.canvas_shape,
-            axes,
+
+def overrides(cls: type, method: str, companion: str) -> bool:
+    """Whether a method is overridden below the class of its companion.
+
+    A subclass that places samples in its own way, and does not say by what
+    matrices, has none.
+    """
+    depths = {
+        name: next(
+            depth
+            for depth, base in enumerate(cls.__mro__)
+            if name in vars(base)
         )
-        return ops.convert_to_numpy(canvas).reshape(-1, *canvas_sizes)
-
-    whole = placed(np.ones((1, *sizes)))[0]
-    anchor = np.unravel_index(np.abs(whole).argmax(), whole.shape)
-    operators = []
-    for axis, size in enumerate(sizes):
-        line = np.eye(size).reshape(
-            size, *(size if axis == other else 1 for other in range(len(sizes)))
-        )
-        index: list = list(anchor)
-        index[axis] = slice(None)
-        lines = placed(np.broadcast_to(line, (size, *sizes)))
-        operator = lines[(slice(None), *index)].T
-        # A line shows its own matrix times the others' sums at the anchor.
-        operators.append(operator if axis == 0 else operator / whole[anchor])
-    return tuple(operators)
+        for name in (method, companion)
+    }
+    return depths[method] < depths[companion]
 
 
-def applied(form: AffineForm, samples: np.ndarray, axes: Axes) -> np.ndarray:
-    """The form of samples, for comparison."""
-    for axis, operator in zip(axes.spatial, form.operators):
-        samples = np.moveaxis(
-            np.tensordot(samples, operator, (axis + 1, 1)), -1, axis + 1
-        )
-    canvas = samples * axes.along_channels(form.gain) + form.pattern
-    return np.clip(
-        canvas, axes.along_channels(form.low), axes.along_channels(form.high)
+def added_pattern(reprogrammer: InputReprogrammer) -> np.ndarray:
+    """Returns the pattern that is added to every sample in the unit range."""
+    canvas_shape = reprogrammer.canvas_shape
+    if reprogrammer.pattern is None:
+        return np.zeros((), "float32")
+    # A pattern that depends on the samples has a canvas for each of them.
+    canvases = ops.zeros((2, *canvas_shape), reprogrammer.compute_dtype)
+    pattern = reprogrammer.pattern(canvases)
+    if len(pattern.shape) > len(canvas_shape) and pattern.shape[0] != 1:
+        raise no_affine_form(reprogrammer)
+    pattern = reprogrammer.placement.mask_pattern(
+        ops.cast(pattern, reprogrammer.compute_dtype),
+        reprogrammer.sample_shape,
+        canvas_shape,
+        reprogrammer.axes,
     )
+    array: np.ndarray = ops.convert_to_numpy(ops.cast(pattern, "float32"))
+    return array
 
 
-def check(
-    form: AffineForm, reprogrammer: InputReprogrammer, axes: Axes
-) -> None:
-    low, high = reprogrammer.value_range or (0.0, 1.0)
-    generator = np.random.default_rng(0)
-    samples = generator.uniform(low, high, (2, *form.sample_shape))
-    samples = samples.astype("float32")
-    wanted = ops.convert_to_numpy(reprogrammer(samples))
-    found = applied(form, samples, axes)
-    scale = max(1.0, float(np.abs(wanted).max()))
-    if not np.allclose(found, wanted, atol=TOLERANCE * scale):
-        raise no_form(reprogrammer)
+def placed_ones(matrices: tuple[np.ndarray, ...], axes: Axes) -> np.ndarray:
+    """Returns a sample of ones on the canvas, as a batch of one channel."""
+    placed = np.ones([1] * (axes.rank + 1), "float32")
+    for axis, matrix in zip(axes.spatial, matrices):
+        shape = [1] * (axes.rank + 1)
+        shape[axis + 1] = len(matrix)
+        placed = placed * matrix.sum(axis=1).reshape(shape)
+    return placed
 
 
-def no_form(reprogrammer: InputReprogrammer) -> ValueError:
+def no_affine_form(reprogrammer: InputReprogrammer) -> ValueError:
     return ValueError(
-        "The pattern depends on the sample, or its placement is no matrix "
-        "along each axis: it must be served by its own model. Received: "
-        f"pattern={reprogrammer.pattern}, placement={reprogrammer.placement}"
+        "The pattern depends on the sample, or its placement is not one "
+        "matrix along each axis: serve the program by its own model. "
+        f"Received: pattern={reprogrammer.pattern}, "
+        f"placement={reprogrammer.placement}"
     )

@@ -10,35 +10,38 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.bank.affine_form import AffineForm
+from keras_reprogram.bank.tables import RowChange
 from keras_reprogram.bank.tables import gather_rows
-from keras_reprogram.bank.tables import updated_tables
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 LETTERS = "abcdefgh"
 
 
 @serializable
 class BankedInputs(keras.layers.Layer):
-    """Gives each row of a batch its own placement and program.
+    """Gives each row of a batch its own placement and pattern.
 
     ```
     x'_i = clip(gain_p * (A_p x_i B_p^T) + pattern_p),  p = program of row i
     ```
 
     Args:
-        sample_shape: Shape that samples are filled up to with zeros, with as
-            many channels as the canvas.
-        source_shape: Shape of the canvas.
-        capacity: Number of programs that there is room for.
-        placements: Number of different placements that there is room for.
-        data_format: As for `InputReprogrammer`.
+        sample_shape: Tuple of integers. Shape that samples are padded to with
+            zeros, with as many channels as the canvas.
+        source_shape: Tuple of integers. Shape of the canvas.
+        capacity: Integer. Number of programs that there is room for.
+        placements: Integer. Number of different placements that there is room
+            for.
+        data_format: String. As for `InputReprogrammer`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        samples: `(batch, *sample_shape)`.
-        programs: Integers `(batch,)`: the place of each row's program.
+        samples: Tensor `(batch, *sample_shape)`.
+        programs: Integer tensor `(batch,)`. Index of each row's program.
 
     Returns:
         A tensor `(batch, *source_shape)`.
@@ -61,43 +64,49 @@ class BankedInputs(keras.layers.Layer):
         self.data_format = data_format
         self.axes = Axes(len(self.source_shape), data_format)
 
-    def build(self, samples_shape: Any, programs_shape: Any) -> None:
-        def table(name: str, *shape: int, dtype: str | None = None) -> Any:
-            return self.add_weight(
-                name=name,
-                shape=shape,
-                dtype=dtype,
-                initializer="zeros",
-                trainable=False,
-            )
-
+    def build(self, samples_shape: Shape, programs_shape: Shape) -> None:
         channels = self.axes.channels(self.source_shape)
-        self.pattern = table("pattern", self.capacity, *self.source_shape)
-        self.gain, self.low, self.high = (
-            table(name, self.capacity, channels)
-            for name in ("gain", "low", "high")
-        )
-        self.placement = table("placement", self.capacity, dtype="int32")
-        self.operators = [
-            table(
-                f"operator_{axis}",
-                self.num_placements,
+        self.pattern = self.add_table("pattern", *self.source_shape)
+        self.gain = self.add_table("gain", channels)
+        self.low = self.add_table("low", channels)
+        self.high = self.add_table("high", channels)
+        self.placement = self.add_table("placement", dtype="int32")
+        self.matrices = [
+            self.add_table(
+                f"matrix_{axis}",
                 self.source_shape[axis],
                 self.sample_shape[axis],
+                rows=self.num_placements,
             )
             for axis in self.axes.spatial
         ]
 
-    def call(self, samples: Any, programs: Any) -> Any:
+    def add_table(
+        self,
+        name: str,
+        *shape: int,
+        dtype: str | None = None,
+        rows: int | None = None,
+    ) -> keras.Variable:
+        """Adds a variable with a row of zeros for each program."""
+        return self.add_weight(
+            name=name,
+            shape=(rows or self.capacity, *shape),
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
+        )
+
+    def call(self, samples: Tensor, programs: Tensor) -> Tensor:
         dtype = self.compute_dtype
         canvas = ops.cast(samples, dtype)
         placement = gather_rows(self.placement, programs)
         axes = LETTERS[: self.axes.rank]
-        for axis, operators in zip(self.axes.spatial, self.operators):
+        for axis, matrices in zip(self.axes.spatial, self.matrices):
             placed = axes.replace(axes[axis], "y")
             canvas = ops.einsum(
                 f"zy{axes[axis]},z{axes}->z{placed}",
-                gather_rows(operators, placement, dtype),
+                gather_rows(matrices, placement, dtype),
                 canvas,
             )
         gain, low, high = (
@@ -108,60 +117,72 @@ class BankedInputs(keras.layers.Layer):
         canvas = ops.add(ops.multiply(canvas, gain), pattern)
         return ops.minimum(ops.maximum(canvas, low), high)
 
-    def along_channels(self, values: Any) -> Any:
+    def along_channels(self, values: Tensor) -> Tensor:
+        """Reshapes `(batch, channels)` to broadcast to canvases."""
         shape = [1] * self.axes.rank
         if self.axes.channel is not None:
             shape[self.axes.channel] = values.shape[-1]
         return ops.reshape(values, (-1, *shape))
 
-    def put(self, forms: Mapping[int, AffineForm], kept: Iterable[int]) -> None:
-        """Writes programs to their places.
+    # === Adding programs ===
+
+    def changes(
+        self, forms: Mapping[int, AffineForm], kept: Iterable[int]
+    ) -> list[RowChange]:
+        """Returns the changes of the tables that write programs.
 
         Args:
-            forms: What to write, by place.
-            kept: Places whose programs stay.
+            forms: Mapping from the index of a program to its `AffineForm`.
+            kept: Iterable of integers. Indices of the programs that stay.
 
         Raises:
             ValueError: If there are more placements than there is room for.
         """
-        variables = [
-            self.pattern,
-            self.gain,
-            self.low,
-            self.high,
-            self.placement,
-            *self.operators,
+        rows = list(forms)
+        placements, new = self.placement_rows(forms.values(), kept)
+        columns = [
+            (self.pattern, [form.pattern for form in forms.values()]),
+            (self.gain, [form.gain for form in forms.values()]),
+            (self.low, [form.low for form in forms.values()]),
+            (self.high, [form.high for form in forms.values()]),
+            (self.placement, [np.asarray(row) for row in placements]),
         ]
-        with updated_tables(variables) as tables:
-            pattern, gain, low, high, placement, *operators = tables
-            taken = {int(placement[place]) for place in kept}
-            for place, form in forms.items():
-                pattern[place], gain[place] = form.pattern, form.gain
-                low[place], high[place] = form.low, form.high
-                filled = [
-                    np.pad(
-                        operator,
-                        ((0, 0), (0, table.shape[2] - operator.shape[1])),
-                    )
-                    for operator, table in zip(form.operators, operators)
-                ]
-                row = self.row_of(filled, operators, taken)
-                for table, operator in zip(operators, filled):
-                    table[row] = operator
-                placement[place] = row
-                taken.add(row)
+        changes = [RowChange(table, rows, values) for table, values in columns]
+        for axis, table in enumerate(self.matrices):
+            values = [matrices[axis] for matrices in new.values()]
+            changes.append(RowChange(table, list(new), values))
+        return changes
 
-    def row_of(
-        self, filled: list[np.ndarray], tables: list[np.ndarray], taken: set
-    ) -> int:
-        """Where these operators are, or else may be written."""
-        for row in taken:
-            if all(
-                np.array_equal(table[row], operator)
-                for table, operator in zip(tables, filled)
-            ):
-                return row
-        free = set(range(self.num_placements)) - taken
+    def placement_rows(
+        self, forms: Iterable[AffineForm], kept: Iterable[int]
+    ) -> tuple[list[int], dict[int, list[np.ndarray]]]:
+        """Returns the row of each form's matrices, and rows to be written."""
+        placement = ops.convert_to_numpy(self.placement.value)
+        tables = [ops.convert_to_numpy(table.value) for table in self.matrices]
+        known = {
+            int(row): [table[row] for table in tables]
+            for row in {placement[index] for index in kept}
+        }
+        new: dict[int, list[np.ndarray]] = {}
+        rows: list[int] = []
+        for form in forms:
+            padded = [
+                np.pad(matrix, ((0, 0), (0, table.shape[2] - matrix.shape[1])))
+                for matrix, table in zip(form.matrices, tables)
+            ]
+            row = next(
+                (row for row, found in known.items() if equal(found, padded)),
+                None,
+            )
+            if row is None:
+                row = self.free_row(known)
+                known[row] = new[row] = padded
+            rows.append(row)
+        return rows, new
+
+    def free_row(self, taken: Iterable[int]) -> int:
+        """Returns the first row of the matrices that is not taken."""
+        free = set(range(self.num_placements)) - set(taken)
         if not free:
             raise ValueError(
                 f"There is room for {self.num_placements} different placements "
@@ -171,8 +192,8 @@ class BankedInputs(keras.layers.Layer):
         return min(free)
 
     def compute_output_shape(
-        self, samples_shape: Any, programs_shape: Any
-    ) -> tuple[int | None, ...]:
+        self, samples_shape: Shape, programs_shape: Shape
+    ) -> Shape:
         return (samples_shape[0], *self.source_shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -184,3 +205,7 @@ class BankedInputs(keras.layers.Layer):
             "placements": self.num_placements,
             "data_format": self.data_format,
         }
+
+
+def equal(found: list[np.ndarray], matrices: list[np.ndarray]) -> bool:
+    return all(map(np.array_equal, found, matrices))

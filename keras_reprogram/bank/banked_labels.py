@@ -4,29 +4,33 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_reprogram.bank.tables import RowChange
 from keras_reprogram.bank.tables import gather_rows
-from keras_reprogram.bank.tables import updated_tables
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs.label_mapper import LabelMapper
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 class BankedLabels(keras.layers.Layer):
     """Base class: gives each row of a batch its own label map.
 
     Args:
-        num_classes: Most target classes of a program. Outputs beyond a
-            program's own classes are zero.
-        capacity: Number of programs that there is room for.
-        source_activation: As for `LabelMapper`.
+        num_classes: Integer. Largest number of target classes of a program.
+            Outputs beyond a program's own classes are zero.
+        capacity: Integer. Number of programs that there is room for.
+        source_activation: String. As for `LabelMapper`. Defaults to
+            `"linear"`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        source_outputs: `(batch, S)`.
-        programs: Integers `(batch,)`: the place of each row's program.
+        source_outputs: Tensor `(batch, S)`.
+        programs: Integer tensor `(batch,)`. Index of each row's program.
 
     Returns:
         A tensor `(batch, num_classes)`.
@@ -45,10 +49,10 @@ class BankedLabels(keras.layers.Layer):
         self.capacity = positive_integer("capacity", capacity)
         self.source_activation = source_activation
 
-    def table(
+    def add_table(
         self, name: str, *shape: int, dtype: str | None = None
     ) -> keras.Variable:
-        """A row of zeros for each program."""
+        """Adds a variable with a row of zeros for each program."""
         return self.add_weight(
             name=name,
             shape=(self.capacity, *shape),
@@ -57,35 +61,60 @@ class BankedLabels(keras.layers.Layer):
             trainable=False,
         )
 
-    def read(self, source_outputs: Any) -> Any:
-        """What the label maps act on, in float32 at least."""
+    def read(self, source_outputs: Tensor) -> Tensor:
+        """Returns the classes that label maps act on, in float32 at least."""
         dtype = reading.full_dtype(self.compute_dtype)
         outputs = ops.cast(source_outputs, dtype)
         return self.reading_of(outputs.shape[-1]).classes(outputs)
 
-    def reading_of(self, num_outputs: int) -> reading.Reading:
-        """How the outputs of the bank's source are read."""
-        return reading.Reading(self.source_activation, num_outputs)
+    def reading_of(self, num_outputs: int | None) -> reading.Reading:
+        """Returns how the outputs of the bank's source are read."""
+        return reading.Reading(self.source_activation, num_outputs or 0)
 
-    def put(self, mappers: Mapping[int, LabelMapper]) -> None:
-        """Writes label maps that `check` has passed to their places."""
+    @property
+    def tables(self) -> list[keras.Variable]:
+        """The variables with a row for each program."""
         raise NotImplementedError
 
-    def check(self, mapper: Any) -> None:
-        """Raises unless a map is a matrix, and solved, and there is room."""
-        if (
-            not isinstance(mapper, LabelMapper)
-            or mapper.num_position_axes
-            or not mapper.mapping.is_linear
-        ):
+    def row(self, mapper: LabelMapper) -> list[np.ndarray]:
+        """Returns what the tables hold of a label map.
+
+        Args:
+            mapper: A built `LabelMapper` that `check` accepts.
+
+        Returns:
+            A list of arrays, one for each of `tables`.
+        """
+        raise NotImplementedError
+
+    def changes(self, rows: Mapping[int, list[np.ndarray]]) -> list[RowChange]:
+        """Returns the changes of the tables that write label maps.
+
+        Args:
+            rows: Mapping from the index of a program to what `row` returned.
+        """
+        return [
+            RowChange(table, list(rows), list(values))
+            for table, values in zip(self.tables, zip(*rows.values()))
+        ]
+
+    def check(self, mapper: LabelMapper) -> None:
+        """Raises unless a map is a matrix, and solved, and there is room.
+
+        Args:
+            mapper: A built `LabelMapper`.
+
+        Raises:
+            ValueError: If the tables cannot hold the map.
+        """
+        if mapper.num_position_axes or not mapper.mapping.is_linear:
             raise ValueError(
                 "A bank holds label maps that are one matrix, for one output a "
-                "sample. Received: a "
-                f"{type(getattr(mapper, 'mapping', mapper)).__name__}"
+                f"sample. Received: a {type(mapper.mapping).__name__}"
             )
         mapper.check_solved()
         wanted = self.reading_of(mapper.reading.num_outputs)
-        if same_reading(mapper.reading) != same_reading(wanted):
+        if what_is_read(mapper.reading) != what_is_read(wanted):
             raise ValueError(
                 "A bank reads its source's outputs in one way, as "
                 f"{self.source_activation!r}: train the program again, or "
@@ -100,12 +129,12 @@ class BankedLabels(keras.layers.Layer):
             )
 
     def compute_output_shape(
-        self, source_outputs_shape: Any, programs_shape: Any
-    ) -> tuple[int | None, ...]:
+        self, source_outputs_shape: Shape, programs_shape: Shape
+    ) -> Shape:
         return (source_outputs_shape[0], self.num_classes)
 
     def compute_output_spec(
-        self, source_outputs: Any, programs: Any
+        self, source_outputs: keras.KerasTensor, programs: keras.KerasTensor
     ) -> keras.KerasTensor:
         shape = (source_outputs.shape[0], self.num_classes)
         return keras.KerasTensor(shape, reading.full_dtype(self.compute_dtype))
@@ -128,21 +157,22 @@ class BankedMatrices(BankedLabels):
     ```
 
     Args:
-        num_classes: As for `BankedLabels`, and so `capacity`.
-        capacity: As for `BankedLabels`.
-        source_activation: As for `LabelMapper`.
+        num_classes: Integer. As for `BankedLabels`.
+        capacity: Integer. As for `BankedLabels`.
+        source_activation: String. As for `LabelMapper`. Defaults to
+            `"linear"`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
-    def build(self, source_outputs_shape: Any, programs_shape: Any) -> None:
+    def build(self, source_outputs_shape: Shape, programs_shape: Shape) -> None:
         self.num_outputs = source_outputs_shape[-1]
         num_sources = self.reading_of(self.num_outputs).num_classes
-        self.matrix = self.table("matrix", num_sources, self.num_classes)
-        self.bias = self.table("bias", self.num_classes)
+        self.matrix = self.add_table("matrix", num_sources, self.num_classes)
+        self.bias = self.add_table("bias", self.num_classes)
         # 1 where a map acts on logarithms of probabilities.
-        self.takes_logits = self.table("takes_logits")
+        self.takes_logits = self.add_table("takes_logits")
 
-    def call(self, source_outputs: Any, programs: Any) -> Any:
+    def call(self, source_outputs: Tensor, programs: Tensor) -> Tensor:
         outputs = self.read(source_outputs)
         if self.reading_of(self.num_outputs).gives_probabilities:
             share = gather_rows(self.takes_logits, programs)[:, None]
@@ -153,94 +183,25 @@ class BankedMatrices(BankedLabels):
         mapped = ops.squeeze(ops.matmul(outputs[:, None], matrix), axis=1)
         return ops.add(mapped, bias)
 
-    def put(self, mappers: Mapping[int, LabelMapper]) -> None:
-        variables = [self.matrix, self.bias, self.takes_logits]
-        with updated_tables(variables) as (matrix, bias, takes_logits):
-            for place, mapper in mappers.items():
-                classes = mapper.num_classes
-                matrix[place], bias[place] = 0.0, 0.0
-                matrix[place, :, :classes] = ops.convert_to_numpy(mapper.matrix)
-                if mapper.bias is not None:
-                    bias[place, :classes] = ops.convert_to_numpy(mapper.bias)
-                takes_logits[place] = mapper.mapping.has_bias
+    @property
+    def tables(self) -> list[keras.Variable]:
+        return [self.matrix, self.bias, self.takes_logits]
 
-
-@serializable
-class BankedSources(BankedLabels):
-    """Label maps that look source classes up, without a matrix.
-
-    ```
-    outputs_it = sum_k share_ptk * source_outputs_i[source_ptk]
-    ```
-
-    with the sources that target class `t` of program `p` takes the mean of.
-
-    Args:
-        num_classes: As for `BankedLabels`, and so `capacity`.
-        capacity: As for `BankedLabels`.
-        sources_per_target: Most source classes of a target class.
-        source_activation: As for `LabelMapper`.
-        **kwargs: Keyword arguments of `keras.layers.Layer`.
-    """
-
-    def __init__(
-        self,
-        num_classes: int,
-        capacity: int,
-        sources_per_target: int,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(num_classes, capacity, **kwargs)
-        self.sources_per_target = positive_integer(
-            "sources_per_target", sources_per_target
+    def row(self, mapper: LabelMapper) -> list[np.ndarray]:
+        matrix, bias = (
+            np.zeros(table.shape[1:], "float32") for table in self.tables[:2]
         )
-
-    def build(self, source_outputs_shape: Any, programs_shape: Any) -> None:
-        shape = (self.num_classes, self.sources_per_target)
-        self.sources = self.table("sources", *shape, dtype="int32")
-        self.shares = self.table("shares", *shape)
-
-    def call(self, source_outputs: Any, programs: Any) -> Any:
-        outputs = self.read(source_outputs)
-        shares = gather_rows(self.shares, programs, outputs.dtype)
-        # As a matrix of one column, and with rows that are counted: PyTorch
-        # can export that.
-        rows = ops.cumsum(ops.ones_like(programs)) - 1
-        starts = ops.reshape(rows * outputs.shape[-1], (-1, 1, 1))
-        places = ops.add(gather_rows(self.sources, programs), starts)
-        chosen = ops.take(ops.reshape(outputs, (-1, 1)), places, axis=0)
-        chosen = ops.squeeze(chosen, axis=-1)
-        return ops.sum(ops.multiply(chosen, shares), axis=-1)
-
-    def put(self, mappers: Mapping[int, LabelMapper]) -> None:
-        with updated_tables([self.sources, self.shares]) as (sources, shares):
-            for place, mapper in mappers.items():
-                found = ops.convert_to_numpy(mapper.sources.value)
-                classes, num_selected = found.shape
-                sources[place], shares[place] = 0, 0.0
-                sources[place, :classes, :num_selected] = found
-                shares[place, :classes, :num_selected] = 1 / num_selected
-
-    def check(self, mapper: Any) -> None:
-        super().check(mapper)
-        num_selected = 0 if mapper.sources is None else mapper.sources.shape[-1]
-        if not 0 < num_selected <= self.sources_per_target:
-            raise ValueError(
-                "This bank looks up to "
-                f"{self.sources_per_target} source classes up for a target "
-                "class: make one with another `sources_per_target`, or "
-                "without it for maps of any kind. Received: a "
-                f"{type(mapper.mapping).__name__} "
-                + (f"of {num_selected}" if num_selected else "that is a matrix")
-            )
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "sources_per_target": self.sources_per_target,
-        }
+        matrix[:, : mapper.num_classes] = as_array(mapper.matrix)
+        if mapper.bias is not None:
+            bias[: mapper.num_classes] = as_array(mapper.bias)
+        return [matrix, bias, np.asarray(mapper.mapping.has_bias, "float32")]
 
 
-def same_reading(found: reading.Reading) -> tuple[str, int, bool]:
-    """What distinguishes two ways to read outputs."""
+def what_is_read(found: reading.Reading) -> tuple[str, int, bool]:
+    """Returns what distinguishes readings of the same outputs."""
     return found.activation, found.num_classes, found.gives_probabilities
+
+
+def as_array(values: Tensor) -> np.ndarray:
+    array: np.ndarray = ops.convert_to_numpy(ops.cast(values, "float32"))
+    return array

@@ -7,6 +7,7 @@ no larger than what the file holds.
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -15,6 +16,8 @@ import zipfile
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
+from typing import TypeVar
+from typing import cast
 
 import keras
 import numpy as np
@@ -33,6 +36,7 @@ from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources import not_compared
 
 ENDS = program_archive.ENDS
+Function = TypeVar("Function", bound=Callable[..., Any])
 # What also asks a source that is only queried.
 OUTPUTS = "outputs"
 LONGEST_MESSAGE = 2000  # characters
@@ -160,12 +164,31 @@ def check_can_be_read(
     raise ValueError(message)
 
 
+def with_short_errors(function: Function) -> Function:
+    """Shortens messages of errors about a file, and drops their causes.
+
+    Both hold what the file brought.
+    """
+
+    @functools.wraps(function)
+    def shortening(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except ValueError as error:
+            if is_short(error):
+                raise
+            message = shortened(str(error))
+        raise ValueError(message)
+
+    return cast(Function, shortening)
+
+
+@with_short_errors
 def load(
-    cls: type,
-    filepath: str | os.PathLike,
+    cls: Callable[..., Any],
+    filepath: str | os.PathLike[str],
     source: keras.Model,
     check_source: bool | str,
-    accept: Callable[[Any, Any], None] | None = None,
 ) -> Any:
     """Reads a program and puts it in front of a source.
 
@@ -175,15 +198,33 @@ def load(
         source: The source.
         check_source: Whether to raise if the source is another one, or
             `"outputs"`, which also asks a source that is only queried.
-        accept: Function of both ends that raises a `ValueError` for a program
-            that is not wanted, before it is built.
 
     Returns:
         The model.
     """
-    specification = inspect_source(source)
     if check_source != OUTPUTS:
         check_source = boolean("check_source", check_source)
+    with opened(filepath) as archive:
+        if check_source:
+            probe = check_source == OUTPUTS
+            check_same(source, archive.header["source"], probe)
+        check_fits(source, archive.header)
+        with damaged(filepath):
+            ends = program_classes.build_ends(
+                with_matrices(archive.header, archive.matrices())
+            )
+            return restored(cls, ends, source, archive)
+
+
+@contextlib.contextmanager
+def opened(
+    filepath: str | os.PathLike[str],
+) -> Iterator[program_archive.ProgramArchive]:
+    """Opens a program file.
+
+    Raises:
+        ValueError: If there is none, or it is not valid.
+    """
     if not isinstance(filepath, (str, os.PathLike)) or not os.path.isfile(
         filepath
     ):
@@ -191,48 +232,41 @@ def load(
             "`filepath` must be a program file. Received: "
             f"{shortened(str(filepath), LONGEST_PATH)}"
         )
-    try:
-        with contextlib.ExitStack() as stack:
-            with damaged(filepath):
-                archive = stack.enter_context(program_archive.opened(filepath))
-                header = archive.header
-                inputs_shape = program_archive.config_shape(
-                    header, "source_shape"
-                )
-            if check_source:
-                probe = check_source == OUTPUTS
-                check_same(source, header["source"], probe)
-            check_fits(source, specification, header["source"], inputs_shape)
-            with damaged(filepath):
-                ends = program_classes.build_ends(
-                    with_matrices(header, archive.matrices())
-                )
-            if accept is not None:
-                accept(ends["input_reprogrammer"], ends["label_mapper"])
-            with damaged(filepath):
-                program_limits.check(
-                    ends,
-                    specification,
-                    tuple(source.outputs[0].shape),
-                    header["variables"],
-                )
-                given = matrix_index(
-                    ends["label_mapper"], archive.num_variables
-                )
-                matrix = None if given is None else archive.variable(given)
-                if matrix is not None:
-                    check_range(matrix, ends["label_mapper"].variable_dtype)
-                with program_limits.as_stored(ends, matrix):
-                    model = cls(source=source, **ends)
-                del matrix
-                restore(model, archive, given)
-                return model
-    except ValueError as error:
-        if is_short(error):
-            raise
-        message = shortened(str(error))
-    # Apart from its causes, which hold what the file brought.
-    raise ValueError(message)
+    with contextlib.ExitStack() as stack:
+        with damaged(filepath):
+            archive = stack.enter_context(program_archive.opened(filepath))
+        yield archive
+
+
+def restored(
+    cls: Callable[..., Any],
+    ends: dict[str, Any],
+    source: keras.Model,
+    archive: program_archive.ProgramArchive,
+) -> Any:
+    """Returns what a class makes of both ends, with the values of a file.
+
+    Args:
+        cls: Function of `source` and both ends that builds the ends.
+        ends: Both ends, not yet built.
+        source: Their source.
+        archive: The open file.
+    """
+    program_limits.check(
+        ends,
+        inspect_source(source),
+        tuple(source.outputs[0].shape),
+        archive.header["variables"],
+    )
+    given = matrix_index(ends["label_mapper"], archive.num_variables)
+    matrix = None if given is None else archive.variable(given)
+    if matrix is not None:
+        check_range(matrix, ends["label_mapper"].variable_dtype)
+    with program_limits.as_stored(ends, matrix):
+        model = cls(source=source, **ends)
+    del matrix
+    restore(model, archive, given)
+    return model
 
 
 def with_matrices(
@@ -339,7 +373,10 @@ def is_short(error: BaseException | None) -> bool:
 
 
 def check_same(
-    source: keras.Model, expected: dict[str, Any], probe: bool = False
+    source: keras.Model,
+    expected: dict[str, Any],
+    probe: bool = False,
+    stacklevel: int = 5,  # to whom calls `load_program`
 ) -> None:
     """Raises if a source is another one, and warns of what is not compared."""
     found = compare_fingerprints(source, expected, probe)
@@ -357,18 +394,14 @@ def check_same(
         )
     left_open = not_compared(source, expected, probe)
     if left_open is not None:
-        # To whom calls `load_program`.
-        warnings.warn(left_open, stacklevel=4)
+        warnings.warn(left_open, stacklevel=stacklevel)
 
 
-def check_fits(
-    source: keras.Model,
-    specification: Any,
-    expected: dict[str, Any],
-    inputs_shape: tuple[int | None, ...] | None,
-) -> None:
+def check_fits(source: keras.Model, header: dict[str, Any]) -> None:
     """Raises unless the program's inputs and label map suit the source."""
-    classes = expected["output_shape"][-1]
+    specification = inspect_source(source)
+    inputs_shape = program_archive.config_shape(header, "source_shape")
+    classes = header["source"]["output_shape"][-1]
     if specification.num_classes != classes:
         raise ValueError(
             f"The program maps {classes} source classes: pass a source with as "

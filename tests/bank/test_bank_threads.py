@@ -13,6 +13,7 @@ from keras_reprogram import LabelMapper
 from keras_reprogram import ProgramBank
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.bank.shared_lock import SharedLock
+from keras_reprogram.bank.tables import RowChange
 
 SECONDS = 20  # at most, where something hangs
 
@@ -143,8 +144,8 @@ def test_two_threads_that_add_get_two_places(bank, tasks, known):
 
     in_threads(add("one", 2), add("two", 3), add("three", 2), add("four", 3))
     assert len(failed) == 4 - room
-    places = [entry.place for entry in bank.programs.values()]
-    assert sorted(places) == [0, 1, 2]
+    rows = [entry.row for entry in bank.programs.values()]
+    assert sorted(rows) == [0, 1, 2]
     for name, number in (("one", 2), ("two", 3), ("three", 2), ("four", 3)):
         if name not in failed:
             assert is_one_of(bank.answer(SAMPLES, name), known[number])
@@ -236,15 +237,19 @@ def test_an_error_leaves_the_bank_free(bank, tasks, known):
 def test_a_change_that_is_interrupted_is_none(
     bank, tasks, known, monkeypatch, error
 ):
-    put = bank.banked_labels.put
+    write = RowChange.write
+    written = []
 
-    def fail(mappers):
-        put(mappers)
-        raise error
+    def fail(change):
+        write(change)
+        written.append(change)
+        if len(written) == 7:
+            raise error
 
-    monkeypatch.setattr(bank.banked_labels, "put", fail)
+    monkeypatch.setattr(RowChange, "write", fail)
     before = bank.get_weights()
     for changed in ({"changes": tasks[2]}, {"new": tasks[3]}):
+        written.clear()
         with pytest.raises(error):
             bank.add(changed)
     for one, other in zip(bank.get_weights(), before):

@@ -1,0 +1,158 @@
+"""Which programs a bank takes, and what it keeps of them."""
+
+import dataclasses
+import os
+
+import keras
+import numpy as np
+
+from keras_reprogram.bank.affine_form import AffineForm
+from keras_reprogram.bank.affine_form import affine_form
+from keras_reprogram.bank.affine_form import check_sample_shape
+from keras_reprogram.bank.banked_inputs import BankedInputs
+from keras_reprogram.bank.banked_labels import BankedLabels
+from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
+from keras_reprogram.inputs.input_transformation import InputTransformation
+from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
+from keras_reprogram.outputs.label_mapper import LabelMapper
+from keras_reprogram.outputs.output_mapping import OutputMapping
+from keras_reprogram.saving.program_reader import Ends
+from keras_reprogram.saving.program_reader import ProgramReader
+from keras_reprogram.typing import FixedShape
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BankedProgram:
+    """What a bank keeps of a program.
+
+    Args:
+        num_classes: Integer. Number of target classes.
+        form: An `AffineForm`, of the input transformation.
+        label_row: List of arrays. The rows of the label map's tables.
+    """
+
+    num_classes: int
+    form: AffineForm
+    label_row: list[np.ndarray]
+
+
+class Admission:
+    """Reads programs for a bank, and refuses those that it cannot hold.
+
+    Args:
+        source: The bank's source.
+        sample_shape: Tuple of integers. The bank's `sample_shape`.
+        banked_inputs: The bank's `BankedInputs`.
+        banked_labels: The bank's `BankedLabels`.
+        stacklevel: Integer. As for `warnings.warn`, from the caller of `read`.
+    """
+
+    def __init__(
+        self,
+        source: keras.Model,
+        sample_shape: FixedShape,
+        banked_inputs: BankedInputs,
+        banked_labels: BankedLabels,
+        stacklevel: int,
+    ) -> None:
+        self.source = source
+        self.sample_shape = sample_shape
+        self.banked_inputs = banked_inputs
+        self.banked_labels = banked_labels
+        self.reader = ProgramReader(source, stacklevel + 1)
+
+    def read(
+        self,
+        name: str,
+        program: ReprogrammedModel | str | os.PathLike[str],
+    ) -> BankedProgram:
+        """Returns what the bank keeps of a model or of a program file.
+
+        Args:
+            name: String. The name of the program, for errors.
+            program: A `ReprogrammedModel` on the bank's source, or the path
+                of a program file.
+
+        Raises:
+            ValueError: If the file is not valid, or the bank cannot hold the
+                program.
+        """
+
+        def accept(
+            input_reprogrammer: InputTransformation,
+            label_mapper: OutputMapping,
+        ) -> None:
+            self.checked_input(name, input_reprogrammer)
+            self.checked_output(name, label_mapper)
+
+        found: Ends | ReprogrammedModel
+        if isinstance(program, ReprogrammedModel):
+            found = program
+            accept(found.input_reprogrammer, found.label_mapper)
+            if found.source is not self.source:
+                raise ValueError(
+                    "A bank's programs share its source: make the model with "
+                    f"the same object, or pass its file. Received: {name!r} "
+                    f"on {found.source.name}"
+                )
+        else:
+            found = self.reader.read(program, accept)
+        reprogrammer = self.checked_input(name, found.input_reprogrammer)
+        mapper = self.checked_output(name, found.label_mapper)
+        self.banked_labels.check(mapper)
+        return BankedProgram(
+            num_classes=mapper.num_classes,
+            form=affine_form(reprogrammer),
+            label_row=self.banked_labels.row(mapper),
+        )
+
+    def checked_input(
+        self, name: str, layer: InputTransformation
+    ) -> InputReprogrammer:
+        """Returns the layer, built or not, if it may be one of the bank's."""
+        if not isinstance(layer, InputReprogrammer):
+            raise ValueError(
+                "A bank holds programs on the canvas of its source: serve "
+                "others by their own models. Received: "
+                f"{name!r} with a {type(layer).__name__}"
+            )
+        if layer.uses_source:
+            raise ValueError(
+                "The pattern depends on the sample: serve the program by its "
+                f"own model. Received: {name!r} with pattern={layer.pattern}"
+            )
+        self.check_shapes(name, layer)
+        return layer
+
+    def check_shapes(self, name: str, layer: InputReprogrammer) -> None:
+        axes, wanted = self.banked_inputs.axes, self.banked_inputs.source_shape
+        canvas = layer.settings.canvas_shape or wanted
+        samples = check_sample_shape(layer)
+        if len(samples) != axes.rank:
+            return  # The layer has no affine form, which is checked later.
+        room = axes.spatial_shape(self.sample_shape)
+        if canvas != wanted or any(
+            size > largest
+            for size, largest in zip(axes.spatial_shape(samples), room)
+        ):
+            raise ValueError(
+                f"The bank takes samples of up to {self.sample_shape} onto a "
+                f"canvas of {wanted}. Received: {name!r} with samples of "
+                f"{samples} onto {canvas}"
+            )
+
+    def checked_output(self, name: str, layer: OutputMapping) -> LabelMapper:
+        """Returns the layer, built or not, if it may be one of the bank's."""
+        if not isinstance(layer, LabelMapper):
+            raise ValueError(
+                "A bank holds label maps that are one matrix, for one output a "
+                f"sample. Received: {name!r} with a {type(layer).__name__}"
+            )
+        room = self.banked_labels.num_classes
+        if layer.num_classes > room:
+            raise ValueError(
+                f"The bank has room for {room} classes a program: make one "
+                f"with more `num_classes`. Received: {name!r} with a program "
+                f"of {layer.num_classes} classes"
+            )
+        return layer
