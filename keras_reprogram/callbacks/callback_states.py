@@ -9,6 +9,8 @@ import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
+from typing import Protocol
+from typing import runtime_checkable
 
 import keras
 import numpy as np
@@ -18,9 +20,8 @@ from keras_reprogram.callbacks import training_state
 from keras_reprogram.callbacks.query_budget import QueryBudget
 from keras_reprogram.keras_internals import CALLBACK_STATES
 
-Callback = keras.callbacks.Callback
 # Attributes that change in `fit` and matter to later epochs.
-STATES: dict[type[Callback], tuple[str, ...]] = {
+STATES: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
     **CALLBACK_STATES,
     QueryBudget: (
         "largest",
@@ -34,12 +35,14 @@ KNOWN_MODULES = ("keras.", "keras_reprogram.")
 WEIGHTS = "best_weights"
 
 
-def named(callbacks: Sequence[Callback]) -> dict[str, Callback]:
+def named(
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> dict[str, keras.callbacks.Callback]:
     """Callbacks by a name that does not depend on their order.
 
     Those of one class are told apart by their order among themselves.
     """
-    found: dict[str, Callback] = {}
+    found: dict[str, keras.callbacks.Callback] = {}
     for callback in callbacks:
         name = type(callback).__name__
         number = sum(key.rsplit(" ", 1)[0] == name for key in found)
@@ -47,15 +50,22 @@ def named(callbacks: Sequence[Callback]) -> dict[str, Callback]:
     return found
 
 
-def has_state(callback: Callback) -> bool:
-    return tells_state(callback) or bool(attributes(callback))
+def has_state(callback: keras.callbacks.Callback) -> bool:
+    return isinstance(callback, Stateful) or bool(attributes(callback))
 
 
-def tells_state(callback: Callback) -> bool:
-    return hasattr(callback, "get_state") and hasattr(callback, "set_state")
+@runtime_checkable
+class Stateful(Protocol):
+    """A callback that returns its state and takes it back."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns a dictionary of numbers, strings and arrays."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `get_state` returned."""
 
 
-def attributes(callback: Callback) -> tuple[str, ...]:
+def attributes(callback: keras.callbacks.Callback) -> tuple[str, ...]:
     """Names of the attributes that are a callback's state."""
     for kind, names in STATES.items():
         if isinstance(callback, kind):
@@ -63,9 +73,11 @@ def attributes(callback: Callback) -> tuple[str, ...]:
     return ()
 
 
-def state_of(callback: Callback, model: keras.Model) -> dict[str, Any]:
+def state_of(
+    callback: keras.callbacks.Callback, model: keras.Model
+) -> dict[str, Any]:
     """A callback's state, of numbers, strings and arrays alone."""
-    if tells_state(callback):
+    if isinstance(callback, Stateful):
         return callback.get_state()
     state = {
         name: getattr(callback, name)
@@ -83,10 +95,12 @@ def state_of(callback: Callback, model: keras.Model) -> dict[str, Any]:
 
 
 def restore(
-    callback: Callback, model: keras.Model, state: dict[str, Any]
+    callback: keras.callbacks.Callback,
+    model: keras.Model,
+    state: dict[str, Any],
 ) -> None:
     """Gives a callback the state that it had."""
-    if tells_state(callback):
+    if isinstance(callback, Stateful):
         callback.set_state(state)
         return
     state = {n: state[n] for n in attributes(callback) if n in state}
@@ -142,7 +156,7 @@ def packed(
     return json.dumps(found), arrays
 
 
-def type_of(value: list | tuple) -> str:
+def type_of(value: list[Any] | tuple[Any, ...]) -> str:
     return "tuple" if isinstance(value, tuple) else "list"
 
 
@@ -172,11 +186,11 @@ class Unknown:
         callbacks: The callbacks of `fit`, before its first epoch.
     """
 
-    def __init__(self, callbacks: Sequence[Callback]) -> None:
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         self.before = [
             (callback, plain(callback))
             for callback in callbacks
-            if not tells_state(callback)
+            if not isinstance(callback, Stateful)
             and not type(callback).__module__.startswith(KNOWN_MODULES)
         ]
 
@@ -203,7 +217,7 @@ class Unknown:
         self.before = []
 
 
-def plain(callback: Callback) -> dict[str, Any]:
+def plain(callback: keras.callbacks.Callback) -> dict[str, Any]:
     """Attributes that are numbers, strings or arrays, or hold these."""
     return {
         name: described(value, depth=3)

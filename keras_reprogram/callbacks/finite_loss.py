@@ -1,6 +1,7 @@
-"""What happens when training has lost its way."""
+"""The callback that restores a model whose loss is no longer finite."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,24 +10,31 @@ from keras_reprogram.callbacks import training_state
 
 
 class FiniteLoss(keras.callbacks.Callback):
-    """Raises at the end of an epoch that is lost, and goes back before it.
+    """Raises at the end of an epoch that failed, and restores the model.
 
-    An epoch is lost if its loss is not finite, or what is learned is not, or
-    if a data set had samples or labels that are not valid. The model and its
-    optimizer are then as they were at the end of the last epoch that was not,
-    or at the start; so they are if training is interrupted while they are not
-    finite, or if a callback leaves them so when it ends.
+    An epoch fails if its loss or the trained weights are not finite, or if a
+    data set had samples or labels that are not valid. The model and its
+    optimizer are then restored to the end of the last epoch that succeeded, or
+    to the start; likewise if training is interrupted while weights are not
+    finite, or if a callback leaves such weights when training ends.
     """
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self.kept: list[np.ndarray] | None = None
+    kept: list[np.ndarray] | None = None
+    steps_since_solve: int | None = None
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.kept = None
+
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self.kept is None:  # Not before: training may be resumed.
             model = self.model
             self.keep(model, training_state.trained_values(model))
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         loss = (logs or {}).get("loss", 0.0)
         model = self.model
         values = training_state.trained_values(model)
@@ -41,7 +49,7 @@ class FiniteLoss(keras.callbacks.Callback):
             return
         if self.kept is not None:
             self.go_back(model)
-        if is_invalid:
+        if invalid is not None and is_invalid:
             invalid.check(model)
         what = "The loss is" if not math.isfinite(loss) else "The weights are"
         raise ValueError(
@@ -54,7 +62,7 @@ class FiniteLoss(keras.callbacks.Callback):
 
     def on_train_left(self) -> None:
         """Raises for what callbacks have made of the model at the end."""
-        if getattr(self, "kept", None) is None:
+        if self.kept is None:
             return
         values = training_state.trained_values(self.model)
         lost = training_state.lost_and_learned(self.model, self.kept, values)
@@ -67,7 +75,7 @@ class FiniteLoss(keras.callbacks.Callback):
 
     def on_train_interrupted(self) -> None:
         """Goes back if the state within an epoch is not finite."""
-        if getattr(self, "kept", None) is None:
+        if self.kept is None:
             return
         model = self.model
         values = training_state.trained_values(model)
@@ -80,6 +88,8 @@ class FiniteLoss(keras.callbacks.Callback):
         self.steps_since_solve = mapper and mapper.steps_since_solve
 
     def go_back(self, model: keras.Model) -> None:
+        if self.kept is None:
+            return
         variables = training_state.trained_variables(model)
         training_state.assign(variables, self.kept)
         if getattr(model, "label_mapper", None) is not None:

@@ -1,5 +1,7 @@
 """Training that ends when its queries are spent."""
 
+from typing import Any
+
 import keras
 
 from keras_reprogram.configurable import positive_integer
@@ -30,7 +32,7 @@ class QueryBudget(keras.callbacks.Callback):
         super().__init__()
         self.max_queries = positive_integer("max_queries", max_queries)
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         query_state = self.model.query_state
         if query_state.queried is None and not query_state.metrics:
             raise ValueError(
@@ -47,17 +49,21 @@ class QueryBudget(keras.callbacks.Callback):
                 f"{self.last} queries"
             )
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         num_queries = self.model.query_state.num_queries(logs)
         self.largest = max(self.largest, num_queries - self.last)
         self.last = num_queries
         if num_queries + self.largest + self.validation > self.max_queries:
             self.model.stop_training = True
 
-    def on_test_begin(self, logs: dict | None = None) -> None:
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.before_validation = self.last
 
-    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_test_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self.model.query_state.queried is None:
             return  # These answers are not counted.
         num_queries = self.model.query_state.num_queries()
@@ -66,7 +72,7 @@ class QueryBudget(keras.callbacks.Callback):
         if num_queries + largest > self.max_queries:
             self.model.stop_evaluating = self.model.stop_training = True
 
-    def on_test_end(self, logs: dict | None = None) -> None:
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         spent = self.last - self.before_validation
         self.validation = max(self.validation, spent)
         if self.last + self.largest + self.validation > self.max_queries:

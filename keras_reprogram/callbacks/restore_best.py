@@ -134,7 +134,7 @@ class RestoreBest(keras.callbacks.Callback):
         # Set where `ResumeTraining` will bring the state of an earlier epoch.
         self.will_be_resumed = False
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not hasattr(self.model, "learned_variables"):
             raise ValueError(
                 "`RestoreBest` goes with `ReprogrammedModel.fit`. For other "
@@ -156,13 +156,15 @@ class RestoreBest(keras.callbacks.Callback):
         self.best, self.best_epoch = math.nan, 0
         self.consider(0, {f"val_{name}": value for name, value in logs.items()})
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.consider(epoch + 1, logs or {})
         late = epoch + 1 - self.best_epoch
         if self.patience is not None and late >= self.patience:
             self.model.stop_training = True
 
-    def consider(self, epoch: int, logs: dict) -> None:
+    def consider(self, epoch: int, logs: dict[str, Any]) -> None:
         if self.monitor not in logs:
             raise ValueError(
                 "`monitor` must name a value of validation: pass "
@@ -200,7 +202,8 @@ class RestoreBest(keras.callbacks.Callback):
         self.state = values
 
     def restore(self) -> None:
-        training_state.assign(self.model.learned_variables, self.state)
+        if self.state is not None:
+            training_state.assign(self.model.learned_variables, self.state)
         self.state = None
 
     def on_train_interrupted(self) -> None:
@@ -208,7 +211,7 @@ class RestoreBest(keras.callbacks.Callback):
         if self.state is not None:
             self.restore()
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.restore()
         if self.best_epoch == 0:
             warnings.warn(
@@ -263,14 +266,18 @@ def metric_of(model: keras.Model, name: str) -> keras.Metric | None:
 
 def direction(metric: keras.Metric | None) -> float | None:
     """1 for a metric to be maximized, -1 to be minimized, `None` unknown."""
-    declared = {"up": 1.0, "down": -1.0}.get(metric_direction(metric))
+    declared = {"up": 1.0, "down": -1.0}.get(metric_direction(metric) or "")
     if declared is not None:
         return declared
     function = metric_function(metric)
     if isinstance(function, keras.losses.Loss) or is_in(keras.losses, function):
         return -1.0
     # What `compile` makes of an output's own loss.
-    if type(metric) is keras.metrics.Mean and metric.name.endswith("_loss"):
+    if (
+        metric is not None
+        and type(metric) is keras.metrics.Mean
+        and metric.name.endswith("_loss")
+    ):
         return -1.0
     for kind in (function, *type(metric).__mro__):
         if is_in(keras.metrics, kind) and kind.__name__ in FALLING:

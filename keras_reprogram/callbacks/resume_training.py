@@ -82,7 +82,9 @@ class ResumeTraining(keras.callbacks.Callback):
             would end differently after an interruption.
     """
 
-    def __init__(self, filepath: str | os.PathLike, keep: bool = False) -> None:
+    def __init__(
+        self, filepath: str | os.PathLike[str], keep: bool = False
+    ) -> None:
         super().__init__()
         self.filepath = pathlib.Path(filepath)
         self.keep = keep
@@ -142,7 +144,7 @@ class ResumeTraining(keras.callbacks.Callback):
 
     # === In training ===
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not self.is_prepared:  # a training loop of the user
             self.prepare([])
         self.unknown = callback_states.Unknown(list(self.callbacks.values()))
@@ -232,10 +234,14 @@ class ResumeTraining(keras.callbacks.Callback):
                 f"with {epoch} epochs, and another number in the first process"
             )
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         set_initial_epoch(self.model, None)  # in this `fit` only
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         values = training_state.values_of(self.variables())
         # What is trained comes first among them.
         lost = training_state.lost_and_learned(self.model, self.written, values)
@@ -280,7 +286,7 @@ class ResumeTraining(keras.callbacks.Callback):
             progress["steps_since_solve"] = steps_since_solve
         return progress
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         set_initial_epoch(self.model, None)
         if not self.keep and writes():
             self.target.unlink(missing_ok=True)
@@ -403,9 +409,11 @@ def write(
         values: Values of the variables.
         arrays: What the states of callbacks refer to.
     """
-    named = {f"state_{index}": array for index, array in enumerate(arrays)}
+    named: dict[str, Any] = {
+        f"state_{index}": array for index, array in enumerate(arrays)
+    }
     with atomic_write(filepath) as stream:
-        np.savez(stream, *values, **named, **progress)
+        np.savez(stream, *values, **{**named, **progress})
 
 
 def shape_and_kind(value: np.ndarray) -> tuple[tuple[int, ...], bool]:

@@ -58,10 +58,14 @@ class UnmovedProgram(keras.callbacks.Callback):
         self.start = training_state.values_of(variables)
         self.steps = 0
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.steps += 1
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         # A map that starts at zero has a first step without a gradient, and an
         # optimizer that scales losses leaves some steps out.
         scaled = isinstance(

@@ -1,5 +1,6 @@
 """What training changes, as arrays."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -28,7 +29,10 @@ def fixed_variables(model: keras.Model) -> set[int]:
 
 
 def learned_variables(model: keras.Model) -> list[keras.Variable]:
-    return getattr(model, "learned_variables", model.variables)
+    learned: list[keras.Variable] = getattr(
+        model, "learned_variables", model.variables
+    )
+    return learned
 
 
 def value_of(variable: keras.Variable) -> np.ndarray:
@@ -37,10 +41,11 @@ def value_of(variable: keras.Variable) -> np.ndarray:
     if any(name in str(variable.dtype) for name in NOT_OF_NUMPY):
         # A value is cast back when it is assigned.
         value = ops.cast(value, "float32")
-    return ops.convert_to_numpy(value)
+    array: np.ndarray = ops.convert_to_numpy(value)
+    return array
 
 
-def values_of(variables: list[keras.Variable]) -> list[np.ndarray]:
+def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
     return [value_of(variable) for variable in variables]
 
 

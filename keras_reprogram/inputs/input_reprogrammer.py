@@ -370,22 +370,21 @@ class InputReprogrammer(InputTransformation):
 
     def resolved_config(self) -> dict[str, Any]:
         return {
-            **self.get_config(),
+            **super().resolved_config(),
             "target_shape": self.settings.sample_shape,
             "source_shape": self.settings.canvas_shape,
             "scale": self.settings.scale,
             "offset": self.settings.offset,
         }
 
+    def resolved_state(self) -> dict[str, Any] | None:
+        if self.source_compared is None:
+            return None
+        return dataclasses.asdict(self.settings)
+
+    def restore_resolved(self, state: dict[str, Any]) -> None:
+        self.take_settings(CanvasSettings.from_config(state))
+
     def get_build_config(self) -> dict[str, Any] | None:
         # A pattern that uses the source is built by the model, with it.
-        config = None if self.uses_source else super().get_build_config()
-        if config is not None:
-            # In a model of its own, the layer meets no source when loaded.
-            config["settings"] = dataclasses.asdict(self.settings)
-        return config
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        if "settings" in config:
-            self.take_settings(CanvasSettings.from_config(config["settings"]))
-        super().build_from_config(config)
+        return None if self.uses_source else super().get_build_config()

@@ -9,12 +9,13 @@ import keras
 import numpy as np
 
 from keras_reprogram.inputs.valid import finite_rows
+from keras_reprogram.resolvable import Resolvable
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 
-class InputTransformation(keras.layers.Layer):
+class InputTransformation(Resolvable):
     """Base class: maps samples of the target to inputs of the source.
 
     `ReprogrammedModel` uses an input transformation in this order:
@@ -174,10 +175,3 @@ class InputTransformation(keras.layers.Layer):
             samples: Tensor. The samples that they were computed from.
         """
         return outputs
-
-    # === Program files ===
-
-    def resolved_config(self) -> dict[str, Any]:
-        """Returns the config with what `resolve` took from the source."""
-        config: dict[str, Any] = self.get_config()
-        return config

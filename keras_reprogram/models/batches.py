@@ -4,11 +4,14 @@ import itertools
 from collections.abc import Generator
 from collections.abc import Iterator
 from typing import Any
+from typing import overload
 
 import keras
 import numpy as np
 
-Batch = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+from keras_reprogram.typing import Tensor
+
+Batch = tuple[Any, np.ndarray | None, np.ndarray | None]
 
 # What TensorFlow says of a data set that does not end.
 ENDLESS = -1
@@ -104,9 +107,10 @@ def iterate(
         arrays = [to_numpy(data) for data in (x, y, sample_weight)]
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            yield tuple(
+            samples, labels, weights = (
                 None if array is None else array[rows] for array in arrays
             )
+            yield samples, labels, weights
         return
     for batch in chosen_batches(x, batch_size, steps, longest):
         if isinstance(batch, (tuple, list)):
@@ -166,6 +170,14 @@ def replayed(
         yield from generator
 
     return list(first), whole()
+
+
+@overload
+def to_numpy(data: None) -> None: ...
+
+
+@overload
+def to_numpy(data: Tensor) -> np.ndarray: ...
 
 
 def to_numpy(data: Any) -> np.ndarray | None:

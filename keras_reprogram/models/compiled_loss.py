@@ -93,7 +93,8 @@ class CompiledLoss:
         """The integer label that does not count, if there is one."""
         if not self.expects_integers:
             return None
-        return self.setting("ignore_class", None)
+        ignored: int | None = self.setting("ignore_class", None)
+        return ignored
 
     @property
     def labels(self) -> LabelFormat:

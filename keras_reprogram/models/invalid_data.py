@@ -53,7 +53,8 @@ class InvalidData:
     def read(self) -> list[int]:
         """Numbers of samples and of labels that were not valid."""
         counts = summed_over_replicas(self.counts.value)
-        return ops.convert_to_numpy(counts).tolist()
+        found: list[int] = ops.convert_to_numpy(counts).tolist()
+        return found
 
     def any(self) -> bool:
         return any(self.read())

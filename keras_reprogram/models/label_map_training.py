@@ -66,9 +66,11 @@ def fit(
         parts = validation_data
         parts = parts if isinstance(parts, (tuple, list)) else (parts,)
         weights = parts[2] if len(parts) > 2 else None
+        validation_x, validation_y = model.checked(*parts[:3])
         validation_data = cached_outputs.CachedOutputs(
             model,
-            *model.checked(*parts[:3]),
+            validation_x,
+            validation_y,
             weights,
             batch_size,
             False,

@@ -187,7 +187,7 @@ class ReprogrammingTrainer(ModelOfSamples):
         ):
             mapping = self.label_mapper.mapping
             added.append(
-                LabelMapUpdate(mapping.update_every, mapping.update_unit)
+                LabelMapUpdate(mapping.update_every or 1, mapping.update_unit)
             )
         added += self.input_reprogrammer.training_callbacks()
         variables = self.input_reprogrammer.trainable_variables

@@ -30,27 +30,27 @@ def check_samples(
 
 def check_numbers(name: str, values: Any) -> np.ndarray:
     """Returns an array of finite real numbers, or raises."""
-    values = np.asarray(values)
-    if values.dtype.kind not in "biuf":
+    array: np.ndarray = np.asarray(values)
+    if array.dtype.kind not in "biuf":
         try:
-            if values.dtype.kind in "USMmc":
+            if array.dtype.kind in "USMmc":
                 raise TypeError
-            values = values.astype("float64")
+            array = array.astype("float64")
         except (TypeError, ValueError):
             raise ValueError(
                 f"`{name}` must be numbers. Received: {name} of dtype "
-                f"{values.dtype}"
+                f"{array.dtype}"
             ) from None
-    finite = np.isfinite(values)
+    finite = np.isfinite(array)
     if not finite.all():
-        first = np.unravel_index(np.argmin(finite), values.shape)
+        first = np.unravel_index(np.argmin(finite), array.shape)
         place = ", ".join(str(int(index)) for index in first)
         raise ValueError(
             f"`{name}` must be finite: {finite.size - finite.sum()} of its "
             f"{finite.size} numbers are NaN or infinite. Received: "
-            f"{name}[{place}]={values[first]}"
+            f"{name}[{place}]={array[first]}"
         )
-    return values
+    return array
 
 
 def check_binary_labels(labels: np.ndarray) -> np.ndarray:

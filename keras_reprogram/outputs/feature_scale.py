@@ -12,7 +12,8 @@ SMALLEST_DEVIATION = 1e-14
 
 def vary(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Whether numbers of this mean and variance vary, one by one."""
-    return np.sqrt(variance) > SMALLEST_DEVIATION * np.abs(mean)
+    varies: np.ndarray = np.sqrt(variance) > SMALLEST_DEVIATION * np.abs(mean)
+    return varies
 
 
 def mean_variance(mean: np.ndarray, variance: np.ndarray) -> float:
@@ -51,10 +52,9 @@ def centered(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_penalty(regularization: Any) -> None:
-    if (
-        not isinstance(regularization, numbers.Real)
-        or not 0 < regularization < math.inf
-    ):
+    """Raises unless a penalty is a finite number greater than 0."""
+    is_number = isinstance(regularization, numbers.Real)
+    if not is_number or not 0 < float(regularization) < math.inf:
         raise ValueError(
             "`regularization` must be a finite number greater than 0. "
             f"Received: regularization={regularization!r}"

@@ -1,5 +1,6 @@
 """The layer that forecasts a series from the source's outputs."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -79,12 +80,14 @@ class ForecastHead(OutputMapping):
         return True
 
     def build(self, outputs_shape: Shape, samples_shape: Shape) -> None:
-        sizes = tuple(outputs_shape[1:])
+        sizes = [size for size in outputs_shape[1:] if size is not None]
+        channels = samples_shape[-1]
         if (
-            len(samples_shape) != 3
+            channels is None
+            or len(samples_shape) != 3
             or len(sizes) < 2
-            or sizes[0] != samples_shape[-1]
-            or None in sizes
+            or len(sizes) != len(outputs_shape) - 1
+            or sizes[0] != channels
         ):
             raise ValueError(
                 "A forecast needs samples of shape (batch, length, channels) "
@@ -94,8 +97,8 @@ class ForecastHead(OutputMapping):
                 f"{tuple(samples_shape)}, outputs of shape "
                 f"{tuple(outputs_shape)}"
             )
-        self.channels = samples_shape[-1]
-        self.num_features = int(np.prod(sizes[1:]))
+        self.channels = channels
+        self.num_features = math.prod(sizes[1:])
         dtype = reading.full_dtype(self.variable_dtype)
         self.kernel = self.add_weight(
             name="kernel",

@@ -182,14 +182,24 @@ class LabelMapper(OutputMapping):
         return self.mapping.update_every is not None
 
     @property
+    def statistics_mapping(self) -> StatisticsMapping:
+        """The mapping, if it is solved from statistics."""
+        if not isinstance(self.mapping, StatisticsMapping):
+            raise ValueError(
+                "Only a mapping that is solved from statistics has any. "
+                f"Received: mapping={self.mapping!r}"
+            )
+        return self.mapping
+
+    @property
     def returns_logits(self) -> bool:
         """Whether the outputs are logits, and not probabilities."""
         return self.mapping.has_bias or not self.reading.gives_probabilities
 
     def build(self, input_shape: Shape) -> None:
-        reading.check_outputs_shape(input_shape)
+        num_outputs = reading.num_outputs_of(input_shape)
         if not self.reading.num_outputs:
-            self.reading = self.reading_of("linear", input_shape[-1])
+            self.reading = self.reading_of("linear", num_outputs)
         if self.reading.num_outputs == 1 and (
             self.reading.activation == "linear"
         ):
@@ -216,7 +226,10 @@ class LabelMapper(OutputMapping):
         self.check_size()
         matrix, bias = self.first_map()
         trainable = self.mapping.trainable
-        self.dense = self.sources = self.bias = self.statistics = None
+        self.dense: keras.Variable | None = None
+        self.sources: keras.Variable | None = None
+        self.bias: keras.Variable | None = None
+        self.statistics: keras.Variable | None = None
         selected = self.mapping.num_selected(self.sources_per_target)
         if selected is None:
             self.dense = self.add_weight(
@@ -353,14 +366,15 @@ class LabelMapper(OutputMapping):
         logits = self.reading.logits(outputs)
         logits = ops.reshape(logits, (-1, self.map_shape.num_sources))
         sums = statistics_of_step(
-            self.mapping.contribution(logits, self.num_classes),
+            self.statistics_mapping.contribution(logits, self.num_classes),
             labels,
             self.map_shape,
             self.num_position_axes,
             self.multi_label,
             form.ignored,
         )
-        self.statistics.assign_add(summed_over_replicas(sums))
+        if self.statistics is not None:
+            self.statistics.assign_add(summed_over_replicas(sums))
 
     def update(self) -> None:
         """Solves the matrix from the statistics and resets them.
@@ -370,14 +384,19 @@ class LabelMapper(OutputMapping):
         Raises:
             ValueError: If there are no statistics.
         """
-        statistics = ops.convert_to_numpy(self.statistics.value)
+        statistics = np.zeros(self.map_shape.matrix)
+        if self.statistics is not None:
+            statistics = ops.convert_to_numpy(self.statistics.value)
         if not statistics.any():
             raise ValueError(
                 "The label map cannot be solved: the training steps gathered "
                 "no statistics. Are the labels integers from 0 to "
                 f"{self.num_classes - 1}? Received: statistics of 0 samples"
             )
-        self.assign(self.mapping.matrix(statistics, self.sources_per_target))
+        matrix = self.statistics_mapping.matrix(
+            statistics, self.sources_per_target
+        )
+        self.assign(matrix)
         self.reset_statistics()
 
     def reset_statistics(self) -> None:
@@ -447,10 +466,10 @@ class LabelMapper(OutputMapping):
             matrix: Array `[S, T]`.
             bias: Array `[T]`, for a linear map. Defaults to `None`.
         """
-        if self.sources is None:
-            self.dense.assign(matrix.astype("float32"))
-        else:
+        if self.sources is not None:
             self.sources.assign(selected_sources(matrix))
+        elif self.dense is not None:
+            self.dense.assign(matrix.astype("float32"))
         if self.bias is not None and bias is not None:
             self.bias.assign(bias.astype("float32"))
         self.mark_solved()

@@ -12,14 +12,12 @@ from keras_reprogram.keras_internals import in_symbolic_scope
 from keras_reprogram.outputs.reading import full_dtype
 from keras_reprogram.outputs.targets import LabelFormat
 from keras_reprogram.outputs.targets import Targets
+from keras_reprogram.resolvable import Resolvable
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Tensor
 
-# What `resolve` found, in a config.
-RESOLVED = "resolved"
 
-
-class OutputMapping(keras.layers.Layer):
+class OutputMapping(Resolvable):
     """Base class: maps the source's outputs to predictions of the target.
 
     `ReprogrammedModel` uses an output mapping in this order:
@@ -184,48 +182,12 @@ class OutputMapping(keras.layers.Layer):
         super().load_own_variables(store)
         self.mark_loaded()
 
-    # === Config ===
-
-    def resolved_state(self) -> dict[str, Any] | None:
-        """Returns what `resolve` found, or `None` if there is nothing.
-
-        It is an entry of the config besides the constructor's arguments, so
-        that a clone needs no source.
-        """
-        return None
-
-    def restore_resolved(self, state: dict[str, Any]) -> None:
-        """Takes what `resolve` found for the layer that this is a copy of."""
-
-    def get_config(self) -> dict[str, Any]:
-        config: dict[str, Any] = super().get_config()
-        state = self.resolved_state()
-        return config if state is None else {**config, RESOLVED: state}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "OutputMapping":
-        settings = {k: v for k, v in config.items() if k != RESOLVED}
-        layer: OutputMapping = super().from_config(settings)
-        if config.get(RESOLVED) is not None:
-            layer.restore_resolved(config[RESOLVED])
-        return layer
-
     # === Program files ===
 
     @property
     def learned_variables(self) -> list[keras.Variable]:
         """The variables that predictions need, without statistics."""
         return list(self.weights)
-
-    def resolved_config(self) -> dict[str, Any]:
-        """Returns the config with what `resolve` took from the source.
-
-        A program file holds it, so that a program does not depend on what
-        its source declares when the file is read.
-        """
-        config = self.get_config()
-        config.pop(RESOLVED, None)
-        return config
 
     def complete_variables(
         self, values: list[np.ndarray | None]

@@ -178,14 +178,23 @@ def check_activation(
     return activation
 
 
-def check_outputs_shape(shape: Shape) -> None:
-    """Raises unless a source's outputs have an axis of classes."""
-    if len(shape) < 2 or shape[-1] is None:
+def num_outputs_of(shape: Shape) -> int:
+    """Returns the number of a source's classes or features.
+
+    Args:
+        shape: Tuple. Shape of its outputs, batch included.
+
+    Raises:
+        ValueError: If they have no axis of classes.
+    """
+    num_outputs = shape[-1] if len(shape) > 1 else None
+    if num_outputs is None:
         raise ValueError(
             "An output mapping needs a source with an axis of classes or "
             "features: outputs of shape (batch, ..., classes). Received: "
             f"{tuple(shape)}"
         )
+    return num_outputs
 
 
 def resolved(

@@ -135,8 +135,7 @@ class RegressionHead(OutputMapping):
         self.is_resolved = True
 
     def build(self, input_shape: Shape) -> None:
-        reading.check_outputs_shape(input_shape)
-        num_features = int(input_shape[-1] or 0)
+        num_features = reading.num_outputs_of(input_shape)
         if not self.reading.num_outputs:
             self.reading = self.reading_of("linear", num_features)
         self.targets = targets.NumberTargets(

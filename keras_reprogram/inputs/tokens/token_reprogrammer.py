@@ -375,7 +375,7 @@ class TokenReprogrammer(SequenceTransformation):
         }
 
     def resolved_config(self) -> dict[str, Any]:
-        config = self.get_config()
+        config = super().resolved_config()
         if self.built:
             config["padding_token"] = self.resolved_padding_token
         return config

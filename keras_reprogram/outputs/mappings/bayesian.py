@@ -50,10 +50,11 @@ class BayesianMapping(UpdatedMapping):
     ) -> np.ndarray:
         statistics = check_statistics(statistics)
         totals = statistics.sum(axis=1, keepdims=True) + self.smoothing
-        matrix = statistics / np.where(totals > 0, totals, 1.0)
+        matrix: np.ndarray = statistics / np.where(totals > 0, totals, 1.0)
         sums = matrix.sum(axis=0)
         matrix[:, sums == 0] = 1.0
-        return matrix / matrix.sum(axis=0)
+        matrix /= matrix.sum(axis=0)
+        return matrix
 
 
 @serializable

@@ -178,20 +178,22 @@ class StatisticsMapping(Mapping):
         sources, weights = map(ops.convert_to_numpy, found)
         shape = (logits.shape[1], num_classes)
         if labels.ndim == 2:
-            sums = np.zeros(shape)
+            sums: np.ndarray = np.zeros(shape)
             ones = np.nan_to_num(labels)
             np.add.at(sums, sources, weights[:, :, None] * ones[:, None, :])
             return sums
         cells = sources.astype("int64") * num_classes + labels[:, None]
-        sums = np.bincount(
-            cells.ravel(), weights=weights.ravel(), minlength=np.prod(shape)
+        counts = np.bincount(
+            cells.ravel(),
+            weights.ravel(),
+            minlength=logits.shape[1] * num_classes,
         )
-        return sums.reshape(shape)
+        return counts.reshape(shape)
 
     def solve(
         self, batches: Batches | None, shape: MapShape
     ) -> tuple[np.ndarray, np.ndarray]:
-        statistics = np.zeros(shape.matrix)
+        statistics: np.ndarray = np.zeros(shape.matrix)
         for logits, labels in batches or ():
             statistics += self.statistics(logits, labels, shape.num_classes)
         matrix = self.matrix(statistics, shape.sources_per_target)

@@ -93,11 +93,12 @@ def select_in_rounds(
     Returns:
         A float64 array `[S, T]` whose columns sum to 1.
     """
-    check_capacity(*similarity.shape, sources_per_target)
+    sources, targets = similarity.shape
+    check_capacity(sources, targets, sources_per_target)
     similarity = similarity.astype("float64")
     matrix = np.zeros(similarity.shape)
     for _ in range(sources_per_target):
-        for target in range(similarity.shape[1]):
+        for target in range(targets):
             source = similarity[:, target].argmax()
             matrix[source, target] = 1.0 / sources_per_target
             similarity[source] = -np.inf
