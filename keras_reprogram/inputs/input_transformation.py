@@ -48,11 +48,6 @@ class InputTransformation(Resolvable):
         super().__init__(**kwargs)
         self.augmentation: keras.layers.Layer | None = None
 
-    def merged(self, samples: dict[str, Tensor]) -> Tensor:
-        return self.merge(samples)
-
-    # === Before training ===
-
     def resolve(
         self,
         specification: SourceSpecification,

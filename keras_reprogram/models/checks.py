@@ -22,7 +22,7 @@ def array_of_samples(x: Any, input_transformation: InputTransformation) -> Any:
     """
     x = unwrap_single(x)
     if isinstance(x, dict):
-        return input_transformation.merged(x)
+        return input_transformation.merge(x)
     if isinstance(x, (str, bytes)) or (
         isinstance(x, (list, tuple)) and not holds_batches(x)
     ):

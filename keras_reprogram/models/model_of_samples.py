@@ -31,7 +31,7 @@ class ModelOfSamples(KeptState):
         """A batch's samples as one tensor, of sizes that are known."""
         inputs = batches.unwrap_single(inputs)
         if isinstance(inputs, dict):
-            inputs = self.input_reprogrammer.merged(inputs)
+            inputs = self.input_reprogrammer.merge(inputs)
         if self.inputs[0].dtype == "int32":
             inputs = within_int32(inputs)
         return with_static_shape(inputs, self.inputs[0].shape)
