@@ -166,6 +166,7 @@ class InputReprogrammer(InputTransformation):
             self.target_shape, self.source_shape, self.scale, self.offset
         )
         self.source_compared: tuple[object, ...] | None = None
+        self.is_resolved = False
         self.has_warned = False
         self.accept_sample_shape()
 
@@ -190,7 +191,7 @@ class InputReprogrammer(InputTransformation):
             settings.known_canvas_shape,
             Axes(len(settings.known_canvas_shape), self.data_format),
         )
-        self.source_compared = found
+        self.source_compared, self.is_resolved = found, True
         self.take_settings(settings)
 
         def encode(canvas: Tensor) -> Tensor:
@@ -378,12 +379,13 @@ class InputReprogrammer(InputTransformation):
         }
 
     def resolved_state(self) -> dict[str, Any] | None:
-        if self.source_compared is None:
+        if not self.is_resolved:
             return None
         return dataclasses.asdict(self.settings)
 
     def restore_resolved(self, state: dict[str, Any]) -> None:
         self.take_settings(CanvasSettings.from_config(state))
+        self.is_resolved = True
 
     def get_build_config(self) -> dict[str, Any] | None:
         # A pattern that uses the source is built by the model, with it.

@@ -9,6 +9,7 @@ from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import ScaledPad
 from keras_reprogram.inputs import Tile
 from keras_reprogram.inputs import UniversalPattern
+from keras_reprogram.resolvable import RESOLVED
 from keras_reprogram.sources.specification import SourceSpecification
 
 RANDOM = keras.initializers.RandomNormal(stddev=1.0, seed=0)
@@ -279,7 +280,9 @@ def test_arguments_stay_as_they_were_given():
     assert layer.resolved_config() == given
     layer.resolve(source((None, None, 3), (8, 8, 3), 1 / 127.5, -1.0), None)
     layer(np.zeros((1, 4, 4, 1)))
-    assert layer.get_config() == given
+    config = layer.get_config()
+    resolved = config.pop(RESOLVED)
+    assert config == given and resolved["canvas_shape"] == (8, 8, 3)
     assert layer.source_shape is None and layer.scale is None
     assert layer.sample_shape == (None, None, None)
     assert layer.canvas_shape == (8, 8, 3)

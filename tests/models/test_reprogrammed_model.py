@@ -11,6 +11,7 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import UniversalPattern
+from keras_reprogram.models import adaptation
 from keras_reprogram.outputs import FrequencyMapping
 from keras_reprogram.outputs import IterativeMapping
 
@@ -236,13 +237,13 @@ def test_fit_does_not_adapt_to_its_validation_split(
 ):
     model = reprogrammed(source)
     sizes = []
-    adapt = ReprogrammedModel.adapt
+    adapt = adaptation.adapt
     monkeypatch.setattr(
-        ReprogrammedModel,
+        adaptation,
         "adapt",
-        lambda self, x, *rest, **kwargs: (
+        lambda model, x, *rest: (
             sizes.append(len(x)),
-            adapt(self, x, *rest, **kwargs),
+            adapt(model, x, *rest),
         ),
     )
     model.fit(images, labels, validation_split=0.25, verbose=0)
@@ -555,7 +556,8 @@ def test_a_source_of_probabilities(images, labels):
     source = keras.Model(inputs, keras.layers.Dense(6, "softmax")(x))
     for mapping in ("linear", "bayesian_plus", "iterative"):
         model = reprogrammed(source, mapping, compiled=False)
-        assert model.label_mapper.from_logits is False
+        assert model.label_mapper.from_logits is None  # as it was given
+        assert model.label_mapper.reading.activation == "softmax"
         model.compile(
             "adam",
             keras.losses.SparseCategoricalCrossentropy(
