@@ -44,7 +44,15 @@ def examples():
 EXAMPLES = examples()
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+def marks_of(name: str) -> tuple[pytest.MarkDecorator, ...]:
+    # Tests of the pages train every method on every backend.
+    is_page = name.startswith("keras_reprogram.methods.")
+    return (pytest.mark.numpy_alone,) if is_page else ()
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=marks_of(name)) for name in EXAMPLES]
+)
 def test_docstring_example_runs(name):
     module, code = EXAMPLES[name]
     if "efficientnet" in code:
