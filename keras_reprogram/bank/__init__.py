@@ -1,4 +1,4 @@
-"""Many programs in front of one source."""
+"""Program banks: models that serve many programs with one source."""
 
 from keras_reprogram.bank.program_bank import ProgramBank
 

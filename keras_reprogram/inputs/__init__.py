@@ -1,4 +1,4 @@
-"""From a target sample to what the source expects."""
+"""Input transformations: from a target sample to the source's input."""
 
 from keras_reprogram.inputs.images.augmentation import RandomShift
 from keras_reprogram.inputs.images.bases import Basis

@@ -1,4 +1,4 @@
-"""The reprogrammed model, and how data get to it."""
+"""The reprogrammed model, its training and checks of its data."""
 
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
 

@@ -1,1 +1,1 @@
-"""Program files: what was learned, without the source."""
+"""Program files: the trained program of a task, without the source."""
