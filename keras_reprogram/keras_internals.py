@@ -6,7 +6,6 @@ Each function names the Keras version in which the member was seen;
 
 import sys
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from types import FrameType
@@ -148,19 +147,6 @@ def clear_losses(layer: keras.layers.Layer) -> None:
     for part in layer._flatten_layers():
         if part._losses or part._loss_ids:
             part._clear_losses()
-
-
-def losses_of(
-    model: keras.Model, layers: Iterable[keras.layers.Layer]
-) -> list[Any]:
-    """The losses of a model and of some of its layers (Keras 3.15).
-
-    On JAX, Keras sets aside those of a stateless call for its loss.
-    """
-    if model._losses_override:
-        return list(model._losses_override)
-    added = [loss for layer in layers for loss in layer.losses]
-    return [*model._get_own_losses(), *added]
 
 
 def metric_direction(metric: keras.Metric | None) -> str | None:

@@ -18,7 +18,6 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.kept_state import lock_of
-from keras_reprogram.keras_internals import losses_of
 from keras_reprogram.models import checks
 from keras_reprogram.models import compiled_metrics
 from keras_reprogram.models import label_map_training
@@ -220,7 +219,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         """Warns if the loss takes logits for probabilities, or the reverse."""
         expected = CompiledLoss.of(self).from_logits
         returned = self.label_mapper.returns_logits
-        if expected is None or returned is None or expected == returned:
+        if None in (expected, returned) or expected == returned:
             return
         kinds = {True: "logits", False: "probabilities"}
         warnings.warn(
@@ -232,7 +231,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         )
 
     def get_compile_config(self) -> dict[str, Any] | None:
-        config: dict[str, Any] | None = super().get_compile_config()
+        config = super().get_compile_config()
         if config and self.gradient_estimator is not None:
             config["gradient_estimator"] = keras.saving.serialize_keras_object(
                 self.gradient_estimator
@@ -249,22 +248,6 @@ class ReprogrammedModel(ReprogrammingTrainer):
         query_state = getattr(self, "query_state", None)
         added = query_state.metrics if query_state else []
         return [*super().metrics, *added]
-
-    @property
-    def trainable_weights(self) -> list[keras.Variable]:
-        # Called in every step, so the source's layers are not traversed.
-        if not self.trainable:
-            return []
-        found = {
-            id(variable): variable
-            for layer in self.layers
-            for variable in layer.trainable_weights
-        }
-        return list(found.values())
-
-    @property
-    def losses(self) -> list[Any]:
-        return losses_of(self, self.layers)
 
     @property
     def num_queries(self) -> int:
@@ -382,7 +365,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         ]
 
     def save_program(
-        self, filepath: str | os.PathLike[str], probe_source: bool = False
+        self, filepath: str | os.PathLike, probe_source: bool = False
     ) -> None:
         """Writes what was learned, without the source, to one file.
 
@@ -415,7 +398,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
     @classmethod
     def load_program(
         cls,
-        filepath: str | os.PathLike[str],
+        filepath: str | os.PathLike,
         source: keras.Model,
         check_source: bool | str = True,
     ) -> "ReprogrammedModel":
@@ -438,10 +421,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         """
         inspect_source(source)  # before what only a model has
         with lock_of(source):
-            model: ReprogrammedModel = program_file.load(
-                cls, filepath, source, check_source
-            )
-            return model
+            return program_file.load(cls, filepath, source, check_source)
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self.frozen_source.source)
@@ -464,9 +444,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
 
     @classmethod
     def from_config(
-        cls,
-        config: dict[str, Any],
-        custom_objects: dict[str, Any] | None = None,
+        cls, config: dict[str, Any], custom_objects: dict | None = None
     ) -> "ReprogrammedModel":
         parts = {
             key: keras.saving.deserialize_keras_object(
