@@ -1,5 +1,6 @@
 """A model that serves the programs of many tasks from one source."""
 
+import copy
 import os
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -295,7 +296,8 @@ class ProgramBank(AnsweringModel):
         config: dict[str, Any],
         custom_objects: dict[str, Any] | None = None,
     ) -> "ProgramBank":
+        # Keras takes parts out of the configuration of a functional model.
         source = keras.saving.deserialize_keras_object(
-            config["source"], custom_objects=custom_objects
+            copy.deepcopy(config["source"]), custom_objects=custom_objects
         )
         return cls(**{**config, "source": source})

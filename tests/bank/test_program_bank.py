@@ -10,10 +10,12 @@ from keras_reprogram.inputs import FeatureMosaic
 from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import Resize
 from keras_reprogram.inputs import SampleMaskedPattern
 from keras_reprogram.inputs import ScaledPad
 from keras_reprogram.inputs import Tile
 from keras_reprogram.inputs import UniversalPattern
+from keras_reprogram.saving import program_file
 
 # Input transformation and label map of each task.
 TASKS = {
@@ -295,3 +297,127 @@ def test_what_a_bank_does_not_hold_is_a_value_error(twelve_classes, tasks):
         bank_of(twelve_classes, tasks, num_classes=4)
     assert list(bank.programs) == ["padded"]
     assert_answers(bank, *mixed({"padded": tasks["padded"]}))
+
+
+# === Files ===
+
+
+def saved(tasks, folder):
+    files = {}
+    for name, model in tasks.items():
+        files[name] = folder / f"{name}.program"
+        model.save_program(files[name])
+    return files
+
+
+def test_a_source_is_hashed_once_for_all_files(
+    twelve_classes, tasks, tmp_path, monkeypatch
+):
+    files = saved(tasks, tmp_path)
+    compared = []
+    compare = program_file.compare_fingerprints
+    monkeypatch.setattr(
+        program_file,
+        "compare_fingerprints",
+        lambda *args: compared.append(args) or compare(*args),
+    )
+    bank = bank_of(twelve_classes, files)
+    assert len(compared) == 1
+    assert_answers(bank, *mixed(tasks))
+
+
+def test_a_source_that_was_changed_is_noticed(
+    twelve_classes, tasks, tmp_path, monkeypatch
+):
+    files = saved({"padded": tasks["padded"]}, tmp_path)
+    bank = bank_of(twelve_classes, files)
+    kernel = twelve_classes.weights[0]
+    before = keras.ops.convert_to_numpy(kernel.value).copy()
+    kernel.assign(before + 1)
+    try:
+        with pytest.raises(ValueError, match="another source"):
+            bank.add({"new": files["padded"]})
+    finally:
+        kernel.assign(before)
+    assert list(bank.programs) == ["padded"]
+    bank.add({"new": files["padded"]})
+
+
+def test_no_model_is_built_for_a_file(
+    twelve_classes, tasks, tmp_path, monkeypatch
+):
+    files = saved(tasks, tmp_path)
+    monkeypatch.delattr(ReprogrammedModel, "__init__")
+    assert_answers(bank_of(twelve_classes, files), *mixed(tasks))
+
+
+def test_files_of_one_configuration_share_layers_and_no_values(
+    twelve_classes, tmp_path
+):
+    tasks = {}
+    for index in range(4):
+        tasks[str(index)] = task(twelve_classes, "scaled")
+        for variable in tasks[str(index)].input_reprogrammer.weights:
+            variable.assign(variable + 0.1 * index)
+    bank = bank_of(twelve_classes, saved(tasks, tmp_path))
+    assert_answers(bank, *mixed(tasks))
+
+
+def test_a_file_after_a_damaged_one_of_its_configuration(
+    twelve_classes, tmp_path
+):
+    tasks = {
+        name: task(twelve_classes, "resized")
+        for name in ("first", "second", "third")
+    }
+    files = saved(tasks, tmp_path)
+    content = files["second"].read_bytes()
+    files["second"].write_bytes(content[:-30])
+    bank = bank_of(twelve_classes, {"first": files["first"]})
+    with pytest.raises(ValueError, match="not a valid program"):
+        bank.add(files)
+    assert list(bank.programs) == ["first"]
+    files["second"].write_bytes(content)
+    bank.add(files)
+    assert_answers(bank, *mixed(tasks))
+
+
+class HalfResize(Resize):
+    """Places samples in a way that its matrices do not describe."""
+
+    def place(self, samples, canvas_shape, axes):
+        return super().place(samples, canvas_shape, axes) / 2
+
+
+class Halved(InputReprogrammer):
+    def call(self, inputs, training=False):
+        return super().call(inputs, training) / 2
+
+
+def test_a_subclass_that_computes_otherwise_is_refused(twelve_classes):
+    bank = bank_of(twelve_classes, {})
+    for end in (
+        InputReprogrammer((4, 4, 1), placement=HalfResize()),
+        Halved((4, 4, 1)),
+    ):
+        model = ReprogrammedModel(twelve_classes, end, LabelMapper(2, "random"))
+        with pytest.raises(ValueError, match="matrix along each axis"):
+            bank.add({"new": model})
+
+
+def test_answers_are_those_of_the_program_s_own_model(twelve_classes, tasks):
+    bank = bank_of(twelve_classes, tasks)
+    samples, names, wanted = mixed(tasks)
+    answers = bank.answer(samples, names)
+    scale = max(float(np.abs(each).max()) for each in wanted)
+    for answer, expected in zip(answers, wanted):
+        np.testing.assert_allclose(answer, expected, atol=1e-5 * scale)
+
+
+def test_a_config_is_not_changed_by_what_is_made_of_it(twelve_classes):
+    bank = bank_of(twelve_classes, {})
+    config = bank.get_config()
+    keys = set(config)
+    for _ in range(2):
+        copy = ProgramBank.from_config(config)
+    assert set(config) == keys and copy.capacity == bank.capacity
