@@ -163,6 +163,113 @@ def test_graph_nodes_run_from_inputs_to_outputs():
     assert taken is last.input_tensors[0] and not last.is_input
 
 
+def test_set_without_tracking_makes_no_sublayer():
+    outer, inner = Spy(), nested()
+    keras_internals.set_without_tracking(outer, "inner", inner)
+    assert outer.inner is inner and outer.weights == []
+    assert keras_internals.sublayers(outer) == []
+    outer.trainable = False
+    assert inner.trainable
+
+
+def doubled(layer):
+    """A copy of a dense layer with outputs twice as large."""
+    return keras_internals.shallow_copy(
+        layer, call=lambda inputs: 2 * layer.call(inputs)
+    )
+
+
+def test_shallow_copy_and_substitute_change_no_layer():
+    model = nested()
+    samples = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")
+    wanted = ops.convert_to_numpy(model(samples))
+    layers_of_model = keras_internals.flatten_layers(model)
+    before = [dict(vars(layer)) for layer in layers_of_model]
+
+    def replacement(layer):
+        return doubled(layer) if isinstance(layer, layers.Dense) else None
+
+    copy = keras_internals.substitute(model, replacement)
+    found = ops.convert_to_numpy(copy(samples))
+    np.testing.assert_allclose(found, 2 * wanted, rtol=1e-5)
+    assert [dict(vars(layer)) for layer in layers_of_model] == before
+    np.testing.assert_array_equal(ops.convert_to_numpy(model(samples)), wanted)
+    assert keras_internals.substitute(model, lambda layer: None) is model
+
+
+@pytest.mark.numpy_alone
+def test_with_replacements_keeps_containers_without_any():
+    old, new = layers.ReLU(), layers.ReLU()
+    parts = {id(old): new}
+    value = {"a": [1, old], "b": (old, {"c": 2})}
+    found = keras_internals.with_replacements(value, parts)
+    assert found == {"a": [1, new], "b": (new, {"c": 2})}
+    same = {"a": [1, new]}
+    assert keras_internals.with_replacements(same, parts) is same
+
+
+@pytest.mark.numpy_alone
+def test_computes_graph_is_false_for_a_call_of_its_own():
+    model = nested()
+    assert keras_internals.computes_graph(model)
+    assert not keras_internals.computes_graph(layers.Dense(1))
+
+    class Own(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    inputs = keras.Input((4,))
+    assert not keras_internals.computes_graph(Own(inputs, inputs + 1))
+    copy = keras_internals.functional_copy(model)
+    copy.call = model.call
+    assert not keras_internals.computes_graph(copy)
+
+
+@pytest.mark.numpy_alone
+def test_functional_copy_has_the_same_class_weights_and_settings():
+    class Named(keras.Model):
+        pass
+
+    inputs = keras.Input((4,))
+    model = Named(inputs, layers.Dense(2)(inputs), name="named")
+    model.note = "kept"
+    model.trainable = False
+    model.compile("sgd", "mse")
+    nodes = [list(layer._inbound_nodes) for layer in model.layers]
+    copy = keras_internals.functional_copy(model)
+    assert type(copy) is Named and copy.name == "named"
+    assert copy.note == "kept" and not copy.compiled and not copy.trainable
+    assert all(one is other for one, other in zip(copy.weights, model.weights))
+    assert [list(layer._inbound_nodes) for layer in model.layers] == nodes
+
+
+def test_run_function_and_standardize_inputs_are_a_functional_call():
+    inputs = keras.Input((4,))
+    hidden = layers.Dropout(0.99)(inputs)
+    hidden = layers.Dense(2)(hidden)
+    model = keras.Model(inputs, hidden + 1)
+    samples = np.ones((3, 4), "float64")
+    (values,) = keras_internals.standardize_inputs(model, samples)
+    assert keras.backend.standardize_dtype(values.dtype) == "float32"
+    part = keras.Function(inputs, hidden)
+    found = keras_internals.run_function(part, values, training=False)
+    wanted = ops.convert_to_numpy(model(samples)) - 1
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(found), wanted, rtol=1e-5, atol=1e-6
+    )
+    trained = keras_internals.run_function(part, values, training=True)
+    assert not np.allclose(ops.convert_to_numpy(trained), wanted)
+
+    def operation(operation):
+        is_dense = isinstance(operation, layers.Dense)
+        return doubled(operation) if is_dense else operation
+
+    twice = keras_internals.run_function(part, values, False, operation)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(twice), 2 * wanted, rtol=1e-5, atol=1e-6
+    )
+
+
 class Epochs(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
