@@ -219,7 +219,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         """Warns if the loss takes logits for probabilities, or the reverse."""
         expected = CompiledLoss.of(self).from_logits
         returned = self.label_mapper.returns_logits
-        if None in (expected, returned) or expected == returned:
+        if expected is None or returned is None or expected == returned:
             return
         kinds = {True: "logits", False: "probabilities"}
         warnings.warn(
@@ -231,7 +231,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         )
 
     def get_compile_config(self) -> dict[str, Any] | None:
-        config = super().get_compile_config()
+        config: dict[str, Any] | None = super().get_compile_config()
         if config and self.gradient_estimator is not None:
             config["gradient_estimator"] = keras.saving.serialize_keras_object(
                 self.gradient_estimator
@@ -365,7 +365,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         ]
 
     def save_program(
-        self, filepath: str | os.PathLike, probe_source: bool = False
+        self, filepath: str | os.PathLike[str], probe_source: bool = False
     ) -> None:
         """Writes what was learned, without the source, to one file.
 
@@ -398,7 +398,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
     @classmethod
     def load_program(
         cls,
-        filepath: str | os.PathLike,
+        filepath: str | os.PathLike[str],
         source: keras.Model,
         check_source: bool | str = True,
     ) -> "ReprogrammedModel":
@@ -421,7 +421,10 @@ class ReprogrammedModel(ReprogrammingTrainer):
         """
         inspect_source(source)  # before what only a model has
         with lock_of(source):
-            return program_file.load(cls, filepath, source, check_source)
+            model: ReprogrammedModel = program_file.load(
+                cls, filepath, source, check_source
+            )
+            return model
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self.frozen_source.source)
@@ -444,7 +447,9 @@ class ReprogrammedModel(ReprogrammingTrainer):
 
     @classmethod
     def from_config(
-        cls, config: dict[str, Any], custom_objects: dict | None = None
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
     ) -> "ReprogrammedModel":
         parts = {
             key: keras.saving.deserialize_keras_object(
