@@ -175,7 +175,7 @@ def test_set_without_tracking_makes_no_sublayer():
 def doubled(layer):
     """A copy of a dense layer with outputs twice as large."""
     return keras_internals.shallow_copy(
-        layer, call=lambda inputs: 2 * layer.call(inputs)
+        layer, call=lambda inputs, training=None: 2 * layer.call(inputs)
     )
 
 
