@@ -21,6 +21,8 @@ import keras
 
 from keras_reprogram import keras_internals
 from keras_reprogram.keras_internals import JaxTraining
+from keras_reprogram.typing import Data
+from keras_reprogram.typing import Tensor
 
 
 class KeptState(JaxTraining):
@@ -36,19 +38,19 @@ class KeptState(JaxTraining):
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         return self.with_state_kept(super().fit, *args, **kwargs)
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(self, *args: Any, **kwargs: Any) -> Tensor:
         return self.with_state_kept(super().evaluate, *args, **kwargs)
 
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
+    def predict(self, *args: Any, **kwargs: Any) -> Tensor:
         return self.with_state_kept(super().predict, *args, **kwargs)
 
-    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Tensor:
         return self.with_state_kept(super().train_on_batch, *args, **kwargs)
 
-    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Tensor:
         return self.with_state_kept(super().test_on_batch, *args, **kwargs)
 
-    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Tensor:
         return self.with_state_kept(super().predict_on_batch, *args, **kwargs)
 
     def with_state_kept(
@@ -173,7 +175,7 @@ def without_donation(step: Callable[..., Any]) -> Callable[..., Any]:
         return step
     shardings: list[Any] = []
 
-    def changes(state: Any, data: Any) -> tuple[Any, dict[int, Any]]:
+    def changes(state: Tensor, data: Data) -> tuple[Any, dict[int, Any]]:
         outputs, new = plain(state, data)
         pairs = zip(jax.tree.leaves(state), jax.tree.leaves(new), strict=True)
         changed = {
@@ -191,7 +193,7 @@ def without_donation(step: Callable[..., Any]) -> Callable[..., Any]:
 
     compiled = jax.jit(changes)
 
-    def whole_state(state: Any, data: Any) -> tuple[Any, Any]:
+    def whole_state(state: Tensor, data: Data) -> tuple[Any, Any]:
         leaves, structure = jax.tree.flatten(state)
         if keras.distribution.distribution() is not None and not shardings:
             shardings.extend(leaf.sharding for leaf in leaves)

@@ -8,10 +8,11 @@ import keras
 
 from keras_reprogram.callbacks.restore_best import RestoreBest
 from keras_reprogram.callbacks.resume_training import ResumeTraining
+from keras_reprogram.typing import Callbacks
 
 
 @contextlib.contextmanager
-def interruptible(callbacks: Any) -> Iterator[Any]:
+def interruptible(callbacks: Callbacks) -> Iterator[Any]:
     """Leaves the best that was learned, however training ends.
 
     Puts every `ResumeTraining` behind the other callbacks, so that its file

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -11,6 +12,8 @@ from keras import ops
 from keras_reprogram.callbacks import training_state
 from keras_reprogram.keras_internals import metric_direction
 from keras_reprogram.keras_internals import metric_function
+from keras_reprogram.typing import Data
+from keras_reprogram.typing import Tensor
 
 # What Keras itself gives no direction, or gave none in earlier releases.
 RISING = (
@@ -112,7 +115,7 @@ class RestoreBest(keras.callbacks.Callback):
 
     def __init__(
         self,
-        validation_data: Any,
+        validation_data: Data,
         monitor: str = "val_loss",
         mode: str = "auto",
         patience: int | None = None,
@@ -223,7 +226,7 @@ class RestoreBest(keras.callbacks.Callback):
             )
 
 
-def one_number(monitor: str, value: Any) -> float:
+def one_number(monitor: str, value: Tensor) -> float:
     values = ops.convert_to_numpy(value)
     if values.size != 1:
         raise ValueError(
@@ -280,13 +283,15 @@ def direction(metric: keras.Metric | None) -> float | None:
     ):
         return -1.0
     for kind in (function, *type(metric).__mro__):
-        if is_in(keras.metrics, kind) and kind.__name__ in FALLING:
+        name = getattr(kind, "__name__", "")
+        if is_in(keras.metrics, kind) and name in FALLING:
             return -1.0
-        if is_in(keras.metrics, kind) and kind.__name__ in RISING:
+        if is_in(keras.metrics, kind) and name in RISING:
             return 1.0
     return None
 
 
-def is_in(module: Any, item: Any) -> bool:
+def is_in(module: ModuleType, item: object) -> bool:
+    """Whether a class or a function is one of a module, by its own name."""
     name = getattr(item, "__name__", None)
     return name is not None and getattr(module, name, None) is item

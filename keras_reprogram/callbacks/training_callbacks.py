@@ -11,6 +11,8 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.callbacks import training_state
+from keras_reprogram.typing import Callbacks
+from keras_reprogram.typing import Tensor
 
 FEW_STEPS = 3
 NO_GRADIENT = (
@@ -22,7 +24,7 @@ NO_GRADIENT = (
 
 @contextlib.contextmanager
 def prepend_callbacks(
-    added: Sequence[keras.callbacks.Callback], others: Any
+    added: Sequence[keras.callbacks.Callback], others: Callbacks
 ) -> Iterator[Any]:
     """Puts callbacks before others: one, a list, or a `CallbackList`.
 
@@ -89,5 +91,5 @@ class UnmovedProgram(keras.callbacks.Callback):
             )
 
 
-def as_number(rate: Any) -> float:
+def as_number(rate: Tensor) -> float:
     return float(ops.convert_to_numpy(rate))

@@ -1,7 +1,6 @@
 """What training changes, as arrays."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -91,7 +90,7 @@ def lost_and_learned(
     )
 
 
-def lost_numbers(old: Any, new: Any) -> int:
+def lost_numbers(old: np.ndarray, new: np.ndarray) -> int:
     """How many values are not finite and were before."""
     if np.asarray(new).dtype.kind != "f":
         return 0

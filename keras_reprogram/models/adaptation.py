@@ -1,6 +1,7 @@
 """A pass over data from which an output mapping is found."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
@@ -9,6 +10,10 @@ import numpy as np
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
 from keras_reprogram.models.compiled_loss import CompiledLoss
+from keras_reprogram.typing import Data
+
+if TYPE_CHECKING:
+    from keras_reprogram.models.trainer import ReprogrammingTrainer
 
 DEFAULT_BATCH_SIZE = 32
 STEPS_OF_ADAPTATION_IN_FIT = 100
@@ -17,13 +22,13 @@ LONGEST_ADAPTATION_IN_FIT = 1000
 
 
 def source_outputs(
-    model: Any,
-    x: Any,
-    y: Any,
+    model: "ReprogrammingTrainer",
+    x: Data,
+    y: Data,
     batch_size: int | None,
     steps: int | None,
     verbose: str | int,
-    sample_weight: Any = None,
+    sample_weight: Data = None,
     longest: int | None = None,
     needs_outputs: bool = True,
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray, Any]]:
@@ -91,9 +96,9 @@ def source_outputs(
 
 
 def adapt(
-    model: Any,
-    x: Any,
-    y: Any,
+    model: "ReprogrammingTrainer",
+    x: Data,
+    y: Data,
     batch_size: int | None,
     steps: int | None,
     verbose: str | int,
@@ -130,14 +135,14 @@ def adapt(
 
 
 def adapt_for_fit(
-    model: Any,
-    x: Any,
-    y: Any,
+    model: "ReprogrammingTrainer",
+    x: Data,
+    y: Data,
     validation_split: float,
     batch_size: int | None,
     verbose: str | int,
     steps: int | None,
-) -> Any:
+) -> Data:
     """Finds an output mapping; returns the samples that `fit` takes.
 
     Args:

@@ -4,12 +4,11 @@ import itertools
 from collections.abc import Generator
 from collections.abc import Iterator
 from typing import Any
-from typing import overload
 
 import keras
 import numpy as np
 
-from keras_reprogram.typing import Tensor
+from keras_reprogram.typing import Data
 
 Batch = tuple[Any, np.ndarray | None, np.ndarray | None]
 
@@ -19,16 +18,16 @@ ENDLESS = -1
 LONGEST_STREAM = 100
 
 
-def is_array(data: Any) -> bool:
+def is_array(data: Data) -> bool:
     return hasattr(data, "shape") and hasattr(data, "dtype")
 
 
-def is_table(data: Any) -> bool:
+def is_table(data: Data) -> bool:
     """Whether this is a `DataFrame` or another table, as of pandas."""
     return hasattr(data, "to_numpy") and hasattr(data, "columns")
 
 
-def unwrap_single(data: Any) -> Any:
+def unwrap_single(data: Data) -> Data:
     """What a list, a tuple or a dictionary of one holds, as Keras takes it.
 
     A table, and a column of one, is the array of its values.
@@ -44,7 +43,7 @@ def unwrap_single(data: Any) -> Any:
     return data
 
 
-def is_endless(data: Any) -> bool:
+def is_endless(data: Data) -> bool:
     """Whether a data set is known not to end."""
     if isinstance(data, keras.utils.PyDataset):
         return data.num_batches is None
@@ -52,7 +51,7 @@ def is_endless(data: Any) -> bool:
     return callable(cardinality) and int(cardinality()) == ENDLESS
 
 
-def is_reiterable(data: Any) -> bool:
+def is_reiterable(data: Data) -> bool:
     """Whether a pass over the data leaves it whole for the next one."""
     # The iterators of Keras's `ImageDataGenerator` are data sets all the same.
     return isinstance(data, keras.utils.PyDataset) or not isinstance(
@@ -60,7 +59,7 @@ def is_reiterable(data: Any) -> bool:
     )
 
 
-def number_of_batches(x: Any, batch_size: int) -> int | None:
+def number_of_batches(x: Data, batch_size: int) -> int | None:
     """Number of batches of one pass, or `None` where it is not known."""
     if is_array(x):
         return -(-len(x) // batch_size)
@@ -72,12 +71,12 @@ def number_of_batches(x: Any, batch_size: int) -> int | None:
 
 
 def iterate(
-    x: Any,
-    y: Any = None,
+    x: Data,
+    y: Data = None,
     batch_size: int = 32,
     steps: int | None = None,
     seed: int = 0,
-    sample_weight: Any = None,
+    sample_weight: Data = None,
     longest: int | None = None,
 ) -> Iterator[Batch]:
     """Yields samples, labels and sample weights, batch by batch.
@@ -104,7 +103,10 @@ def iterate(
         if steps is not None and steps * batch_size < len(x):
             draw = np.random.default_rng(seed).permutation(len(x))
             order = np.sort(draw[: steps * batch_size])
-        arrays = [to_numpy(data) for data in (x, y, sample_weight)]
+        arrays = [
+            None if data is None else to_numpy(data)
+            for data in (x, y, sample_weight)
+        ]
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             samples, labels, weights = (
@@ -122,11 +124,15 @@ def iterate(
             samples = keras.tree.map_structure(to_numpy, samples)
         else:
             samples = to_numpy(samples)
-        yield samples, to_numpy(labels), to_numpy(weights)
+        yield (
+            samples,
+            None if labels is None else to_numpy(labels),
+            None if weights is None else to_numpy(weights),
+        )
 
 
 def chosen_batches(
-    data: Any, batch_size: int, steps: int | None, longest: int | None
+    data: Data, batch_size: int, steps: int | None, longest: int | None
 ) -> Iterator[Any]:
     """The batches of a data set, or `steps` of them at even distances."""
     length = number_of_batches(data, batch_size)
@@ -150,7 +156,7 @@ def chosen_batches(
             yield batch
 
 
-def batches_of(data: Any) -> Iterator[Any]:
+def batches_of(data: Data) -> Iterator[Any]:
     if not isinstance(data, keras.utils.PyDataset):
         return iter(data)
     length = number_of_batches(data, 1)
@@ -172,20 +178,13 @@ def replayed(
     return list(first), whole()
 
 
-@overload
-def to_numpy(data: None) -> None: ...
-
-
-@overload
-def to_numpy(data: Tensor) -> np.ndarray: ...
-
-
-def to_numpy(data: Any) -> np.ndarray | None:
-    if data is None or isinstance(data, np.ndarray):
+def to_numpy(data: Data) -> np.ndarray:
+    """Returns an array or a tensor of any backend and device as an array."""
+    if isinstance(data, np.ndarray):
         return data
     if hasattr(data, "detach"):  # a tensor of PyTorch, perhaps on a device
         data = data.detach().cpu()
         # NumPy has no bfloat16.
         data = data.float() if "bfloat16" in str(data.dtype) else data
-    array = np.asarray(data)
+    array: np.ndarray = np.asarray(data)
     return array.astype("float32") if array.dtype.name == "bfloat16" else array

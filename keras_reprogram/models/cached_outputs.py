@@ -2,7 +2,9 @@
 
 import functools
 import tempfile
+import weakref
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
@@ -10,6 +12,11 @@ import numpy as np
 
 from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models import adaptation
+from keras_reprogram.typing import Data
+from keras_reprogram.typing import Tensor
+
+if TYPE_CHECKING:
+    from keras_reprogram.models.trainer import ReprogrammingTrainer
 
 
 class CachedOutputs(keras.utils.PyDataset):
@@ -32,10 +39,10 @@ class CachedOutputs(keras.utils.PyDataset):
 
     def __init__(
         self,
-        model: Any,
-        x: Any,
-        y: Any,
-        sample_weight: Any,
+        model: "ReprogrammingTrainer",
+        x: Data,
+        y: Data,
+        sample_weight: Data,
         batch_size: int,
         shuffle: bool,
         memory_limit: int,
@@ -55,7 +62,8 @@ class CachedOutputs(keras.utils.PyDataset):
         for samples, outputs, *rest in adaptation.source_outputs(
             model, x, y, batch_size, None, verbose, sample_weight, steps
         ):
-            self.outputs.append(outputs)
+            if outputs is not None:
+                self.outputs.append(outputs)
             if self.samples is not None and samples is not None:
                 self.samples.append(samples)
             model.check_labels(rest[0])
@@ -146,25 +154,29 @@ class Rows:
 class Head(KeptState):
     """A label map whose loss is that of the whole model."""
 
-    def __init__(self, inputs: Any, outputs: Any, model: Any) -> None:
+    def __init__(
+        self, inputs: Tensor, outputs: Tensor, model: "ReprogrammingTrainer"
+    ) -> None:
         super().__init__(inputs, outputs)
         self.label_mapper = model.label_mapper
-        # Not an attribute of the model, which would have it as a part.
-        self.loss_arguments = lambda *labeled: model.loss_arguments(*labeled)
+        # Keras would track the model itself as a part.
+        self.reference = weakref.ref(model)
 
     def compute_loss(
         self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
+        x: Data = None,
+        y: Data = None,
+        y_pred: Tensor = None,
+        sample_weight: Data = None,
         training: bool = True,
-    ) -> Any:
-        y, y_pred = self.loss_arguments(y, y_pred)
+    ) -> Tensor:
+        model = self.reference()
+        if model is not None:
+            y, y_pred = model.loss_arguments(y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
 
-def head_of(model: Any, data: CachedOutputs) -> keras.Model:
+def head_of(model: "ReprogrammingTrainer", data: CachedOutputs) -> keras.Model:
     """The label map as a model of its own, compiled as the whole is."""
     outputs = keras.Input(data.outputs.shape, name="source_outputs")
     inputs, samples = outputs, None
@@ -189,7 +201,7 @@ def head_of(model: Any, data: CachedOutputs) -> keras.Model:
     return head
 
 
-def check(model: Any) -> None:
+def check(model: "ReprogrammingTrainer") -> None:
     """Raises unless a label map is all that is trained."""
     mapper = model.label_mapper
     others = len(model.trainable_variables) - len(mapper.trainable_variables)

@@ -1,7 +1,5 @@
 """What is wrong with data, said before anything is computed."""
 
-from typing import Any
-
 import keras
 import numpy as np
 
@@ -12,9 +10,12 @@ from keras_reprogram.models.batches import is_reiterable
 from keras_reprogram.models.batches import iterate
 from keras_reprogram.models.batches import to_numpy
 from keras_reprogram.models.batches import unwrap_single
+from keras_reprogram.typing import Data
 
 
-def array_of_samples(x: Any, input_transformation: InputTransformation) -> Any:
+def array_of_samples(
+    x: Data, input_transformation: InputTransformation
+) -> Data:
     """The samples out of their container, or the data set as it is.
 
     Raises:
@@ -34,7 +35,7 @@ def array_of_samples(x: Any, input_transformation: InputTransformation) -> Any:
     return x
 
 
-def holds_batches(x: Any) -> bool:
+def holds_batches(x: Data) -> bool:
     """Whether a list holds pairs of samples and labels."""
     return bool(x) and all(
         isinstance(batch, (list, tuple))
@@ -44,7 +45,7 @@ def holds_batches(x: Any) -> bool:
     )
 
 
-def described(x: Any) -> str:
+def described(x: Data) -> str:
     """A short description of what cannot be taken for samples."""
     if isinstance(x, dict):
         return f"a dictionary of {sorted(map(str, x))}"
@@ -54,7 +55,7 @@ def described(x: Any) -> str:
     return f"a value of type {type(x).__name__}"
 
 
-def array_of_labels(y: Any) -> Any:
+def array_of_labels(y: Data) -> Data:
     """The labels out of their container, or `None`.
 
     Raises:
@@ -69,7 +70,7 @@ def array_of_labels(y: Any) -> Any:
     return y
 
 
-def check_samples(x: Any, input_transformation: InputTransformation) -> None:
+def check_samples(x: Data, input_transformation: InputTransformation) -> None:
     """Raises if an array of samples has the wrong shape or holds NaN."""
     if not is_array(x):
         return
@@ -84,7 +85,7 @@ def check_samples(x: Any, input_transformation: InputTransformation) -> None:
 
 
 def check_form_of_samples(
-    x: Any, input_transformation: InputTransformation
+    x: Data, input_transformation: InputTransformation
 ) -> None:
     """Raises if an array of samples has the wrong shape or dtype.
 
@@ -123,7 +124,7 @@ def check_form_of_samples(
 
 def check_outputs(
     outputs: np.ndarray,
-    x: Any,
+    x: Data,
     input_transformation: InputTransformation,
     steps: int | None = None,
 ) -> None:
@@ -155,7 +156,7 @@ def check_outputs(
     )
 
 
-def check_lengths(x: Any, y: Any, sample_weight: Any = None) -> None:
+def check_lengths(x: Data, y: Data, sample_weight: Data = None) -> None:
     """Raises unless there is one label, and one weight, for each sample."""
     if is_array(x) and is_array(y) and len(x) != len(y):
         raise ValueError(

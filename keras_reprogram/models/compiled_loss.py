@@ -60,7 +60,7 @@ class CompiledLoss:
         return cls.given(getattr(model, "loss", None))
 
     @classmethod
-    def given(cls, loss: Any) -> "CompiledLoss":
+    def given(cls, loss: object) -> "CompiledLoss":
         """What was passed to `compile`: a loss, its name, or one in a list."""
         loss = batches.unwrap_single(loss)
         if isinstance(loss, str):
@@ -72,12 +72,6 @@ class CompiledLoss:
         return isinstance(self.loss, classes) or any(
             self.loss is kind for kind in kinds
         )
-
-    def setting(self, name: str, otherwise: Any) -> Any:
-        """A setting of the loss; a function has its default."""
-        if not isinstance(self.loss, keras.losses.Loss):
-            return otherwise
-        return getattr(self.loss, name, otherwise)
 
     @property
     def expects_integers(self) -> bool:
@@ -93,7 +87,8 @@ class CompiledLoss:
         """The integer label that does not count, if there is one."""
         if not self.expects_integers:
             return None
-        ignored: int | None = self.setting("ignore_class", None)
+        # A function has no such setting.
+        ignored: int | None = getattr(self.loss, "ignore_class", None)
         return ignored
 
     @property
@@ -105,7 +100,7 @@ class CompiledLoss:
     def from_logits(self) -> bool | None:
         """Whether predictions are logits; `None` where that is not known."""
         if self.is_one_of(CLASSIFICATION):
-            return bool(self.setting("from_logits", False))
+            return bool(getattr(self.loss, "from_logits", False))
         return False if self.is_one_of(OF_PROBABILITIES) else None
 
     @property

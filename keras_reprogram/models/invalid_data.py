@@ -2,12 +2,16 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_reprogram.replicas import summed_over_replicas
+
+if TYPE_CHECKING:
+    from keras_reprogram.models.trainer import ReprogrammingTrainer
 
 COUNTED = ("samples", "labels")
 
@@ -63,7 +67,7 @@ class InvalidData:
         self.counts.assign([0] * len(COUNTED))
 
     @contextlib.contextmanager
-    def of_one_pass(self, model: Any) -> Iterator[None]:
+    def of_one_pass(self, model: "ReprogrammingTrainer") -> Iterator[None]:
         """Raises for what a pass over data counts, and for nothing else."""
         before = self.read()
         self.reset()
@@ -73,7 +77,7 @@ class InvalidData:
         finally:
             self.counts.assign(before)
 
-    def check(self, model: Any) -> None:
+    def check(self, model: "ReprogrammingTrainer") -> None:
         """Raises, once, for what has been counted.
 
         Raises:

@@ -1,5 +1,6 @@
 """Training the output mapping alone, on outputs that are computed once."""
 
+from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
@@ -10,21 +11,26 @@ from keras_reprogram.callbacks.training_callbacks import prepend_callbacks
 from keras_reprogram.models import batches
 from keras_reprogram.models import cached_outputs
 from keras_reprogram.models.compiled_loss import CompiledLoss
+from keras_reprogram.typing import Callbacks
+from keras_reprogram.typing import Data
+
+if TYPE_CHECKING:
+    from keras_reprogram.models.trainer import ReprogrammingTrainer
 
 
 def fit(
-    model: Any,
-    x: Any,
-    y: Any,
+    model: "ReprogrammingTrainer",
+    x: Data,
+    y: Data,
     *,
     batch_size: int,
     epochs: int,
     verbose: str | int,
-    callbacks: Any,
-    validation_data: Any,
+    callbacks: Callbacks,
+    validation_data: Data,
     shuffle: bool,
     memory_limit: int,
-    sample_weight: Any,
+    sample_weight: Data,
     steps_per_epoch: int | None,
     **kwargs: Any,
 ) -> keras.callbacks.History:

@@ -7,6 +7,7 @@ from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models import batches
 from keras_reprogram.models.static_shape import with_static_shape
 from keras_reprogram.training_step import StepSamples
+from keras_reprogram.typing import Tensor
 
 
 class ModelOfSamples(KeptState):
@@ -16,18 +17,18 @@ class ModelOfSamples(KeptState):
     the model's `input_reprogrammer` makes of it.
     """
 
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Any:
         # Before Keras compares names with that of the input.
         if not isinstance(inputs, StepSamples):
             inputs = self.one_input(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
     def call(
-        self, inputs: Any, training: bool | None = None, mask: Any = None
-    ) -> Any:
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor = None
+    ) -> Tensor:
         return super().call(self.one_input(inputs), training, mask)
 
-    def one_input(self, inputs: Any) -> Any:
+    def one_input(self, inputs: Tensor) -> Tensor:
         """A batch's samples as one tensor, of sizes that are known."""
         inputs = batches.unwrap_single(inputs)
         if isinstance(inputs, dict):

@@ -32,6 +32,9 @@ from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.training_step import StepOutputs
 from keras_reprogram.training_step import StepSamples
+from keras_reprogram.typing import Callbacks
+from keras_reprogram.typing import Data
+from keras_reprogram.typing import Tensor
 
 COMPILE_ARGUMENTS = (
     "optimizer",
@@ -162,8 +165,8 @@ class ReprogrammedModel(ReprogrammingTrainer):
         return model
 
     def call(
-        self, inputs: Any, training: bool | None = None, mask: Any = None
-    ) -> Any:
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor = None
+    ) -> Tensor:
         if not isinstance(inputs, StepSamples):
             return super().call(inputs, training, mask)
         samples = self.one_input(inputs.samples)
@@ -259,7 +262,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
 
     def predict_source(
         self,
-        x: Any,
+        x: Data,
         batch_size: int | None = None,
         steps: int | None = None,
         verbose: str | int = 0,
@@ -285,16 +288,16 @@ class ReprogrammedModel(ReprogrammingTrainer):
 
     def fit_label_map(
         self,
-        x: Any,
-        y: Any = None,
+        x: Data,
+        y: Data = None,
         batch_size: int = 32,
         epochs: int = 1,
         verbose: str | int = "auto",
-        callbacks: Any = None,
-        validation_data: Any = None,
+        callbacks: Callbacks = None,
+        validation_data: Data = None,
         shuffle: bool = True,
         memory_limit: int = 2**30,
-        sample_weight: Any = None,
+        sample_weight: Data = None,
         steps_per_epoch: int | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:

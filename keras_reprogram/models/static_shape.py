@@ -1,11 +1,12 @@
 """Shapes that a data set of TensorFlow leaves open."""
 
-from typing import Any
-
 import keras
 
+from keras_reprogram.typing import Data
+from keras_reprogram.typing import Tensor
 
-def with_static_shape(x: Any, shape: tuple[int | None, ...]) -> Any:
+
+def with_static_shape(x: Data, shape: tuple[int | None, ...]) -> Tensor:
     """A tensor whose sizes are known while a step is traced.
 
     TensorFlow's data sets of decoded files or of windows of a series know
@@ -36,7 +37,7 @@ def with_static_shape(x: Any, shape: tuple[int | None, ...]) -> Any:
     return x
 
 
-def with_known_rank(y: Any, y_pred: Any, sparse: bool) -> Any:
+def with_known_rank(y: Data, y_pred: Tensor, sparse: bool) -> Tensor:
     """Labels of as many axes as a loss compares with predictions.
 
     TensorFlow forgets the rank of labels where one step is traced for two of

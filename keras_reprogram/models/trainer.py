@@ -1,6 +1,7 @@
 """Training, evaluation and prediction of a `ReprogrammedModel`."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -32,6 +33,8 @@ from keras_reprogram.sources import FrozenSource
 from keras_reprogram.training_step import StepOutputs
 from keras_reprogram.training_step import samples_of
 from keras_reprogram.training_step import with_step_samples
+from keras_reprogram.typing import Callbacks
+from keras_reprogram.typing import Data
 from keras_reprogram.typing import Tensor
 
 
@@ -68,8 +71,8 @@ class ReprogrammingTrainer(ModelOfSamples):
 
     def adapt(
         self,
-        x: Any,
-        y: Any = None,
+        x: Data,
+        y: Data = None,
         batch_size: int | None = None,
         steps: int | None = None,
         verbose: str | int = "auto",
@@ -105,17 +108,17 @@ class ReprogrammingTrainer(ModelOfSamples):
 
     def fit(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Data = None,
+        y: Data = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
-        callbacks: Any = None,
+        callbacks: Callbacks = None,
         validation_split: float = 0.0,
-        validation_data: Any = None,
+        validation_data: Data = None,
         shuffle: bool = True,
         class_weight: dict[int, float] | None = None,
-        sample_weight: Any = None,
+        sample_weight: Data = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
@@ -197,14 +200,14 @@ class ReprogrammingTrainer(ModelOfSamples):
 
     def evaluate(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Data = None,
+        y: Data = None,
         batch_size: int | None = None,
         verbose: str | int = "auto",
-        sample_weight: Any = None,
+        sample_weight: Data = None,
         *args: Any,
         **kwargs: Any,
-    ) -> Any:
+    ) -> Tensor:
         settings = (batch_size, verbose, sample_weight, *args)
         # `fit` has checked its validation data, and reads the counts at the
         # end of the epoch.
@@ -218,12 +221,12 @@ class ReprogrammingTrainer(ModelOfSamples):
 
     def predict(
         self,
-        x: Any,
+        x: Data,
         batch_size: int | None = None,
         verbose: str | int = "auto",
         steps: int | None = None,
-        callbacks: Any = None,
-    ) -> Any:
+        callbacks: Callbacks = None,
+    ) -> Tensor:
         x = self.with_checked_start(self.checked(x)[0])
         with self.input_reprogrammer.inference():
             outputs = super().predict(x, batch_size, verbose, steps, callbacks)
@@ -231,27 +234,27 @@ class ReprogrammingTrainer(ModelOfSamples):
         return outputs
 
     def train_on_batch(
-        self, x: Any, y: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
+        self, x: Data, y: Data = None, *args: Any, **kwargs: Any
+    ) -> Tensor:
         x, y = self.checked_batch(x, y)
         logs = super().train_on_batch(x, y, *args, **kwargs)
         self.invalid_data.check(self)
         return logs
 
     def test_on_batch(
-        self, x: Any, y: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
+        self, x: Data, y: Data = None, *args: Any, **kwargs: Any
+    ) -> Tensor:
         x, y = self.checked_batch(x, y)
         logs = super().test_on_batch(x, y, *args, **kwargs)
         self.invalid_data.check(self)
         return logs
 
-    def predict_on_batch(self, x: Any) -> Any:
+    def predict_on_batch(self, x: Data) -> Tensor:
         return super().predict_on_batch(self.checked_batch(x)[0])
 
     # === Steps ===
 
-    def train_step(self, *arguments: Any) -> Any:
+    def train_step(self, *arguments: Any) -> Tensor:
         try:
             if self.gradient_estimator is not None:
                 return zeroth_order.train_step(self, *arguments)
@@ -268,12 +271,12 @@ class ReprogrammingTrainer(ModelOfSamples):
 
     def compute_loss(
         self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
+        x: Data = None,
+        y: Data = None,
+        y_pred: Tensor = None,
+        sample_weight: Data = None,
         training: bool = True,
-    ) -> Any:
+    ) -> Tensor:
         loss, y = CompiledLoss.of(self), batches.unwrap_single(y)
         source_outputs = None
         if isinstance(y_pred, StepOutputs):
@@ -296,14 +299,14 @@ class ReprogrammingTrainer(ModelOfSamples):
         y, y_pred = self.loss_arguments(y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
-    def loss_arguments(self, y: Any, y_pred: Any) -> tuple[Any, Any]:
+    def loss_arguments(self, y: Data, y_pred: Tensor) -> tuple[Any, Any]:
         """Returns targets and predictions in the units of the loss."""
         if y is None or y_pred is None or CompiledLoss.of(self).has_a_unit:
             return y, y_pred
         return self.label_mapper.loss_units(y, y_pred)
 
     def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+        self, x: Data, y: Data, y_pred: Tensor, sample_weight: Data = None
     ) -> dict[str, Any]:
         if isinstance(y_pred, StepOutputs):
             x, y_pred = samples_of(x), y_pred.predictions
@@ -328,19 +331,22 @@ class ReprogrammingTrainer(ModelOfSamples):
         counts = [] if invalid_data is None else [invalid_data.counts]
         return [*super().metrics_variables, *counts]
 
-    def make_train_function(self, force: bool = False) -> Any:
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         self.label_mapper.check_ready_to_train()
         _ = self.source_model  # made before a step is traced
         self.frozen_source.freeze_again()
-        return super().make_train_function(force)
+        function: Callable[..., Any] = super().make_train_function(force)
+        return function
 
-    def make_test_function(self, force: bool = False) -> Any:
+    def make_test_function(self, force: bool = False) -> Callable[..., Any]:
         self.label_mapper.check_solved()
-        return super().make_test_function(force)
+        function: Callable[..., Any] = super().make_test_function(force)
+        return function
 
-    def make_predict_function(self, force: bool = False) -> Any:
+    def make_predict_function(self, force: bool = False) -> Callable[..., Any]:
         self.label_mapper.check_solved()
-        return super().make_predict_function(force)
+        function: Callable[..., Any] = super().make_predict_function(force)
+        return function
 
     def set_weights(self, weights: list[np.ndarray]) -> None:
         super().set_weights(weights)
@@ -349,7 +355,7 @@ class ReprogrammingTrainer(ModelOfSamples):
     # === Checks ===
 
     def checked(
-        self, x: Any, y: Any = None, sample_weight: Any = None
+        self, x: Data, y: Data = None, sample_weight: Data = None
     ) -> tuple[Any, Any]:
         """Returns samples and labels out of their containers, if valid.
 
@@ -363,7 +369,7 @@ class ReprogrammingTrainer(ModelOfSamples):
             self.check_labels(batches.to_numpy(y))
         return x, y
 
-    def checked_batch(self, x: Any, y: Any = None) -> tuple[Any, Any]:
+    def checked_batch(self, x: Data, y: Data = None) -> tuple[Any, Any]:
         """As `checked`, from shapes and dtypes alone."""
         end = self.input_reprogrammer
         x, y = checks.array_of_samples(x, end), checks.array_of_labels(y)
@@ -378,7 +384,7 @@ class ReprogrammingTrainer(ModelOfSamples):
         if loss.expects_one_hot and isinstance(targets, ClassTargets):
             targets.check_one_hot(y.shape)
 
-    def with_checked_start(self, data: Any) -> Any:
+    def with_checked_start(self, data: Data) -> Data:
         """Returns a data set whose first batch is valid; arrays as they are."""
         if batches.is_array(data):
             return data

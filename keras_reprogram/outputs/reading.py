@@ -15,7 +15,7 @@ All of it is computed in float32 at least: float16 has no value between 0 and
 """
 
 import dataclasses
-from typing import Any
+from types import ModuleType
 
 import keras
 import numpy as np
@@ -65,7 +65,7 @@ class Reading:
         """Whether `classes` returns probabilities, not logits."""
         return self.activation == "softmax" or self.is_split
 
-    def classes(self, outputs: Tensor, library: Any = ops) -> Tensor:
+    def classes(self, outputs: Tensor, library: ModuleType = ops) -> Tensor:
         """Returns the probabilities or logits `[..., S]` of the classes.
 
         Args:
@@ -79,14 +79,14 @@ class Reading:
             return logit(outputs, library)
         return outputs
 
-    def logits(self, outputs: Tensor, library: Any = ops) -> Tensor:
+    def logits(self, outputs: Tensor, library: ModuleType = ops) -> Tensor:
         """As `classes`, with the logarithms of probabilities."""
         classes = self.classes(outputs, library)
         if self.gives_probabilities:
             return logarithm(classes, library)
         return classes
 
-    def features(self, outputs: Tensor, library: Any = ops) -> Tensor:
+    def features(self, outputs: Tensor, library: ModuleType = ops) -> Tensor:
         """Returns one number for each output: logits of probabilities."""
         outputs = full_precision(outputs)
         if self.activation == "softmax":
@@ -96,7 +96,7 @@ class Reading:
         return outputs
 
 
-def full_dtype(dtype: Any) -> str:
+def full_dtype(dtype: object) -> str:
     """Returns the dtype itself, or float32 if it has fewer bits than that."""
     name: str = keras.backend.standardize_dtype(dtype)
     return "float32" if name in ("float16", "bfloat16") else name
@@ -113,7 +113,7 @@ def full_precision(values: Tensor) -> Tensor:
     return ops.cast(values, full_dtype(dtype))
 
 
-def logarithm(probabilities: Tensor, library: Any = ops) -> Tensor:
+def logarithm(probabilities: Tensor, library: ModuleType = ops) -> Tensor:
     """Returns `log(max(p, 1e-12))`.
 
     Args:
@@ -123,7 +123,7 @@ def logarithm(probabilities: Tensor, library: Any = ops) -> Tensor:
     return library.log(library.maximum(probabilities, SMALLEST_PROBABILITY))
 
 
-def logit(probabilities: Tensor, library: Any = ops) -> Tensor:
+def logit(probabilities: Tensor, library: ModuleType = ops) -> Tensor:
     """Returns `log p - log(1 - p)`, from -17.3 to 17.3.
 
     Args:

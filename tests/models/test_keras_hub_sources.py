@@ -61,7 +61,7 @@ def test_a_classifier_brings_its_size_and_scaling(make, images, labels):
     model = ReprogrammedModel(
         classifier, InputReprogrammer(pattern=None), LabelMapper(3)
     )
-    assert model.input_reprogrammer.source_shape == (16, 16, 3)
+    assert model.input_reprogrammer.canvas_shape == (16, 16, 3)
     canvas = ops.convert_to_numpy(
         model.input_reprogrammer(np.full((1, 4, 4, 1), 100, "uint8"))
     )
