@@ -48,7 +48,7 @@ def test_every_extra_that_the_package_names_exists():
 USERS = {
     "cma": (
         "evolution",
-        lambda folder: evolution.Generations(black_box.CMAES(), 3),
+        lambda folder: evolution.EvolutionSession(black_box.CMAES(), 3),
     ),
     "filelock": (
         "resume",

@@ -17,7 +17,7 @@ from keras_reprogram.bank.banked_sources import label_tables
 from keras_reprogram.bank.batches import Entry
 from keras_reprogram.bank.shared_lock import SharedLock
 from keras_reprogram.bank.tables import written_or_not
-from keras_reprogram.black_box.queried import check_exported
+from keras_reprogram.black_box.queried_source import check_exported
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes

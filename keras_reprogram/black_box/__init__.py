@@ -1,20 +1,20 @@
-"""Sources that can only be queried, and gradients from queries alone.
+"""Black-box sources, and gradient estimators that need queries only.
 
-The source is queried at a few programs around the current one; an estimator
-turns the losses into a gradient. The label map, which comes after the source,
-is trained with its exact gradient.
+In each step the source is queried at a few points around the current program,
+and an estimator computes a gradient from the losses. The output mapping comes
+after the source and is trained with its exact gradient.
 """
 
 from typing import TYPE_CHECKING
 
-from keras_reprogram.black_box.estimators import SPSA
 from keras_reprogram.black_box.estimators import GradientEstimator
-from keras_reprogram.black_box.estimators import OneSided
-from keras_reprogram.black_box.estimators import TwoSided
 from keras_reprogram.black_box.evolution import CMAES
-from keras_reprogram.black_box.queried import QueriedSource
-from keras_reprogram.black_box.queried import probabilities_from_top_k
+from keras_reprogram.black_box.finite_differences import SPSA
+from keras_reprogram.black_box.finite_differences import OneSided
+from keras_reprogram.black_box.finite_differences import TwoSided
+from keras_reprogram.black_box.queried_source import QueriedSource
 from keras_reprogram.black_box.schedules import PowerDecay
+from keras_reprogram.black_box.top_k import probabilities_from_top_k
 from keras_reprogram.optional_packages import optional_package
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> type:
-        """Imports the client, which alone needs `requests`, when asked for."""
+        """Imports the client on first use, since it alone needs `requests`."""
         if name not in ("InferenceClient", "InferenceError"):
             raise AttributeError(
                 f"module {__name__!r} has no attribute {name!r}"

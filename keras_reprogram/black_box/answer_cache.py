@@ -1,4 +1,4 @@
-"""Answers of a source that outlive the process that asked for them."""
+"""Cache of a source's answers, in memory or in a file."""
 
 import hashlib
 import json
@@ -6,40 +6,45 @@ import os
 import sqlite3
 import threading
 import warnings
-from typing import Any
 
 import numpy as np
 
-# One source in a batch of another size differs by some 0.003 in bfloat16.
+# In bfloat16, answers differ by about 0.003 from one batch size to another.
 PROBE_TOLERANCE = 1e-2
-# Another process holds the file for one transaction of one batch.
+# Seconds to wait while another process writes the answers of one batch.
 LONGEST_WAIT = 20.0
 
 
 class AnswerCache:
-    """Answers by the digest of their input, in a file or not.
+    """Cache of answers, with a digest of the input as the key.
 
-    A file also holds what it is of: the number of classes, the input shape,
-    the activation, and a probe, which is the first input and its answer.
-    Files of earlier versions do not; they get it with the next answer.
+    A file also describes its source: the number of classes, the input shape,
+    the activation, and a probe, which is the first input with its answer.
+    Files of earlier versions have no description and get one with the next
+    answer.
 
-    Where the file cannot be written for now, as on a full disk, answers are
-    kept in memory until it can be, and a warning says so.
+    While the file cannot be written, for example because the disk is full,
+    answers are kept in memory, and a warning is issued.
 
     Args:
-        path: Path of the file, or `":memory:"`.
-        input_shape: Shape of an input, without the batch axis.
-        num_classes: Number of source classes.
-        activation: Name of the activation that makes the answers.
+        path: String or path. The file, or `":memory:"`.
+        input_shape: Tuple of integers. The shape of an input, without the
+            batch axis.
+        num_classes: Integer. The number of source classes.
+        activation: String. The activation of the source's outputs.
 
     Attributes:
-        probe: The probe of a file that holds answers, until it is set to
-            `None` by who has checked it.
+        probe: Pair of arrays. The probe of a file that holds answers, or
+            `None`. The caller sets it to `None` once it has been checked.
+
+    Raises:
+        ValueError: If the file is not a file of answers, or has a different
+            description.
     """
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        path: str | os.PathLike[str],
         input_shape: tuple[int, ...],
         num_classes: int,
         activation: str,
@@ -54,12 +59,12 @@ class AnswerCache:
                 "activation": activation,
             }
         )
-        self.described = False
-        self.probe = None
+        self.is_described = False
+        self.probe: tuple[np.ndarray, np.ndarray] | None = None
         # Answers that are not in the file yet.
-        self.waiting: dict[bytes, np.ndarray] = {}
-        self.first: tuple[np.ndarray, np.ndarray] | None = None
-        # A connection has one transaction at a time, whatever the threads.
+        self.unwritten: dict[bytes, np.ndarray] = {}
+        self.first_pair: tuple[np.ndarray, np.ndarray] | None = None
+        # A connection allows one transaction at a time, in all threads.
         self.lock = threading.RLock()
         try:
             self.connection = sqlite3.connect(
@@ -86,19 +91,19 @@ class AnswerCache:
                     "CREATE TABLE IF NOT EXISTS answers (input BLOB PRIMARY "
                     "KEY, answer BLOB) WITHOUT ROWID"
                 )
-        first = self.connection.execute(
+        first_row = self.connection.execute(
             "SELECT answer FROM answers WHERE input IS NOT NULL LIMIT 1"
         ).fetchone()
-        if first is not None:
-            self.numbers(first[0], self.answer_shape)
+        if first_row is not None:
+            self.decode(first_row[0], self.answer_shape)
         if ("source",) in tables:
             stored = dict(
                 self.connection.execute("SELECT name, value FROM source")
             )
             self.check_description(stored["description"])
             self.probe = (
-                self.numbers(stored["probe_input"], self.input_shape),
-                self.numbers(stored["probe_answer"], self.answer_shape),
+                self.decode(stored["probe_input"], self.input_shape),
+                self.decode(stored["probe_answer"], self.answer_shape),
             )
 
     def check_description(self, stored: str) -> None:
@@ -108,17 +113,17 @@ class AnswerCache:
                 f"pass another `cache`. Received: {self.description}, and in "
                 f"{str(self.path)!r}: {stored}"
             )
-        self.described = True
+        self.is_described = True
 
-    def numbers(self, content: Any, shape: tuple[int, ...]) -> np.ndarray:
-        """The float32 array that is stored in so many bytes."""
+    def decode(self, content: object, shape: tuple[int, ...]) -> np.ndarray:
+        """Returns a float32 array from the bytes of the file."""
+        expected_length = 4 * int(np.prod(shape))
         length = len(content) if isinstance(content, bytes) else None
-        wanted = 4 * int(np.prod(shape))
-        if length != wanted:
+        if not isinstance(content, bytes) or length != expected_length:
             raise ValueError(
                 "The cache file is damaged, or of a source with another "
                 "number of classes: pass another `cache`, or delete the file. "
-                f"Received: {length} bytes instead of {wanted} in "
+                f"Received: {length} bytes instead of {expected_length} in "
                 f"{str(self.path)!r}"
             )
         return np.frombuffer(content, "<f4").reshape(shape)
@@ -131,40 +136,44 @@ class AnswerCache:
         )
 
     def read(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
+        """Returns the answers that the cache holds, by their keys."""
+        answers: dict[bytes, np.ndarray] = {}
         try:
             with self.lock:
-                found = {k: self.waiting[k] for k in keys if k in self.waiting}
-                for name in keys:
+                for key in keys:
+                    if key in self.unwritten:
+                        answers[key] = self.unwritten[key]
                     row = self.connection.execute(
-                        "SELECT answer FROM answers WHERE input = ?", (name,)
+                        "SELECT answer FROM answers WHERE input = ?", (key,)
                     ).fetchone()
                     if row is not None:
-                        found[name] = self.numbers(row[0], self.answer_shape)
+                        answers[key] = self.decode(row[0], self.answer_shape)
         except sqlite3.OperationalError as error:
             raise ValueError(
-                "The cache file cannot be read: see whether another process "
+                "The cache file cannot be read: check whether another process "
                 "holds it, or pass another `cache`. Received: "
                 f"cache={str(self.path)!r}, and {error}"
             ) from error
         except sqlite3.DatabaseError as error:
             raise self.unreadable(error) from error
-        return found
+        return answers
 
     def write(
         self, keys: list[bytes], inputs: np.ndarray, answers: np.ndarray
     ) -> None:
+        """Adds answers, and writes them to the file if possible."""
         with self.lock:
-            is_first = not self.waiting
-            self.waiting.update(zip(keys, np.array(answers)))
-            if self.first is None:
-                self.first = np.array(inputs[0]), np.array(answers[0])
-            described = self.described
+            is_first_failure = not self.unwritten
+            self.unwritten.update(zip(keys, np.array(answers)))
+            if self.first_pair is None:
+                self.first_pair = np.array(inputs[0]), np.array(answers[0])
+            is_described = self.is_described
             try:
-                self.write_waiting()
+                self.write_to_file(*self.first_pair)
             except sqlite3.OperationalError as error:
-                self.described = described
-                # Answers may be paid for: they are not lost for a full disk.
-                if is_first:
+                self.is_described = is_described
+                # Queries may cost money, so answers are not discarded.
+                if is_first_failure:
                     warnings.warn(
                         "Answers cannot be written to the cache file, and "
                         "are kept in memory until they can be: free the file "
@@ -175,19 +184,21 @@ class AnswerCache:
             except sqlite3.DatabaseError as error:
                 raise self.unreadable(error) from error
 
-    def write_waiting(self) -> None:
-        rows = [(name, blob(held)) for name, held in self.waiting.items()]
-        # One transaction: a process that is killed leaves all of it or none.
+    def write_to_file(
+        self, first_input: np.ndarray, first_answer: np.ndarray
+    ) -> None:
+        rows = [(key, encode(answer)) for key, answer in self.unwritten.items()]
+        # One transaction, so that a process that is killed leaves no part.
         with self.connection:
             self.connection.executemany(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?)", rows
             )
-            if not self.described:
-                self.describe(*self.first)
-        self.waiting.clear()
+            if not self.is_described:
+                self.describe(first_input, first_answer)
+        self.unwritten.clear()
 
     def describe(self, sample: np.ndarray, answer: np.ndarray) -> None:
-        """Adds what the file is of, unless another process just did."""
+        """Writes the description, unless another process has written one."""
         self.connection.execute(
             "CREATE TABLE IF NOT EXISTS source (name TEXT PRIMARY KEY, value) "
             "WITHOUT ROWID"
@@ -196,8 +207,8 @@ class AnswerCache:
             "INSERT OR IGNORE INTO source VALUES (?, ?)",
             [
                 ("description", self.description),
-                ("probe_input", blob(sample)),
-                ("probe_answer", blob(answer)),
+                ("probe_input", encode(sample)),
+                ("probe_answer", encode(answer)),
             ],
         )
         (stored,) = self.connection.execute(
@@ -206,15 +217,15 @@ class AnswerCache:
         self.check_description(stored)
 
 
-def blob(values: np.ndarray) -> bytes:
+def encode(values: np.ndarray) -> bytes:
     return np.ascontiguousarray(values, "<f4").tobytes()
 
 
-def key(sample: np.ndarray) -> bytes:
-    return hashlib.blake2b(blob(sample), digest_size=20).digest()
+def input_key(sample: np.ndarray) -> bytes:
+    return hashlib.blake2b(encode(sample), digest_size=20).digest()
 
 
-def differs(answer: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two answers to one input are of different sources."""
+def answers_differ(answer: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two answers to one input come from different sources."""
     largest = max(np.abs(answer).max(), np.abs(other).max())
     return bool(np.abs(answer - other).max() > PROBE_TOLERANCE * largest)

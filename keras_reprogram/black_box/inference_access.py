@@ -1,36 +1,39 @@
-"""Addresses of servers, and credentials that stay out of messages."""
+"""Server addresses, and credentials that are kept out of messages."""
 
 import base64
 import re
 import urllib.parse
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 import requests
 
 from keras_reprogram.black_box.inference_masking import HIDDEN
 from keras_reprogram.black_box.inference_masking import SHORTEST_SECRET
-from keras_reprogram.black_box.inference_masking import beginning
 from keras_reprogram.black_box.inference_masking import has_port
-from keras_reprogram.black_box.inference_masking import masked_cut
+from keras_reprogram.black_box.inference_masking import masked_beginning
+from keras_reprogram.black_box.inference_masking import masked_prefix
 from keras_reprogram.black_box.inference_masking import proxy_secrets
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[!-~]([\t -~]*[!-~])?")
-# What tells a server where a request ends, and how it is to be read.
+# Headers that define the length and the encoding of a request.
 FRAMING = (
     "content-encoding",
     "content-length",
     "inference-header-content-length",
     "transfer-encoding",
 )
-# Much more than is shown, which is a part of a text without its secrets.
+# Characters that are masked, many more than a message shows.
 LONGEST_MASKED = 2**20
 
 
 class Authorization(requests.auth.AuthBase):
-    """Sends one value, or none; a `.netrc` file does not replace it."""
+    """Sets the `Authorization` header, which a `.netrc` file cannot replace.
+
+    Args:
+        value: String, or `None` to send no header.
+    """
 
     def __init__(self, value: str | None) -> None:
         self.value = value
@@ -44,12 +47,17 @@ class Authorization(requests.auth.AuthBase):
 
 
 class Access:
-    """The address of a server, and the headers that are sent to it.
+    """A server's address, and the headers of requests to it.
+
+    Args:
+        url: String. The address, possibly with user and password.
+        token: String. A bearer token, or `None`.
+        headers: Dictionary. Headers of every request, or `None`.
 
     Attributes:
-        url: The address, without user and password.
-        headers: Headers of every request, without `Authorization`.
-        authorization: Sets the header `Authorization`.
+        url: String. The address without user and password.
+        headers: Dictionary. The headers without `Authorization`.
+        authorization: An `Authorization` that sets this header.
     """
 
     def __init__(
@@ -65,19 +73,17 @@ class Access:
             for value in self.headers.values()
             if len(value) >= SHORTEST_SECRET
         ]
-        given = [
-            self.headers.pop(name)
-            for name in list(self.headers)
-            if name.lower() == "authorization"
-        ]
-        value = given[-1] if given else None
+        value: str | None = None
+        for name in list(self.headers):
+            if name.lower() == "authorization":
+                value = self.headers.pop(name)
         if token is not None:
             self.secrets.append(checked_token(token))
             value = f"Bearer {token}"
         elif value is None:
             login = login or requests.utils.get_netrc_auth(self.url)
         if login is not None:
-            # A name without a password is a key itself.
+            # A user without a password may be an API key.
             self.secrets.append(login[1] or login[0])
             if value is not None:
                 warnings.warn(
@@ -94,37 +100,43 @@ class Access:
         self.authorization = Authorization(value)
 
     def mask(self, text: str) -> str:
-        """Returns a text without tokens, passwords and values of headers.
+        """Returns a text without tokens, passwords and header values.
 
-        This is the one place where texts of a server are cut, since a part of
-        a secret cannot be told from another text.
+        Texts of a server are truncated only here, since a part of a secret
+        cannot be recognized afterwards.
         """
-        return beginning(text, LONGEST_MASKED, self.all_secrets())
+        return masked_beginning(text, LONGEST_MASKED, self.all_secrets())
 
     def without_end(self, content: bytes) -> bytes:
-        """Returns a text that was cut, without a part of a secret."""
+        """Returns a truncated text without secrets or parts of one."""
         text = content.decode("utf-8", "replace")
-        return masked_cut(text, self.all_secrets()).encode()
+        return masked_prefix(text, self.all_secrets()).encode()
 
     def all_secrets(self) -> set[str]:
-        """Secrets, with those of the environment's proxies."""
+        """Returns all secrets, including those of proxies."""
         proxies = requests.utils.get_environ_proxies(self.url)
         return {*self.secrets}.union(*map(proxy_secrets, proxies.values()))
 
 
-def split_address(url: Any) -> tuple[str, list[str] | None]:
-    """Returns an address without user and password, and these."""
+def split_address(url: object) -> tuple[str, tuple[str, str] | None]:
+    """Splits an address into the address proper and its credentials.
+
+    Returns:
+        The address without credentials, and a pair of user and password, or
+        `None`.
+
+    Raises:
+        ValueError: If the address is not valid.
+    """
     text = str(url)
     try:
         parts = urllib.parse.urlsplit(text)
-        host, port = parts.hostname, parts.port
+        is_valid = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        parts = host = port = None
+        parts, is_valid = urllib.parse.urlsplit(""), False
     if (
-        parts is None
+        not is_valid
         or parts.scheme not in ("http", "https")
-        or not host
-        or port == 0
         or re.search(r"[\x00-\x20\x7f\\]", text)
     ):
         raise ValueError(
@@ -137,41 +149,42 @@ def split_address(url: Any) -> tuple[str, list[str] | None]:
             "keys as `token` or in `headers`, and percent-encode a password. "
             f"Received: url={without_credentials(text)!r:.200}"
         )
-    user, at, place = parts.netloc.rpartition("@")
+    user, at, location = parts.netloc.rpartition("@")
     login = None
     if at:
         name, _, password = user.partition(":")
-        login = [urllib.parse.unquote(name), urllib.parse.unquote(password)]
+        login = urllib.parse.unquote(name), urllib.parse.unquote(password)
     path = parts.path.rstrip("/")
-    return f"{parts.scheme}://{place}{path}", login
+    return f"{parts.scheme}://{location}{path}", login
 
 
 def without_credentials(text: str) -> str:
-    """Returns the part of an address that may be shown."""
+    """Returns an address without credentials, for messages."""
     shown = re.split(r"[?#]", text, maxsplit=1)[0]
     if "@" in text:
         scheme, separator, rest = shown.partition("://")
-        place, slash, path = rest.partition("/")
-        # With such a character in a password, it cannot be told from a path.
+        location, slash, path = rest.partition("/")
+        # A password with `/`, `?` or `#` cannot be distinguished from a path.
         if (
             not separator
-            or "@" not in place
+            or "@" not in location
             or "@" in text[len(shown) :] + path
         ):
             return scheme + separator + HIDDEN if separator else HIDDEN
-        shown = scheme + separator + place.rpartition("@")[2] + slash + path
-    # With the host forgotten, a password is where a port should be.
-    start = re.match("([A-Za-z0-9+.-]*:)?/+|", shown).end()
+        shown = scheme + separator + location.rpartition("@")[2] + slash + path
+    # If the host is missing, a password stands in the position of a port.
+    match = re.match("([A-Za-z0-9+.-]*:)?/+|", shown)
+    start = match.end() if match else 0
     if not has_port(shown[start:]):
         return f"{shown[: shown.index(':', start)]}:{HIDDEN}"
     return shown
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of an address.
+    """Returns scheme, host and port of an address.
 
     Raises:
-        ValueError: If the address has no such parts.
+        ValueError: If the address is not valid.
     """
     parts = urllib.parse.urlsplit(url)
     ports = {"http": 80, "https": 443}
@@ -179,7 +192,7 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, port
 
 
-def quoted(name: str, value: Any) -> str:
+def quote_segment(name: str, value: object) -> str:
     """Returns a name as one segment of an address."""
     text = str(value)
     if not text or text in (".", ".."):
@@ -190,7 +203,7 @@ def quoted(name: str, value: Any) -> str:
     return urllib.parse.quote(text, safe="")
 
 
-def checked_token(token: Any) -> str:
+def checked_token(token: object) -> str:
     if not isinstance(token, str):
         raise ValueError(
             "`token` must be a string. Received: a token of type "
@@ -199,14 +212,18 @@ def checked_token(token: Any) -> str:
     if not HEADER_VALUE.fullmatch(token):
         raise ValueError(
             "`token` must be of printable ASCII characters, without spaces "
-            "and line breaks around it: call `.strip()` on what is read from "
-            f"a file. Received: a token of {len(token)} characters"
+            "and line breaks around it: call `.strip()` on the contents of a "
+            f"file. Received: a token of {len(token)} characters"
         )
     return token
 
 
-def checked_headers(headers: Any) -> dict[str, str]:
-    """Returns headers that can be sent; messages do not hold their values."""
+def checked_headers(headers: object) -> dict[str, str]:
+    """Returns a copy of headers, with errors that hide their values.
+
+    Raises:
+        ValueError: If a header cannot be sent.
+    """
     if headers is None:
         return {}
     if not isinstance(headers, Mapping):

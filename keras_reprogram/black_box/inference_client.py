@@ -1,60 +1,59 @@
-"""A client of model servers that speak the Open Inference Protocol."""
+"""Client of model servers with the Open Inference Protocol."""
 
 import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from keras_reprogram.black_box.host_call import numeric_array
 from keras_reprogram.black_box.inference_access import Access
-from keras_reprogram.black_box.inference_access import quoted
-from keras_reprogram.black_box.inference_call import Clock
-from keras_reprogram.black_box.inference_call import Stopped
-from keras_reprogram.black_box.inference_call import gather
-from keras_reprogram.black_box.inference_labels import checked_names
-from keras_reprogram.black_box.inference_labels import labels_of
-from keras_reprogram.black_box.inference_labels import scored_labels
-from keras_reprogram.black_box.inference_metadata import Question
-from keras_reprogram.black_box.inference_metadata import question_of
-from keras_reprogram.black_box.inference_protocol import encoded
-from keras_reprogram.black_box.inference_protocol import output_of
-from keras_reprogram.black_box.inference_protocol import parsed
-from keras_reprogram.black_box.inference_protocol import typed
+from keras_reprogram.black_box.inference_access import quote_segment
+from keras_reprogram.black_box.inference_endpoint import Answer
+from keras_reprogram.black_box.inference_endpoint import InferenceEndpoint
+from keras_reprogram.black_box.inference_labels import labels_by_name
+from keras_reprogram.black_box.inference_metadata import RequestSettings
+from keras_reprogram.black_box.inference_request import to_datatype
+from keras_reprogram.black_box.inference_threads import Clock
+from keras_reprogram.black_box.inference_threads import Stopped
+from keras_reprogram.black_box.inference_threads import map_in_threads
 from keras_reprogram.black_box.inference_transport import InferenceError
-from keras_reprogram.black_box.inference_transport import NoReply
-from keras_reprogram.black_box.inference_transport import Reply
 from keras_reprogram.black_box.inference_transport import Transport
+from keras_reprogram.black_box.numeric_array import numeric_array
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 
-Answer = np.ndarray | tuple[np.ndarray, np.ndarray]
+__all__ = ["InferenceClient", "InferenceError"]
 
-BINARY = "binary_tensor_data"
-# A socket of the operating system waits no longer than some weeks.
-MOST_SECONDS = 1e6
-SECONDS_OF_A_ROUND = 600.0
-LONGEST_MESSAGE = 1000
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Operating systems limit the timeout of a socket to some weeks.
+MAX_SECONDS = 1e6
+SECONDS_PER_ROUND = 600.0
+MAX_MESSAGE_LENGTH = 1000
 
 
 class InferenceClient:
-    """Asks a model server about arrays: Open Inference Protocol V2, HTTP.
+    """Client of a model server: Open Inference Protocol V2 over HTTP.
 
-    KServe, Triton, OpenVINO Model Server and MLServer speak it. Large arrays
-    are sent in pieces, several at a time, in the data type that the server
-    states for the model's input. A request that meets a server that is busy
-    (429), in trouble (500, 502 to 504), slow or gone, or whose reply ends
-    early, is sent again: at once, then after `pause` seconds, and each further
-    time after twice the pause, or after the pause that the server asks for, no
-    pause being longer than 60 seconds.
+    KServe, Triton, OpenVINO Model Server and MLServer implement the protocol.
+    Large arrays are sent in several concurrent requests, in the data type of
+    the model's input.
 
-    Redirects are followed on the same server alone, so neither inputs nor
-    headers get to another one. Messages do not hold the token, a password, or
-    the values of headers. Several threads may use one client.
+    A request is retried if the server is busy (429), fails (500, 502 to 504),
+    does not respond in time or cannot be reached, or if its reply is
+    incomplete: at once, then after `pause` seconds, and then after twice the
+    last pause each time. A pause that the server requests takes precedence.
+    No pause is longer than 60 seconds.
+
+    Redirects are followed on the same server only, so no other server gets
+    the inputs or headers. Error messages do not contain the token, a password,
+    or the values of headers. Several threads can share a client.
 
     Example:
 
@@ -67,8 +66,8 @@ class InferenceClient:
     )
     ```
 
-    A server that returns names of classes, or a few classes with their scores,
-    is used through `probabilities_from_top_k`:
+    For a server that returns class names, or a few classes with their scores,
+    use `probabilities_from_top_k`:
 
     ```python
     client = keras_reprogram.black_box.InferenceClient(
@@ -84,51 +83,59 @@ class InferenceClient:
     ```
 
     Args:
-        url: Address of the server, without `/v2`. A user and a password in it,
-            as in `"https://user:password@host"`, are sent as Basic
-            authorization, unless there is another.
-        model: Name of the model.
-        version: Its version. Defaults to `None`, for the server's choice.
-        token: Sent as `Authorization: Bearer <token>`. Without an
-            authorization here, in `headers` or in `url`, one for the host in a
-            `.netrc` file is sent. Defaults to `None`.
-        headers: Other headers of every request. Defaults to `None`.
-        batch_size: Most inputs of a request. Defaults to 32.
-        concurrency: Most requests under way at the same time. Defaults to 4.
-        timeout: Seconds to wait for a connection, and for each part of a
-            reply. Defaults to 30.
-        retries: How often a request is sent again. Defaults to 6.
-        pause: Seconds before the second time that it is sent again; doubled
-            from time to time. Defaults to 0.5.
-        input_name: Name of the model's input. Defaults to `None`, for the
-            first one that the server states.
-        output_name: Name of the output. Defaults to `None`, for the first one.
-        time_limit: Most seconds of a call, with all that is sent again.
-            Defaults to `None`: 600 seconds for every `concurrency` requests.
-        reply_limit: Most bytes of a reply, decompressed. Defaults to
-            67,108,864 (64 MiB).
-        binary: Whether arrays are sent and returned as bytes instead of JSON
-            (the binary tensor data extension), which is many times faster.
-            Defaults to `None`, for what the server states at `/v2`.
-        classification: Number of classes that the server returns for an input,
-            where it has the classification extension, as Triton does. The
-            client then returns labels and scores, both `[n, k]`, as
-            `probabilities_from_top_k` takes them. Defaults to `None`, for the
-            output itself.
-        class_names: Names of the source's classes, in the order of their
-            labels, for an output of type BYTES that holds names. The client
-            then returns integer labels of the output's shape, as
-            `probabilities_from_top_k` takes them. Defaults to `None`.
+        url: String. The address of the server, without `/v2`. A user and a
+            password in it, as in `"https://user:password@host"`, are sent as
+            Basic authorization, unless there is another authorization.
+        model: String. The name of the model.
+        version: String. The version of the model. Defaults to `None`, which
+            leaves the choice to the server.
+        token: String. A token that is sent as `Authorization: Bearer
+            <token>`. Without an authorization here, in `headers` or in `url`,
+            one for the host in a `.netrc` file is sent. Defaults to `None`.
+        headers: Dictionary. Other headers of every request. Defaults to
+            `None`.
+        batch_size: Integer. The maximum number of inputs in a request.
+            Defaults to `32`.
+        concurrency: Integer. The maximum number of concurrent requests.
+            Defaults to `4`.
+        timeout: Float. Seconds to wait for a connection, and for each part of
+            a reply. Defaults to `30.0`.
+        retries: Integer. The maximum number of retries of a request. Defaults
+            to `6`.
+        pause: Float. Seconds before the second retry, doubled after each
+            further retry. Defaults to `0.5`.
+        input_name: String. The name of the model's input. Defaults to `None`,
+            which is the first input in the metadata.
+        output_name: String. The name of the output. Defaults to `None`, which
+            is the first output.
+        time_limit: Float. The maximum number of seconds of a call, including
+            retries. Defaults to `None`, which is 600 seconds for every
+            `concurrency` requests.
+        reply_limit: Integer. The maximum number of bytes of a decompressed
+            reply. Defaults to `67108864` (64 MiB).
+        binary: Boolean. Whether arrays are sent and returned as bytes instead
+            of JSON (the binary tensor data extension), which is many times
+            faster. Defaults to `None`, which follows the extensions that the
+            server lists at `/v2`.
+        classification: Integer. The number of classes that the server returns
+            for an input, if it has the classification extension, as Triton
+            does. The client then returns labels and scores, both `(n, k)`,
+            for `probabilities_from_top_k`. Defaults to `None`, which returns
+            the output itself.
+        class_names: List of strings. The names of the source's classes, in
+            the order of their labels, for an output of type BYTES that holds
+            names. The client then returns integer labels with the output's
+            shape, for `probabilities_from_top_k`. Defaults to `None`.
 
     Raises:
         ValueError: If an argument is not valid. In use, if the model has no
             input or output of the given name, if the data type of the model's
-            input cannot hold the inputs, or if there are none while the shape
-            of an output is not known.
-        InferenceError: In use, if the server refuses a request, goes on
-            failing, redirects to another server, exceeds a limit, or replies
-            with something else than an array of finite numbers that its data
-            type can hold.
+            input cannot hold the inputs, or if there are no inputs while the
+            shape of an output is unknown.
+        InferenceError: In use, if the server refuses a request, fails after
+            all retries, redirects to another server, exceeds a limit, or
+            returns something other than an array of finite numbers that its
+            data type can hold.
 
     References:
         - [Open Inference Protocol](https://github.com/kserve/open-inference-protocol)
@@ -156,42 +163,54 @@ class InferenceClient:
         class_names: Sequence[str] | None = None,
     ) -> None:
         self.access = Access(url, token, headers)
-        self.url = f"{self.access.url}/v2/models/{quoted('model', model)}"
+        self.url = (
+            f"{self.access.url}/v2/models/{quote_segment('model', model)}"
+        )
         if version is not None:
-            self.url += f"/versions/{quoted('version', version)}"
+            self.url += f"/versions/{quote_segment('version', version)}"
         self.batch_size = positive_integer("batch_size", batch_size)
         self.concurrency = positive_integer("concurrency", concurrency)
-        self.input_name = checked_name("input_name", input_name)
-        self.output_name = checked_name("output_name", output_name)
         if time_limit is not None:
-            time_limit = number("time_limit", time_limit, 1e-3, MOST_SECONDS)
+            time_limit = number("time_limit", time_limit, 1e-3, MAX_SECONDS)
         self.time_limit = time_limit
-        self.binary = None if binary is None else boolean("binary", binary)
+        input_name = checked_name("input_name", input_name)
+        output_name = checked_name("output_name", output_name)
+        binary = None if binary is None else boolean("binary", binary)
         if classification is not None:
             classification = positive_integer("classification", classification)
         self.classification = classification
         self.labels = (
-            None if class_names is None else checked_names(class_names)
+            None if class_names is None else labels_by_name(class_names)
         )
         if classification is not None and class_names is not None:
             raise ValueError(
-                "A classification is of labels already: leave out "
+                "A classification returns labels already: leave out "
                 "`class_names` or `classification`. Received: classification="
                 f"{classification}, {len(class_names)} names"
             )
         self.transport = Transport(
             self.access,
             connections=self.concurrency,
-            timeout=number("timeout", timeout, 1e-3, MOST_SECONDS),
+            timeout=number("timeout", timeout, 1e-3, MAX_SECONDS),
             retries=checked_retries(retries),
             pause=number("pause", pause, 0.0),
             reply_limit=positive_integer("reply_limit", reply_limit),
         )
-        self.question: Question | None = None
+        self.endpoint = InferenceEndpoint(
+            self.access,
+            self.url,
+            self.transport,
+            input_name,
+            output_name,
+            binary,
+            classification,
+            self.labels,
+        )
+        self.settings: RequestSettings | None = None
         self.output_shape: tuple[int, ...] | None = None
 
     def __call__(self, inputs: np.ndarray) -> Answer:
-        """Returns the model's outputs `[n, ...]` for inputs `[n, ...]`."""
+        """Returns the model's outputs `(n, ...)` for inputs `(n, ...)`."""
         inputs = numeric_array(inputs)
         if inputs.ndim == 0:
             raise ValueError(
@@ -201,15 +220,14 @@ class InferenceClient:
             return self.no_answers()
         starts = range(0, len(inputs), self.batch_size)
         clock = self.clock(math.ceil(len(starts) / self.concurrency))
-        question = self.question or self.ask(clock)
-        inputs = typed(inputs, question.datatype)
-        answers = self.run(
-            lambda start: self.infer(
-                inputs[start : start + self.batch_size], question, clock
-            ),
-            starts,
-            clock,
-        )
+        settings = self.settings or self.request_settings(clock)
+        typed_inputs = to_datatype(inputs, settings.datatype)
+
+        def infer(start: int) -> Answer:
+            batch = typed_inputs[start : start + self.batch_size]
+            return self.endpoint.infer(batch, settings, clock)
+
+        answers = self.run(infer, starts, clock)
         shapes = {labels_in(answer).shape[1:] for answer in answers}
         if len(shapes) > 1:
             raise InferenceError(
@@ -223,10 +241,12 @@ class InferenceClient:
         return np.concatenate(labels), np.concatenate(scores)
 
     def metadata(self) -> dict[str, Any]:
-        """Returns what the server states of the model."""
+        """Returns the server's metadata of the model."""
         clock = self.clock()
-        (found,) = self.run(lambda url: self.get(url, clock), [self.url], clock)
-        return found
+        (metadata,) = self.run(
+            lambda url: self.endpoint.get_json(url, clock), [self.url], clock
+        )
+        return metadata
 
     def no_answers(self) -> Answer:
         """Returns the outputs for no inputs."""
@@ -234,10 +254,10 @@ class InferenceClient:
         if shape is None and self.classification is not None:
             shape = (self.classification,)
         if shape is None:
-            shape = self.ask(self.clock()).shape
+            shape = self.request_settings(self.clock()).shape
         if shape is None:
             raise ValueError(
-                "The server does not state the shape of an output, so pass at "
+                "The server does not return the shape of an output: pass at "
                 "least one input. Received: no inputs"
             )
         dtype = "float32" if self.labels is None else "int64"
@@ -246,146 +266,70 @@ class InferenceClient:
             return outputs
         return outputs.astype("int64"), outputs
 
-    # === Threads ===
-
     def clock(self, rounds: int = 1) -> Clock:
-        seconds = min(rounds * SECONDS_OF_A_ROUND, 1000 * MOST_SECONDS)
+        seconds = min(rounds * SECONDS_PER_ROUND, 1000 * MAX_SECONDS)
         return Clock(self.time_limit or seconds)
 
     def run(
-        self, function: Callable[[Any], Any], items: Sequence[Any], clock: Clock
-    ) -> list[Any]:
-        """Returns results that threads find, or raises a new exception.
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        clock: Clock,
+    ) -> list[Result]:
+        """Applies a function to items in threads.
 
-        An exception of a request would hold its headers.
+        An exception is raised anew, since that of a request would hold its
+        headers.
         """
-        complete = False
+        results: list[Result] | Exception | None = None
         try:
-            found = gather(function, items, self.concurrency, clock)
-            complete = isinstance(found, list)
+            results = map_in_threads(function, items, self.concurrency, clock)
         finally:
-            if not complete:
-                self.question = None
+            if not isinstance(results, list):
+                self.settings = None
                 self.transport.renew()
-        if complete:
-            return found
-        if isinstance(found, Stopped):
+        if isinstance(results, list):
+            return results
+        if isinstance(results, Stopped):
             raise InferenceError(
                 f"The server must answer within {clock.seconds:g} seconds: "
                 "pass a larger `time_limit` if more are needed. Received: "
-                f"{self.shown(clock.trouble or 'no complete answer')}"
+                f"{self.shown(clock.last_error or 'no complete answer')}"
             )
-        if isinstance(found, InferenceError):
-            raise InferenceError(self.shown(str(found)))
-        if isinstance(found, ValueError):
-            raise ValueError(self.shown(str(found)))
+        if isinstance(results, InferenceError):
+            raise InferenceError(self.shown(str(results)))
+        if isinstance(results, ValueError):
+            raise ValueError(self.shown(str(results)))
         raise InferenceError(
             "The server's reply cannot be read. Received: "
-            f"{type(found).__name__}: {self.shown(str(found))}"
+            f"{type(results).__name__}: {self.shown(str(results))}"
         )
 
     def shown(self, text: str) -> str:
+        """Returns a text for a message, masked and truncated."""
         text = self.access.mask(text)
-        if len(text) > LONGEST_MESSAGE:
-            text = text[:LONGEST_MESSAGE] + " ..."
+        if len(text) > MAX_MESSAGE_LENGTH:
+            text = text[:MAX_MESSAGE_LENGTH] + " ..."
         return text
 
-    def ask(self, clock: Clock) -> Question:
-        """Returns what to ask about, which the server's metadata tell."""
-        (self.question,) = (question,) = self.run(
-            self.find_question, [clock], clock
-        )
-        return question
-
-    # === In a thread ===
-
-    def get(self, url: str, clock: Clock) -> dict[str, Any]:
-        reply = self.transport.exchange("GET", url, clock)
-        return parsed(accepted(reply, "GET", url).content)
-
-    def find_question(self, clock: Clock) -> Question:
-        try:
-            found = self.get(self.url, clock)
-        except NoReply:
-            raise
-        except InferenceError:
-            # Some servers answer for models of which they state nothing.
-            if self.input_name is None:
-                raise
-            found = {}
-        binary = self.is_binary(clock) if self.binary is None else self.binary
-        return question_of(
-            found,
-            self.input_name,
-            self.output_name,
-            self.classification,
-            binary,
-        )
-
-    def is_binary(self, clock: Clock) -> bool:
-        """Whether the server states that it has binary tensor data."""
-        try:
-            found = self.get(f"{self.access.url}/v2", clock)
-        except NoReply:
-            raise
-        except InferenceError:
-            return False
-        extensions = found.get("extensions")
-        return isinstance(extensions, list) and BINARY in extensions
-
-    def infer(
-        self, inputs: np.ndarray, question: Question, clock: Clock
-    ) -> Answer:
-        url = f"{self.url}/infer"
-        body, headers = encoded(
-            question.input_name,
-            question.datatype,
-            inputs,
-            question.output_name,
-            self.classification,
-            question.binary,
-        )
-        reply = self.transport.exchange("POST", url, clock, body, headers)
-        answer = output_of(accepted(reply, "POST", url), question.output_name)
-        if answer.shape[:1] != inputs.shape[:1]:
-            raise InferenceError(
-                "The server must answer with one row for each of the "
-                f"{len(inputs)} inputs. Received: an answer of shape "
-                f"{answer.shape}"
-            )
-        if self.classification is not None:
-            return scored_labels(answer)
-        if answer.dtype == object:
-            return labels_of(answer, self.labels)
-        finite = np.isfinite(answer)
-        if not finite.all():
-            raise InferenceError(
-                "The server must answer with finite numbers. Received: "
-                f"{np.count_nonzero(~finite)} of {answer.size} that are not"
-            )
-        return answer
-
-
-def accepted(reply: Reply, method: str, url: str) -> Reply:
-    if not reply.ok:
-        raise InferenceError(
-            f"The server refuses {method} {url}. Received: status "
-            f"{reply.status}, {reply.text}"
-        )
-    return reply
+    def request_settings(self, clock: Clock) -> RequestSettings:
+        """Returns the settings of requests, and keeps them for later calls."""
+        (settings,) = self.run(self.endpoint.request_settings, [clock], clock)
+        self.settings = settings
+        return settings
 
 
 def labels_in(answer: Answer) -> np.ndarray:
     return answer[0] if isinstance(answer, tuple) else answer
 
 
-def checked_name(argument: str, name: Any) -> str | None:
-    if name is not None and not (isinstance(name, str) and name):
-        raise ValueError(
-            f"`{argument}` must be a string that is not empty, or `None`. "
-            f"Received: {argument}={name!r}"
-        )
-    return name
+def checked_name(argument: str, name: object) -> str | None:
+    if name is None or (isinstance(name, str) and name):
+        return name
+    raise ValueError(
+        f"`{argument}` must be a string that is not empty, or `None`. "
+        f"Received: {argument}={name!r}"
+    )
 
 
 def checked_retries(retries: Any) -> int:

@@ -1,19 +1,18 @@
-"""Connections that end with a call, and replies that cannot be endless."""
+"""Connections that end with a call, and replies of limited length."""
 
 import http.client
-import io
 import threading
 from typing import Any
 
 import requests
 import urllib3
 
-from keras_reprogram.black_box.inference_call import Clock
+from keras_reprogram.black_box.inference_threads import Clock
 
-# Longer lines of a reply, and reads of unknown length, are errors.
-LONGEST_LINE = 2**16
-# More than of headers and trailers, and of interim replies.
-MOST_LINES = 1000
+# Longer lines of a reply are errors.
+MAX_LINE_LENGTH = 2**16
+# More than headers, trailers and interim replies need.
+MAX_LINES = 1000
 # The clock of the call for which a thread sends a request.
 CURRENT = threading.local()
 
@@ -23,9 +22,9 @@ def current_clock() -> Clock | None:
 
 
 class BoundedFile:
-    """What a server sends to a call, of which each read has a limit."""
+    """A file-like object of a reply, with a limit for each read."""
 
-    def __init__(self, file: io.BufferedReader, clock: Clock | None) -> None:
+    def __init__(self, file: Any, clock: Clock | None) -> None:
         self.file = file
         self.clock = clock
         self.lines = 0
@@ -39,49 +38,55 @@ class BoundedFile:
 
     def read(self, size: int | None = -1) -> bytes:
         self.check()
-        # The size of a chunk that a server states may be negative.
+        # A chunk may have a negative size.
         if size is None or size < 0:
             raise http.client.HTTPException("a part without a length")
         self.lines = 0
-        return self.file.read(size)
+        content: bytes = self.file.read(size)
+        return content
 
     def readline(self, size: int = -1) -> bytes:
         self.check()
-        line = self.file.readline(size if size >= 0 else LONGEST_LINE + 1)
-        if size < 0 and len(line) > LONGEST_LINE:
+        line: bytes = self.file.readline(
+            size if size >= 0 else MAX_LINE_LENGTH + 1
+        )
+        if size < 0 and len(line) > MAX_LINE_LENGTH:
             raise http.client.LineTooLong("line")
         self.lines += 1
-        if self.lines > MOST_LINES:
-            raise http.client.HTTPException(f"more than {MOST_LINES} lines")
+        if self.lines > MAX_LINES:
+            raise http.client.HTTPException(f"more than {MAX_LINES} lines")
         return line
 
 
 class BoundedResponse(http.client.HTTPResponse):
+    """A response that is read through a `BoundedFile`."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fp = BoundedFile(self.fp, current_clock())
+        file: Any = BoundedFile(self.fp, current_clock())
+        self.fp = file
 
     def begin(self) -> None:
         super().begin()
-        # Lines that are no headers would be logged, with all that they hold.
+        # Invalid header lines would be logged, with the secrets in them.
         self.msg.defects.clear()
-        self.msg.set_payload(None)
+        self.msg.set_payload("")
 
 
-class Watched:
+class WatchedConnection(http.client.HTTPConnection):
     """A connection whose socket is closed when the call ends."""
 
     response_class = BoundedResponse
 
-    def getresponse(self) -> Any:
+    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
         clock = current_clock()
         if clock is not None:
             clock.watch(self)
-        return super().getresponse()
+        return super().getresponse(*args, **kwargs)
 
 
-class Adapter(requests.adapters.HTTPAdapter):
-    """Makes connections that are watched, to servers and to proxies."""
+class WatchingAdapter(requests.adapters.HTTPAdapter):
+    """Makes watched connections, to servers and to proxies."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -90,22 +95,26 @@ class Adapter(requests.adapters.HTTPAdapter):
     def proxy_manager_for(
         self, proxy: str, **kwargs: Any
     ) -> urllib3.PoolManager:
-        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager: urllib3.PoolManager = super().proxy_manager_for(
+            proxy, **kwargs
+        )
         watch(manager)
         return manager
 
 
 def watch(manager: urllib3.PoolManager) -> None:
-    """Lets a manager make pools of connections that are watched."""
+    """Makes a manager use watched connections."""
     manager.pool_classes_by_scheme = {
         scheme: watched_pool(pool)
         for scheme, pool in manager.pool_classes_by_scheme.items()
     }
 
 
-def watched_pool(pool: type) -> type:
-    connection = pool.ConnectionCls
-    if issubclass(connection, Watched):
+def watched_pool(
+    pool: type[urllib3.HTTPConnectionPool],
+) -> type[urllib3.HTTPConnectionPool]:
+    connection: type = pool.ConnectionCls
+    if issubclass(connection, WatchedConnection):
         return pool
-    watched = type(connection.__name__, (Watched, connection), {})
+    watched = type(connection.__name__, (WatchedConnection, connection), {})
     return type(pool.__name__, (pool,), {"ConnectionCls": watched})

@@ -1,17 +1,16 @@
-"""Classes that a server names, as labels and scores."""
+"""Labels and scores from the classes that a server returns."""
 
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from keras_reprogram.black_box.inference_transport import InferenceError
 
 
-def checked_names(class_names: Any) -> dict[str, int]:
-    """Returns the labels of classes by their names."""
+def labels_by_name(class_names: object) -> dict[str, int]:
+    """Returns a dictionary from class names to labels."""
     if isinstance(class_names, str) or not isinstance(class_names, Sequence):
         class_names = getattr(class_names, "tolist", lambda: None)()
     if not isinstance(class_names, Sequence) or isinstance(class_names, str):
@@ -34,49 +33,51 @@ def checked_names(class_names: Any) -> dict[str, int]:
     return labels
 
 
-def labels_of(names: np.ndarray, labels: dict[str, int] | None) -> np.ndarray:
+def integer_labels(
+    names: np.ndarray, labels: dict[str, int] | None
+) -> np.ndarray:
     """Returns the integer labels of an array of names."""
     if labels is None:
         raise ValueError(
-            "The server names classes: pass `class_names`, in the order of "
-            "their labels, or `classification` to a server that then returns "
-            f"scores. Received: {names.ravel().tolist()[:5]}"
+            "The server returns class names: pass `class_names`, in the order "
+            "of their labels, or `classification` to a server that then "
+            f"returns scores. Received: {names.ravel().tolist()[:5]}"
         )
     unknown = [name for name in names.ravel() if name not in labels]
     if unknown:
         raise InferenceError(
-            "The server must name classes of `class_names`. Received: "
+            "The server must return names in `class_names`. Received: "
             f"{len(unknown)} of {names.size} that are not there, such as "
             f"{unknown[0]!r}"
         )
-    found = [labels[name] for name in names.ravel()]
-    return np.array(found, dtype="int64").reshape(names.shape)
+    values = [labels[name] for name in names.ravel()]
+    return np.array(values, dtype="int64").reshape(names.shape)
 
 
 def scored_labels(answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns labels and scores `[n, k]` of strings `score:label[:name]`."""
+    """Returns labels and scores `(n, k)` from `score:label[:name]` strings."""
     if answers.dtype != object or answers.ndim < 2:
         raise InferenceError(
             "The server must answer a classification with strings of shape "
-            "(n, k); leave out `classification` for one that does not know "
-            f"it. Received: an answer of type {answers.dtype} and shape "
-            f"{answers.shape}"
+            "(n, k); leave out `classification` for one that does not "
+            f"support it. Received: an answer of type {answers.dtype} and "
+            f"shape {answers.shape}"
         )
     labels, scores = [], []
     for answer in answers.ravel():
-        found = re.fullmatch(
+        match = re.fullmatch(
             r"([-+.0-9eE]{1,40}):([0-9]{1,9})(:.*)?", answer, re.DOTALL
         )
         try:
-            score = float(found[1]) if found else math.nan
+            score = float(match[1]) if match else math.nan
         except ValueError:
             score = math.nan
-        if not math.isfinite(score):
+        if match is None or not math.isfinite(score):
             raise InferenceError(
                 "The server must answer a classification with strings "
                 f"`score:label`. Received: {answer!r}"
             )
-        labels.append(int(found[2]))
+        labels.append(int(match[2]))
         scores.append(score)
     rows = len(answers)
     return (

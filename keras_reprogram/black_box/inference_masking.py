@@ -1,4 +1,4 @@
-"""Secrets in texts, in the forms in which servers write them."""
+"""Masking of secrets in texts, however they are escaped."""
 
 import html.entities
 import json
@@ -7,9 +7,9 @@ import urllib.parse
 from collections.abc import Iterable
 
 HIDDEN = "***"
-# Shorter values are no secrets, and are in many words.
+# Shorter values are not masked, since they occur in many words.
 SHORTEST_SECRET = 4
-# No form of a character is longer.
+# Length of the longest escaped form of a character.
 LONGEST_FORM = 16
 
 
@@ -20,49 +20,56 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def beginning(text: str, length: int, secrets: Iterable[str]) -> str:
-    """Returns the beginning of a text, which has no part of a secret."""
+def masked_beginning(text: str, length: int, secrets: Iterable[str]) -> str:
+    """Returns the beginning of a text, without secrets or parts of one."""
     if len(text) <= length:
         return masked(text, secrets)
-    return masked_cut(text[:length], secrets)
+    return masked_prefix(text[:length], secrets)
 
 
-def masked_cut(text: str, secrets: Iterable[str]) -> str:
-    """Returns a text without secrets that has been cut, maybe within one."""
+def masked_prefix(text: str, secrets: Iterable[str]) -> str:
+    """Masks a truncated text, which may end within a secret."""
     shown = masked(text, secrets)
     longest = LONGEST_FORM * max(map(len, secrets), default=0)
     return shown[: max(len(shown) - longest, 0)]
 
 
 def pattern(secret: str) -> str:
-    """A regular expression for a secret, however it is escaped.
+    """Returns a regular expression for a secret, however it is escaped.
 
-    Among others as JSON, HTML, a part of an address, or by Python.
+    Among others, it may be escaped as JSON, as HTML, in a URL, or by Python.
     """
-    found, slashes = [], 0
+    parts, slashes = [], 0
     for character in secret:
         if character == "\\":
             slashes += 1
             continue
-        found += [backslashes(slashes, character), forms(character)]
+        parts += [backslashes(slashes, character), forms(character)]
         slashes = 0
     if slashes:
-        found.append(backslashes(slashes, "a"))
-    return "".join(found)
+        parts.append(backslashes(slashes, "a"))
+    return "".join(parts)
 
 
-def backslashes(count: int, before: str) -> str:
-    """A pattern of backslashes, and of those that escape what is behind."""
-    if not count and before.isascii() and before.isalnum():
+def backslashes(count: int, character: str) -> str:
+    """Returns a pattern of backslashes before a character.
+
+    It includes those that escape the backslashes or the character.
+    """
+    if not count and character.isascii() and character.isalnum():
         return ""
-    most = 4 * count + (0 if before.isascii() and before.isalnum() else 4)
+    is_plain = character.isascii() and character.isalnum()
+    most = 4 * count + (0 if is_plain else 4)
     one = r"(?:\\u005[cC]|%(?:25)*5[cC]|&#0*92;|&#[xX]0*5[cC];|\\)"
-    # Possessive, so that many of them take no long time.
+    # A possessive quantifier, so that long runs do not backtrack.
     return f"{one}{{{count},{most}}}+"
 
 
 def forms(character: str) -> str:
-    """A pattern of the forms of a character, without a backslash before."""
+    """Returns a pattern of the escaped forms of a character.
+
+    The pattern does not include a preceding backslash.
+    """
     if character.isascii() and character.isalnum():
         return character
     code, names = ord(character), html.entities.codepoint2name
@@ -72,7 +79,7 @@ def forms(character: str) -> str:
     entities = [f"#0*{code}", f"#x0*{code:x}"]
     entities += [names[code]] if code in names else []
     entities += ["apos"] if character == "'" else []
-    found = [
+    alternatives = [
         percent,
         f"&(?:amp;)*(?:{'|'.join(entities)});",
         re.escape(json.dumps(character)[1:-1].lstrip("\\")),
@@ -80,28 +87,29 @@ def forms(character: str) -> str:
         f"x{code:02x}",
         re.escape(character),
     ]
-    found += [r"\+"] if character == " " else []
-    return f"(?i:{'|'.join(found)})"
+    alternatives += [r"\+"] if character == " " else []
+    return f"(?i:{'|'.join(alternatives)})"
 
 
 def proxy_secrets(proxy: str) -> set[str]:
-    """The password in the address of a proxy, even if it is no address."""
+    """Returns the password in a proxy's address, even an invalid one."""
     rest = re.sub("^[A-Za-z0-9+.-]+:/+", "", proxy)
     login, at, _ = rest.rpartition("@")
     if not at:
-        # With the host forgotten, a password is where a port should be.
+        # If the host is missing, a password stands in the position of a port.
         login = "" if has_port(rest) else rest
     name, colon, password = login.partition(":")
     secret = password if colon else name if at else ""
-    parts = [each for each in re.split("[/?#@:]", secret)]
-    found = {secret, *(p for p in parts if len(p) >= SHORTEST_SECRET)}
-    return found | {urllib.parse.unquote(each) for each in found}
+    parts = re.split("[/?#@:]", secret)
+    long_parts = {part for part in parts if len(part) >= SHORTEST_SECRET}
+    secrets = {secret, *long_parts}
+    return secrets | set(map(urllib.parse.unquote, secrets))
 
 
 def has_port(rest: str) -> bool:
-    """Whether what is behind the colon of a host, if any, is a port."""
-    place = re.split("[/?#]", rest, maxsplit=1)[0]
-    port = re.sub(r"^\[[^\]]*\]", "", place).partition(":")[2]
+    """Whether the text after a host's colon, if any, is a port."""
+    location = re.split("[/?#]", rest, maxsplit=1)[0]
+    port = re.sub(r"^\[[^\]]*\]", "", location).partition(":")[2]
     return not port or (
         re.fullmatch("[0-9]{1,5}", port) is not None and int(port) < 2**16
     )

@@ -1,4 +1,4 @@
-"""Requests that are sent again, and replies of limited size."""
+"""Requests with retries and redirects, and replies of limited size."""
 
 import dataclasses
 import email.utils
@@ -12,41 +12,41 @@ import requests
 from keras_reprogram.black_box.inference_access import Access
 from keras_reprogram.black_box.inference_access import origin
 from keras_reprogram.black_box.inference_access import without_credentials
-from keras_reprogram.black_box.inference_call import Clock
-from keras_reprogram.black_box.inference_call import forget
 from keras_reprogram.black_box.inference_connections import CURRENT
-from keras_reprogram.black_box.inference_connections import Adapter
-from keras_reprogram.black_box.inference_endings import is_cut
+from keras_reprogram.black_box.inference_connections import WatchingAdapter
+from keras_reprogram.black_box.inference_threads import Clock
+from keras_reprogram.black_box.inference_threads import clear_tracebacks
+from keras_reprogram.black_box.inference_truncation import is_truncated
 
-# What goes away by itself: too many requests, and a server in trouble.
+# Statuses after which a request is retried.
 TRANSIENT = (429, 500, 502, 503, 504)
 REDIRECTS = (301, 302, 303, 307, 308)
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 LONGEST_PAUSE = 60.0
-# Bytes that are read at a time, and most of a reply that is no answer.
-PART = 2**16
-MOST_OF_AN_ERROR = 2**22
+# Bytes that are read at a time, and at most of an error reply.
+CHUNK_SIZE = 2**16
+MAX_ERROR_SIZE = 2**22
 
 
 class InferenceError(RuntimeError):
-    """A server's reply that is no answer."""
+    """A server replied with an error, or with something other than outputs."""
 
 
 class NoReply(InferenceError):
-    """A server does not answer, however often it is asked."""
+    """A server did not reply, after all retries."""
 
 
-class TooLarge(Exception):
-    """A reply has more bytes than are allowed."""
+class ReplyTooLarge(Exception):
+    """A reply exceeds the size limit."""
 
 
-class CutOff(Exception):
-    """A reply has fewer bytes than it should have."""
+class TruncatedReply(Exception):
+    """A reply is incomplete."""
 
 
-# What goes away by itself, of what is raised.
-PASSING = (
-    CutOff,
+# Errors after which a request is retried.
+TRANSIENT_ERRORS = (
+    TruncatedReply,
     ConnectionError,
     TimeoutError,
     requests.ConnectionError,
@@ -57,7 +57,13 @@ PASSING = (
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """A reply that has been read to its end."""
+    """A reply that has been read completely.
+
+    Attributes:
+        status: Integer. The HTTP status.
+        headers: Mapping of strings.
+        content: Bytes. The decompressed body.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -72,8 +78,8 @@ class Reply:
         return self.content.decode("utf-8", "replace")
 
 
-class Session(requests.Session):
-    """Leaves redirects alone, and so does not read their bodies."""
+class NoRedirectSession(requests.Session):
+    """Session that does not follow redirects or read their bodies."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
@@ -83,13 +89,14 @@ class Transport:
     """Sends requests to one server.
 
     Args:
-        access: Address, headers and authorization.
-        connections: Most connections at the same time.
-        timeout: Seconds to wait for a connection, and for each part of a
+        access: An `Access`, with address, headers and authorization.
+        connections: Integer. The maximum number of connections.
+        timeout: Float. Seconds to wait for a connection, and for each part of
+            a reply.
+        retries: Integer. The maximum number of retries of a request.
+        pause: Float. Seconds before the second retry.
+        reply_limit: Integer. The maximum number of bytes of a decompressed
             reply.
-        retries: How often a request is sent again.
-        pause: Seconds before the second time that it is sent again.
-        reply_limit: Most bytes of a reply, decompressed.
     """
 
     def __init__(
@@ -110,9 +117,11 @@ class Transport:
         self.renew()
 
     def renew(self) -> None:
-        """Leaves alone the connections of requests that are given up."""
-        session = Session()
-        adapter = Adapter(pool_maxsize=self.connections, pool_block=True)
+        """Opens a new session, without the connections of the last one."""
+        session = NoRedirectSession()
+        adapter = WatchingAdapter(
+            pool_maxsize=self.connections, pool_block=True
+        )
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         session.headers.update(self.access.headers)
@@ -127,23 +136,33 @@ class Transport:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Returns the reply to a request that a redirect may move.
+        """Sends a request and follows redirects on the same server.
+
+        Args:
+            method: String. The HTTP method.
+            url: String. The address.
+            clock: A `Clock`, with the time limit of the call.
+            body: Bytes. The body of the request. Defaults to `None`.
+            headers: Dictionary. Headers of the request. Defaults to `None`.
+
+        Returns:
+            A `Reply`.
 
         Raises:
             InferenceError: If there is no reply, if it is too large, or if it
                 is a redirect to another server.
         """
-        for _ in range(MOST_REDIRECTS + 1):
-            reply = self.persist(method, url, clock, body, headers)
+        for _ in range(MAX_REDIRECTS + 1):
+            reply = self.send_with_retries(method, url, clock, body, headers)
             if reply.status not in REDIRECTS:
                 return reply
-            url = self.redirected(method, url, reply)
+            url = self.redirect_url(method, url, reply)
         raise InferenceError(
-            f"The server must redirect {MOST_REDIRECTS} times at most. "
+            f"The server must redirect {MAX_REDIRECTS} times at most. "
             f"Received: a redirect to {without_credentials(url)!r}"
         )
 
-    def persist(
+    def send_with_retries(
         self,
         method: str,
         url: str,
@@ -151,26 +170,30 @@ class Transport:
         body: bytes | None,
         headers: Mapping[str, str] | None,
     ) -> Reply:
-        """Sends a request until there is a reply of some permanence."""
+        """Sends a request until the reply is not a transient error."""
         pause, next_pause = 0.0, min(self.pause, LONGEST_PAUSE)
-        for left in reversed(range(self.retries + 1)):
-            reply = self.attempt(method, url, clock, body, headers)
+        for retries_left in reversed(range(self.retries + 1)):
+            reply = self.send_once(method, url, clock, body, headers)
             if isinstance(reply, Reply):
-                if reply.status not in TRANSIENT or not left:
+                if reply.status not in TRANSIENT or not retries_left:
                     return reply
-                clock.trouble = f"status {reply.status}"
-                asked = seconds_asked(reply.headers.get("Retry-After"))
+                clock.last_error = f"status {reply.status}"
+                requested = retry_after_seconds(
+                    reply.headers.get("Retry-After")
+                )
             else:
-                clock.trouble, asked = reply, None
-            if left:
-                clock.pause(pause if asked is None else asked)
+                clock.last_error, requested = reply, None
+            if retries_left:
+                clock.pause(pause if requested is None else requested)
                 pause, next_pause = (
                     next_pause,
                     min(2 * next_pause, LONGEST_PAUSE),
                 )
-        raise NoReply(f"The server does not answer. Received: {clock.trouble}")
+        raise NoReply(
+            f"The server does not answer. Received: {clock.last_error}"
+        )
 
-    def attempt(
+    def send_once(
         self,
         method: str,
         url: str,
@@ -178,7 +201,7 @@ class Transport:
         body: bytes | None,
         headers: Mapping[str, str] | None,
     ) -> Reply | str:
-        """Sends a request once, and returns a reply or what went wrong."""
+        """Sends a request once, and returns the reply or an error message."""
         clock.check()
         CURRENT.clock = clock
         try:
@@ -187,16 +210,16 @@ class Transport:
                 url,
                 data=body,
                 headers=headers,
-                timeout=max(min(self.timeout, clock.left()), 1e-3),
+                timeout=max(min(self.timeout, clock.seconds_left()), 1e-3),
                 allow_redirects=False,
                 stream=True,
             ) as reply:
-                content = self.content(reply, clock)
+                content = self.read_content(reply, clock)
             return Reply(reply.status_code, reply.headers, content)
-        except PASSING as error:
-            forget(error)
-            return described(error)
-        except TooLarge:
+        except TRANSIENT_ERRORS as error:
+            clear_tracebacks(error)
+            return error_text(error)
+        except ReplyTooLarge:
             raise InferenceError(
                 f"The server must reply with at most {self.reply_limit} bytes: "
                 "pass a larger `reply_limit` for large outputs, or a smaller "
@@ -205,36 +228,43 @@ class Transport:
         except (requests.RequestException, OSError, ValueError) as error:
             raise InferenceError(
                 "The server's reply cannot be read. Received: "
-                f"{described(error)}"
+                f"{error_text(error)}"
             ) from None
         finally:
             CURRENT.clock = None
             clock.release()
 
-    def content(self, reply: requests.Response, clock: Clock) -> bytes:
-        """Reads a reply's body, decompressed, as it comes in."""
+    def read_content(self, reply: requests.Response, clock: Clock) -> bytes:
+        """Reads and decompresses the body of a reply, in chunks."""
         ok = 200 <= reply.status_code < 300
         parts, size = [], 0
         try:
-            for part in reply.iter_content(PART):
+            for part in reply.iter_content(CHUNK_SIZE):
                 clock.check()
                 size += len(part)
                 parts.append(part)
-                if not ok and size >= min(self.reply_limit, MOST_OF_AN_ERROR):
+                if not ok and size >= min(self.reply_limit, MAX_ERROR_SIZE):
                     return self.access.without_end(b"".join(parts))
                 if size > self.reply_limit:
-                    raise TooLarge
+                    raise ReplyTooLarge
         except requests.RequestException:
             if ok:
                 raise
             return self.access.without_end(b"".join(parts))
         content = b"".join(parts)
-        if ok and is_cut(reply, content):
-            raise CutOff(f"a reply of {size} bytes that is not complete")
+        if ok and is_truncated(reply, content):
+            raise TruncatedReply(
+                f"a reply of {size} bytes that is not complete"
+            )
         return content
 
-    def redirected(self, method: str, url: str, reply: Reply) -> str:
-        """Returns where a redirect leads to, on the same server."""
+    def redirect_url(self, method: str, url: str, reply: Reply) -> str:
+        """Returns the target of a redirect on the same server.
+
+        Raises:
+            InferenceError: If the redirect leads to another server, or drops
+                the inputs.
+        """
         location = reply.headers.get("Location", "")
         try:
             target = urllib.parse.urljoin(url, location)
@@ -245,7 +275,7 @@ class Transport:
         if not location or not same:
             raise InferenceError(
                 "The server redirects to another one, to which nothing was "
-                "sent: pass its address as `url` if it is to be asked. "
+                "sent: pass its address as `url` if it should be queried. "
                 f"Received: status {reply.status}, to {shown!r}"
             )
         if method != "GET" and reply.status not in (307, 308):
@@ -260,8 +290,8 @@ class Transport:
         ).geturl()
 
 
-def seconds_asked(text: str | None) -> float | None:
-    """Seconds that a `Retry-After` asks for, or `None` if it is not valid."""
+def retry_after_seconds(text: str | None) -> float | None:
+    """Returns the seconds in a `Retry-After` header, `None` if invalid."""
     text = (text or "").strip()
     if re.fullmatch("[0-9]+", text):
         return min(float(text), LONGEST_PAUSE)
@@ -272,7 +302,7 @@ def seconds_asked(text: str | None) -> float | None:
     return min(max(moment - time.time(), 0.0), LONGEST_PAUSE)
 
 
-def described(error: Exception) -> str:
-    """What an exception of a request says, without its request."""
+def error_text(error: Exception) -> str:
+    """Returns the message of an exception, without its request."""
     cause = error.args[0] if error.args else ""
     return f"{type(error).__name__}: {getattr(cause, 'reason', cause)}"

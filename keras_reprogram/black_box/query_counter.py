@@ -1,12 +1,18 @@
-"""How often a source was asked."""
-
-from typing import Any
+"""Metric that counts queries."""
 
 import keras
 
+from keras_reprogram.typing import Tensor
+
 
 class QueryCounter(keras.metrics.Metric):
-    """Counts, from `compile` on, the inputs that training asked about."""
+    """Number of inputs for which training queried the source.
+
+    The count starts at `compile` and is not reset between epochs.
+
+    Args:
+        name: String. The name of the metric. Defaults to `"queries"`.
+    """
 
     def __init__(self, name: str = "queries") -> None:
         super().__init__(name=name)
@@ -14,12 +20,12 @@ class QueryCounter(keras.metrics.Metric):
             name="count", shape=(), dtype="int32", initializer="zeros"
         )
 
-    def update_state(self, samples: Any) -> None:
-        self.count.assign_add(keras.ops.cast(samples, "int32"))
+    def update_state(self, num_queries: Tensor) -> None:
+        self.count.assign_add(keras.ops.cast(num_queries, "int32"))
 
-    def result(self) -> Any:
-        # Not the variable itself, whose memory a compiled step reuses.
+    def result(self) -> Tensor:
+        # A copy, since a compiled step reuses the memory of the variable.
         return keras.ops.add(self.count, 0)
 
     def reset_state(self) -> None:
-        """Does nothing: epochs are added up."""
+        """Keeps the count, which accumulates over epochs."""

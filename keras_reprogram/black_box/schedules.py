@@ -1,4 +1,4 @@
-"""Learning rates of the literature on zeroth-order training."""
+"""Learning rate schedule for zeroth-order training."""
 
 from typing import Any
 
@@ -7,11 +7,12 @@ from keras import ops
 
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
+from keras_reprogram.typing import Tensor
 
 
 @serializable
 class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that falls as a power of the step (SPSA's gain).
+    """A learning rate that decays as a power of the step (SPSA's gain).
 
     ```
     a_k = a / (k + offset) ** exponent       # k counts the steps from 0
@@ -25,9 +26,10 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):
     ```
 
     Args:
-        initial_learning_rate: `a`.
-        exponent: The power, from 0 up.
-        offset: Steps that are counted beforehand; more than 0.
+        initial_learning_rate: Float. `a`. Defaults to `0.01`.
+        exponent: Float. The power, at least 0. Defaults to `0.4`.
+        offset: Float. A positive number that is added to the step. Defaults
+            to `1.0`.
 
     References:
         - [BlackVIP](https://arxiv.org/abs/2303.14773)
@@ -45,7 +47,7 @@ class PowerDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.exponent = number("exponent", exponent, 0.0)
         self.offset = number("offset", offset, 1e-12)
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: Tensor) -> Tensor:
         step = ops.cast(step, "float32") + self.offset
         return self.initial_learning_rate / ops.power(step, self.exponent)
 

@@ -1,167 +1,173 @@
-"""A step of training with estimated gradients, on the backend in use."""
+"""Training step with estimated gradients, on the backend in use."""
 
 import importlib
 from typing import Any
 
 import keras
-import numpy as np
 
-from keras_reprogram.black_box import QueriedSource
-from keras_reprogram.black_box import queries
 from keras_reprogram.black_box.estimators import GradientEstimator
-from keras_reprogram.black_box.query_counter import QueryCounter
+from keras_reprogram.black_box.point_evaluation import QueryResult
+from keras_reprogram.black_box.point_evaluation import State
+from keras_reprogram.black_box.point_evaluation import evaluate_points
+from keras_reprogram.black_box.queried_source import QueriedSource
+from keras_reprogram.black_box.query_state import QueryState
+from keras_reprogram.black_box.trained_model import TrainedModel
 from keras_reprogram.sources.gradient_path import what_blocks_gradient
 from keras_reprogram.training_step import StepOutputs
+from keras_reprogram.typing import Tensor
+
+__all__ = ["QueryState", "check", "train_step"]
 
 
-class QueryState:
-    """What a model that is trained by queries keeps besides its weights.
-
-    It is no attribute of the model that Keras would track: a model takes no
-    new layers or metrics once it is built.
+def check(model: TrainedModel, estimator: GradientEstimator | None) -> None:
+    """Checks whether a model can be trained with this kind of gradient.
 
     Args:
         model: A `ReprogrammedModel`.
-        estimator: The estimator, or `None` for a model that has gradients.
+        estimator: A `GradientEstimator`, or `None` for exact gradients.
+
+    Raises:
+        ValueError: If it cannot.
     """
-
-    def __init__(self, model: Any, estimator: GradientEstimator | None) -> None:
-        self.metrics = []
-        self.session = None
-        self.queried = None
-        if isinstance(model.source, QueriedSource):
-            self.queried = model.source
-        if estimator is not None:
-            self.metrics = [QueryCounter()]
-            variables = model.input_reprogrammer.trainable_variables
-            self.session = estimator.session(queries.dimension(variables))
-
-    def num_queries(self, logs: dict[str, Any] | None = None) -> int:
-        """Inputs that the source was asked about.
-
-        All that a `QueriedSource` was asked about, and those of training for
-        any other source.
-
-        Args:
-            logs: The logs of a step, in the middle of `fit`, where metrics
-                are not in their variables on every backend.
-        """
-        if self.queried is not None:
-            return self.queried.num_queries
-        if logs is not None:
-            return int(logs["queries"])
-        return sum(int(metric.result()) for metric in self.metrics)
-
-    def progress(self) -> dict[str, Any]:
-        """What tells how far training is, besides variables."""
-        progress = {}
-        if self.queried is not None:
-            progress["num_queries"] = self.queried.num_queries
-        if self.session is not None:
-            progress["losses_told"] = np.stack(self.session.losses_told)
-        return progress
-
-    def resume(self, progress: dict[str, Any]) -> None:
-        """Goes where training was that had this progress."""
-        if "num_queries" in progress:
-            self.queried.num_queries = int(progress["num_queries"])
-        if "losses_told" in progress:
-            self.session.replay(progress["losses_told"])
+    if estimator is not None:
+        check_estimated(model)
+    elif model.input_reprogrammer.trainable_weights:
+        check_exact(model)
 
 
-def check(model: Any, estimator: GradientEstimator | None) -> None:
-    """Raises if a model cannot be trained with this kind of gradient."""
+def check_estimated(model: TrainedModel) -> None:
     trained = model.frozen_source.trainable_source_layers
-    if estimator is not None and trained:
+    if trained:
         raise ValueError(
-            "Layers of a source are trained by their gradient, not by "
+            "Layers of a source are trained with exact gradients, not by "
             "queries: leave out `trainable_source_layers` or "
             "`gradient_estimator`. Received: "
             f"trainable_source_layers={trained}"
         )
-    if estimator is not None and not model.input_reprogrammer.trainable_weights:
+    if not model.input_reprogrammer.trainable_weights:
         raise ValueError(
             "There is no program to train by queries: leave out "
             "`gradient_estimator`. Received: an input transformation without "
             "trainable weights"
         )
-    if estimator is not None and model.input_reprogrammer.uses_source:
+    if model.input_reprogrammer.uses_source:
         raise ValueError(
-            "A program that looks at the source itself asks it more than is "
-            "counted: pass `CoordinatorPattern` an `encoder` of its own. "
+            "A program that uses the source itself queries it more often than "
+            "is counted: pass `CoordinatorPattern` an `encoder` of its own. "
             "Received: a program without one"
         )
-    if estimator is None and model.input_reprogrammer.trainable_weights:
-        blocked = what_blocks_gradient(model.source)
-        if blocked and not isinstance(model.source, QueriedSource):
-            raise ValueError(
-                "No gradient gets through this source to the program: rebuild "
-                "it with a floating point `keras.Input`, pass a "
-                "`gradient_estimator`, or train a label map alone, with "
-                f"`pattern=None`. Received: a source with {blocked} between "
-                "its inputs and outputs"
-            )
-    if (
-        estimator is None
-        and isinstance(model.source, QueriedSource)
-        and model.input_reprogrammer.trainable_weights
-    ):
+
+
+def check_exact(model: TrainedModel) -> None:
+    if isinstance(model.source, QueriedSource):
         raise ValueError(
             "A `QueriedSource` has no gradient: pass a `gradient_estimator` of "
             "`keras_reprogram.black_box`, or train a label map alone, with "
             "`pattern=None`. Received: gradient_estimator=None"
         )
+    blocked = what_blocks_gradient(model.source)
+    if blocked:
+        raise ValueError(
+            "No gradient gets through this source to the program: rebuild "
+            "it with a floating point `keras.Input`, pass a "
+            "`gradient_estimator`, or train a label map alone, with "
+            f"`pattern=None`. Received: a source with {blocked} between "
+            "its inputs and outputs"
+        )
 
 
-def train_step(model: Any, *arguments: Any) -> Any:
-    """Takes the place of `keras.Model.train_step`, with its arguments."""
+def train_step(model: TrainedModel, *args: Any) -> Any:
+    """Replaces `keras.Model.train_step` and takes the same arguments."""
     backend = keras.config.backend()
     module = importlib.import_module(
         f"keras_reprogram.black_box.{backend}_step"
     )
-    return module.train_step(model, *arguments)
+    return module.train_step(model, *args)
 
 
-def labeled(model: Any, data: Any) -> tuple[Any, Any, Any]:
-    """Samples as the input transformation takes them, labels and weights."""
+def unpack_batch(
+    model: TrainedModel, data: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns samples as the model's input, labels and sample weights."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     x = model.one_input(x)
     return keras.ops.cast(x, model.inputs[0].dtype), y, sample_weight
 
 
-def predictions(model: Any, outputs: Any, x: Any) -> Any:
-    """The output mapping's outputs in training."""
+def query_source(
+    model: TrainedModel,
+    x: Tensor,
+    y: Tensor,
+    sample_weight: Tensor,
+    state: State | None = None,
+) -> QueryResult:
+    """Queries the source at the points of the model's estimator.
+
+    Args:
+        model: A `ReprogrammedModel` that was compiled with a
+            `gradient_estimator`.
+        x: Tensor. A batch of samples.
+        y: Tensor. The labels of the batch.
+        sample_weight: Tensor, or `None`. The weights of the samples.
+        state: List of pairs, as for `evaluate_points`. Defaults to `None`.
+
+    Returns:
+        A `QueryResult`.
+    """
+    estimator = model.gradient_estimator
+    if estimator is None:
+        raise ValueError(
+            "Training by queries needs a `gradient_estimator`: pass one to "
+            "`compile`. Received: gradient_estimator=None"
+        )
+    return evaluate_points(model, estimator, x, y, sample_weight, state or [])
+
+
+def predict_labels(model: TrainedModel, outputs: Tensor, x: Tensor) -> Tensor:
+    """Returns the output mapping's predictions in training.
+
+    Args:
+        model: A `ReprogrammedModel`.
+        outputs: Tensor. The source's outputs at the program.
+        x: Tensor. A batch of samples.
+
+    Returns:
+        Predictions, or `StepOutputs` for a label map that `fit` solves again.
+    """
     if not model.label_mapper.updates_statistics:
         return model.label_mapper(outputs, x)
-    # `fit` updates the label map itself.
     return StepOutputs(model.label_mapper(outputs, x, training=False), outputs)
 
 
-def gradients_in_order(
-    model: Any, of_program: list[Any], of_labels: list[Any]
-) -> list[Any]:
-    """Gradients in the order of the model's trainable variables."""
+def ordered_gradients(
+    model: TrainedModel,
+    program_gradients: list[Tensor],
+    mapping_gradients: list[Tensor],
+) -> list[Tensor]:
+    """Returns gradients in the order of the model's trainable variables."""
     variables = [
         *model.input_reprogrammer.trainable_variables,
         *model.label_mapper.trainable_variables,
     ]
-    found = {
+    gradients = {
         id(variable): gradient
-        for variable, gradient in zip(variables, [*of_program, *of_labels])
+        for variable, gradient in zip(
+            variables, [*program_gradients, *mapping_gradients]
+        )
     }
-    return [found[id(variable)] for variable in model.trainable_variables]
+    return [gradients[id(variable)] for variable in model.trainable_variables]
 
 
 def update_metrics(
-    model: Any,
-    x: Any,
-    y: Any,
-    y_pred: Any,
-    weight: Any,
-    loss: Any,
-    num_queries: Any,
-) -> dict[str, Any]:
-    """Adds a step to the metrics, and returns them."""
+    model: TrainedModel,
+    x: Tensor,
+    y: Tensor,
+    y_pred: Tensor,
+    sample_weight: Tensor,
+    loss: Tensor,
+    num_queries: Tensor,
+) -> dict[str, Tensor]:
+    """Updates the metrics with a step, and returns their values."""
     for metric in model.metrics:
         if metric.name == "loss":
             metric.update_state(loss, sample_weight=keras.ops.shape(x)[0])
@@ -169,4 +175,4 @@ def update_metrics(
             metric.update_state(num_queries)
             if model.query_state.queried is not None:
                 metric.count.assign(model.query_state.num_queries())
-    return model.compute_metrics(x, y, y_pred, sample_weight=weight)
+    return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)

@@ -12,7 +12,7 @@ import numpy as np
 from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.black_box import estimators
 from keras_reprogram.black_box import training as zeroth_order
-from keras_reprogram.black_box.queried import check_exported
+from keras_reprogram.black_box.queried_source import check_exported
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import InputReprogrammer

@@ -10,12 +10,12 @@ import pytest
 
 from keras_reprogram.black_box import answer_cache
 from keras_reprogram.black_box.answer_cache import AnswerCache
-from keras_reprogram.black_box.answer_cache import key
+from keras_reprogram.black_box.answer_cache import input_key
 
 pytestmark = pytest.mark.numpy_alone
 ROWS = np.arange(24, dtype="float32").reshape(6, 4)
 ANSWERS = np.arange(18, dtype="float32").reshape(6, 3) + 1
-KEYS = [key(row) for row in ROWS]
+KEYS = [input_key(row) for row in ROWS]
 
 
 def cache_at(path):
@@ -82,7 +82,7 @@ def test_answers_wait_for_a_disk_that_is_full(path):
     cache.connection.execute("PRAGMA max_page_count = 1000")
     cache.write(KEYS[:1], ROWS[:1], ANSWERS[:1])
     assert written(path) == 6
-    assert cache.waiting == {}
+    assert cache.unwritten == {}
 
 
 def test_a_file_that_is_damaged_later_is_a_value_error(path):
@@ -99,7 +99,7 @@ def test_a_file_that_is_damaged_later_is_a_value_error(path):
 def test_threads_write_and_read_at_once(path):
     cache, errors = cache_at(path), []
     rows = np.arange(400, dtype="float32").reshape(100, 4)
-    names = [key(row) for row in rows]
+    names = [input_key(row) for row in rows]
 
     def work(offset):
         try:

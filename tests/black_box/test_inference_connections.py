@@ -15,8 +15,8 @@ requests = pytest.importorskip("requests")
 
 from keras_reprogram.black_box import InferenceClient
 from keras_reprogram.black_box import InferenceError
-from keras_reprogram.black_box.inference_connections import Adapter
-from keras_reprogram.black_box.inference_connections import Watched
+from keras_reprogram.black_box.inference_connections import WatchedConnection
+from keras_reprogram.black_box.inference_connections import WatchingAdapter
 
 pytestmark = pytest.mark.numpy_alone
 
@@ -130,13 +130,13 @@ def test_calls_at_the_same_time_keep_their_connections():
 )
 @pytest.mark.parametrize("url", ["http://c", "https://c"])
 def test_all_connections_are_watched(url, proxies):
-    adapter = Adapter()
+    adapter = WatchingAdapter()
     for _ in range(2):
         request = requests.Request("GET", url).prepare()
         pool = adapter.get_connection_with_tls_context(
             request, True, proxies=proxies
         )
-        assert issubclass(pool.ConnectionCls, Watched)
+        assert issubclass(pool.ConnectionCls, WatchedConnection)
 
 
 def test_lines_that_are_no_headers_are_not_logged(caplog):

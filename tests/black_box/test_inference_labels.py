@@ -11,8 +11,8 @@ pytest.importorskip("requests")
 from keras_reprogram.black_box import InferenceClient
 from keras_reprogram.black_box import InferenceError
 from keras_reprogram.black_box import probabilities_from_top_k
-from keras_reprogram.black_box.inference_labels import checked_names
-from keras_reprogram.black_box.inference_labels import labels_of
+from keras_reprogram.black_box.inference_labels import integer_labels
+from keras_reprogram.black_box.inference_labels import labels_by_name
 from keras_reprogram.black_box.inference_labels import scored_labels
 
 pytestmark = pytest.mark.numpy_alone
@@ -23,19 +23,19 @@ def strings(values):
 
 
 def test_names_become_labels():
-    labels = checked_names(["cat", "dog", "élan"])
-    found = labels_of(strings([["élan"], ["cat"]]), labels)
+    labels = labels_by_name(["cat", "dog", "élan"])
+    found = integer_labels(strings([["élan"], ["cat"]]), labels)
     np.testing.assert_array_equal(found, [[2], [0]])
     assert found.dtype == "int64"
-    assert checked_names(np.array(["a", "b"])) == {"a": 0, "b": 1}
+    assert labels_by_name(np.array(["a", "b"])) == {"a": 0, "b": 1}
 
 
 def test_names_that_are_unknown_are_an_error():
-    labels = checked_names(("cat", "dog"))
+    labels = labels_by_name(("cat", "dog"))
     with pytest.raises(InferenceError, match="2 of 3 .* 'cow'"):
-        labels_of(strings(["dog", "cow", "cow"]), labels)
+        integer_labels(strings(["dog", "cow", "cow"]), labels)
     with pytest.raises(ValueError, match="pass `class_names`"):
-        labels_of(strings(["dog"]), None)
+        integer_labels(strings(["dog"]), None)
 
 
 def test_scores_and_labels_are_read():

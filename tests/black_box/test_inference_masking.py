@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("requests")
 
-from keras_reprogram.black_box.inference_masking import beginning
 from keras_reprogram.black_box.inference_masking import masked
+from keras_reprogram.black_box.inference_masking import masked_beginning
 from keras_reprogram.black_box.inference_masking import proxy_secrets
 
 pytestmark = pytest.mark.numpy_alone
@@ -86,9 +86,9 @@ def test_many_backslashes_take_no_long_time():
 def test_a_part_at_the_end_is_not_shown():
     text = "abcdefgh" * 100
     for length in range(390, 410):
-        shown = beginning(text, length, ["abcdefgh"])
+        shown = masked_beginning(text, length, ["abcdefgh"])
         assert set(shown) <= {"*"}
-    assert beginning("xyz", 3, ["abc"]) == "xyz"
+    assert masked_beginning("xyz", 3, ["abc"]) == "xyz"
 
 
 @pytest.mark.parametrize("proxy", ["http://h:1", "h", "http://[::1]:8080/", ""])

@@ -16,7 +16,7 @@ pytest.importorskip("requests")
 from keras_reprogram.black_box import InferenceClient
 from keras_reprogram.black_box import InferenceError
 from keras_reprogram.black_box import inference_transport
-from keras_reprogram.black_box.inference_transport import seconds_asked
+from keras_reprogram.black_box.inference_transport import retry_after_seconds
 
 pytestmark = pytest.mark.numpy_alone
 
@@ -158,7 +158,7 @@ def test_pauses_double_up_to_the_longest(monkeypatch):
     ],
 )
 def test_a_pause_that_is_asked_for_is_at_most_the_longest(text, seconds):
-    assert seconds_asked(text) == seconds
+    assert retry_after_seconds(text) == seconds
 
 
 # === Redirects ===
@@ -225,11 +225,11 @@ def test_a_server_is_a_scheme_a_host_and_a_port(url, location, same):
     transport = InferenceClient("http://a", "m").transport
     moved = inference_transport.Reply(307, {"Location": location}, b"")
     if same:
-        target = transport.redirected("POST", url, moved)
+        target = transport.redirect_url("POST", url, moved)
         assert target.endswith("/y") and "b@" not in target
     else:
         with pytest.raises(InferenceError, match="to another one"):
-            transport.redirected("POST", url, moved)
+            transport.redirect_url("POST", url, moved)
 
 
 @pytest.mark.parametrize("status", [307, 308])

@@ -126,7 +126,7 @@ def test_directions_have_the_lengths_and_angles_that_they_promise():
     np.testing.assert_allclose(np.linalg.norm(sphere, axis=1), 1, rtol=1e-5)
     square = ops.convert_to_numpy(directions.orthonormal(5, 7, 0, 0))
     np.testing.assert_allclose(square @ square.T, np.eye(5), atol=1e-5)
-    signs = ops.convert_to_numpy(directions.signs_of_uniform(20, 50, 0, 0))
+    signs = ops.convert_to_numpy(directions.segmented_uniform(20, 50, 0, 0))
     assert (np.abs(signs) >= 0.5).all() and (np.abs(signs) <= 1).all()
     assert abs((signs > 0).mean() - 0.5) < 0.1
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_reprogram.black_box import draws
+from keras_reprogram.black_box import random_numbers
 
 
 def mixed(bits):
@@ -20,14 +20,14 @@ def expected(count, seed, step):
 
 @pytest.mark.parametrize("seed, step", [(0, 0), (5, 7), (2**31 - 1, 10**6)])
 def test_every_backend_draws_the_same_numbers(seed, step):
-    found = draws.uniform((3, 40), seed, ops.convert_to_tensor(step))
+    found = random_numbers.uniform((3, 40), seed, ops.convert_to_tensor(step))
     np.testing.assert_array_equal(
         ops.convert_to_numpy(found).reshape(-1), expected(120, seed, step)
     )
 
 
 def test_normal_numbers_have_the_moments_of_their_distribution():
-    drawn = ops.convert_to_numpy(draws.normal((400, 1000), 1, 2))
+    drawn = ops.convert_to_numpy(random_numbers.normal((400, 1000), 1, 2))
     assert abs(drawn.mean()) < 5 / np.sqrt(drawn.size)
     assert drawn.std() == pytest.approx(1.0, abs=0.01)
     assert (drawn**4).mean() == pytest.approx(3.0, abs=0.05)
@@ -36,7 +36,7 @@ def test_normal_numbers_have_the_moments_of_their_distribution():
 
 def test_rows_steps_and_seeds_are_not_correlated():
     rows = [
-        ops.convert_to_numpy(draws.normal((20, 5000), seed, step))
+        ops.convert_to_numpy(random_numbers.normal((20, 5000), seed, step))
         for seed, step in [(0, 0), (0, 1), (1, 0), (1, 1)]
     ]
     correlations = np.corrcoef(np.concatenate(rows)) - np.eye(80)
@@ -44,7 +44,7 @@ def test_rows_steps_and_seeds_are_not_correlated():
 
 
 def test_the_ends_of_the_unit_interval_are_never_drawn():
-    drawn = ops.convert_to_numpy(draws.uniform((2_000_000,), 0, 0))
+    drawn = ops.convert_to_numpy(random_numbers.uniform((2_000_000,), 0, 0))
     assert drawn.min() > 0 and drawn.max() < 1
     counts, _ = np.histogram(drawn, bins=64, range=(0, 1))
     # Chi-square, of 63 degrees of freedom.

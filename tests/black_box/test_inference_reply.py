@@ -16,11 +16,11 @@ pytest.importorskip("requests")
 
 from keras_reprogram.black_box import InferenceClient
 from keras_reprogram.black_box import InferenceError
-from keras_reprogram.black_box.inference_protocol import DTYPES
-from keras_reprogram.black_box.inference_protocol import array_of
-from keras_reprogram.black_box.inference_protocol import encoded
-from keras_reprogram.black_box.inference_protocol import output_of
-from keras_reprogram.black_box.inference_protocol import typed
+from keras_reprogram.black_box.inference_datatypes import DTYPES
+from keras_reprogram.black_box.inference_reply import read_array
+from keras_reprogram.black_box.inference_reply import read_output
+from keras_reprogram.black_box.inference_request import encode_request
+from keras_reprogram.black_box.inference_request import to_datatype
 from keras_reprogram.black_box.inference_transport import Reply
 
 pytestmark = pytest.mark.numpy_alone
@@ -31,7 +31,7 @@ EXTENDED = {"extensions": ["binary_tensor_data"]}
 def received(data, datatype="FP32", shape=None, **kwargs):
     """What a client returns for a server's reply with one output."""
     content = json.dumps(output(data, datatype, shape)).encode()
-    return output_of(Reply(200, {}, content), kwargs.get("output_name"))
+    return read_output(Reply(200, {}, content), kwargs.get("output_name"))
 
 
 def asked(post, inputs, metadata=METADATA, server=None, **kwargs):
@@ -164,7 +164,7 @@ def test_shapes_that_do_not_fit_the_data_are_refused(shape):
     each = {"datatype": "FP32", "shape": shape, "data": [0.5, 1.0]}
     content = json.dumps({"outputs": [each]}).encode()
     with pytest.raises(InferenceError, match="shape"):
-        output_of(Reply(200, {}, content), None)
+        read_output(Reply(200, {}, content), None)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_shapes_that_do_not_fit_the_data_are_refused(shape):
 )
 def test_replies_without_outputs_are_refused(content):
     with pytest.raises(InferenceError, match="not JSON|no array"):
-        output_of(Reply(200, {}, content), None)
+        read_output(Reply(200, {}, content), None)
 
 
 # === Replies in bytes ===
@@ -198,7 +198,7 @@ def test_replies_without_outputs_are_refused(content):
 @pytest.mark.parametrize("datatype", [*DTYPES])
 def test_bytes_are_read_in_every_type(datatype):
     values = np.array([[0, 1, 1], [1, 0, 1]]).astype(DTYPES[datatype])
-    answer = output_of(binary(values, datatype), None)
+    answer = read_output(binary(values, datatype), None)
     assert answer.dtype == ("float32" if datatype == "BF16" else values.dtype)
     np.testing.assert_array_equal(answer, values.astype(answer.dtype))
 
@@ -227,10 +227,10 @@ def test_bytes_are_read_of_the_named_output():
         header + first.tobytes() + second.tobytes(),
     )
     for name, expected in (("a", first), ("b", second), ("c", [7])):
-        np.testing.assert_array_equal(output_of(found, name), expected)
-    np.testing.assert_array_equal(output_of(found, None), first)
+        np.testing.assert_array_equal(read_output(found, name), expected)
+    np.testing.assert_array_equal(read_output(found, None), first)
     with pytest.raises(InferenceError, match=r"\['a', 'c', 'b'\]"):
-        output_of(found, "d")
+        read_output(found, "d")
 
 
 @pytest.mark.parametrize(
@@ -253,18 +253,18 @@ def test_bytes_are_read_of_the_named_output():
 def test_bytes_that_do_not_fit_are_refused(changes):
     array = np.array([[1.0, 2.0]], "<f4")
     with pytest.raises(InferenceError, match="Received: "):
-        output_of(binary(array, **{"datatype": "FP32", **changes}), None)
+        read_output(binary(array, **{"datatype": "FP32", **changes}), None)
 
 
 def test_booleans_of_other_bytes_are_refused():
     with pytest.raises(InferenceError, match="neither 0 nor 1"):
-        output_of(binary(np.array([2, 1], "uint8"), "BOOL"), None)
+        read_output(binary(np.array([2, 1], "uint8"), "BOOL"), None)
 
 
 @pytest.mark.parametrize("data", [b"\x01", b"\x02\0\0\0a", b"\xff\xff\xff\xff"])
 def test_strings_of_other_lengths_are_refused(data):
     with pytest.raises(InferenceError, match="Received: "):
-        output_of(binary(None, "BYTES", [1], data=data), None)
+        read_output(binary(None, "BYTES", [1], data=data), None)
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "", "1e3", "9" * 5000, "99999"])
@@ -272,7 +272,7 @@ def test_lengths_of_json_that_are_none_are_refused(length):
     found = binary(np.zeros((1, 2), "<f4"), "FP32")
     found.headers["Inference-Header-Content-Length"] = length
     with pytest.raises(InferenceError, match="Content-Length"):
-        output_of(found, None)
+        read_output(found, None)
 
 
 def test_strings_of_both_forms_are_the_same():
@@ -281,8 +281,8 @@ def test_strings_of_both_forms_are_the_same():
         struct.pack("<I", len(name.encode())) + name.encode() for name in names
     )
     each = {"datatype": "BYTES", "shape": [2, 2]}
-    first = array_of({**each, "data": names}, None, b"")
-    second = array_of(each, len(data), data)
+    first = read_array({**each, "data": names}, None, b"")
+    second = read_array(each, len(data), data)
     assert first.tolist() == second.tolist() == [names[:2], names[2:]]
 
 
@@ -338,7 +338,7 @@ def test_a_compressed_reply_is_read():
 )
 def test_inputs_that_the_type_does_not_hold_are_a_value_error(datatype, inputs):
     with pytest.raises(ValueError, match="Received: "):
-        typed(inputs, datatype)
+        to_datatype(inputs, datatype)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_inputs_that_the_type_does_not_hold_are_a_value_error(datatype, inputs):
 )
 def test_inputs_are_sent_in_the_type_that_the_server_states(datatype, inputs):
     expected = np.asarray(inputs).astype(DTYPES[datatype])
-    found = typed(inputs, datatype)
+    found = to_datatype(inputs, datatype)
     assert found.dtype == expected.dtype
     for form in (False, True):
         _, requests = asked(
@@ -380,8 +380,8 @@ def test_inputs_are_sent_in_the_type_that_the_server_states(datatype, inputs):
 
 def test_bfloat16_is_rounded_to_nearest():
     values = np.array([[0.1, 1 + 2**-8, 1 + 3 * 2**-8]])
-    body, headers = encoded(
-        "x", "BF16", typed(values, "BF16"), None, None, True
+    body, headers = encode_request(
+        "x", "BF16", to_datatype(values, "BF16"), None, None, True
     )
     start = int(headers["Inference-Header-Content-Length"])
     sent = np.frombuffer(body[start:], ml_dtypes.bfloat16).astype("float64")
@@ -414,7 +414,9 @@ def test_bfloat16_is_rounded_to_nearest():
 )
 def test_the_output_is_asked_for(name, classification, form, expected):
     array = np.zeros((1, 2), "float32")
-    body, headers = encoded("x", "FP32", array, name, classification, form)
+    body, headers = encode_request(
+        "x", "FP32", array, name, classification, form
+    )
     length = int(headers.get("Inference-Header-Content-Length", len(body)))
     found = json.loads(body[:length])
     del found["inputs"]

@@ -1,4 +1,4 @@
-"""Whether a reply has come in whole."""
+"""Detection of truncated replies."""
 
 import json
 import re
@@ -9,13 +9,13 @@ import requests
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
 
-def is_cut(reply: requests.Response, content: bytes) -> bool:
-    """Whether a reply ends too early, where that raises nothing."""
+def is_truncated(reply: requests.Response, content: bytes) -> bool:
+    """Whether a reply is truncated in a way that raises no error."""
     raw = reply.raw
     if raw.chunked or raw.length_remaining is not None:
         return bool(raw.length_remaining)
-    # Where neither a length nor chunks are told, the end of the connection is
-    # the end of the reply, even in the middle of its headers.
+    # A reply without a length or chunks ends with the connection, even in the
+    # middle of its headers.
     if reply.status_code != 200:
         return False
     length = reply.headers.get(HEADER_LENGTH, "").strip()
@@ -23,7 +23,7 @@ def is_cut(reply: requests.Response, content: bytes) -> bool:
         text, rest = content[: int(length)], content[int(length) :]
         if len(text) < int(length):
             return True
-        return len(rest) < sum(map(size_of, outputs_of(text)))
+        return len(rest) < sum(map(declared_size, outputs_in(text)))
     text = content.strip()
     return not text or (text.startswith(b"{") and not is_json(text))
 
@@ -38,8 +38,8 @@ def is_json(text: bytes) -> bool:
     return True
 
 
-def outputs_of(text: bytes) -> list[Any]:
-    """Returns the outputs in a JSON object, or none if it is not valid."""
+def outputs_in(text: bytes) -> list[Any]:
+    """Returns the outputs in a JSON object, none if it is not valid."""
     try:
         outputs = json.loads(text)["outputs"]
     except (ValueError, TypeError, LookupError, RecursionError):
@@ -47,8 +47,8 @@ def outputs_of(text: bytes) -> list[Any]:
     return outputs if isinstance(outputs, list) else []
 
 
-def size_of(output: Any) -> int:
-    """Bytes of an output behind the JSON, if it is valid."""
+def declared_size(output: Any) -> int:
+    """Returns the declared number of bytes of an output, 0 if invalid."""
     try:
         size = output["parameters"]["binary_data_size"]
     except (TypeError, LookupError):

@@ -18,9 +18,9 @@ pytest.importorskip("requests")
 
 from keras_reprogram.black_box import InferenceClient
 from keras_reprogram.black_box import InferenceError
-from keras_reprogram.black_box.inference_call import Clock
-from keras_reprogram.black_box.inference_call import Stopped
-from keras_reprogram.black_box.inference_call import gather
+from keras_reprogram.black_box.inference_threads import Clock
+from keras_reprogram.black_box.inference_threads import Stopped
+from keras_reprogram.black_box.inference_threads import map_in_threads
 
 pytestmark = pytest.mark.numpy_alone
 
@@ -41,8 +41,8 @@ def test_results_are_in_order():
         time.sleep(0.02 * (item == 0))
         return item
 
-    assert gather(late, range(9), 3, Clock(5.0)) == [*range(9)]
-    assert gather(late, [], 3, Clock(5.0)) == []
+    assert map_in_threads(late, range(9), 3, Clock(5.0)) == [*range(9)]
+    assert map_in_threads(late, [], 3, Clock(5.0)) == []
 
 
 def test_an_exception_ends_the_others():
@@ -55,13 +55,13 @@ def test_an_exception_ends_the_others():
         clock.pause(20.0)
 
     start = time.perf_counter()
-    assert isinstance(gather(failing, range(9), 3, clock), KeyError)
+    assert isinstance(map_in_threads(failing, range(9), 3, clock), KeyError)
     assert time.perf_counter() - start < 1.0
     assert len(begun) <= 3
 
 
 def test_the_time_of_a_call_is_limited():
-    found = gather(lambda item: time.sleep(1.0), [0], 1, Clock(0.05))
+    found = map_in_threads(lambda item: time.sleep(1.0), [0], 1, Clock(0.05))
     assert isinstance(found, Stopped)
 
 
