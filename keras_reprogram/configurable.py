@@ -1,4 +1,4 @@
-"""Small immutable choices that Keras can serialize."""
+"""Small immutable choices, and the classes that Keras can serialize."""
 
 import dataclasses
 import math
@@ -6,24 +6,31 @@ import numbers
 import operator
 from collections.abc import Callable
 from typing import Any
+from typing import ClassVar
 from typing import TypeVar
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.program_parts import ProgramPart
+
 Class = TypeVar("Class", bound=type)
 Object = TypeVar("Object")
 
 PACKAGE = "keras_reprogram"
+# The classes of this package that `serializable` has registered, by name.
+REGISTERED: dict[str, type] = {}
 
 
-class Configurable:
+class Configurable(ProgramPart):
     """Gives a dataclass the `get_config` and `from_config` of a Keras object.
 
     A placement, a region or a mapping is a handful of settings and no state:
     a frozen dataclass whose fields are its config.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -42,7 +49,26 @@ class Configurable:
 
 
 def serializable(cls: Class) -> Class:
-    """Registers a class under this package's name for Keras saving."""
+    """Registers a class under this package's name for Keras saving.
+
+    A class that is defined in this package and derives from `ProgramPart` may
+    be named by a program file; a class that is defined elsewhere may not.
+
+    Raises:
+        ValueError: If the package has another class of this name.
+    """
+    name = cls.__name__
+    if cls.__module__.partition(".")[0] == PACKAGE:
+        known = REGISTERED.setdefault(name, cls)
+        if (known.__module__, known.__qualname__) != (
+            cls.__module__,
+            cls.__qualname__,
+        ):
+            raise ValueError(
+                "Two classes of this package have one name in saved files. "
+                f"Received: {name} in {known.__module__} and {cls.__module__}"
+            )
+        REGISTERED[name] = cls
     register: Callable[[Class], Class] = (
         keras.saving.register_keras_serializable(package=PACKAGE)
     )
@@ -54,7 +80,9 @@ def positive_integers(
 ) -> tuple[int, ...]:
     """Checks a size given by the user and returns it as a tuple of ints."""
     items = value if isinstance(value, (tuple, list)) else (value,)
-    values = tuple(item for item in map(integer, items) if item)
+    values: tuple[int, ...] = tuple(
+        item for item in map(integer, items) if item
+    )
     if (
         not values
         or len(values) != len(items)
@@ -80,8 +108,10 @@ def offset(name: str, value: Any) -> tuple[int, ...] | None:
     if value is None:
         return None
     items = value if isinstance(value, (tuple, list)) else ()
-    values = tuple(map(integer, items))
-    if not values or any(item is None or item < 0 for item in values):
+    values = tuple(
+        item for item in map(integer, items) if item is not None and item >= 0
+    )
+    if not values or len(values) != len(items):
         raise ValueError(
             f"`{name}` must hold an integer of at least 0 for each spatial "
             f"axis. Received: {name}={value!r}"
@@ -140,7 +170,9 @@ def check_seed(seed: Any) -> int:
     return value
 
 
-def optional(name: str, value: Any, kind: type[Object], wanted: str) -> Object:
+def optional(
+    name: str, value: Any, kind: type[Object], wanted: str
+) -> Object | None:
     """Returns an object of a kind from its config or itself, or `None`."""
     if isinstance(value, dict):
         value = keras.saving.deserialize_keras_object(value)

@@ -17,6 +17,7 @@ from keras_reprogram.configurable import optional
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images import patterns
 from keras_reprogram.inputs.images import placements
+from keras_reprogram.inputs.images.augmentation import RandomShift
 from keras_reprogram.inputs.images.axes import DATA_FORMATS
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.images.canvas import Canvas
@@ -29,6 +30,9 @@ from keras_reprogram.inputs.images.scaling import Scaling
 from keras_reprogram.inputs.images.scaling import check_factors
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.sample_range import check_value_range
+from keras_reprogram.program_parts import LARGEST_SAMPLE
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import check_size
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
@@ -111,6 +115,13 @@ class InputReprogrammer(InputTransformation):
         - [Adversarial Reprogramming](https://arxiv.org/abs/1806.11146)
         - [Model Reprogramming, a survey](https://arxiv.org/abs/2202.10629)
     """
+
+    program_objects = {
+        "placement": Placement,
+        "pattern": Pattern,
+        "augmentation": RandomShift,
+    }
+    program_strings = {"data_format": DATA_FORMATS}
 
     def __init__(
         self,
@@ -376,6 +387,7 @@ class InputReprogrammer(InputTransformation):
             "source_shape": self.settings.canvas_shape,
             "scale": self.settings.scale,
             "offset": self.settings.offset,
+            "augmentation": None,
         }
 
     def resolved_state(self) -> dict[str, Any] | None:
@@ -386,6 +398,29 @@ class InputReprogrammer(InputTransformation):
     def restore_resolved(self, state: dict[str, Any]) -> None:
         self.take_settings(CanvasSettings.from_config(state))
         self.is_resolved = True
+
+    @property
+    def expected_inputs(self) -> Shape | None:
+        return self.source_shape
+
+    def expected_variables(
+        self, specification: SourceSpecification
+    ) -> list[ExpectedVariable]:
+        for given in (self.source_shape, self.target_shape):
+            check_size(tuple(size or 1 for size in given or ()), LARGEST_SAMPLE)
+        settings = self.settings.completed(specification, self.value_range)
+        sample_shape = settings.sample_shape or ()
+        canvas_shape = settings.known_canvas_shape
+        axes = Axes(len(canvas_shape), self.data_format)
+        self.placement.check(sample_shape, canvas_shape, axes)
+        found = self.placement.expected_variables(
+            sample_shape, canvas_shape, axes
+        )
+        if self.pattern is None:
+            return found
+        data_mask = self.placement.data_mask(sample_shape, canvas_shape, axes)
+        canvas = Canvas(canvas_shape, axes, data_mask)
+        return found + self.pattern.expected_variables(canvas, specification)
 
     def get_build_config(self) -> dict[str, Any] | None:
         # A pattern that uses the source is built by the model, with it.

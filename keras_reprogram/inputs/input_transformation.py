@@ -9,13 +9,15 @@ import keras
 import numpy as np
 
 from keras_reprogram.inputs.valid import finite_rows
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import ProgramPart
 from keras_reprogram.resolvable import Resolvable
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 
-class InputTransformation(Resolvable):
+class InputTransformation(ProgramPart, Resolvable):
     """Base class: maps samples of the target to inputs of the source.
 
     `ReprogrammedModel` uses an input transformation in this order:
@@ -30,7 +32,9 @@ class InputTransformation(Resolvable):
        `valid` counts the samples that are not `valid_values`.
     6. `fit` adds `training_callbacks`. `predict` and `evaluate` run within
        `inference`, and gradient estimators within `same_samples`.
-    7. `resolved_config` and the layer's weights go into a program file.
+    7. `resolved_config` and the layer's weights go into a program file. When
+       it is read, `expected_inputs`, `expected_variables` and
+       `expected_outputs` are asked before the layer meets the source.
 
     A subclass keeps its constructor's arguments as they were given; what
     `resolve` and `build` find has attributes of its own.
@@ -170,3 +174,40 @@ class InputTransformation(Resolvable):
             samples: Tensor. The samples that they were computed from.
         """
         return outputs
+
+    # === Program files ===
+
+    @property
+    def expected_inputs(self) -> Shape | None:
+        """Shape of the source's input that the layer was made for.
+
+        Without the batch axis; `None` if it takes what its source has.
+        """
+        return None
+
+    def expected_variables(
+        self, specification: SourceSpecification
+    ) -> list[ExpectedVariable]:
+        """Returns what the layer's weights will be, before they are built.
+
+        It is called before `resolve`, for a config that may be anyone's.
+
+        Args:
+            specification: A `SourceSpecification`.
+
+        Raises:
+            ValueError: If building the layer would raise, or take too much.
+        """
+        raise NotImplementedError
+
+    def expected_outputs(self, outputs_shape: Shape) -> Shape:
+        """Returns the shape of what `select_outputs` returns.
+
+        Args:
+            outputs_shape: Tuple. Shape of the source's outputs, with the
+                batch axis.
+        """
+        return outputs_shape
+
+    def check_variables(self) -> None:
+        """Raises a `ValueError` for values that no such layer could have."""

@@ -40,6 +40,8 @@ from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.outputs import LabelMapper
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
@@ -176,6 +178,16 @@ class ResidualAttributeMapper(LabelMapper):
             *super().learned_variables,
             self.attribute_weights,
             self.residual,
+        ]
+
+    def expected_variables(
+        self, specification: SourceSpecification, outputs_shape: Shape
+    ) -> list[ExpectedVariable]:
+        found = super().expected_variables(specification, outputs_shape)
+        return [
+            *found,
+            ExpectedVariable(found[0].shape),
+            ExpectedVariable((self.num_classes, self.num_classes)),
         ]
 
 

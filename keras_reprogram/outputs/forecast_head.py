@@ -15,6 +15,8 @@ from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
@@ -171,15 +173,23 @@ class ForecastHead(OutputMapping):
     def learned_variables(self) -> list[keras.Variable]:
         return [self.kernel, self.bias, self.scale]
 
-    def complete_variables(
-        self, values: list[np.ndarray | None]
-    ) -> list[np.ndarray | None]:
-        # Version 0.1.0 had no scale.
-        if len(values) == 2:
-            return [*values, np.zeros(self.channels, "float32")]
-        return values
+    def expected_variables(
+        self, specification: SourceSpecification, outputs_shape: Shape
+    ) -> list[ExpectedVariable]:
+        sizes = [size for size in outputs_shape[1:] if size is not None]
+        if len(sizes) < 2 or len(sizes) != len(outputs_shape) - 1:
+            raise ValueError(
+                "A forecast needs outputs of shape (batch, channels, ...). "
+                f"Received: outputs of shape {outputs_shape}"
+            )
+        return [
+            ExpectedVariable((math.prod(sizes[1:]), self.horizon)),
+            ExpectedVariable((self.horizon,)),
+            ExpectedVariable((sizes[0],)),
+        ]
 
     def on_variables_loaded(self) -> None:
+        # Files of version 0.1.0 have no scale: `fit` finds it.
         if (ops.convert_to_numpy(self.scale.value) > 0).all():
             super().on_variables_loaded()
 

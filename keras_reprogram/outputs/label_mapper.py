@@ -27,6 +27,8 @@ from keras_reprogram.outputs.mappings.selection import selected_sources
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.reading import Reading
 from keras_reprogram.outputs.targets import LabelFormat
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import check_size
 from keras_reprogram.replicas import summed_over_replicas
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
@@ -123,6 +125,9 @@ class LabelMapper(OutputMapping):
         - [Bayesian-guided label mapping](https://arxiv.org/abs/2410.24018)
         - [ILM-VP](https://arxiv.org/abs/2211.11635)
     """
+
+    program_objects = {"mapping": Mapping}
+    program_strings = {"source_activation": reading.ACTIVATIONS}
 
     def __init__(
         self,
@@ -224,29 +229,26 @@ class LabelMapper(OutputMapping):
             self.reading.num_classes, self.num_classes, self.sources_per_target
         )
         self.check_size()
-        matrix, bias = self.first_map()
         trainable = self.mapping.trainable
         self.dense: keras.Variable | None = None
         self.sources: keras.Variable | None = None
         self.bias: keras.Variable | None = None
         self.statistics: keras.Variable | None = None
         selected = self.mapping.num_selected(self.sources_per_target)
+        first, bias = self.first_values(selected)
         if selected is None:
             self.dense = self.add_weight(
                 name="matrix",
                 shape=self.map_shape.matrix,
-                initializer=constant(matrix),
+                initializer=constant(first),
                 trainable=trainable,
             )
         else:
-            sources = np.zeros((self.num_classes, selected))
-            if not self.needs_data:
-                sources = selected_sources(matrix)
             self.sources = self.add_weight(
                 name="sources",
-                shape=sources.shape,
+                shape=(self.num_classes, selected),
                 dtype="int32",
-                initializer=constant(sources),
+                initializer=constant(first),
                 trainable=False,
             )
         if self.mapping.has_bias:
@@ -277,15 +279,33 @@ class LabelMapper(OutputMapping):
                 f"{self.num_classes}"
             )
 
-    def first_map(self) -> tuple[np.ndarray, np.ndarray]:
-        """The matrix and the bias before data are seen."""
+    def first_values(
+        self, num_selected: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The matrix or source classes, and the bias, before data are seen.
+
+        Args:
+            num_selected: Integer. Source classes of a target class, or `None`
+                for a matrix.
+        """
+        shape, dtype = self.map_shape.matrix, self.variable_dtype
+        if num_selected is not None:
+            shape, dtype = (self.num_classes, num_selected), "int32"
+        bias = np.zeros(self.num_classes)
+        if self.stored_values is not None:
+            # The largest array of most files. Were it assigned to a matrix of
+            # zeros, it would be in memory four times on TensorFlow.
+            return self.stored_values.take(0, shape, dtype), bias
         if not self.needs_data:
-            return self.mapping.solve(None, self.map_shape)
-        zeros = np.zeros(self.map_shape.matrix)
+            matrix, bias = self.mapping.solve(None, self.map_shape)
+            if num_selected is None:
+                return matrix, bias
+            return selected_sources(matrix), bias
         if isinstance(self.mapping, StatisticsMapping):
             # Solving empty statistics checks the numbers of classes now.
+            zeros = np.zeros(self.map_shape.matrix)
             self.mapping.matrix(zeros, self.sources_per_target)
-        return zeros, np.zeros(self.num_classes)
+        return np.zeros(shape), bias
 
     def call(
         self,
@@ -491,16 +511,25 @@ class LabelMapper(OutputMapping):
         variables = [self.sources, self.dense, self.bias]
         return [variable for variable in variables if variable is not None]
 
-    def on_variables_loaded(self) -> None:
-        if self.sources is not None:
-            sources = ops.convert_to_numpy(self.sources.value)
-            if sources.min() < 0 or sources.max() >= self.map_shape.num_sources:
-                raise ValueError(
-                    "Every source class must lie between 0 and "
-                    f"{self.map_shape.num_sources - 1}. Received: classes from "
-                    f"{sources.min()} to {sources.max()}"
-                )
-        super().on_variables_loaded()
+    def expected_variables(
+        self, specification: SourceSpecification, outputs_shape: Shape
+    ) -> list[ExpectedVariable]:
+        shape = MapShape(
+            self.reading.num_classes, self.num_classes, self.sources_per_target
+        )
+        check_size(shape.matrix, LARGEST_MAP)
+        return self.mapping.expected_variables(shape)
+
+    def check_variables(self) -> None:
+        if self.sources is None:
+            return
+        sources = ops.convert_to_numpy(self.sources.value)
+        if sources.min() < 0 or sources.max() >= self.map_shape.num_sources:
+            raise ValueError(
+                "Every source class must lie between 0 and "
+                f"{self.map_shape.num_sources - 1}. Received: classes from "
+                f"{sources.min()} to {sources.max()}"
+            )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.num_classes)

@@ -12,12 +12,16 @@ from keras_reprogram.keras_internals import in_symbolic_scope
 from keras_reprogram.outputs.reading import full_dtype
 from keras_reprogram.outputs.targets import LabelFormat
 from keras_reprogram.outputs.targets import Targets
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import ProgramPart
+from keras_reprogram.program_parts import StoredValues
 from keras_reprogram.resolvable import Resolvable
 from keras_reprogram.sources.specification import SourceSpecification
+from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 
-class OutputMapping(Resolvable):
+class OutputMapping(ProgramPart, Resolvable):
     """Base class: maps the source's outputs to predictions of the target.
 
     `ReprogrammedModel` uses an output mapping in this order:
@@ -29,9 +33,10 @@ class OutputMapping(Resolvable):
     4. `adapt` finds from data what training starts from, if `needs_data`.
     5. In each training step, `update_statistics` adds the step's samples if
        `updates_statistics`, and `loss_units` scales what the loss compares.
-    6. `learned_variables` go into a program file. When they are read again,
-       `complete_variables` adds those that an older version lacks, and
-       `on_variables_loaded` follows.
+    6. `resolved_config` and `learned_variables` go into a program file. When
+       it is read, `expected_variables` is asked before the layer is built,
+       `stored_values` is set while it is, and `on_variables_loaded` is called
+       once all variables have their values.
 
     A subclass keeps its constructor's arguments as they were given; what
     `resolve` and `build` find has attributes of its own.
@@ -44,12 +49,15 @@ class OutputMapping(Resolvable):
         targets: The `Targets` that labels are checked against, once built.
         steps_since_solve: Integer. Epochs or steps of training since the
             mapping was last solved, for mappings that are solved again.
+        stored_values: `StoredValues` while the layer is built for a program
+            file, whose values replace those that training starts from.
     """
 
     needs_outputs: bool = True
     uses_samples: bool = False
     targets: Targets
     steps_since_solve: int | None = None
+    stored_values: StoredValues | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         # Without autocast float32 outputs are read before they are cast down.
@@ -189,16 +197,31 @@ class OutputMapping(Resolvable):
         """The variables that predictions need, without statistics."""
         return list(self.weights)
 
-    def complete_variables(
-        self, values: list[np.ndarray | None]
-    ) -> list[np.ndarray | None]:
-        """Adds values of `learned_variables` that an older file lacks."""
-        return values
+    def expected_variables(
+        self, specification: SourceSpecification, outputs_shape: Shape
+    ) -> list[ExpectedVariable]:
+        """Returns what `learned_variables` will be, before they are built.
+
+        It is called after `resolve`, for a config that may be anyone's.
+
+        Args:
+            specification: A `SourceSpecification`.
+            outputs_shape: Tuple. Shape of the outputs that `call` will take,
+                with the batch axis.
+
+        Raises:
+            ValueError: If building the layer would raise, or take too much.
+        """
+        raise NotImplementedError
+
+    def check_variables(self) -> None:
+        """Raises a `ValueError` for values that no mapping could have."""
 
     def on_variables_loaded(self) -> None:
         """Checks and notes `learned_variables` that were read from a file.
 
         Raises:
-            ValueError: If they do not suit each other.
+            ValueError: If no mapping could have them.
         """
+        self.check_variables()
         self.mark_solved()

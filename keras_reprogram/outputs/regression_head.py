@@ -17,6 +17,7 @@ from keras_reprogram.outputs import targets
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.reading import Reading
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
+from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -84,6 +85,11 @@ class RegressionHead(OutputMapping):
         the same shape, in their own unit; with one target, its axis may be
         left out.
     """
+
+    program_strings = {
+        "initial": INITIAL,
+        "source_activation": reading.ACTIVATIONS,
+    }
 
     def __init__(
         self,
@@ -248,6 +254,14 @@ class RegressionHead(OutputMapping):
             self.source_mean,
             self.source_scale,
         ]
+
+    def expected_variables(
+        self, specification: SourceSpecification, outputs_shape: Shape
+    ) -> list[ExpectedVariable]:
+        features, targets = specification.num_classes, self.num_outputs
+        shapes: list[Shape] = [(features, targets)]
+        shapes += [(targets,)] * 3 + [(features,)] * 2
+        return [ExpectedVariable(shape) for shape in shapes]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.num_outputs)

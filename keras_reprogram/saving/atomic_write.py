@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import importlib
 import os
 import pathlib
 import re
@@ -13,10 +14,9 @@ from collections.abc import Iterator
 from typing import Any
 from typing import BinaryIO
 
-try:
-    import fcntl
-except ImportError:  # on Windows
-    fcntl = None
+fcntl: Any = None
+with contextlib.suppress(ImportError):  # Windows has none.
+    fcntl = importlib.import_module("fcntl")
 
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 # Where files have no locks, one of this age is no longer being written.
@@ -24,7 +24,7 @@ LONGEST_WRITE = 24 * 60 * 60
 
 
 @contextlib.contextmanager
-def atomic_write(filepath: str | os.PathLike) -> Iterator[BinaryIO]:
+def atomic_write(filepath: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A stream whose content takes the file's name once it is on the disk.
 
     Where writing fails or the process is killed, the old file is left as it
@@ -58,7 +58,7 @@ def atomic_write(filepath: str | os.PathLike) -> Iterator[BinaryIO]:
     synchronize_folder(target.parent)
 
 
-def checked_target(filepath: str | os.PathLike) -> pathlib.Path:
+def checked_target(filepath: str | os.PathLike[str]) -> pathlib.Path:
     """The file, there or not, that a path leads to.
 
     Raises:
@@ -105,7 +105,7 @@ def short_name(target: pathlib.Path) -> str:
 
 
 def unfinished_file(
-    target: pathlib.Path, filepath: str | os.PathLike
+    target: pathlib.Path, filepath: str | os.PathLike[str]
 ) -> tuple[pathlib.Path, BinaryIO]:
     """A new, locked file beside another, and as readable as that is.
 

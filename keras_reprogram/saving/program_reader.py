@@ -11,9 +11,15 @@ import keras
 
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.outputs.output_mapping import OutputMapping
-from keras_reprogram.saving import program_archive
 from keras_reprogram.saving import program_classes
 from keras_reprogram.saving import program_file
+from keras_reprogram.saving import program_values
+from keras_reprogram.saving.file_errors import damaged
+from keras_reprogram.saving.file_errors import with_short_errors
+from keras_reprogram.saving.program_header import LONGEST_NAME
+from keras_reprogram.saving.program_header import Header
+from keras_reprogram.saving.source_check import check_fits
+from keras_reprogram.saving.source_check import check_same
 from keras_reprogram.sources import inspect_source
 
 MOST_SHARED = 100  # pairs of layers that are kept for further files
@@ -56,7 +62,7 @@ class ProgramReader:
         self.compared: set[bytes] = set()
         self.shared: dict[bytes, Ends] = {}
 
-    @program_file.with_short_errors
+    @with_short_errors
     def read(
         self, filepath: str | os.PathLike[str], accept: Accept | None = None
     ) -> Ends:
@@ -77,31 +83,35 @@ class ProgramReader:
         """
         with program_file.opened(filepath) as archive:
             header = archive.header
-            expected = digest(header["source"])
-            if expected not in self.compared:
-                program_file.check_same(
-                    self.source,
-                    header["source"],
-                    stacklevel=self.stacklevel + 3,
+            (expected,) = header["sources"]
+            if digest(expected) not in self.compared:
+                check_same(
+                    self.source, expected, stacklevel=self.stacklevel + 3
                 )
-                self.compared.add(expected)
-            program_file.check_fits(self.source, header)
+                self.compared.add(digest(expected))
             key = configuration_digest(header)
             ends = None if key is None else self.shared.get(key)
             if ends is not None:
+                check_fits(self.source, expected, ends.input_reprogrammer)
                 if accept is not None:
                     accept(ends.input_reprogrammer, ends.label_mapper)
-                with program_file.damaged(filepath):
-                    program_file.restore(ends, archive, None)
+                with damaged(filepath):
+                    program_values.restore(
+                        ends.input_reprogrammer,
+                        ends.label_mapper,
+                        archive,
+                        set(),
+                    )
                 return ends
-            with program_file.damaged(filepath):
+            with damaged(filepath):
                 layers = program_classes.build_ends(
                     program_file.with_matrices(header, archive.matrices())
                 )
+            check_fits(self.source, expected, layers["input_reprogrammer"])
             if accept is not None:
                 accept(layers["input_reprogrammer"], layers["label_mapper"])
-            with program_file.damaged(filepath):
-                built: Ends = program_file.restored(
+            with damaged(filepath):
+                built = program_values.restored(
                     built_ends, layers, self.source, archive
                 )
             if key is not None:
@@ -125,7 +135,7 @@ def built_ends(
     return Ends(source, input_reprogrammer, label_mapper)
 
 
-def configuration_digest(header: dict[str, Any]) -> bytes | None:
+def configuration_digest(header: Header) -> bytes | None:
     """Returns what is equal for files whose layers are the same.
 
     Returns:
@@ -134,7 +144,7 @@ def configuration_digest(header: dict[str, Any]) -> bytes | None:
     """
     if header.get("matrices"):
         return None
-    ends = [without_names(header[end]) for end in program_archive.ENDS]
+    ends = [without_names(header[key]) for key in ("inputs", "output")]
     return digest([ends, header["variables"]])
 
 
@@ -149,7 +159,7 @@ def without_names(config: Any) -> Any:
     # A policy is nothing but its name.
     if isinstance(arguments, dict) and found.get("class_name") != "DTypePolicy":
         name = arguments.get("name")
-        if isinstance(name, str) and len(name) <= program_classes.LONGEST_NAME:
+        if isinstance(name, str) and len(name) <= LONGEST_NAME:
             del arguments["name"]
     return found
 

@@ -12,7 +12,8 @@ from typing import Any
 from keras_reprogram.configurable import PACKAGE
 
 FORMAT_VERSION = 1
-ENDS = ("input_reprogrammer", "label_mapper")
+KEPT = ("format", "variables", "matrices")
+MOST_CHANNELS = 2**25
 CLASSES = {
     "ChannelsInTime": "ChannelConcatenation",
     "ConvolutionProgram": "ConvolutionPattern",
@@ -37,8 +38,19 @@ KEYS = {
 
 
 def translated(header: dict[str, Any]) -> dict[str, Any]:
-    """The header with the names and settings of today, changed in place."""
-    waiting = [header.get(end) for end in ENDS]
+    """Returns the header as it is written today.
+
+    Args:
+        header: Dictionary, whose configurations are changed in place.
+    """
+    end, other = header.get("input_reprogrammer"), header.get("label_mapper")
+    found = {
+        "inputs": [end],
+        "output": other,
+        "sources": [header.get("source")],
+        **{key: header[key] for key in KEPT if key in header},
+    }
+    waiting = [end, other]
     while waiting:
         value = waiting.pop()
         if isinstance(value, list):
@@ -46,7 +58,34 @@ def translated(header: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(value, dict):
             translate_object(value)
             waiting += value.values()
-    return header
+    add_scale(found)
+    return found
+
+
+def add_scale(header: dict[str, Any]) -> None:
+    """Adds the scale of a forecast, which version 0.1.0 had not.
+
+    It is no member of the file: a scale of zeros is one that was not found.
+    """
+    output, variables = header["output"], header.get("variables")
+    if (
+        not isinstance(output, dict)
+        or output.get("registered_name") != f"{PACKAGE}>ForecastHead"
+        or not isinstance(variables, list)
+        # The kernel and the bias.
+        or [len(each["shape"]) for each in variables[-2:]] != [2, 1]
+    ):
+        return
+    (end,) = header["inputs"]
+    config = end.get("config") if isinstance(end, dict) else None
+    shape = config.get("target_shape") if isinstance(config, dict) else None
+    if isinstance(shape, dict):  # a tuple, as Keras serializes it
+        config = shape.get("config")
+        shape = config.get("value") if isinstance(config, dict) else None
+    if isinstance(shape, list) and shape and type(shape[-1]) is int:
+        if 0 < shape[-1] <= MOST_CHANNELS:
+            scale = {"shape": shape[-1:], "dtype": "float32", "constant": 0}
+            header["variables"] = [*variables, scale]
 
 
 def translate_object(description: dict[str, Any]) -> None:

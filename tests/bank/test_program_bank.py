@@ -15,7 +15,7 @@ from keras_reprogram.inputs import SampleMaskedPattern
 from keras_reprogram.inputs import ScaledPad
 from keras_reprogram.inputs import Tile
 from keras_reprogram.inputs import UniversalPattern
-from keras_reprogram.saving import program_file
+from keras_reprogram.saving import source_check
 
 # Input transformation and label map of each task.
 TASKS = {
@@ -315,9 +315,9 @@ def test_a_source_is_hashed_once_for_all_files(
 ):
     files = saved(tasks, tmp_path)
     compared = []
-    compare = program_file.compare_fingerprints
+    compare = source_check.compare_fingerprints
     monkeypatch.setattr(
-        program_file,
+        source_check,
         "compare_fingerprints",
         lambda *args: compared.append(args) or compare(*args),
     )

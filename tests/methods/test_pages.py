@@ -222,20 +222,7 @@ def loss_of(model: ReprogrammedModel, x: np.ndarray, y: np.ndarray) -> float:
     return float(ops.convert_to_numpy(model.loss(y, model.predict_on_batch(x))))
 
 
-NOT_IN_FILES = pytest.mark.xfail(
-    raises=ValueError,
-    strict=True,
-    reason="a program file holds no class that a page defines",
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(page, marks=NOT_IN_FILES if page == "rvp" else ())
-        for page in PAGES
-    ],
-)
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_trains_its_method_and_a_file_answers_the_same(
     name, sources, tmp_path
 ):

@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 
 import keras_reprogram
-from keras_reprogram.saving import program_archive
+from keras_reprogram import configurable
+from keras_reprogram.configurable import REGISTERED
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import ProgramPart
 from keras_reprogram.saving import program_classes
+from keras_reprogram.saving import program_header
 
 FOLDER = pathlib.Path(__file__).parents[1] / "data" / "programs_0_1_0"
 FILES = (
@@ -108,7 +112,7 @@ def attacks():
 
 def header_of(name):
     with zipfile.ZipFile(FOLDER / f"{name}.program") as archive:
-        return program_archive.parsed(archive.read("program.json"))
+        return program_header.parsed(archive.read("program.json"))
 
 
 def places(value, path=()):
@@ -136,8 +140,8 @@ def test_nothing_of_a_users_own_runs_wherever_a_file_names_it(name):
     """A part of all attacks at each place, others at the next place."""
     header, tried = header_of(name), 0
     RAN.clear()
-    for end in program_classes.ENDS:
-        for index, place in enumerate(places(header[end])):
+    for end in (header["inputs"][0], header["output"]):
+        for index, place in enumerate(places(end)):
             # Neither is made into anything.
             if place[0] == "build_config" or place[-1] == "module":
                 continue
@@ -145,7 +149,7 @@ def test_nothing_of_a_users_own_runs_wherever_a_file_names_it(name):
             for attack in list(attacks())[index % PARTS :: PARTS]:
                 if is_name and isinstance(attack, str):
                     continue
-                changed = copy.deepcopy(header[end])
+                changed = copy.deepcopy(end)
                 put(changed, place, attack)
                 with pytest.raises((KeyError, TypeError, ValueError)):
                     program_classes.build(changed)
@@ -164,14 +168,14 @@ def test_a_file_that_names_a_class_of_a_users_own_is_refused(source, tmp_path):
     with zipfile.ZipFile(path) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     header = json.loads(contents["program.json"])
-    pattern = ("input_reprogrammer", "config", "pattern")
+    pattern = ("inputs", 0, "config", "pattern")
     RAN.clear()
     for place in (
         (*pattern,),
         (*pattern, "config", "initializer"),
         (*pattern, "config", "activation"),
-        ("label_mapper",),
-        ("label_mapper", "config", "dtype"),
+        ("output",),
+        ("output", "config", "dtype"),
     ):
         for attack in attacks():
             changed = copy.deepcopy(header)
@@ -196,32 +200,33 @@ def test_names_of_keras_are_keras_own_whatever_the_scope_says():
 
 @pytest.mark.numpy_alone
 def test_every_part_of_a_program_is_in_the_table():
-    registered = keras.saving.get_custom_objects().items()
     parts = {
-        name.removeprefix("keras_reprogram>")
-        for name, cls in registered
+        name
+        for name, cls in REGISTERED.items()
         if cls.__module__.startswith(
             ("keras_reprogram.inputs", "keras_reprogram.outputs")
         )
     }
-    assert parts - NO_PROGRAM == set(program_classes.OWN)
+    assert parts - NO_PROGRAM == {
+        name for name in parts if issubclass(REGISTERED[name], ProgramPart)
+    }
 
 
 @pytest.mark.numpy_alone
 @pytest.mark.parametrize(
     "place, value",
     [
-        (("input_reprogrammer", "config", "dtype"), "float8_e4m3fn"),
-        (("input_reprogrammer", "config", "dtype"), "int8"),
-        (("input_reprogrammer", "config", "dtype", "config", "name"), "int4"),
-        (("input_reprogrammer", "config", "data_format"), "diagonal"),
-        (("input_reprogrammer", "config", "name"), "x" * 10_000),
-        (("input_reprogrammer", "config", "input_shape"), [1, 2]),
-        (("input_reprogrammer", "config", "placement"), "resize"),
-        (("input_reprogrammer", "shared_object_id"), 1),
-        (("input_reprogrammer", "compile_config"), {}),
-        (("label_mapper", "config", "mapping"), [[0]] * 3000 + [{}]),
-        (("label_mapper", "registered_name"), None),
+        (("inputs", 0, "config", "dtype"), "float8_e4m3fn"),
+        (("inputs", 0, "config", "dtype"), "int8"),
+        (("inputs", 0, "config", "dtype", "config", "name"), "int4"),
+        (("inputs", 0, "config", "data_format"), "diagonal"),
+        (("inputs", 0, "config", "name"), "x" * 10_000),
+        (("inputs", 0, "config", "input_shape"), [1, 2]),
+        (("inputs", 0, "config", "placement"), "resize"),
+        (("inputs", 0, "shared_object_id"), 1),
+        (("inputs", 0, "compile_config"), {}),
+        (("output", "config", "mapping"), [[0]] * 3000 + [{}]),
+        (("output", "registered_name"), None),
     ],
 )
 def test_what_no_program_holds_is_refused(place, value):
@@ -234,12 +239,110 @@ def test_what_no_program_holds_is_refused(place, value):
 @pytest.mark.numpy_alone
 def test_tuples_and_policies_by_name_are_read():
     header = header_of("random_of_logits")
-    put(header, ("input_reprogrammer", "config", "dtype"), "mixed_bfloat16")
+    put(header, ("inputs", 0, "config", "dtype"), "mixed_bfloat16")
     put(
         header,
-        ("input_reprogrammer", "config", "value_range"),
+        ("inputs", 0, "config", "value_range"),
         {"class_name": "__tuple__", "config": {"value": [0, 1]}},
     )
     end = program_classes.build_ends(header)["input_reprogrammer"]
     assert end.compute_dtype == "bfloat16"
     np.testing.assert_array_equal(end.value_range, (0, 1))
+
+
+class TwiceMapped(keras_reprogram.LabelMapper):
+    """Stands for the class of a method's page."""
+
+    __module__ = "keras_reprogram.methods.twice_mapped"
+
+    def __init__(self, rank=2, **kwargs):
+        super().__init__(**kwargs)
+        self.rank = rank
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        shapes = ((self.num_classes, self.rank), (self.rank, self.num_classes))
+        self.factors = [
+            self.add_weight(name=f"factor_{index}", shape=shape)
+            for index, shape in enumerate(shapes)
+        ]
+
+    def call(self, outputs, samples=None, training=None):
+        outputs = super().call(outputs, samples, training)
+        for factor in self.factors:
+            outputs = keras.ops.matmul(outputs, factor)
+        return outputs
+
+    @property
+    def learned_variables(self):
+        return [*super().learned_variables, *self.factors]
+
+    def expected_variables(self, specification, outputs_shape):
+        sizes = (self.num_classes, self.rank)
+        return [
+            *super().expected_variables(specification, outputs_shape),
+            ExpectedVariable(sizes),
+            ExpectedVariable(sizes[::-1]),
+        ]
+
+    def get_config(self):
+        return {**super().get_config(), "rank": self.rank}
+
+
+@pytest.mark.parametrize("mapping", ["random", "linear"])
+def test_a_class_of_the_package_needs_nothing_but_its_own_declarations(
+    source, tmp_path, monkeypatch, mapping
+):
+    monkeypatch.setitem(REGISTERED, "TwiceMapped", TwiceMapped)
+    configurable.serializable(TwiceMapped)
+    model = keras_reprogram.ReprogrammedModel(
+        source,
+        keras_reprogram.InputReprogrammer((4, 4, 1)),
+        TwiceMapped(num_classes=3, mapping=mapping, rank=2),
+    )
+    images = np.arange(160).reshape(10, 4, 4, 1).astype("uint8")
+    model.adapt(images, np.arange(10) % 3, verbose=0)
+    path = tmp_path / "task.program"
+    model.save_program(path)
+    copy = keras_reprogram.ReprogrammedModel.load_program(path, source)
+    assert isinstance(copy.label_mapper, TwiceMapped)
+    np.testing.assert_allclose(
+        *(keras.ops.convert_to_numpy(each(images)) for each in (copy, model)),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.numpy_alone
+def test_a_users_class_is_in_no_table_whatever_it_is_registered_as():
+    class UniversalPattern(OwnProgram):
+        pass
+
+    known = REGISTERED["UniversalPattern"]
+    configurable.serializable(UniversalPattern)
+    keras.saving.get_custom_objects()["keras_reprogram>UniversalPattern"] = (
+        known
+    )
+    assert REGISTERED["UniversalPattern"] is known
+    header = header_of("program_grid")
+    built = program_classes.build_ends(header)["input_reprogrammer"].pattern
+    assert type(built) is known
+
+
+@pytest.mark.numpy_alone
+def test_two_classes_of_the_package_do_not_share_a_name():
+    other = type("Pad", (), {"__module__": "keras_reprogram.methods.other"})
+    with pytest.raises(ValueError, match="one name in saved files"):
+        configurable.serializable(other)
+    assert REGISTERED["Pad"] is keras_reprogram.inputs.Pad
+
+
+@pytest.mark.numpy_alone
+def test_what_is_registered_and_no_part_of_a_program_is_not_built():
+    for name, cls in REGISTERED.items():
+        if issubclass(cls, ProgramPart):
+            continue
+        described_class = described(
+            name, cls.__module__, f"keras_reprogram>{name}"
+        )
+        with pytest.raises(ValueError, match="no program holds"):
+            program_classes.class_of(described_class)

@@ -117,7 +117,7 @@ def test_the_file_holds_what_was_learned_and_no_more(trained, program):
     free = (64 - 16) * 3
     assert sizes.pop("program.json") < 10_000
     assert sorted(sizes.values()) == [128 + 3 * 4, 128 + 18 * 4, 128 + free * 4]
-    assert header["source"]["parameters"] == trained.source.count_params()
+    assert header["sources"][0]["parameters"] == trained.source.count_params()
 
 
 def test_an_unsolved_map_is_not_saved(source, tmp_path):
@@ -236,8 +236,8 @@ def setting(*path):
     return change
 
 
-INPUT = ("input_reprogrammer", "config")
-LABEL = ("label_mapper", "config")
+INPUT = ("inputs", 0, "config")
+LABEL = ("output", "config")
 
 
 def hostile_object(class_name, module, registered_name=None, **config):
@@ -261,22 +261,22 @@ def hostile_object(class_name, module, registered_name=None, **config):
         setting("variables", 0, "shape", "many"),
         setting("variables", 0, "dtype", "object"),
         setting("variables", 0, "dtype", "nonsense"),
-        setting("source", None),
-        setting("source", {}),
-        setting("source", "weights", 5),
-        setting("source", "weights", True),
-        setting("source", "weights", [5]),
-        setting("source", "model", None),
-        setting("source", "parameters", "many"),
-        setting("source", "output_shape", []),
-        setting("source", "output_shape", ["six"]),
-        setting("source", "input_shape", 3),
+        setting("sources", 0, None),
+        setting("sources", 0, {}),
+        setting("sources", 0, "weights", 5),
+        setting("sources", 0, "weights", True),
+        setting("sources", 0, "weights", [5]),
+        setting("sources", 0, "model", None),
+        setting("sources", 0, "parameters", "many"),
+        setting("sources", 0, "output_shape", []),
+        setting("sources", 0, "output_shape", ["six"]),
+        setting("sources", 0, "input_shape", 3),
         setting("variables", 0, "dtype", "int32"),
         setting("variables", 0, "dtype", "complex64"),
         setting("variables", 0, "dtype", ["float32"]),
-        setting("input_reprogrammer", {}),
-        setting("input_reprogrammer", []),
-        setting("input_reprogrammer", "class_name", "LabelMapper"),
+        setting("inputs", 0, {}),
+        setting("inputs", 0, []),
+        setting("inputs", 0, "class_name", "LabelMapper"),
         setting(*INPUT, "source_shape", [10**9, 10**9, 3]),
         setting(*INPUT, "source_shape", [8, 8]),
         setting(*INPUT, "source_shape", "large"),

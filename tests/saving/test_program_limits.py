@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import keras_reprogram
-from keras_reprogram.saving import program_archive
-from keras_reprogram.saving import program_file
+from keras_reprogram.saving import file_errors
+from keras_reprogram.saving import program_header
 from keras_reprogram.saving import program_limits
 from keras_reprogram.saving import program_matrices
 
 LONGEST = 2000
-INPUT = ("input_reprogrammer", "config")
-LABEL = ("label_mapper", "config")
+INPUT = ("inputs", 0, "config")
+LABEL = ("output", "config")
 PATTERN = (*INPUT, "pattern", "config")
 
 
@@ -84,7 +84,7 @@ def change(path, *changes):
             place = place[key]
         place[last] = value
     for index, variable in enumerate(header["variables"]):
-        if variable["dtype"] in program_archive.DTYPES:
+        if variable["dtype"] in program_header.DTYPES:
             array = np.zeros(variable["shape"], variable["dtype"])
             contents[f"variables/{index}.npy"] = array_bytes(array)
     contents["program.json"] = json.dumps(header).encode()
@@ -195,17 +195,17 @@ def described(name, **config):
                 ),
             ),
         ],
-        [("label_mapper", described("RegressionHead", num_outputs=2**20))],
-        [("label_mapper", described("ForecastHead", horizon=2**20))],
+        [("output", described("RegressionHead", num_outputs=2**20))],
+        [("output", described("ForecastHead", horizon=2**20))],
         [("variables", 0, "dtype", "int32")],
         [("variables", 1, "dtype", "float32")],
         [("variables", 0, "shape", [12, 4, 4])],
-        [("source", "output_shape", [])],
-        [("source", "output_shape", [None])],
-        [("source", "output_shape", [7] * 100_000)],
+        [("sources", 0, "output_shape", [])],
+        [("sources", 0, "output_shape", [None])],
+        [("sources", 0, "output_shape", [7] * 100_000)],
         [(*INPUT, "scale", [1.5] * 100_000)],
         [(*INPUT, "source_shape", [9] * 100_000)],
-        [("input_reprogrammer", "class_name", "x" * 100_000)],
+        [("inputs", 0, "class_name", "x" * 100_000)],
         [("variables", 1, "dtype", "x" * 100_000)],
         [("version", "x" * 100_000)],
         [(*INPUT, "target_shape", [[], [], []])],
@@ -390,7 +390,7 @@ def test_what_could_not_be_read_is_not_written(any_size, tmp_path, monkeypatch):
         patched.setattr(program_matrices, "SMALLEST", 10**9)
         with pytest.raises(ValueError, match="bytes"):
             model.save_program(path)
-    monkeypatch.setattr(program_archive, "LARGEST_TOTAL", 1000)
+    monkeypatch.setattr(program_header, "LARGEST_TOTAL", 1000)
     with pytest.raises(ValueError, match="more than 1000 bytes"):
         saved(path, any_size, mapper=keras_reprogram.LabelMapper(300, "random"))
     assert os.listdir(tmp_path) == []
@@ -459,7 +459,7 @@ def test_a_bank_looks_at_a_file_before_it_builds_it(
 @pytest.mark.numpy_alone
 def test_a_message_keeps_its_beginning_and_its_end():
     text = "begin" + "x" * 10_000 + "end"
-    shortened = program_file.shortened(text)
+    shortened = file_errors.shortened(text)
     assert len(shortened) == LONGEST
     assert shortened.startswith("begin") and shortened.endswith("end")
-    assert program_file.shortened("short") == "short"
+    assert file_errors.shortened("short") == "short"

@@ -149,7 +149,7 @@ def test_a_damaged_description_is_a_value_error(path, architecture):
     with zipfile.ZipFile(path) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     header = json.loads(contents["program.json"])
-    header["source"]["architecture"] = architecture
+    header["sources"][0]["architecture"] = architecture
     contents["program.json"] = json.dumps(header)
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in contents.items():

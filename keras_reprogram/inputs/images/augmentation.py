@@ -7,13 +7,15 @@ from keras import ops
 
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.images.axes import DATA_FORMATS
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.program_parts import ProgramPart
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 
 @serializable
-class RandomShift(keras.layers.Layer):
+class RandomShift(ProgramPart, keras.layers.Layer):
     """Shifts every sample by a random number of steps, in training alone.
 
     Along each spatial axis of length `n`, with `s` drawn uniformly from
@@ -52,6 +54,8 @@ class RandomShift(keras.layers.Layer):
     Returns:
         A tensor of the same shape and dtype.
     """
+
+    program_strings = {"data_format": DATA_FORMATS}
 
     def __init__(
         self,

@@ -12,11 +12,17 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.configurable import size
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.interpolation import INTERPOLATIONS
 from keras_reprogram.inputs.images.interpolation import check_interpolation
 from keras_reprogram.inputs.images.interpolation import resize
 from keras_reprogram.inputs.images.interpolation import resize_matrix
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Tensor
+
+# Numbers of one matrix of a grid, and products in applying it, where the grid
+# is that of a program file.
+LARGEST_WEIGHTS = 2**24
+MOST_PRODUCTS = 2**33
 
 
 class Basis(Configurable):
@@ -25,6 +31,9 @@ class Basis(Configurable):
     def dimension(self, canvas_shape: FixedShape, axes: Axes) -> int:
         """Length of `theta` for this canvas."""
         raise NotImplementedError
+
+    def check_cost(self, canvas_shape: FixedShape, axes: Axes) -> None:
+        """Raises a `ValueError` if expanding to the canvas takes too much."""
 
     def expand(
         self, theta: Tensor, canvas_shape: FixedShape, axes: Axes
@@ -57,6 +66,8 @@ class Grid(Basis):
             Defaults to `"bilinear"`.
     """
 
+    program_strings = {"interpolation": INTERPOLATIONS}
+
     size: int | tuple[int, ...] = 8
     interpolation: str = "bilinear"
 
@@ -77,6 +88,18 @@ class Grid(Basis):
                 f"size={self.size}, canvas={canvas}"
             )
         return axes.with_spatial(canvas_shape, sizes)
+
+    def check_cost(self, canvas_shape: FixedShape, axes: Axes) -> None:
+        cells = self.grid_shape(canvas_shape, axes)
+        for axis in axes.spatial:
+            if (
+                cells[axis] * canvas_shape[axis] > LARGEST_WEIGHTS
+                or cells[axis] * math.prod(canvas_shape) > MOST_PRODUCTS
+            ):
+                raise ValueError(
+                    "The grid is too fine for its canvas. Received: "
+                    f"size={self.size}, canvas={canvas_shape}"
+                )
 
     def dimension(self, canvas_shape: FixedShape, axes: Axes) -> int:
         return math.prod(self.grid_shape(canvas_shape, axes))

@@ -13,6 +13,7 @@ from keras_reprogram.inputs.images import placements
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.images.axes import known_sizes
 from keras_reprogram.inputs.images.placement import Placement
+from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -52,6 +53,8 @@ class ChannelConcatenation(Placement):
             name. Defaults to `"pad"`.
     """
 
+    program_objects = {"placement": Placement}
+
     placement: str | Placement = "pad"
 
     def __post_init__(self) -> None:
@@ -82,6 +85,17 @@ class ChannelConcatenation(Placement):
         """Returns the shape of the long series as a sample of the canvas."""
         steps = math.prod(known_sizes(sample_shape) or ())
         return axes.with_spatial((1,) * axes.rank, (steps,))
+
+    def expected_variables(
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
+    ) -> list[ExpectedVariable]:
+        shape = self.long_shape(sample_shape, axes)
+        if self.inner.expected_variables(shape, canvas_shape, axes):
+            raise ValueError(
+                "`ChannelConcatenation` takes a placement without trained "
+                f"values. Received: placement={self.placement!r}"
+            )
+        return []
 
     def data_mask(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes

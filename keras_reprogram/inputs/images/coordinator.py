@@ -17,7 +17,10 @@ from keras import ops
 
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.images.canvas import Canvas
 from keras_reprogram.inputs.images.image_patterns import ImagePattern
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -113,6 +116,29 @@ class CoordinatorPattern(ImagePattern):
     ) -> None:
         if self.encoder is None:
             self.encode, self.num_features = encode, num_features
+
+    def expected_variables(
+        self, canvas: Canvas, specification: SourceSpecification
+    ) -> list[ExpectedVariable]:
+        self.check_canvas(canvas)
+        rows, columns = (
+            -(-length // STRIDE) for length in canvas.spatial_shape
+        )
+        features = specification.num_classes
+        step = SMALLEST_DEPTH
+        depth = step * (features // (rows * columns * step) + 1)
+        shapes: list[FixedShape] = [(rows * columns * depth - features,)]
+        channels = depth
+        for widened, filters in zip((max(64, depth), *WIDENED), FILTERS):
+            shapes += [
+                (2, 2, channels, widened // channels),
+                (widened,),
+                (1, 1, widened, filters),
+                *[(filters,)] * 4,
+            ]
+            channels = filters
+        shapes.append((2, 2, canvas.channels, channels))
+        return [ExpectedVariable(shape) for shape in shapes]
 
     def add_variables(self) -> None:
         shape = self.image_shape

@@ -11,6 +11,8 @@ from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.canvas import Canvas
 from keras_reprogram.inputs.images.pattern import Pattern
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Tensor
 
@@ -22,12 +24,16 @@ class ImagePattern(Pattern):
     """Base class: a small network over images, channels last within."""
 
     def build_on(self, canvas: Canvas) -> None:
+        self.check_canvas(canvas)
+        super().build_on(canvas)
+
+    def check_canvas(self, canvas: Canvas) -> None:
+        """Raises a `ValueError` for a canvas that is no image."""
         if len(canvas.axes.spatial) != 2 or canvas.axes.channel is None:
             raise ValueError(
                 f"`{type(self).__name__}` is a pattern of images with "
                 f"channels. Received: a canvas of shape {canvas.shape}"
             )
-        super().build_on(canvas)
 
     @property
     def image_shape(self) -> FixedShape:
@@ -79,6 +85,8 @@ class SampleMaskedPattern(ImagePattern):
         - [Sample-specific Masks](https://arxiv.org/abs/2406.03150)
     """
 
+    program_objects = {"initializer": keras.initializers.Initializer}
+
     def __init__(
         self,
         filters: tuple[int, ...] = (8, 16, 32, 64),
@@ -102,6 +110,18 @@ class SampleMaskedPattern(ImagePattern):
             )
         self.patch_size = patch_size
         self.initializer = keras.initializers.get(initializer)
+
+    def expected_variables(
+        self, canvas: Canvas, specification: SourceSpecification
+    ) -> list[ExpectedVariable]:
+        self.check_canvas(canvas)
+        shape = (*canvas.spatial_shape, canvas.channels)
+        shapes, channels = [shape], canvas.channels
+        for filters in self.filters:
+            shapes += [(3, 3, channels, filters), *[(filters,)] * 5]
+            channels = filters
+        shapes += [(3, 3, channels, canvas.channels), (canvas.channels,)]
+        return [ExpectedVariable(shape) for shape in shapes]
 
     def add_variables(self) -> None:
         shape = self.image_shape
@@ -167,6 +187,16 @@ class ConvolutionPattern(ImagePattern):
     def __init__(self, kernel_size: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kernel_size = positive_integer("kernel_size", kernel_size)
+
+    def expected_variables(
+        self, canvas: Canvas, specification: SourceSpecification
+    ) -> list[ExpectedVariable]:
+        self.check_canvas(canvas)
+        size, channels = self.kernel_size, canvas.channels
+        return [
+            ExpectedVariable((size, size, channels, channels)),
+            ExpectedVariable((channels,)),
+        ]
 
     def add_variables(self) -> None:
         shape = self.image_shape

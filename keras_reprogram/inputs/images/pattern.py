@@ -7,10 +7,13 @@ from collections.abc import Iterator
 import keras
 
 from keras_reprogram.inputs.images.canvas import Canvas
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import ProgramPart
+from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Tensor
 
 
-class Pattern(keras.layers.Layer):
+class Pattern(ProgramPart, keras.layers.Layer):
     """Base class: what an `InputReprogrammer` adds to the canvas.
 
     A pattern is built once, by `build_on`, and is then called with the batch
@@ -33,6 +36,21 @@ class Pattern(keras.layers.Layer):
                 without a gradient.
             num_features: Integer. Number of outputs of a sample.
         """
+
+    def expected_variables(
+        self, canvas: Canvas, specification: SourceSpecification
+    ) -> list[ExpectedVariable]:
+        """Returns what the weights will be once the pattern is built.
+
+        Args:
+            canvas: A `Canvas`.
+            specification: A `SourceSpecification`.
+
+        Raises:
+            ValueError: If there is no such pattern on this canvas, or
+                building it takes too much.
+        """
+        raise NotImplementedError
 
     def build_on(self, canvas: Canvas) -> None:
         """Creates the pattern's variables.

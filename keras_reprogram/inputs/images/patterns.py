@@ -12,9 +12,20 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images import regions
 from keras_reprogram.inputs.images.bases import Basis
+from keras_reprogram.inputs.images.canvas import Canvas
 from keras_reprogram.inputs.images.pattern import Pattern
 from keras_reprogram.inputs.images.regions import Region
+from keras_reprogram.program_parts import ACTIVATIONS
+from keras_reprogram.program_parts import LARGEST_SAMPLE
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import check_size
+from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Tensor
+
+# Of a pattern in a program file: places of its values, and numbers that are
+# counted as it is built.
+LARGEST_PLACES = 2**24
+LARGEST_UNCOUNTED = 2**18
 
 
 @serializable
@@ -81,6 +92,14 @@ class UniversalPattern(Pattern):
         - [Voice2Series](https://arxiv.org/abs/2106.09296): dropout.
     """
 
+    program_objects = {
+        "region": Region,
+        "basis": Basis,
+        "initializer": keras.initializers.Initializer,
+        "regularizer": keras.regularizers.Regularizer,
+    }
+    program_strings = {"activation": ACTIVATIONS}
+
     def __init__(
         self,
         region: str | Region = "everywhere",
@@ -113,12 +132,33 @@ class UniversalPattern(Pattern):
         self.initializer = keras.initializers.get(initializer)
         self.regularizer = keras.regularizers.get(regularizer)
 
+    def expected_variables(
+        self, canvas: Canvas, specification: SourceSpecification
+    ) -> list[ExpectedVariable]:
+        mask = self.mask_on(canvas)
+        if self.basis is None:
+            count = int(np.count_nonzero(mask))
+            if count < mask.size and None in specification.accepted_shape:
+                check_size((count,), LARGEST_PLACES)
+            return [ExpectedVariable((count,))]
+        self.basis.check_cost(canvas.shape, canvas.axes)
+        dimension = self.basis.dimension(canvas.shape, canvas.axes)
+        check_size((dimension,), LARGEST_SAMPLE)
+        if dimension <= LARGEST_UNCOUNTED:
+            return [ExpectedVariable((None,), largest=dimension)]
+        free = self.basis.active_coefficients(mask, canvas.axes)
+        return [ExpectedVariable((int(free.sum()),))]
+
+    def mask_on(self, canvas: Canvas) -> np.ndarray:
+        """Returns which values of a canvas are free, an array of its shape."""
+        mask = self.region.mask(canvas.data_mask)
+        if canvas.axes.channel is not None:
+            mask = np.expand_dims(mask, canvas.axes.channel)
+        return np.broadcast_to(mask, canvas.shape)
+
     def add_variables(self) -> None:
         axes = self.canvas.axes
-        mask = self.region.mask(self.canvas.data_mask)
-        if axes.channel is not None:
-            mask = np.expand_dims(mask, axes.channel)
-        mask = np.broadcast_to(mask, self.canvas.shape)
+        mask = self.mask_on(self.canvas)
         # `None` where every value is free: then `theta` is the canvas.
         self.mask = None if mask.all() else mask
         free = mask.ravel()
@@ -197,6 +237,8 @@ class RandomPatchPattern(Pattern):
         - [Visual Prompting](https://arxiv.org/abs/2203.17274)
     """
 
+    program_objects = {"initializer": keras.initializers.Initializer}
+
     def __init__(
         self,
         size: int = 30,
@@ -209,6 +251,12 @@ class RandomPatchPattern(Pattern):
         self.initializer = keras.initializers.get(initializer)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def expected_variables(
+        self, canvas: Canvas, specification: SourceSpecification
+    ) -> list[ExpectedVariable]:
+        sizes = (self.size,) * len(canvas.axes.spatial)
+        return [ExpectedVariable(canvas.axes.with_spatial(canvas.shape, sizes))]
 
     def add_variables(self) -> None:
         axes = self.canvas.axes

@@ -12,6 +12,7 @@ from keras_reprogram.inputs.sample_range import ValueRange
 from keras_reprogram.inputs.sample_range import doubtful_range
 from keras_reprogram.inputs.sample_range import in_unit_range
 from keras_reprogram.inputs.valid import finite_rows
+from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -86,6 +87,23 @@ class Placement(Configurable):
             ValueError: If the sample cannot be placed on this canvas.
         """
         raise NotImplementedError
+
+    def expected_variables(
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
+    ) -> list[ExpectedVariable]:
+        """Returns the variables that `build_on` will create.
+
+        It is called after `check`, for a config that may be anyone's.
+
+        Args:
+            sample_shape: As for `check`.
+            canvas_shape: As for `check`.
+            axes: As for `check`.
+
+        Raises:
+            ValueError: If placing samples takes too much.
+        """
+        return []
 
     def build_on(self, canvas: Canvas) -> None:
         """Creates the placement's variables, if it has any.

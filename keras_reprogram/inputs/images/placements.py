@@ -13,6 +13,7 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.configurable import size
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.images.axes import known_sizes
+from keras_reprogram.inputs.images.interpolation import INTERPOLATIONS
 from keras_reprogram.inputs.images.interpolation import check_interpolation
 from keras_reprogram.inputs.images.interpolation import resize
 from keras_reprogram.inputs.images.interpolation import resize_matrix
@@ -38,6 +39,8 @@ class Resize(Placement):
         interpolation: String. `"bilinear"`, `"nearest"` or `"bicubic"`.
             Defaults to `"bilinear"`.
     """
+
+    program_strings = {"interpolation": INTERPOLATIONS}
 
     interpolation: str = "bilinear"
 
@@ -94,6 +97,8 @@ class Pad(Placement):
         interpolation: String. `"bilinear"`, `"nearest"` or `"bicubic"`.
             Defaults to `"bilinear"`.
     """
+
+    program_strings = {"interpolation": INTERPOLATIONS}
 
     inner_size: int | tuple[int, ...] | None = None
     offset: tuple[int, ...] | None = None

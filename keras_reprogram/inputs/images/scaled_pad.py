@@ -16,6 +16,7 @@ from keras_reprogram.inputs.images.interpolation import resize
 from keras_reprogram.inputs.images.interpolation import resize_matrix
 from keras_reprogram.inputs.images.placement import TrainedPlacement
 from keras_reprogram.inputs.images.placements import inner_sizes
+from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -70,6 +71,11 @@ class ScaledPad(TrainedPlacement):
             inner_size = size("inner_size", inner_size)
         self.inner_size = inner_size
         self.initial_scale = number("scale", scale, SMALLEST, LARGEST)
+
+    def expected_variables(
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
+    ) -> list[ExpectedVariable]:
+        return [ExpectedVariable(())]
 
     def build_on(self, canvas: Canvas) -> None:
         self.scale = self.add_weight(

@@ -9,13 +9,17 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.images.axes import known_sizes
+from keras_reprogram.inputs.images.interpolation import INTERPOLATIONS
 from keras_reprogram.inputs.images.interpolation import check_interpolation
 from keras_reprogram.inputs.images.interpolation import resize
 from keras_reprogram.inputs.images.interpolation import resize_matrix
 from keras_reprogram.inputs.images.placement import Placement
+from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
+
+MOST_COPIES = 2**20  # in a program file
 
 
 @serializable
@@ -48,6 +52,8 @@ class Tile(Placement):
     References:
         - [Voice2Series](https://arxiv.org/abs/2106.09296)
     """
+
+    program_strings = {"interpolation": INTERPOLATIONS}
 
     copies: int | None = None
     inner_size: int | None = None
@@ -83,6 +89,16 @@ class Tile(Placement):
                 f"inner_size={self.inner_size}"
             )
         return copies, length, canvas // length // copies * length, canvas
+
+    def expected_variables(
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
+    ) -> list[ExpectedVariable]:
+        if self.layout(sample_shape, canvas_shape, axes)[0] > MOST_COPIES:
+            raise ValueError(
+                f"`copies` must be at most {MOST_COPIES}. Received: "
+                f"copies={self.copies}"
+            )
+        return []
 
     def data_mask(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes

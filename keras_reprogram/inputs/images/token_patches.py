@@ -19,6 +19,7 @@ from keras_reprogram.inputs.images.placement import TrainedPlacement
 from keras_reprogram.inputs.sample_range import ValueRange
 from keras_reprogram.inputs.valid import known_rows
 from keras_reprogram.inputs.valid import known_tokens
+from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -64,6 +65,7 @@ class TokenPatches(TrainedPlacement):
     """
 
     sample_dtype = "int32"
+    program_objects = {"initializer": keras.initializers.Initializer}
 
     def __init__(
         self,
@@ -132,6 +134,12 @@ class TokenPatches(TrainedPlacement):
     @property
     def valid_values(self) -> str:
         return f"tokens from 0 to {self.vocabulary_size - 1}"
+
+    def expected_variables(
+        self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
+    ) -> list[ExpectedVariable]:
+        size, channels = self.patch_size, axes.channels(canvas_shape)
+        return [ExpectedVariable((self.vocabulary_size, size, size, channels))]
 
     def build_on(self, canvas: Canvas) -> None:
         size = self.patch_size

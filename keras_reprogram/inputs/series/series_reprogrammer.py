@@ -26,7 +26,12 @@ from keras_reprogram.inputs.series.text_prototypes import TextPrototypes
 from keras_reprogram.inputs.tokens.sequence_transformation import (
     SequenceTransformation,
 )
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.inputs.tokens.source_embeddings import token_list
+from keras_reprogram.program_parts import LARGEST_SAMPLE
+from keras_reprogram.program_parts import LONGEST_SEQUENCE
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import check_size
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -107,6 +112,11 @@ class SeriesReprogrammer(SequenceTransformation):
         - [Time-LLM](https://arxiv.org/abs/2310.01728)
         - [PatchTST](https://arxiv.org/abs/2211.14730), for the patches
     """
+
+    program_objects = {
+        "prototypes": TextPrototypes,
+        "statistics": StatisticsPrompt,
+    }
 
     def __init__(
         self,
@@ -238,6 +248,32 @@ class SeriesReprogrammer(SequenceTransformation):
             outputs[:, self.prefix_length :],
             (-1, channels, self.num_patches, features),
         )
+
+    def expected_variables(
+        self, specification: SourceSpecification
+    ) -> list[ExpectedVariable]:
+        embeddings = SourceEmbeddings.of(
+            specification,
+            type(self).__name__,
+            'TextSource(backbone, "sequence")',
+        )
+        check_size(self.target_shape, LARGEST_SAMPLE)
+        check_size((self.num_patches, self.patch_length), LARGEST_SAMPLE)
+        steps = self.prefix_length + self.num_patches
+        check_size((steps,), LONGEST_SEQUENCE)
+        embeddings.check_tokens("`prompt_tokens`", self.prompt_tokens or [])
+        found = [
+            ExpectedVariable((self.patch_length, self.patch_width)),
+            ExpectedVariable((self.patch_width,)),
+            *self.prototypes.expected_variables(embeddings, self.patch_width),
+        ]
+        if self.statistics:
+            found += self.statistics.expected_variables(embeddings)
+        return found
+
+    def expected_outputs(self, outputs_shape: Shape) -> Shape:
+        steps = () if len(outputs_shape) == 2 else (self.num_patches,)
+        return (None, self.target_shape[1], *steps, outputs_shape[-1])
 
     @contextlib.contextmanager
     def inference(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens.layout import SoftPrompt
 from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
+from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import Tensor
 
 NUMBERS_BESIDES_LAGS = 4
@@ -118,6 +119,11 @@ class StatisticsPrompt(SoftPrompt):
         self.num_lags = positive_integer("num_lags", num_lags)
         length = NUMBERS_BESIDES_LAGS + self.num_lags
         super().__init__(length, token_ids, seed, **kwargs)
+
+    def expected_variables(
+        self, source_embeddings: SourceEmbeddings
+    ) -> list[ExpectedVariable]:
+        return 2 * super().expected_variables(source_embeddings)
 
     def build_on(self, source_embeddings: SourceEmbeddings) -> None:
         super().build_on(source_embeddings)

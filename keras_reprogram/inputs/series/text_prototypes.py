@@ -13,13 +13,16 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens import token_mappings
 from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
+from keras_reprogram.program_parts import INTEGER
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import ProgramPart
 from keras_reprogram.typing import Tensor
 
 ROWS_AT_ONCE = 4096
 
 
 @serializable
-class TextPrototypes(keras.layers.Layer):
+class TextPrototypes(ProgramPart, keras.layers.Layer):
     """Says a patch of a series in the words of the source.
 
     ```
@@ -90,6 +93,39 @@ class TextPrototypes(keras.layers.Layer):
         self.drop = keras.layers.Dropout(
             self.dropout, seed=self.seed, dtype=self.dtype_policy
         )
+
+    def expected_variables(
+        self, source_embeddings: SourceEmbeddings, patch_width: int
+    ) -> list[ExpectedVariable]:
+        """Returns the variables that `build_on` will create.
+
+        Args:
+            source_embeddings: `SourceEmbeddings` of the source.
+            patch_width: Integer. Last size of the patches.
+        """
+        width, words = source_embeddings.width, source_embeddings.size
+        if self.candidates is not None:
+            words = token_mappings.num_candidates(
+                self.candidates, source_embeddings
+            )
+        size = self.head_width or max(1, patch_width // self.heads)
+        inner = self.heads * size
+        shapes: list[tuple[int, ...]] = [
+            (self.prototypes, words),
+            (self.prototypes, 1),
+            (patch_width, inner),
+            (width, inner),
+            (width, inner),
+            (inner, width),
+            (inner,),
+            (width,),
+            (),
+            (self.prototypes, 2 * inner),
+        ]
+        return [
+            *(ExpectedVariable(shape) for shape in shapes),
+            ExpectedVariable((), INTEGER),
+        ]
 
     def build_on(
         self, source_embeddings: SourceEmbeddings, patch_width: int

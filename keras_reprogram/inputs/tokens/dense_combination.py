@@ -5,8 +5,11 @@ from keras import ops
 
 from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.inputs.tokens.token_mappings import CandidateMapping
 from keras_reprogram.inputs.tokens.token_mappings import draw
+from keras_reprogram.inputs.tokens.token_mappings import num_candidates
+from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import Tensor
 
 
@@ -34,6 +37,12 @@ class DenseCombination(CandidateMapping):
     References:
         - [ReprogBERT](https://arxiv.org/abs/2210.07144)
     """
+
+    def expected_variables(
+        self, source_embeddings: SourceEmbeddings
+    ) -> list[ExpectedVariable]:
+        count = num_candidates(self.candidates, source_embeddings)
+        return [ExpectedVariable((self.vocabulary_size, count))]
 
     def add_variables(self) -> None:
         super().add_variables()

@@ -17,6 +17,8 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.inputs.tokens.source_embeddings import token_list
 from keras_reprogram.inputs.tokens.token_mappings import draw
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import ProgramPart
 
 SAMPLE = "sample"
 
@@ -67,7 +69,7 @@ class MaskToken(Configurable):
 
 
 @serializable
-class SoftPrompt(keras.layers.Layer):
+class SoftPrompt(ProgramPart, keras.layers.Layer):
     """Trained embeddings that stand in every sequence: words that no one said.
 
     Args:
@@ -100,6 +102,13 @@ class SoftPrompt(keras.layers.Layer):
                 )
         self.token_ids = token_ids
         self.seed = check_seed(seed)
+
+    def expected_variables(
+        self, source_embeddings: SourceEmbeddings
+    ) -> list[ExpectedVariable]:
+        """As `TokenMapping.expected_variables`."""
+        source_embeddings.check_tokens("`token_ids`", self.token_ids or [])
+        return [ExpectedVariable((self.length, source_embeddings.width))]
 
     def build_on(self, source_embeddings: SourceEmbeddings) -> None:
         """Creates the variables.

@@ -16,9 +16,12 @@ from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import constant
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.inputs.tokens.token_mappings import TokenMapping
 from keras_reprogram.inputs.tokens.token_mappings import draw
 from keras_reprogram.optional_packages import optional_package
+from keras_reprogram.program_parts import INTEGER
+from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import Tensor
 
 
@@ -80,6 +83,25 @@ class SparseCombination(TokenMapping):
             refit_every = positive_integer("refit_every", refit_every)
         self.refit_every = refit_every
         self.seed = check_seed(seed)
+
+    def expected_variables(
+        self, source_embeddings: SourceEmbeddings
+    ) -> list[ExpectedVariable]:
+        shape = (self.vocabulary_size, self.nonzeros)
+        found = [ExpectedVariable(shape), ExpectedVariable(shape, INTEGER)]
+        if self.refit_every is not None:
+            shape = (self.vocabulary_size, source_embeddings.width)
+            found.append(ExpectedVariable(shape))
+        return found
+
+    def check_variables(self) -> None:
+        chosen = ops.convert_to_numpy(self.chosen.value)
+        size = self.source_embeddings.size
+        if chosen.min() < 0 or chosen.max() >= size:
+            raise ValueError(
+                f"Source tokens must lie between 0 and {size - 1}. Received: "
+                f"tokens from {chosen.min()} to {chosen.max()}"
+            )
 
     def add_variables(self) -> None:
         source = self.source_embeddings

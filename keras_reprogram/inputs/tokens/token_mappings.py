@@ -18,10 +18,12 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.inputs.tokens.source_embeddings import token_list
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import ProgramPart
 from keras_reprogram.typing import Tensor
 
 
-class TokenMapping(keras.layers.Layer):
+class TokenMapping(ProgramPart, keras.layers.Layer):
     """Base class: from tokens `(batch, length)` to the source's embeddings.
 
     Attributes:
@@ -44,6 +46,22 @@ class TokenMapping(keras.layers.Layer):
                 "vocabulary_size", vocabulary_size
             )
         self.vocabulary_size = vocabulary_size
+
+    def expected_variables(
+        self, source_embeddings: SourceEmbeddings
+    ) -> list[ExpectedVariable]:
+        """Returns the variables that `build_on` will create.
+
+        Args:
+            source_embeddings: `SourceEmbeddings` of the source.
+
+        Raises:
+            ValueError: If the source has not the mapping's tokens.
+        """
+        raise NotImplementedError
+
+    def check_variables(self) -> None:
+        """Raises a `ValueError` for values that no mapping could have."""
 
     def build_on(self, source_embeddings: SourceEmbeddings) -> None:
         """Creates the mapping's variables.
@@ -108,6 +126,11 @@ class SourceTokens(TokenMapping):
     def __init__(self, vocabulary_size: None = None, **kwargs: Any) -> None:
         super().__init__(vocabulary_size, **kwargs)
 
+    def expected_variables(
+        self, source_embeddings: SourceEmbeddings
+    ) -> list[ExpectedVariable]:
+        return []
+
     def add_variables(self) -> None:
         self.vocabulary_size = None
 
@@ -133,6 +156,12 @@ class FreeEmbeddings(TokenMapping):
     ) -> None:
         super().__init__(vocabulary_size, **kwargs)
         self.seed = check_seed(seed)
+
+    def expected_variables(
+        self, source_embeddings: SourceEmbeddings
+    ) -> list[ExpectedVariable]:
+        shape = (self.vocabulary_size, source_embeddings.width)
+        return [ExpectedVariable(shape)]
 
     def add_variables(self) -> None:
         start = draw(self.source_embeddings.size, self.num_tokens, self.seed)
@@ -193,6 +222,24 @@ def check_candidates(candidates: Any) -> int | list[int]:
     return positive_integer("candidates", candidates)
 
 
+def num_candidates(
+    candidates: int | list[int], source_embeddings: SourceEmbeddings
+) -> int:
+    """Returns how many source tokens may be used.
+
+    Args:
+        candidates: List of tokens, or how many are drawn.
+        source_embeddings: `SourceEmbeddings` of the source.
+
+    Raises:
+        ValueError: If the source has not all of them.
+    """
+    if isinstance(candidates, int):
+        return min(candidates, source_embeddings.size)
+    source_embeddings.check_tokens("`candidates`", candidates)
+    return len(candidates)
+
+
 def choose_candidates(
     candidates: int | list[int], source_embeddings: SourceEmbeddings, seed: int
 ) -> np.ndarray:
@@ -203,10 +250,9 @@ def choose_candidates(
         source_embeddings: `SourceEmbeddings` of the source.
         seed: Integer. Seed of the draw.
     """
+    count = num_candidates(candidates, source_embeddings)
     if isinstance(candidates, int):
-        count = min(candidates, source_embeddings.size)
         return np.sort(draw(source_embeddings.size, count, seed))
-    source_embeddings.check_tokens("`candidates`", candidates)
     return np.asarray(candidates, "int32")
 
 

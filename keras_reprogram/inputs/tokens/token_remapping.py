@@ -9,8 +9,11 @@ from keras import ops
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.inputs.tokens.steps import take_steps
 from keras_reprogram.inputs.tokens.token_mappings import CandidateMapping
+from keras_reprogram.inputs.tokens.token_mappings import num_candidates
+from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import Tensor
 
 
@@ -72,6 +75,12 @@ class TokenRemapping(CandidateMapping):
         self.temperature = number("temperature", temperature, 1e-6)
         self.reads_neighbors = self.context > 1
         self.generator = keras.random.SeedGenerator(self.seed)
+
+    def expected_variables(
+        self, source_embeddings: SourceEmbeddings
+    ) -> list[ExpectedVariable]:
+        count = num_candidates(self.candidates, source_embeddings)
+        return [ExpectedVariable((self.context, self.vocabulary_size, count))]
 
     def add_variables(self) -> None:
         super().add_variables()

@@ -25,9 +25,13 @@ from keras_reprogram.inputs.tokens.sequence_layout import SequenceLayout
 from keras_reprogram.inputs.tokens.sequence_transformation import (
     SequenceTransformation,
 )
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.inputs.tokens.token_mappings import TokenMapping
 from keras_reprogram.inputs.valid import all_of_row
 from keras_reprogram.inputs.valid import known_tokens
+from keras_reprogram.program_parts import LONGEST_SEQUENCE
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import check_size
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -135,6 +139,11 @@ class TokenReprogrammer(SequenceTransformation):
     """
 
     sample_dtype = "int32"
+    program_objects = {
+        "mapping": TokenMapping,
+        "layout": (SoftPrompt, FixedTokens, MaskToken),
+    }
+    program_strings = {"layout": (SAMPLE,), "padding_token": (AUTO,)}
 
     def __init__(
         self,
@@ -373,6 +382,22 @@ class TokenReprogrammer(SequenceTransformation):
             ],
             "padding_token": self.padding_token,
         }
+
+    def expected_variables(
+        self, specification: SourceSpecification
+    ) -> list[ExpectedVariable]:
+        embeddings = SourceEmbeddings.of(
+            specification, type(self).__name__, "TextSource(backbone)"
+        )
+        steps = (self.target_length or 1) + self.added_length
+        check_size((steps,), LONGEST_SEQUENCE)
+        found = self.mapping.expected_variables(embeddings)
+        for prompt in self.prompts:
+            found += prompt.expected_variables(embeddings)
+        return found
+
+    def check_variables(self) -> None:
+        self.mapping.check_variables()
 
     def resolved_config(self) -> dict[str, Any]:
         config = super().resolved_config()

@@ -9,6 +9,7 @@ from keras import ops
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.outputs.mappings.fixed import check_groups
 from keras_reprogram.outputs.mappings.mapping import Batches
 from keras_reprogram.outputs.mappings.mapping import Mapping
 from keras_reprogram.outputs.mappings.mapping import MapShape
@@ -79,30 +80,26 @@ class AttributeMapping(Mapping):
     def is_linear(self) -> bool:
         return False
 
+    def check_shape(self, shape: MapShape) -> None:
+        for kind in self.kinds:
+            check_groups(kind, shape.num_sources)
+        if len(self.kinds[0]) != shape.num_classes:
+            raise ValueError(
+                f"`kinds` must describe all {shape.num_classes} target "
+                f"classes. Received: {len(self.kinds[0])} classes"
+            )
+
     def solve(
         self, batches: Batches | None, shape: MapShape
     ) -> tuple[np.ndarray, np.ndarray]:
+        self.check_shape(shape)
         # The mean of all attributes, the map without `top_k`.
-        num_sources, num_classes = shape.matrix
         matrix = np.zeros(shape.matrix)
         for kind in self.kinds:
             for target, group in enumerate(kind):
-                if target >= num_classes or not all(
-                    0 <= source < num_sources for source in group
-                ):
-                    raise ValueError(
-                        f"Every one of the {num_classes} target classes needs "
-                        f"source classes between 0 and {num_sources - 1}. "
-                        f"Received: {group} for class {target}"
-                    )
                 share = 1.0 / len(group) / len(self.kinds)
                 np.add.at(matrix[:, target], group, share)
-        if len(self.kinds[0]) != num_classes:
-            raise ValueError(
-                f"`kinds` must describe all {num_classes} target classes. "
-                f"Received: {len(self.kinds[0])} classes"
-            )
-        return matrix, np.zeros(num_classes)
+        return matrix, np.zeros(shape.num_classes)
 
     def apply(self, outputs: Tensor, matrix: Tensor) -> Tensor:
         scores = [

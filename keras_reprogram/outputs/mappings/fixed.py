@@ -93,19 +93,27 @@ class FixedMapping(Mapping):
             )
         self.set_fields(matrix=matrix.astype("float64").tolist())
 
+    def check_shape(self, shape: MapShape) -> None:
+        if self.groups is not None:
+            check_groups(self.groups, shape.num_sources)
+            found = (shape.num_sources, len(self.groups))
+        else:
+            found = np.shape(self.matrix)
+        if found != shape.matrix:
+            raise ValueError(
+                "`mapping` must be a matrix of shape [source classes, target "
+                f"classes] = {list(shape.matrix)}. Received: a "
+                f"matrix of shape {list(found)}"
+            )
+
     def solve(
         self, batches: Batches | None, shape: MapShape
     ) -> tuple[np.ndarray, np.ndarray]:
+        self.check_shape(shape)
         if self.groups is not None:
             matrix = means_of_groups(self.groups, shape.num_sources)
         else:
             matrix = np.asarray(self.matrix)
-        if matrix.shape != shape.matrix:
-            raise ValueError(
-                "`mapping` must be a matrix of shape [source classes, target "
-                f"classes] = {list(shape.matrix)}. Received: a "
-                f"matrix of shape {list(matrix.shape)}"
-            )
         if not np.isfinite(matrix).all():
             raise ValueError(
                 "`mapping` must be finite. Received: a matrix with NaN or "
@@ -143,6 +151,16 @@ def checked_groups(groups: Any) -> list[list[int]]:
     return found
 
 
+def check_groups(groups: list[list[int]], num_sources: int) -> None:
+    """Raises a `ValueError` for source classes that there are not."""
+    for target, group in enumerate(groups):
+        if not group or not 0 <= min(group) <= max(group) < num_sources:
+            raise ValueError(
+                "Every target class needs source classes between 0 and "
+                f"{num_sources - 1}. Received: {group} for class {target}"
+            )
+
+
 def means_of_groups(groups: list[list[int]], num_sources: int) -> np.ndarray:
     """Returns the matrix `[S, T]` whose target classes are means of groups.
 
@@ -153,17 +171,8 @@ def means_of_groups(groups: list[list[int]], num_sources: int) -> np.ndarray:
     Returns:
         A float64 array whose columns sum to 1.
     """
+    check_groups(groups, num_sources)
     matrix = np.zeros((num_sources, len(groups)))
     for target, group in enumerate(groups):
-        indices = np.asarray(group, "int64")
-        if (
-            not indices.size
-            or indices.min() < 0
-            or indices.max() >= num_sources
-        ):
-            raise ValueError(
-                "Every target class needs source classes between 0 and "
-                f"{num_sources - 1}. Received: {group} for class {target}"
-            )
-        matrix[indices, target] = 1.0 / indices.size
+        matrix[np.asarray(group, "int64"), target] = 1.0 / len(group)
     return matrix

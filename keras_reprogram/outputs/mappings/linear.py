@@ -16,6 +16,7 @@ from keras_reprogram.outputs.mappings.mapping import Mapping
 from keras_reprogram.outputs.mappings.mapping import MapShape
 
 LOGISTIC_REGRESSION = "logistic_regression"
+CROSS_VALIDATION = "cross_validation"
 
 
 @serializable
@@ -47,6 +48,12 @@ class LinearMapping(Mapping):
         - [AutoVP](https://arxiv.org/abs/2310.08381)
     """
 
+    program_objects = {"initial": Mapping}
+    program_strings = {
+        "initial": (LOGISTIC_REGRESSION,),
+        "regularization": (CROSS_VALIDATION,),
+    }
+
     initial: Any = LOGISTIC_REGRESSION
     regularization: float | str = 0.1
     trainable: bool = True
@@ -56,7 +63,7 @@ class LinearMapping(Mapping):
 
         if not self.is_regression:
             self.set_fields(initial=get(self.initial))
-        if self.regularization != "cross_validation":
+        if self.regularization != CROSS_VALIDATION:
             penalty = number("regularization", self.regularization, 1e-30)
             self.set_fields(regularization=penalty)
         self.set_fields(trainable=boolean("trainable", self.trainable))
@@ -75,6 +82,10 @@ class LinearMapping(Mapping):
     @property
     def needs_data(self) -> bool:
         return self.is_regression or self.initial.needs_data
+
+    def check_shape(self, shape: MapShape) -> None:
+        if not self.is_regression:
+            self.initial.check_shape(shape)
 
     def solve(
         self, batches: Batches | None, shape: MapShape

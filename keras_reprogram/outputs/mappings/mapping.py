@@ -9,9 +9,16 @@ from keras import ops
 from keras_reprogram.configurable import Configurable
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.outputs.checks import check_samples
+from keras_reprogram.outputs.mappings.selection import check_capacity
+from keras_reprogram.program_parts import INTEGER
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import check_size
 from keras_reprogram.typing import Tensor
 
 Batches = Iterable[tuple[np.ndarray, np.ndarray]]
+
+UPDATE_UNITS = ("epoch", "step")
+LARGEST_STATISTICS = 2**25  # numbers of a map in a program file
 
 
 class MapShape(NamedTuple):
@@ -105,6 +112,39 @@ class Mapping(Configurable):
         """
         return None
 
+    def check_shape(self, shape: MapShape) -> None:
+        """Raises a `ValueError` for numbers of classes that do not fit.
+
+        It raises where `solve` would, without solving.
+
+        Args:
+            shape: A `MapShape`.
+        """
+
+    def expected_variables(self, shape: MapShape) -> list[ExpectedVariable]:
+        """Returns the variables of a `LabelMapper` with this mapping.
+
+        Args:
+            shape: A `MapShape`.
+
+        Raises:
+            ValueError: If the mapping does not fit the shape, or its
+                statistics take too much.
+        """
+        self.check_shape(shape)
+        num_selected = self.num_selected(shape.sources_per_target)
+        if self.update_every is not None:
+            # Beside a matrix of the file's own, or by themselves.
+            factor = 2 if num_selected is None else 1
+            check_size(shape.matrix, factor * LARGEST_STATISTICS)
+        found = [ExpectedVariable(shape.matrix)]
+        if num_selected is not None:
+            sizes = (shape.num_classes, num_selected)
+            found = [ExpectedVariable(sizes, INTEGER)]
+        if self.has_bias:
+            found.append(ExpectedVariable((shape.num_classes,)))
+        return found
+
     def apply(self, outputs: Tensor, matrix: Tensor) -> Tensor:
         """Maps source outputs `[..., S]` to target outputs `[..., T]`."""
         return ops.matmul(outputs, matrix)
@@ -112,6 +152,9 @@ class Mapping(Configurable):
 
 class SourceSelection(Mapping):
     """Base class: a target class is the mean of some source classes."""
+
+    def check_shape(self, shape: MapShape) -> None:
+        check_capacity(*shape)
 
     def num_selected(self, sources_per_target: int) -> int | None:
         return sources_per_target
@@ -207,10 +250,12 @@ class UpdatedMapping(StatisticsMapping):
     `update_unit`, and call `check_updates` in `__post_init__`.
     """
 
+    program_strings = {"update_unit": UPDATE_UNITS}
+
     def check_updates(self) -> None:
         every = positive_integer("update_every", self.update_every)
         self.set_fields(update_every=every)
-        if self.update_unit not in ("epoch", "step"):
+        if self.update_unit not in UPDATE_UNITS:
             raise ValueError(
                 '`update_unit` must be "epoch" or "step". Received: '
                 f"update_unit={self.update_unit!r}"

@@ -62,9 +62,8 @@ class SemanticMapping(SourceSelection):
             source_embeddings=source.tolist(), target_embeddings=target.tolist()
         )
 
-    def solve(
-        self, batches: Batches | None, shape: MapShape
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def check_shape(self, shape: MapShape) -> None:
+        super().check_shape(shape)
         found = len(self.source_embeddings), len(self.target_embeddings)
         if found != shape.matrix:
             raise ValueError(
@@ -72,6 +71,11 @@ class SemanticMapping(SourceSelection):
                 f"{shape.num_sources} source and {shape.num_classes} target "
                 f"classes. Received: {found[0]} and {found[1]} embeddings"
             )
+
+    def solve(
+        self, batches: Batches | None, shape: MapShape
+    ) -> tuple[np.ndarray, np.ndarray]:
+        self.check_shape(shape)
         matrix = select_in_rounds(
             cosines(
                 np.asarray(self.source_embeddings),
@@ -148,6 +152,20 @@ class SimilarityMapping(SourceSelection, StatisticsMapping):
         # As nested lists, the fields are the config.
         self.set_fields(source_centroids=centroids.astype("float64").tolist())
 
+    def check_shape(self, shape: MapShape) -> None:
+        super().check_shape(shape)
+        self.check_centroids(shape.num_sources)
+
+    def check_centroids(self, num_sources: int) -> None:
+        """Raises a `ValueError` unless each source class has a centroid."""
+        centroids = self.source_centroids
+        if centroids is not None and len(centroids) != num_sources:
+            raise ValueError(
+                "`source_centroids` must have one row for each of the "
+                f"source's {num_sources} classes. Received: {len(centroids)} "
+                "rows"
+            )
+
     def contribution(
         self, logits: Tensor, num_classes: int
     ) -> tuple[Tensor, Tensor]:
@@ -162,15 +180,10 @@ class SimilarityMapping(SourceSelection, StatisticsMapping):
         self, statistics: np.ndarray, sources_per_target: int = 1
     ) -> np.ndarray:
         num_sources = len(statistics)
+        self.check_centroids(num_sources)
         centroids = np.eye(num_sources)
         if self.source_centroids is not None:
             centroids = np.asarray(self.source_centroids)
-        if len(centroids) != num_sources:
-            raise ValueError(
-                "`source_centroids` must have one row for each of the "
-                f"source's {num_sources} classes. Received: {len(centroids)} "
-                "rows"
-            )
         return select_in_rounds(
             cosines(centroids, statistics.T), sources_per_target
         )
