@@ -1,37 +1,40 @@
-"""Kinds of dtypes, and integers that are compared and cast without wrapping."""
-
-from typing import Any
+"""Dtype checks, and integer casts without overflow."""
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.typing import Tensor
+
 WIDE = ("int64", "uint32", "uint64")
 LOWEST, HIGHEST = np.iinfo("int32").min, np.iinfo("int32").max
 
 
-def is_float(tensor: Any) -> bool:
+def is_float(tensor: Tensor) -> bool:
+    """Whether a tensor has a floating point dtype."""
     dtype = keras.backend.standardize_dtype(tensor.dtype)
-    return keras.backend.is_float_dtype(dtype)
+    return bool(keras.backend.is_float_dtype(dtype))
 
 
-def is_number(array: Any) -> bool:
-    """Whether an array or a tensor holds numbers; reads no value."""
+def is_number(array: Tensor) -> bool:
+    """Whether an array or a tensor has a numeric dtype."""
     if isinstance(array, np.ndarray):
         return array.dtype.kind in "biuf" or array.dtype.name == "bfloat16"
     try:
         dtype = keras.backend.standardize_dtype(array.dtype)
     except ValueError:
         return False
-    return dtype == "bool" or (
-        keras.backend.is_float_dtype(dtype) or keras.backend.is_int_dtype(dtype)
+    return bool(
+        dtype == "bool"
+        or keras.backend.is_float_dtype(dtype)
+        or keras.backend.is_int_dtype(dtype)
     )
 
 
-def comparable(integers: Any) -> Any:
-    """Integers of a dtype that holds what they may be compared with.
+def comparable(integers: Tensor) -> Tensor:
+    """Casts integers to a dtype in which they can be compared.
 
-    On JAX, which has no 64 bits unless it is told to, they are of 32.
+    JAX has no 64-bit integers by default, so its integers become int32.
     """
     dtype = keras.backend.standardize_dtype(integers.dtype)
     if dtype not in WIDE or keras.config.backend() == "jax":
@@ -39,10 +42,10 @@ def comparable(integers: Any) -> Any:
     return ops.cast(integers, "int64")
 
 
-def within_int32(integers: Any) -> Any:
-    """Integers whose cast to 32 bits does not make others of them.
+def within_int32(integers: Tensor) -> Tensor:
+    """Replaces integers that would overflow in a cast to int32.
 
-    What 32 bits cannot hold becomes the largest number that they can.
+    They become the largest int32.
     """
     dtype = keras.backend.standardize_dtype(integers.dtype)
     if dtype not in WIDE or keras.utils.is_keras_tensor(integers):

@@ -1,7 +1,7 @@
 """Losses of targets that not every sample has a label for."""
 
 import math
-import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
+from keras_reprogram.typing import Tensor
 
 LARGEST_LOGIT = 1e9
 SMALLEST_PROBABILITY = 1e-7
@@ -47,7 +48,7 @@ class MaskedBinaryCrossentropy(keras.losses.Loss):
 
     def __init__(
         self,
-        positive_weight: Any = 1.0,
+        positive_weight: float | Sequence[float] = 1.0,
         from_logits: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -57,7 +58,7 @@ class MaskedBinaryCrossentropy(keras.losses.Loss):
         )
         self.from_logits = boolean("from_logits", from_logits)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # Of less than float32 nothing is left of 1 - 1e-7.
         y_pred = ops.cast(y_pred, "float32")
         labels, known = labels_of_shape(y_true, y_pred)
@@ -76,7 +77,7 @@ class MaskedBinaryCrossentropy(keras.losses.Loss):
         total = ops.sum(losses * known, axis=-1)
         return total / ops.maximum(ops.sum(known, axis=-1), 1.0)
 
-    def losses_of_both(self, y_pred: Any) -> tuple[Any, Any]:
+    def losses_of_both(self, y_pred: Tensor) -> tuple[Tensor, Tensor]:
         """What a prediction costs where the label is 1, and where it is 0."""
         if self.from_logits:
             logits = ops.clip(y_pred, -LARGEST_LOGIT, LARGEST_LOGIT)
@@ -94,7 +95,7 @@ class MaskedBinaryCrossentropy(keras.losses.Loss):
         }
 
 
-def labels_of_shape(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+def labels_of_shape(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """Binary labels in the shape of predictions, and which are known.
 
     Args:
@@ -123,16 +124,10 @@ def labels_of_shape(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     return ops.where(valid, labels, ops.full_like(labels, math.nan)), known
 
 
-def positive_numbers(name: str, value: Any) -> float | list[float]:
+def positive_numbers(name: str, value: object) -> float | list[float]:
     """Checks one positive number, or a list of them, and keeps its form."""
     items = np.asarray(value).tolist()
-    valid = all(
-        isinstance(item, numbers.Real)
-        and not isinstance(item, bool)
-        and math.isfinite(item)
-        and item > 0
-        for item in (items if isinstance(items, list) else [items])
-    )
+    valid = all(map(is_positive, items if isinstance(items, list) else [items]))
     if not valid or items == []:
         raise ValueError(
             f"`{name}` must be a positive finite number, or one for each "
@@ -141,3 +136,12 @@ def positive_numbers(name: str, value: Any) -> float | list[float]:
     if isinstance(items, list):
         return [float(item) for item in items]
     return float(items)
+
+
+def is_positive(value: object) -> bool:
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value > 0
+    )

@@ -11,6 +11,7 @@ from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
 from keras_reprogram.losses import labels_of_shape
+from keras_reprogram.typing import Tensor
 
 
 @serializable
@@ -49,7 +50,7 @@ class KnownBinaryAccuracy(keras.metrics.Mean):
         from_logits: bool = True,
         threshold: float = 0.5,
         name: str = "known_binary_accuracy",
-        dtype: Any = None,
+        dtype: str | keras.DTypePolicy | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         self._direction = "up"
@@ -62,7 +63,7 @@ class KnownBinaryAccuracy(keras.metrics.Mean):
             )
 
     def update_state(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> None:
         y_pred = ops.cast(y_pred, "float32")
         labels, known = labels_of_shape(y_true, y_pred)
@@ -122,7 +123,7 @@ class KnownAccuracy(keras.metrics.Mean):
         self,
         ignore_class: int | None = -1,
         name: str = "known_accuracy",
-        dtype: Any = None,
+        dtype: str | keras.DTypePolicy | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         self._direction = "up"
@@ -134,7 +135,7 @@ class KnownAccuracy(keras.metrics.Mean):
         self.ignore_class = integer(ignore_class)
 
     def update_state(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> None:
         y_pred = ops.cast(y_pred, "float32")
         labels, known = classes_of_shape(ops.convert_to_tensor(y_true), y_pred)
@@ -190,6 +191,8 @@ class KnownAUC(keras.metrics.AUC):
         ValueError: If the shapes differ, or as `keras.metrics.AUC` does.
     """
 
+    label_weights: Tensor
+
     def __init__(
         self,
         from_logits: bool = True,
@@ -201,33 +204,37 @@ class KnownAUC(keras.metrics.AUC):
         self._direction = "up"
 
     def update_state(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> None:
         y_pred = ops.cast(y_pred, "float32")
         labels, known = labels_of_shape(y_true, y_pred)
         weights = weights_of_known(known, sample_weight)
-        # Keras takes NaN for a label of 1, and for any prediction.
-        nothing = ops.isnan(labels + y_pred)
-        wrong = ops.logical_and(known, nothing)
-        weights = ops.where(wrong, ops.full_like(weights, math.nan), weights)
+        # Keras reads a NaN label as 1, and accepts NaN predictions.
+        is_nan = ops.isnan(labels + y_pred)
+        is_invalid = ops.logical_and(known, is_nan)
+        weights = ops.where(
+            is_invalid, ops.full_like(weights, math.nan), weights
+        )
         labels = ops.cast(labels > 0.5, "float32")
-        y_pred = ops.where(nothing, ops.zeros_like(y_pred), y_pred)
+        y_pred = ops.where(is_nan, ops.zeros_like(y_pred), y_pred)
         super().update_state(labels, y_pred, weights)
 
-    def result(self) -> Any:
+    def result(self) -> Tensor:
         if not self.multi_label:
             return super().result()
-        # What each target's area counts in the mean.
-        given = self.label_weights
+        # A target with one kind of label has no area and gets no weight.
+        label_weights: Tensor = self.label_weights
         positives = self.true_positives[0] + self.false_negatives[0]
         negatives = self.false_positives[0] + self.true_negatives[0]
-        lacking = ops.logical_or(positives == 0.0, negatives == 0.0)
-        weights = ops.ones_like(positives) if given is None else given
-        self.label_weights = ops.where(lacking, 0.0, weights)
+        is_constant = ops.logical_or(positives == 0.0, negatives == 0.0)
+        weights = label_weights
+        if weights is None:
+            weights = ops.ones_like(positives)
+        self.label_weights = ops.where(is_constant, 0.0, weights)
         try:
             return super().result()
         finally:
-            self.label_weights = given
+            self.label_weights = label_weights
 
     def get_config(self) -> dict[str, Any]:
         weights = self.label_weights
@@ -236,7 +243,7 @@ class KnownAUC(keras.metrics.AUC):
         return {**super().get_config(), "label_weights": weights}
 
 
-def classes_of_shape(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+def classes_of_shape(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """Integer classes in the shape of predictions, and which are known."""
     true_shape, shape = tuple(y_true.shape), tuple(y_pred.shape)
     one_hot = len(true_shape) == len(shape) and true_shape[-1] == shape[-1]
@@ -272,24 +279,25 @@ def classes_of_shape(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     return ops.cast(y_true, "int32"), ops.logical_not(missing)
 
 
-def weights_of_known(known: Any, sample_weight: Any) -> Any:
-    """The weight of every label, 0 where it is not known."""
+def weights_of_known(known: Tensor, sample_weight: Tensor) -> Tensor:
+    """Returns the weight of each label, 0 for unknown labels."""
     weights = ops.cast(known, "float32")
     if sample_weight is None:
         return weights
-    given = ops.cast(sample_weight, "float32")
+    sample_weight = ops.cast(sample_weight, "float32")
     rank = len(known.shape)
-    if len(given.shape) == rank + 1 and given.shape[-1] == 1:
-        given = ops.squeeze(given, -1)
-    pairs = zip(given.shape, known.shape)
-    if len(given.shape) > rank or any(
+    shape = tuple(sample_weight.shape)
+    if len(shape) == rank + 1 and shape[-1] == 1:
+        sample_weight, shape = ops.squeeze(sample_weight, -1), shape[:-1]
+    pairs = zip(shape, known.shape)
+    if len(shape) > rank or any(
         None not in pair and pair[0] not in (1, pair[1]) for pair in pairs
     ):
         raise ValueError(
             "`sample_weight` must hold one weight for each sample or for each "
-            f"label. Received: weights of shape {tuple(given.shape)} for "
+            f"label. Received: weights of shape {shape} for "
             f"labels of shape {tuple(known.shape)}"
         )
-    for _ in range(rank - len(given.shape) if len(given.shape) else 0):
-        given = ops.expand_dims(given, -1)
-    return weights * given
+    for _ in range(rank - len(shape) if shape else 0):
+        sample_weight = ops.expand_dims(sample_weight, -1)
+    return weights * sample_weight

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_reprogram.configurable import serializable
+from keras_reprogram.typing import Tensor
 from keras_reprogram.vectors import unit_vectors
 
 
@@ -36,11 +37,17 @@ class NormalizedGradient(keras.optimizers.SGD):
         - [EVP](https://arxiv.org/abs/2212.10556)
     """
 
-    def __init__(self, learning_rate: Any = 1.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: (
+            float | keras.optimizers.schedules.LearningRateSchedule
+        ) = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate, **kwargs)
 
     def update_step(
-        self, gradient: Any, variable: keras.Variable, learning_rate: Any
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
         dtype = keras.backend.result_type(variable.dtype, "float32")
         # Added to, a sparse gradient of TensorFlow becomes a dense one, in

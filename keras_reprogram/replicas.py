@@ -1,16 +1,18 @@
-"""One step on several devices, each with its share of the batch."""
+"""Sums over the replicas of a distributed training step."""
 
-from typing import Any
+from types import ModuleType
 
 import keras
 
+from keras_reprogram.typing import Tensor
 
-def summed_over_replicas(values: Any) -> Any:
-    """Adds up what the replicas of a training step have counted.
+
+def summed_over_replicas(values: Tensor) -> Tensor:
+    """Sums a tensor over the replicas of a training step.
 
     On TensorFlow the replicas are those of a `tf.distribute` strategy, on
-    PyTorch the processes of `torch.distributed`. On JAX a step sees the whole
-    batch, wherever its parts are.
+    PyTorch the processes of `torch.distributed`. On JAX a step computes with
+    the whole batch, so there is nothing to sum.
     """
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
@@ -25,8 +27,8 @@ def summed_over_replicas(values: Any) -> Any:
     return values
 
 
-def process_group() -> Any:
-    """`torch.distributed`, where there is more than this process."""
+def process_group() -> ModuleType | None:
+    """Returns `torch.distributed` if there are several processes."""
     if keras.config.backend() != "torch":
         return None
     from torch import distributed

@@ -332,7 +332,7 @@ def checked_name(argument: str, name: object) -> str | None:
     )
 
 
-def checked_retries(retries: Any) -> int:
+def checked_retries(retries: object) -> int:
     value = integer(retries)
     if value is None or value < 0:
         raise ValueError(

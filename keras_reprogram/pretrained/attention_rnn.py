@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.pretrained.log_mel_spectrogram import LogMelSpectrogram
+from keras_reprogram.typing import Tensor
 
 FFT_LENGTH, STRIDE, NUM_BANDS = 1024, 128, 80
 LOWEST_FREQUENCY = 40.0  # Hz
@@ -20,7 +21,7 @@ def speech_attention_rnn(
     samples: int = 16_000,
     sampling_rate: int = 16_000,
     classifier_activation: str | None = "softmax",
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike[str] | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
     """A recurrent network with attention for spoken commands, not trained.
@@ -75,13 +76,13 @@ def speech_attention_rnn(
     def layer(kind: str, *arguments: Any, **kwargs: Any) -> Any:
         return getattr(keras.layers, kind)(*arguments, dtype=dtype, **kwargs)
 
-    def along_time(x: Any, filters: int) -> Any:
+    def along_time(x: Tensor, filters: int) -> Tensor:
         x = layer("Conv2D", filters, (5, 1), padding="same", activation="relu")(
             x
         )
         return layer("BatchNormalization")(x)
 
-    def both_directions(x: Any) -> Any:
+    def both_directions(x: Tensor) -> Tensor:
         recurrent = layer("LSTM", 64, return_sequences=True)
         return layer("Bidirectional", recurrent)(x)
 

@@ -36,7 +36,7 @@ NOT_WRITABLE = (
 
 
 def cached_preset(
-    cache_directory: str | os.PathLike | None,
+    cache_directory: str | os.PathLike[str] | None,
     name: str,
     write: Callable[[pathlib.Path], None],
 ) -> str:
@@ -86,7 +86,7 @@ def cached_preset(
 
 
 def directory_of_presets(
-    cache_directory: str | os.PathLike | None,
+    cache_directory: str | os.PathLike[str] | None,
 ) -> pathlib.Path:
     if cache_directory is None:
         home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

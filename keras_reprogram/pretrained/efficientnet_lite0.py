@@ -7,6 +7,8 @@ import json
 import os
 import pathlib
 import pickle
+from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,7 +28,7 @@ BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
 
 
 def efficientnet_lite0_preset(
-    cache_directory: str | os.PathLike | None = None,
+    cache_directory: str | os.PathLike[str] | None = None,
 ) -> str:
     """Directory of a KerasHub preset of EfficientNet-Lite0, ImageNet-1k.
 
@@ -104,13 +106,18 @@ def read_checkpoint(path: pathlib.Path) -> dict[str, np.ndarray]:
     }
 
 
-StoredTensor = collections.namedtuple(
-    "StoredTensor", "key dtype offset shape strides"
-)
+class StoredTensor(NamedTuple):
+    """Position and form of a tensor in the checkpoint's storage files."""
+
+    key: str
+    dtype: str
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
 
 
 class CheckpointUnpickler(pickle.Unpickler):
-    """Resolves the four names that the checkpoint holds, and no other."""
+    """Unpickler that resolves only the four names in the checkpoint."""
 
     names = {
         ("collections", "OrderedDict"): collections.OrderedDict,
@@ -118,15 +125,15 @@ class CheckpointUnpickler(pickle.Unpickler):
         ("torch", "LongStorage"): "<i8",
         ("torch._utils", "_rebuild_tensor_v2"): (
             lambda storage, offset, shape, strides, *_: StoredTensor(
-                *storage, offset, shape, strides
+                storage[0], storage[1], offset, shape, strides
             )
         ),
     }
 
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> Any:
         return self.names[module, name]
 
-    def persistent_load(self, identifier: tuple) -> tuple[str, str]:
+    def persistent_load(self, identifier: tuple[Any, ...]) -> tuple[str, str]:
         _, dtype, key, *_ = identifier
         return key, dtype
 

@@ -10,6 +10,7 @@ from keras import ops
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.typing import Tensor
 
 LINEAR_STEP = 200 / 3  # Hz of a mel up to 1 kHz
 LOGARITHM_START = 1000.0  # Hz
@@ -109,7 +110,7 @@ class LogMelSpectrogram(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         if "float" not in dtype:
             raise ValueError(
@@ -171,25 +172,25 @@ def mel_filters(
     Returns:
         A float32 array `[fft_length // 2 + 1, num_bands]`, in 1/Hz.
     """
-    ends = to_mel(np.array([lowest_frequency, highest_frequency]))
-    corners = to_hertz(np.linspace(*ends, num_bands + 2))
+    low_mel, high_mel = to_mel(np.array([lowest_frequency, highest_frequency]))
+    corners = to_hertz(np.linspace(low_mel, high_mel, num_bands + 2))
     low, center, high = corners[:-2], corners[1:-1], corners[2:]
     frequencies = np.fft.rfftfreq(fft_length, 1 / sampling_rate)[:, None]
     rising = (frequencies - low) / (center - low)
     falling = (high - frequencies) / (high - center)
     triangles = np.maximum(np.minimum(rising, falling), 0.0)
-    return (triangles * 2 / (high - low)).astype("float32")
+    return np.asarray(triangles * 2 / (high - low), "float32")
 
 
 def to_mel(hertz: np.ndarray) -> np.ndarray:
     """Slaney's scale: linear up to 1 kHz, logarithmic above."""
     above = np.log(np.maximum(hertz, LOGARITHM_START) / LOGARITHM_START)
     below = np.minimum(hertz, LOGARITHM_START) / LINEAR_STEP
-    return below + above / LOGARITHM_STEP
+    return np.asarray(below + above / LOGARITHM_STEP)
 
 
 def to_hertz(mel: np.ndarray) -> np.ndarray:
     """The inverse of `to_mel`."""
     start = LOGARITHM_START / LINEAR_STEP
     above = np.exp(np.maximum(mel - start, 0.0) * LOGARITHM_STEP)
-    return np.minimum(mel, start) * LINEAR_STEP * above
+    return np.asarray(np.minimum(mel, start) * LINEAR_STEP * above)

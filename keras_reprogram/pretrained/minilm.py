@@ -24,7 +24,7 @@ FILES_SHA256 = {
 
 
 def minilm_preset(
-    cache_directory: str | os.PathLike | None = None,
+    cache_directory: str | os.PathLike[str] | None = None,
 ) -> str:
     """Directory of a preset of MiniLM-L6-H384, trained on English sentences.
 

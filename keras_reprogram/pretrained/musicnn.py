@@ -12,6 +12,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.pretrained.log_mel_spectrogram import LogMelSpectrogram
 from keras_reprogram.pretrained.package_files import file_of_package
 from keras_reprogram.pretrained.package_files import known_content
+from keras_reprogram.typing import Tensor
 
 CHECKPOINT_SHA256 = (
     "041f3935e981a65cea739842d30c188d3a7d2adf4410955c8668eb3de4a5acab"
@@ -108,7 +109,7 @@ def network(
     """
     made: dict[str, int] = {}
 
-    def named(kind: type, name: str, *arguments: Any, **kwargs: Any) -> Any:
+    def named(kind: type, name: str, *arguments: Any, **kwargs: Any) -> Tensor:
         number = made[name] = made.get(name, -1) + 1
         name = f"{name}_{number}" if number else name
         return kind(*arguments, name=name, dtype=dtype, **kwargs)
@@ -116,7 +117,7 @@ def network(
     def normalization() -> keras.layers.Layer:
         return named(keras.layers.BatchNormalization, "batch_normalization")
 
-    def heard(x: Any, filters: int, size: tuple[int, int]) -> Any:
+    def heard(x: Tensor, filters: int, size: tuple[int, int]) -> Tensor:
         """A filter's strongest answer over all frequencies, at each frame."""
         if size[1] == 1:
             padding = "same"
@@ -133,7 +134,7 @@ def network(
         )(x)
         return ops.max(normalization()(x), axis=2)
 
-    def mixed(x: Any) -> Any:
+    def mixed(x: Tensor) -> Tensor:
         x = named(
             keras.layers.Conv1D,
             "conv2d",

@@ -38,7 +38,9 @@ def known_content(path: pathlib.Path, sha256: str) -> bytes:
     return content
 
 
-def check_content(path: str | pathlib.Path, content: bytes, sha256: str):
+def check_content(
+    path: str | pathlib.Path, content: bytes, sha256: str
+) -> None:
     digest = hashlib.sha256(content).hexdigest()
     if digest != sha256:
         raise ValueError(

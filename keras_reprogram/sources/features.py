@@ -1,7 +1,6 @@
 """A classifier without its last layer."""
 
 import math
-from typing import Any
 
 import keras
 
@@ -87,7 +86,11 @@ def before_last_dense(tensor: keras.KerasTensor) -> keras.KerasTensor:
         tensor = inputs[0]
 
 
-def passes_on(layer: Any, inputs: list, output: keras.KerasTensor) -> bool:
+def passes_on(
+    layer: keras.layers.Layer,
+    inputs: list[keras.KerasTensor],
+    output: keras.KerasTensor,
+) -> bool:
     """Whether a layer has no weights and returns as many values as it gets."""
     if len(inputs) != 1 or getattr(layer, "weights", None):
         return False
@@ -95,7 +98,7 @@ def passes_on(layer: Any, inputs: list, output: keras.KerasTensor) -> bool:
         math.prod(size or 1 for size in tensor.shape[1:])
         for tensor in (inputs[0], output)
     ]
-    return sizes[0] == sizes[1]
+    return bool(sizes[0] == sizes[1])
 
 
 def with_scaling_of(classifier: keras.Model, model: keras.Model) -> keras.Model:

@@ -16,6 +16,7 @@ from keras_reprogram.sources.fixed_inputs import MOST_VALUES
 from keras_reprogram.sources.fixed_inputs import RANGES
 from keras_reprogram.sources.fixed_inputs import farthest
 from keras_reprogram.sources.fixed_inputs import outputs_on_fixed_inputs
+from keras_reprogram.typing import Tensor
 
 # A model by its graph is any of these.
 GRAPHS = ("Functional", "Sequential", "Model")
@@ -78,7 +79,7 @@ def digests(
     ]
 
 
-def digest(weight: Any) -> str:
+def digest(weight: Tensor) -> str:
     values = ops.convert_to_numpy(ops.cast(weight, "float32"))
     content = np.ascontiguousarray(values).tobytes()
     shape = "x".join(map(str, values.shape))
@@ -143,9 +144,9 @@ def recorded(expected: dict[str, Any]) -> dict[str, Any] | None:
     """
     if "architecture" not in expected:
         return None
-    found = expected["architecture"]
+    stored: dict[str, Any] = expected["architecture"]
     try:
-        steps, outputs = found["steps"], found["outputs"]
+        steps, outputs = stored["steps"], stored["outputs"]
         valid = (
             type(steps) is list
             and all(type(step) is str for step in steps)
@@ -158,12 +159,12 @@ def recorded(expected: dict[str, Any]) -> dict[str, Any] | None:
             "The file does not describe the architecture of its source, or "
             "was damaged: save the program again, or load it with "
             "`check_source=False`. Received: an architecture of "
-            f"{excerpt(str(found))}"
+            f"{excerpt(str(stored))}"
         )
-    return found
+    return stored
 
 
-def are_outputs(outputs: Any) -> bool:
+def are_outputs(outputs: Tensor) -> bool:
     return (
         type(outputs) is list
         and len(outputs) == len(RANGES)

@@ -1,7 +1,5 @@
 """The outputs of a source on inputs that are the same everywhere."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
@@ -9,6 +7,7 @@ from keras import ops
 from keras_reprogram.keras_internals import flatten_layers
 from keras_reprogram.sources.inspection import inspect_source
 from keras_reprogram.sources.text import TextSource
+from keras_reprogram.typing import Shape
 
 SEED = 20210804
 # The ranges of the four inputs: sources differ in the units that they take.
@@ -86,21 +85,21 @@ def embedded_tokens(
 
 def of_tensor(
     source: keras.Model,
-    shape: tuple[int | None, ...],
-    dtype: Any,
+    shape: Shape,
+    dtype: str,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    shape = tuple(LENGTH if size is None else size for size in shape)
-    drawn = generator.random((len(RANGES), *shape))
+    sizes = tuple(LENGTH if size is None else size for size in shape)
+    values = generator.random((len(RANGES), *sizes))
     dtype = keras.backend.standardize_dtype(dtype)
     if not keras.backend.is_float_dtype(dtype):
-        return (drawn * number_of_values(source, dtype)).astype("int32")
+        return (values * number_of_values(source, dtype)).astype("int32")
     ranges = np.array(RANGES)
-    if getattr(source, "is_queried", False) and len(shape) == 3:
+    if getattr(source, "is_queried", False) and len(sizes) == 3:
         # A service that takes images may refuse what is below zero.
         ranges = np.maximum(ranges, 0.0)
-    low, high = ranges.T.reshape(2, -1, *(1,) * len(shape))
-    return (low + (high - low) * drawn).astype("float32")
+    low, high = ranges.T.reshape(2, -1, *(1,) * len(sizes))
+    return np.asarray(low + (high - low) * values, "float32")
 
 
 def number_of_values(source: keras.Model, dtype: str) -> int:

@@ -12,6 +12,8 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.sources.features import with_scaling_of
 from keras_reprogram.sources.inspection import inspect_source
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 def stage_features(
@@ -80,16 +82,15 @@ def stage_features(
             f"input. Received: {type(network).__name__} with inputs "
             f"{getattr(network, 'inputs', None)}"
         )
-    if image_shape is None:
-        image_shape = preferred_shape(classifier)
-    if None in image_shape:
+    shape: Shape = image_shape or preferred_shape(classifier)
+    if None in shape:
         raise ValueError(
-            "The classifier takes images of any size: say which, by "
-            f"`image_shape`. Received: image_shape={tuple(image_shape)}"
+            "The classifier takes images of any size: pass one as "
+            f"`image_shape`. Received: image_shape={tuple(shape)}"
         )
     stages = keras.Model(network.inputs[0], stage_outputs(network, layers))
     data_format = getattr(network, "data_format", "channels_last")
-    images = keras.Input(image_shape)
+    images = keras.Input(shape)
     features = [averaged(stage, grid, data_format) for stage in stages(images)]
     model = keras.Model(
         images,
@@ -99,7 +100,7 @@ def stage_features(
     return with_scaling_of(classifier, model)
 
 
-def preferred_shape(classifier: keras.Model) -> tuple[int | None, ...]:
+def preferred_shape(classifier: keras.Model) -> Shape:
     if len(classifier.outputs) == 1:
         return inspect_source(classifier).preferred_shape
     return tuple(classifier.inputs[0].shape[1:])
@@ -127,7 +128,7 @@ def stage_outputs(
     return [pyramid[level] for level in sorted(pyramid)]
 
 
-def averaged(stage: Any, grid: int, data_format: str) -> Any:
+def averaged(stage: Tensor, grid: int, data_format: str) -> Tensor:
     if None in stage.shape[1:] or len(stage.shape) < 2:
         raise ValueError(
             "The size of every stage must be known. Received: a stage of "
@@ -170,22 +171,21 @@ class GridAverage(keras.layers.Layer):
             )
         self.data_format = data_format
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = list(input_shape)
         for axis in self.spatial_axes(len(shape)):
-            shape[axis] = min(self.grid, shape[axis])
+            size = shape[axis]
+            shape[axis] = None if size is None else min(self.grid, size)
         return tuple(shape)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         shape = list(inputs.shape)
         outputs = ops.cast(inputs, "float32")
         for axis in self.spatial_axes(len(shape)):
             size, shape[axis] = shape[axis], min(self.grid, shape[axis])
             if size == shape[axis]:
                 continue
-            # One axis of all before it, this one, and one of all behind it.
+            # Three axes: all before this one, this one, and all after it.
             outputs = ops.reshape(
                 outputs, (-1, size, math.prod(shape[axis + 1 :]))
             )

@@ -8,6 +8,7 @@ from keras import ops
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.keras_internals import graph_nodes
+from keras_reprogram.typing import Tensor
 
 POOLINGS = ("sequence", "mean", "first", "last", "pooled", "logits")
 INPUTS = ("token_ids", "padding_mask", "segment_ids", "position_ids")
@@ -155,7 +156,9 @@ class TextSource(keras.Model):
 
     @classmethod
     def from_config(
-        cls, config: dict[str, Any], custom_objects: dict | None = None
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
     ) -> "TextSource":
         model = keras.saving.deserialize_keras_object(
             config.pop("model"), custom_objects=custom_objects
@@ -174,7 +177,12 @@ def cut(backbone: keras.Model) -> tuple[Any, keras.Model]:
     inputs = getattr(backbone, "input", None)
     inputs = inputs if isinstance(inputs, dict) else {}
     first = first_layer(backbone, table)
-    if first is None or "token_ids" not in inputs or {*inputs} - {*INPUTS}:
+    if (
+        table is None
+        or first is None
+        or "token_ids" not in inputs
+        or {*inputs} - {*INPUTS}
+    ):
         raise not_cut(backbone)
     others = [name for name in INPUTS[1:] if name in inputs]
     masks = masks_of_tokens(backbone, inputs["token_ids"])
@@ -206,7 +214,7 @@ def cut(backbone: keras.Model) -> tuple[Any, keras.Model]:
     return table, keras.Model([embeddings, padding_mask], outputs)
 
 
-def first_layer(backbone: keras.Model, table: Any) -> Any:
+def first_layer(backbone: keras.Model, table: Tensor) -> Tensor:
     """The layer that embeds the tokens: the table, or what holds it."""
     for layer in getattr(backbone, "layers", ()) if table is not None else ():
         if layer is table:
@@ -216,7 +224,7 @@ def first_layer(backbone: keras.Model, table: Any) -> Any:
     return None
 
 
-def masks_of_tokens(backbone: keras.Model, tokens: Any) -> list[Any]:
+def masks_of_tokens(backbone: keras.Model, tokens: Tensor) -> list[Any]:
     """The masks that a backbone computes from its tokens, as ESM's does."""
     return [
         node.output_tensors[0]
@@ -239,7 +247,7 @@ def not_cut(backbone: Any) -> ValueError:
     )
 
 
-def logits(model: keras.Model, hidden: Any, padding_mask: Any) -> Any:
+def logits(model: keras.Model, hidden: Tensor, padding_mask: Tensor) -> Tensor:
     """What a task's head makes of its backbone's outputs."""
     head = getattr(model, "masked_lm_head", None)
     if head is not None:
@@ -281,7 +289,7 @@ class Readout(keras.layers.Layer):
         super().__init__(**kwargs)
         self.kind = kind
 
-    def call(self, hidden: Any, padding_mask: Any) -> Any:
+    def call(self, hidden: Tensor, padding_mask: Tensor) -> Tensor:
         if self.kind == "pooled":
             if not isinstance(hidden, dict):
                 raise ValueError(

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_reprogram.configurable import serializable
 from keras_reprogram.kept_state import KeptState
+from keras_reprogram.typing import Tensor
 from keras_reprogram.vectors import unit_vectors
 
 
@@ -51,10 +52,10 @@ def embed_texts(
     # One that loses no weight of the backbone when it is interrupted.
     tower = KeptState(inputs, outputs)
     embeddings = tower.predict(token_ids, batch_size=batch_size, verbose=0)
-    return unit_vectors(embeddings, library=np)
+    return np.asarray(unit_vectors(embeddings, library=np))
 
 
-def check_tokens(token_ids: Any, vocabulary_size: int) -> np.ndarray:
+def check_tokens(token_ids: Tensor, vocabulary_size: int) -> np.ndarray:
     token_ids = ops.convert_to_numpy(token_ids)
     if token_ids.ndim != 2 or not len(token_ids):
         raise ValueError(
@@ -72,13 +73,13 @@ def check_tokens(token_ids: Any, vocabulary_size: int) -> np.ndarray:
             "backbone's vocabulary. Received: token_ids from "
             f"{token_ids.min()} to {token_ids.max()}"
         )
-    return token_ids.astype("int32")
+    return np.asarray(token_ids, "int32")
 
 
 def zero_shot_classifier(
     backbone: keras.Model,
     text_embeddings: np.ndarray,
-    image_converter: Any = None,
+    image_converter: keras.layers.Layer | None = None,
 ) -> keras.Model:
     """The image tower of an image-text model, with texts for classes.
 
@@ -192,7 +193,7 @@ class TextSimilarity(keras.layers.Layer):
         self.logit_scale.assign(logit_scale)
         self.logit_bias.assign(logit_bias)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         dtype = keras.backend.result_type(inputs.dtype, "float32")
         texts, scale, bias = (
             ops.cast(weight, dtype)

@@ -5,7 +5,7 @@ and a notebook shows it.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import ops
@@ -14,8 +14,12 @@ from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.optional_packages import optional_package
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-def plot_pattern(input_reprogrammer: InputReprogrammer) -> Any:
+
+def plot_pattern(input_reprogrammer: InputReprogrammer) -> "Figure":
     """Draws what the pattern adds to every sample.
 
     Gray is nothing; the largest value is full brightness, its negative black.
@@ -38,8 +42,10 @@ def plot_pattern(input_reprogrammer: InputReprogrammer) -> Any:
     pattern = built(input_reprogrammer).pattern
     if isinstance(pattern, UniversalPattern):
         values = pattern.to_numpy()
-    elif hasattr(pattern, "theta") and pattern.theta.shape == tuple(
-        input_reprogrammer.canvas_shape
+    elif (
+        pattern is not None
+        and hasattr(pattern, "theta")
+        and pattern.theta.shape == tuple(input_reprogrammer.canvas_shape)
     ):
         values = ops.convert_to_numpy(pattern.theta.value)
     else:
@@ -56,7 +62,7 @@ def plot_pattern(input_reprogrammer: InputReprogrammer) -> Any:
     return figure
 
 
-def plot_mask(input_reprogrammer: InputReprogrammer) -> Any:
+def plot_mask(input_reprogrammer: InputReprogrammer) -> "Figure":
     """Draws where the pattern is free, in white.
 
     Args:
@@ -85,7 +91,7 @@ def plot_inputs(
     input_reprogrammer: InputReprogrammer,
     samples: np.ndarray,
     titles: Sequence[str] | None = None,
-) -> Any:
+) -> "Figure":
     """Draws samples as the source sees them.
 
     Args:
@@ -112,7 +118,7 @@ def plot_label_map(
     source_names: Sequence[str] | None = None,
     target_names: Sequence[str] | None = None,
     strongest: int = 5,
-) -> Any:
+) -> "Figure":
     """Draws each target class's strongest links to source classes.
 
     Example:
@@ -175,7 +181,7 @@ def as_picture(values: np.ndarray, layer: InputReprogrammer) -> np.ndarray:
     return values.clip(0, 1) if len(layer.axes.spatial) == 2 else values
 
 
-def show(axis: Any, values: np.ndarray) -> None:
+def show(axis: "Axes", values: np.ndarray) -> None:
     """An image as an image, a series as a line."""
     if values.ndim == 1 or (values.ndim == 2 and values.shape[-1] == 3):
         axis.plot(values)
@@ -186,7 +192,7 @@ def show(axis: Any, values: np.ndarray) -> None:
 
 def axes_of(
     number: int, width: float = 2.5, height: float = 2.5
-) -> tuple[Any, list]:
+) -> tuple["Figure", list["Axes"]]:
     figures = optional_package("matplotlib.figure", "pictures", "A plot")
     columns = min(number, 5)
     rows = -(-number // columns)

@@ -20,6 +20,7 @@ from keras_reprogram.inputs import CoordinatorPattern
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import RandomShift
 from keras_reprogram.inputs import UniversalPattern
+from keras_reprogram.inputs.images import coordinator
 from keras_reprogram.outputs import LinearMapping
 
 ESTIMATORS = {
@@ -496,7 +497,7 @@ def test_an_encoder_looks_once_at_the_samples_of_a_step(
     model.fit(x, y, batch_size=16, epochs=3, verbose=0)
     # In every step, or in a step's one trace.
     assert encoder.calls <= 3
-    assert model.input_reprogrammer.pattern.remembered is None
+    assert coordinator.SHARED.get() is None
 
 
 def test_a_coordinator_that_would_ask_uncounted_is_a_value_error(
