@@ -13,7 +13,6 @@ import operator
 import threading
 import weakref
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -133,17 +132,32 @@ def lock_of(source: keras.Model) -> contextlib.AbstractContextManager[Any]:
         in_order = sorted(found, key=operator.itemgetter(0))
         for layer in layers:
             locks.setdefault(layer, in_order[0])
-    return all_of([lock for _, lock in in_order])
+    return LocksInOrder([lock for _, lock in in_order])
 
 
-@contextlib.contextmanager
-def all_of(
-    locks: Sequence[contextlib.AbstractContextManager[Any]],
-) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        for lock in locks:
-            stack.enter_context(lock)
-        yield
+class LocksInOrder(contextlib.AbstractContextManager[None]):
+    """Several locks as one, which may be entered any number of times.
+
+    Args:
+        locks: Locks that the same thread can acquire again. They are acquired
+            in this order.
+    """
+
+    def __init__(
+        self, locks: Sequence[contextlib.AbstractContextManager[Any]]
+    ) -> None:
+        self.locks = locks
+        # Changed by a thread that holds the locks, and by no other.
+        self.held: list[contextlib.ExitStack] = []
+
+    def __enter__(self) -> None:
+        with contextlib.ExitStack() as stack:
+            for lock in self.locks:
+                stack.enter_context(lock)
+            self.held.append(stack.pop_all())
+
+    def __exit__(self, *error: object) -> None:
+        self.held.pop().close()
 
 
 def shared_part(model: keras.Model) -> keras.Model:

@@ -211,3 +211,11 @@ def test_models_that_share_layers_share_a_lock():
     assert is_free(over_both)
     with lock_of(over_both):
         assert not is_free(second) and not is_free(other)
+
+
+def test_a_lock_is_entered_again_and_again():
+    inputs = keras.Input((2,))
+    lock = lock_of(keras.Model(inputs, keras.layers.Dense(1)(inputs)))
+    for _ in range(2):
+        with lock, lock:
+            pass

@@ -107,7 +107,13 @@ class BankedLabels(keras.layers.Layer):
         Raises:
             ValueError: If the tables cannot hold the map.
         """
-        if mapper.num_position_axes or not mapper.mapping.is_linear:
+        kind = type(mapper)
+        is_matrix = mapper.mapping.is_linear and (
+            # A subclass with a computation of its own says what matrix it is.
+            kind.call is LabelMapper.call
+            or kind.matrix is not LabelMapper.matrix
+        )
+        if mapper.num_position_axes or not is_matrix:
             raise ValueError(
                 "A bank holds label maps that are one matrix, for one output a "
                 f"sample. Received: a {type(mapper.mapping).__name__}"

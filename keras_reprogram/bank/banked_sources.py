@@ -81,7 +81,9 @@ class BankedSources(BankedLabels):
 
     def check(self, mapper: LabelMapper) -> None:
         super().check(mapper)
-        num_selected = 0 if mapper.sources is None else mapper.sources.shape[-1]
+        num_selected = 0
+        if mapper.sources is not None and type(mapper).call is LabelMapper.call:
+            num_selected = mapper.sources.shape[-1]
         if not 0 < num_selected <= self.sources_per_target:
             raise ValueError(
                 "This bank selects up to "

@@ -6,6 +6,7 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ProgramBank
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram import methods
 from keras_reprogram.inputs import FeatureMosaic
 from keras_reprogram.inputs import Frame
 from keras_reprogram.inputs import Grid
@@ -201,6 +202,21 @@ def test_source_classes_are_looked_up_without_a_matrix(
     assert_answers(copy, *mixed(tasks))
     values = [np.prod(weight.shape) for weight in bank.banked_labels.weights]
     assert sum(values) == 2 * 3 * 5 * 3  # programs, classes, sources each
+
+
+def test_a_map_with_a_computation_of_its_own_is_its_matrix(twelve_classes):
+    attributes = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    model = methods.rvp(
+        twelve_classes, attributes, target_shape=(4, 4, 1), inner_size=6
+    )
+    generator = np.random.default_rng(0)
+    for variable in model.label_mapper.trainable_variables:
+        variable.assign(generator.normal(size=variable.shape))
+    bank = bank_of(twelve_classes, {"rvp": model}, capacity=2)
+    assert_answers(bank, *mixed({"rvp": model}))
+    selecting = bank_of(twelve_classes, {}, sources_per_target=4)
+    with pytest.raises(ValueError, match="that is a matrix"):
+        selecting.add({"rvp": model})
 
 
 def test_what_is_not_looked_up_is_a_value_error(twelve_classes, tasks):
