@@ -7,7 +7,7 @@ Link: https://arxiv.org/abs/2310.08381
 Samples: images
 Input: `ScaledPad(128)`, `UniversalPattern(activation="sigmoid")`
 Output mapping: `"linear"`, searched among `"frequency"`, `"iterative"` and
-    `mappings.semantic_mapping`
+    `SemanticMapping`
 Loss: cross-entropy
 Optimizer: Adam
 Learning rate: 0.001, divided by 10 after 50 % and after 72 % of the steps
