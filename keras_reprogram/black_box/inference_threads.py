@@ -90,6 +90,27 @@ def clear_tracebacks(error: BaseException) -> None:
             errors += [current.__cause__, current.__context__]
 
 
+def work(
+    function: Callable[[Item], Result],
+    waiting: "queue.SimpleQueue[tuple[int, Item]]",
+    finished: "queue.SimpleQueue[tuple[int, Result] | Exception]",
+    clock: Clock,
+) -> None:
+    """Applies a function to waiting items, until an exception."""
+    while not clock.stopped.is_set():
+        try:
+            index, item = waiting.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            finished.put((index, function(item)))
+        except Exception as error:
+            clear_tracebacks(error)
+            error.__cause__ = error.__context__ = None
+            finished.put(error)
+            return
+
+
 def map_in_threads(
     function: Callable[[Item], Result],
     items: Sequence[Item],
@@ -118,25 +139,15 @@ def map_in_threads(
     for pair in enumerate(items):
         waiting.put(pair)
 
-    def work() -> None:
-        while not clock.stopped.is_set():
-            try:
-                index, item = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                finished.put((index, function(item)))
-            except Exception as error:
-                clear_tracebacks(error)
-                error.__cause__ = error.__context__ = None
-                finished.put(error)
-                return
-
     results: dict[int, Result] = {}
     is_done = False
     try:
         for _ in range(min(workers, len(items))):
-            threading.Thread(target=work, daemon=True).start()
+            threading.Thread(
+                target=work,
+                args=(function, waiting, finished, clock),
+                daemon=True,
+            ).start()
         for _ in items:
             result = finished.get(timeout=clock.seconds_left())
             if isinstance(result, Exception):
