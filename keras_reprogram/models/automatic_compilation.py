@@ -21,7 +21,9 @@ import keras
 from keras import ops
 
 from keras_reprogram.black_box import CMAES
+from keras_reprogram.black_box import GradientEstimator
 from keras_reprogram.black_box import QueriedSource
+from keras_reprogram.black_box import TwoSided
 from keras_reprogram.black_box import estimators
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
@@ -61,7 +63,7 @@ LEARNING_RATE_OF_NUMBERS = 5e-3
 LEARNING_RATE_OF_SOURCE_LAYERS = 1e-3
 # Constant; of .001, .01 and .05 the best with the estimator below.
 LEARNING_RATE_OF_QUERIES = 1e-2
-ESTIMATOR = estimators.TwoSided(4, 0.1)
+ESTIMATOR = TwoSided(4, 0.1)
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +182,7 @@ def automatic_learning_rate(
 
 def automatic_estimator(
     model: keras.Model,
-) -> estimators.GradientEstimator | None:
+) -> GradientEstimator | None:
     """An estimator where no gradient reaches what is trained, or `None`."""
     if model.frozen_source.trainable_source_layers:
         return None
@@ -193,7 +195,7 @@ def automatic_estimator(
 
 def automatic_optimizer(
     model: keras.Model,
-    gradient_estimator: estimators.GradientEstimator | None,
+    gradient_estimator: GradientEstimator | None,
     decay_steps: int | None,
 ) -> keras.optimizers.Optimizer:
     """Adam, with a rate for the output mapping and the kind of gradient."""

@@ -8,6 +8,7 @@ import keras
 from keras_reprogram.callbacks.finite_loss import FiniteLoss
 from keras_reprogram.callbacks.interruptions import interruptible
 from keras_reprogram.callbacks.training_callbacks import prepend_callbacks
+from keras_reprogram.models import automatic_compilation
 from keras_reprogram.models import batches
 from keras_reprogram.models import cached_outputs
 from keras_reprogram.models.compiled_loss import CompiledLoss
@@ -55,6 +56,16 @@ def fit(
         The history.
     """
     cached_outputs.check(model)
+    x = automatic_compilation.before_fit(
+        model,
+        x,
+        y,
+        batch_size=batch_size,
+        epochs=epochs,
+        initial_epoch=kwargs.get("initial_epoch", 0),
+        steps_per_epoch=steps_per_epoch,
+        verbose=verbose,
+    )
     bar = 0 if verbose == 2 else verbose
     x, y = model.checked(x, y, sample_weight)
     data = cached_outputs.CachedOutputs(

@@ -21,6 +21,7 @@ from keras_reprogram.kept_state import lock_of
 from keras_reprogram.models import checks
 from keras_reprogram.models import compiled_metrics
 from keras_reprogram.models import label_map_training
+from keras_reprogram.models.automatic_compilation import AutomaticCompilation
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.models.invalid_data import InvalidData
 from keras_reprogram.models.model_of_samples import ModelOfSamples
@@ -75,9 +76,6 @@ class ReprogrammedModel(ReprogrammingTrainer):
         ),
         label_mapper=keras_reprogram.LabelMapper(num_classes=2),
     )
-    model.compile(
-        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    )
     images = np.random.randint(0, 256, size=(16, 4, 4, 1), dtype="uint8")
     labels = np.random.randint(0, 2, size=16)
     model.fit(images, labels, epochs=2, verbose=0)
@@ -96,6 +94,8 @@ class ReprogrammedModel(ReprogrammingTrainer):
             fine-tuned together with the program, or the number of its last
             layers. None by default. They are no part of a program file: save
             the model whole.
+        compile: Boolean. Whether the model is compiled with `"auto"` for
+            everything, see `compile`. Defaults to `True`.
         **kwargs: Keyword arguments of `keras.Model`.
 
     Raises:
@@ -115,6 +115,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         input_reprogrammer: InputTransformation | None = None,
         label_mapper: OutputMapping | None = None,
         trainable_source_layers: int | Sequence[str] = (),
+        compile: bool = True,
         **kwargs: Any,
     ) -> None:
         specification = inspect_source(source)
@@ -146,6 +147,9 @@ class ReprogrammedModel(ReprogrammingTrainer):
         self.gradient_estimator: estimators.GradientEstimator | None = None
         self.query_state = zeroth_order.QueryState(self, None)
         self.invalid_data = InvalidData()
+        self.automatic_compilation = AutomaticCompilation()
+        if boolean("compile", compile):
+            self.compile()
 
     @property
     def source(self) -> keras.Model:
@@ -178,26 +182,46 @@ class ReprogrammedModel(ReprogrammingTrainer):
     def compile(
         self,
         *args: Any,
-        gradient_estimator: estimators.GradientEstimator | None = None,
+        gradient_estimator: estimators.GradientEstimator | str | None = "auto",
         **kwargs: Any,
     ) -> None:
         """Sets how the model is trained, as `keras.Model.compile` does.
+
+        `optimizer`, `loss` and `metrics` default to `"auto"`:
+
+        | argument | what `"auto"` stands for |
+        |---|---|
+        | `optimizer` | Adam, with a learning rate that falls to zero along a cosine over the epochs of a `fit`, from one that was measured for the label map |
+        | `loss` | the cross-entropy of the label map's outputs and of the labels' form; of numbers, the mean squared error |
+        | `metrics` | the accuracy; of numbers, the mean absolute error |
+
+        An optimizer or a loss is found from the first data of `fit`,
+        `evaluate` or a single batch, which show the call of `compile` that
+        they stand for, unless `verbose` is 0.
+        `model.automatic_compilation.summary` keeps it.
 
         Args:
             *args: As for `keras.Model.compile`.
             gradient_estimator: An estimator of `keras_reprogram.black_box`
                 that finds the program's gradient from the source's outputs
                 alone; `None` for the gradient itself. A label map has its
-                exact gradient all the same.
+                exact gradient all the same. Defaults to `"auto"`, which is an
+                estimator where the source has no gradient.
             **kwargs: As for `keras.Model.compile`.
 
         Raises:
             ValueError: If a source that is only queried, or layers of it that
                 are trained, do not go with the kind of gradient.
-        """
-        gradient_estimator = estimators.get(gradient_estimator)
-        zeroth_order.check(self, gradient_estimator)
+        """  # noqa: E501
         kwargs.update(zip(COMPILE_ARGUMENTS, args))
+        kwargs["gradient_estimator"] = gradient_estimator
+        self.automatic_compilation = AutomaticCompilation.of(kwargs)
+        if self.automatic_compilation.waits_for_data:
+            self.compiled, self.loss = False, None
+            return
+        kwargs = self.automatic_compilation.completed(self)
+        gradient_estimator = estimators.get(kwargs.pop("gradient_estimator"))
+        zeroth_order.check(self, gradient_estimator)
         ignored = CompiledLoss.given(kwargs.get("loss")).ignored_label
         for name in ("metrics", "weighted_metrics"):
             if kwargs.get(name):
@@ -234,6 +258,8 @@ class ReprogrammedModel(ReprogrammingTrainer):
         )
 
     def get_compile_config(self) -> dict[str, Any] | None:
+        if self.automatic_compilation.waits_for_data:
+            return self.automatic_compilation.get_config()
         config: dict[str, Any] | None = super().get_compile_config()
         if config and self.gradient_estimator is not None:
             config["gradient_estimator"] = keras.saving.serialize_keras_object(
@@ -465,6 +491,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
             **parts,
             trainable_source_layers=trainable_source_layers,
             name=config.get("name"),
+            compile=False,  # Keras calls `compile_from_config`.
         )
         model.frozen_source.frozen_parts = config.get("frozen_parts", ())
         return model

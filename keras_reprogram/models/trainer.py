@@ -19,6 +19,7 @@ from keras_reprogram.callbacks.training_callbacks import prepend_callbacks
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.keras_internals import is_validation_in_fit
 from keras_reprogram.models import adaptation
+from keras_reprogram.models import automatic_compilation
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
 from keras_reprogram.models import processes
@@ -140,6 +141,17 @@ class ReprogrammingTrainer(ModelOfSamples):
             ValueError: If samples or labels are not valid, or the loss is
                 not a number at the end of an epoch.
         """
+        x = automatic_compilation.before_fit(
+            self,
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_split=validation_split if validation_data is None else 0,
+            verbose=verbose,
+        )
         x, y = self.checked(x, y, sample_weight)
         if isinstance(validation_data, (tuple, list)):
             arrays = validation_data
@@ -213,6 +225,9 @@ class ReprogrammingTrainer(ModelOfSamples):
         # end of the epoch.
         counted: Any = contextlib.nullcontext()
         if not is_validation_in_fit(kwargs):
+            x = automatic_compilation.before_batch(
+                self, x, y, trains=False, verbose=verbose
+            )
             x, y = self.checked(x, y, sample_weight)
             x = self.with_checked_start(x)
             counted = self.invalid_data.of_one_pass(self)
@@ -236,6 +251,7 @@ class ReprogrammingTrainer(ModelOfSamples):
     def train_on_batch(
         self, x: Data, y: Data = None, *args: Any, **kwargs: Any
     ) -> Tensor:
+        automatic_compilation.before_batch(self, x, y, trains=True)
         x, y = self.checked_batch(x, y)
         logs = super().train_on_batch(x, y, *args, **kwargs)
         self.invalid_data.check(self)
@@ -244,6 +260,7 @@ class ReprogrammingTrainer(ModelOfSamples):
     def test_on_batch(
         self, x: Data, y: Data = None, *args: Any, **kwargs: Any
     ) -> Tensor:
+        automatic_compilation.before_batch(self, x, y, trains=False)
         x, y = self.checked_batch(x, y)
         logs = super().test_on_batch(x, y, *args, **kwargs)
         self.invalid_data.check(self)

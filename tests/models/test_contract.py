@@ -216,7 +216,7 @@ def unfitted(end):
     model = ReprogrammedModel(
         network, InputReprogrammer((FEATURES,), value_range=None), mapper
     )
-    model.compile(keras.optimizers.SGD(0.0), loss)
+    model.compile(keras.optimizers.SGD(0.0), loss, metrics=None)
     return model, labels
 
 

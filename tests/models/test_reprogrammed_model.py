@@ -495,6 +495,7 @@ def test_penalties_of_a_program_enter_the_loss(source, images, labels):
         model.compile(
             keras.optimizers.SGD(0.0),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=None,
         )
         trained = model.fit(images, labels, verbose=0).history["loss"][0]
         losses.append((trained, model.evaluate(images, labels, verbose=0)))
