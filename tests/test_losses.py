@@ -8,7 +8,9 @@ from keras import ops
 from keras_reprogram.losses import MaskedBinaryCrossentropy
 
 NAN, INFINITY = np.nan, np.inf
+
 LABELS = np.array([[1, NAN, 0], [0, 1, NAN], [NAN, 1, 0]], "float32")
+
 LOGITS = np.array([[0.3, 9, 0.2], [-1, 0.6, 4], [7, 2, -1]], "float32")
 
 
@@ -142,3 +144,39 @@ def test_config_round_trip_and_an_old_config():
 def test_what_does_not_go_together_is_a_value_error(make):
     with pytest.raises(ValueError, match="Received: "):
         make()
+
+
+def test_unknown_labels_count_for_nothing():
+    loss = MaskedBinaryCrossentropy()
+    logits = np.array([[0.3, -1.0], [2.0, 0.5]], "float32")
+    labels = np.array([[1.0, np.nan], [0.0, 1.0]], "float32")
+    expected = [
+        np.log1p(np.exp(-0.3)),
+        (np.log1p(np.exp(2.0)) + np.log1p(np.exp(-0.5))) / 2,
+    ]
+    result = ops.convert_to_numpy(loss(labels, logits))
+    np.testing.assert_allclose(result, np.mean(expected), rtol=1e-5)
+    assert (
+        float(ops.convert_to_numpy(loss(np.full((2, 2), np.nan), logits))) == 0
+    )
+
+
+def test_the_loss_is_kerass_own_where_all_is_known():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(8, 3)).astype("float32")
+    labels = generator.integers(0, 2, size=(8, 3)).astype("float32")
+    peer = keras.losses.BinaryCrossentropy(from_logits=True)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(MaskedBinaryCrossentropy()(labels, logits)),
+        ops.convert_to_numpy(peer(labels, logits)),
+        rtol=1e-5,
+    )
+
+
+def test_positives_have_their_weight():
+    loss = MaskedBinaryCrossentropy(positive_weight=[1.0, 3.0])
+    logits, labels = np.zeros((1, 2), "float32"), np.ones((1, 2), "float32")
+    result = ops.convert_to_numpy(loss(labels, logits))
+    np.testing.assert_allclose(result, 2 * np.log(2), rtol=1e-6)
+    copy = MaskedBinaryCrossentropy.from_config(loss.get_config())
+    assert copy.positive_weight == [1.0, 3.0]

@@ -16,6 +16,7 @@ from keras_reprogram.outputs import FrequencyMapping
 from keras_reprogram.outputs import IterativeMapping
 
 BACKEND = keras.config.backend()
+
 MAPPINGS = [
     "identity",
     "random",
@@ -598,3 +599,28 @@ def test_a_series_source(labels):
     history = model.fit(series, labels, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert model.predict(series, verbose=0).shape == (24, 3)
+
+
+@pytest.mark.parametrize("mapping", ["linear", "iterative"])
+def test_a_source_of_pixels_is_reprogrammed_to_segment(mapping):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    pixels = keras.layers.Conv2D(16, 1)(keras.layers.Rescaling(1 / 128)(inputs))
+    generator = np.random.default_rng(0)
+    labels = np.repeat(generator.integers(0, 2, (24, 1, 8)), 8, axis=1)
+    images = (labels[..., None] * 120 + 40).astype("uint8")
+    model = ReprogrammedModel(
+        keras.Model(inputs, pixels),
+        InputReprogrammer((8, 8, 1)),
+        LabelMapper(2, mapping),
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True, ignore_class=-1
+    )
+    model.compile(keras.optimizers.Adam(0.05), loss)
+    labels[:, 7] = -1
+    model.fit(images, labels, batch_size=8, epochs=12, verbose=0)
+    predictions = model.predict(images, verbose=0)
+    assert predictions.shape == (24, 8, 8, 2)
+    correct = predictions.argmax(axis=-1)[:, :7] == labels[:, :7]
+    assert correct.mean() >= 0.95

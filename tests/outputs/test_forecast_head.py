@@ -1,7 +1,10 @@
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import ReprogrammedModel
 from keras_reprogram.outputs import ForecastHead
 from keras_reprogram.outputs.targets import LabelFormat
 
@@ -64,3 +67,64 @@ def test_bad_targets_are_a_value_error(targets, message):
     head(outputs, past)
     with pytest.raises(ValueError, match=message):
         head.targets.check(targets, LabelFormat())
+
+
+GENERATOR = np.random.default_rng(0)
+
+
+class Channels(keras.layers.Layer):
+    """Stands for a source of series that looks at their shape alone."""
+
+    def call(self, inputs):
+        largest = ops.max(ops.abs(inputs), axis=1, keepdims=True)
+        return ops.transpose(inputs / largest, (0, 2, 1))
+
+
+def forecast(unit, resting=False):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((12, 2))
+    model = ReprogrammedModel(
+        keras.Model(inputs, Channels()(inputs)),
+        InputReprogrammer((12, 2), value_range=None, pattern=None),
+        ForecastHead(3),
+    )
+    model.compile(keras.optimizers.Adam(0.02), "mse", metrics=["mae"])
+    steps = np.arange(40)[:, None] + np.arange(15)
+    series = np.stack([np.sin(steps / 2), np.cos(steps / 3) + 2], axis=-1)
+    if resting:
+        series[::4, :12] = 0.5
+    series = (series * unit).astype("float32")
+    history = model.fit(
+        series[:, :12], series[:, 12:], epochs=3, verbose=0
+    ).history
+    return history, model.predict(series[:, :12], verbose=0) / unit
+
+
+def test_forecasts_do_not_depend_on_the_unit():
+    history, expected = forecast(1.0)
+    for unit in (1e-3, 1e6):
+        others, found = forecast(unit)
+        np.testing.assert_allclose(others["loss"], history["loss"], rtol=1e-3)
+        np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_a_past_that_rests_is_forecast_in_the_scale_of_its_channel():
+    history, expected = forecast(1.0, resting=True)
+    others, found = forecast(1e-5, resting=True)
+    np.testing.assert_allclose(others["loss"], history["loss"], rtol=1e-3)
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3)
+
+
+def test_a_forecast_is_not_trained_in_a_scale_that_nobody_found():
+    inputs = keras.Input((12, 2))
+    model = ReprogrammedModel(
+        keras.Model(inputs, Channels()(inputs)),
+        InputReprogrammer((12, 2), value_range=None, pattern=None),
+        ForecastHead(3),
+    )
+    model.compile("sgd", "mse")
+    x = GENERATOR.normal(size=(4, 12, 2))
+    assert model.predict(x, verbose=0).shape == (4, 3, 2)
+    with pytest.raises(ValueError, match="call `adapt`"):
+        model.train_on_batch(x, np.zeros((4, 3, 2)))

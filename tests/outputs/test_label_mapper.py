@@ -10,6 +10,7 @@ from keras_reprogram.outputs import FrequencyMapping
 from keras_reprogram.outputs import IterativeMapping
 from keras_reprogram.outputs import LinearMapping
 from keras_reprogram.outputs import RandomMapping
+from keras_reprogram.outputs.targets import LabelFormat
 
 NAMES = [
     "identity",
@@ -54,50 +55,6 @@ def test_adapt_equals_the_pure_functions(mapping, golden_logits, golden_labels):
         mapper.mapping.matrix(statistics, 1),
         atol=1e-6,
     )
-
-
-def top_k_statistics(logits, labels, counted):
-    """Counts of predictions, or sums of the two largest probabilities."""
-    sums = np.zeros((6, 3))
-    for row, label in zip(logits.astype("float64"), labels):
-        probabilities = np.exp(row) / np.exp(row).sum()
-        if counted:
-            sums[row.argmax(), label] += 1
-            continue
-        for source in np.argsort(row)[-2:]:
-            sums[source, label] += probabilities[source]
-    return sums
-
-
-@pytest.mark.parametrize("from_logits", [True, False])
-@pytest.mark.parametrize(
-    "mapping", ["iterative", "bayesian", BayesianPlusMapping(top_k=2)]
-)
-def test_step_statistics_equal_the_pure_functions(
-    mapping, from_logits, golden_logits, golden_labels
-):
-    outputs = golden_logits
-    if not from_logits:
-        outputs = ops.convert_to_numpy(ops.softmax(golden_logits))
-    mapper = LabelMapper(3, mapping, from_logits=from_logits)
-    mapper.build((None, 6))
-    for rows in (slice(8), slice(8, None)):
-        mapper.update_statistics(
-            ops.convert_to_tensor(outputs[rows]),
-            ops.convert_to_tensor(golden_labels[rows]),
-        )
-    expected = top_k_statistics(
-        golden_logits, golden_labels, isinstance(mapping, str)
-    )
-    gathered = ops.convert_to_numpy(mapper.statistics)
-    np.testing.assert_allclose(gathered, expected, atol=1e-5)
-    mapper.update()
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(mapper.matrix),
-        mapper.mapping.matrix(expected, 1),
-        atol=1e-5,
-    )
-    assert not ops.convert_to_numpy(mapper.statistics).any()
 
 
 CHOSEN = {
@@ -158,20 +115,6 @@ def test_a_source_that_is_certain_of_another_class_has_a_loss(mapping):
     )
 
 
-def test_invalid_labels_are_not_counted(golden_logits):
-    mapper = LabelMapper(3, "iterative")
-    labels = np.array([0, 1, 2, 3, -1, 99, 0, 1, 2, 0, 1, 2])
-    mapper.build((None, 6))
-    mapper.update_statistics(
-        ops.convert_to_tensor(golden_logits),
-        ops.convert_to_tensor(labels[:, None]),
-    )
-    valid = (labels >= 0) & (labels < 3)
-    expected = top_k_statistics(golden_logits[valid], labels[valid], True)
-    gathered = ops.convert_to_numpy(mapper.statistics)
-    np.testing.assert_array_equal(gathered, expected)
-
-
 def test_updating_without_statistics_is_an_error():
     mapper = LabelMapper(3, "iterative")
     mapper.build((None, 6))
@@ -195,73 +138,11 @@ def test_a_call_changes_nothing(golden_logits, training):
         np.testing.assert_array_equal(before, ops.convert_to_numpy(weight))
 
 
-def test_many_to_one_averages_probabilities_as_voice2series():
-    mapper = LabelMapper(3, "identity", sources_per_target=2, from_logits=False)
-    probabilities = np.array([[0.05, 0.1, 0.15, 0.2, 0.25, 0.25]], "float32")
-    np.testing.assert_allclose(
-        mapped(mapper, probabilities), [[0.075, 0.175, 0.25]], rtol=1e-6
-    )
-
-
-def test_linear_map_starts_from_logistic_regression(
-    golden_logits, golden_labels
-):
-    mapper = LabelMapper(3, LinearMapping(regularization=1e-3))
-    mapper.build((None, 6))
-    mapper.adapt([(golden_logits, golden_labels)])
-    accuracy = (
-        mapped(mapper, golden_logits).argmax(axis=1) == golden_labels
-    ).mean()
-    assert accuracy > 0.8
-
-
-@pytest.mark.parametrize("start", ["frequency", "bayesian", "random"])
-def test_linear_map_starts_from_other_maps(start, golden_logits, golden_labels):
-    fixed, linear = LabelMapper(3, start), LabelMapper(3, LinearMapping(start))
-    for mapper in (fixed, linear):
-        mapper.build((None, 6))
-        mapper.adapt([(golden_logits, golden_labels)])
-    np.testing.assert_allclose(
-        mapped(linear, golden_logits), mapped(fixed, golden_logits), rtol=1e-5
-    )
-
-
-def test_linear_map_of_probabilities_equals_that_of_logits(
-    golden_logits, golden_labels
-):
-    log_probabilities = np.asarray(
-        ops.convert_to_numpy(ops.log_softmax(golden_logits))
-    )
-    probabilities = np.exp(log_probabilities)
-    ones = LabelMapper(3), LabelMapper(3, from_logits=False)
-    for mapper, outputs in zip(ones, (log_probabilities, probabilities)):
-        mapper.build((None, 6))
-        mapper.adapt([(outputs, golden_labels)])
-    np.testing.assert_allclose(
-        mapped(ones[0], log_probabilities),
-        mapped(ones[1], probabilities),
-        atol=1e-3,
-    )
-
-
 def test_more_targets_than_sources_works_for_linear_only():
     LabelMapper(9, "linear").build((None, 6))
     for name in ("identity", "random", "frequency", "iterative"):
         with pytest.raises(ValueError, match='mapping="linear"'):
             LabelMapper(9, name).build((None, 6))
-
-
-def test_hand_written_maps_are_a_matrix_or_groups(golden_logits):
-    matrix = np.zeros((6, 2))
-    matrix[[0, 3], 0] = 0.5
-    matrix[4, 1] = 1.0
-    expected = golden_logits @ matrix.astype("float32")
-    for mapping in (matrix, [[0, 3], [4]]):
-        mapper = LabelMapper(2, mapping)
-        np.testing.assert_allclose(
-            mapped(mapper, golden_logits), expected, rtol=1e-5
-        )
-        assert mapper.solved
 
 
 @pytest.mark.parametrize(
@@ -332,3 +213,63 @@ def test_gradients_reach_the_inputs_but_not_a_solved_matrix(golden_logits):
     model.fit(np.ones((4, 4)), np.ones((4, 3)), verbose=0)
     np.testing.assert_array_equal(ops.convert_to_numpy(mapper.matrix), before)
     assert (ops.convert_to_numpy(model.layers[0].kernel) != dense).any()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LabelMapper(1),
+        lambda: LabelMapper(3, multi_label="yes"),
+    ],
+)
+def test_bad_settings_of_binary_targets_are_a_value_error(make):
+    with pytest.raises(ValueError, match="Received: "):
+        make()
+
+
+@pytest.fixture
+def outputs():
+    return np.random.default_rng(0).normal(size=(4, 5, 6)).astype("float32")
+
+
+@pytest.mark.parametrize(
+    "mapping", ["linear", "frequency", "bayesian_plus", "identity"]
+)
+def test_every_position_is_mapped_as_a_sample_would_be(outputs, mapping):
+    labels = np.arange(20).reshape(4, 5) % 3
+    by_position, by_sample = LabelMapper(3, mapping), LabelMapper(3, mapping)
+    by_position.build((None, 5, 6))
+    by_sample.build((None, 6))
+    by_position.adapt([(outputs, labels)])
+    by_sample.adapt([(outputs.reshape(20, 6), labels.reshape(20))])
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(by_position(outputs)).reshape(20, 3),
+        ops.convert_to_numpy(by_sample(outputs.reshape(20, 6))),
+        rtol=1e-5,
+    )
+    assert by_position.compute_output_shape((None, 5, 6)) == (None, 5, 3)
+
+
+def test_a_position_without_a_label_does_not_count(outputs):
+    labels = np.arange(20).reshape(4, 5) % 3
+    masked = np.where(np.arange(5) < 3, labels, -1)
+    whole, part = LabelMapper(3, "iterative"), LabelMapper(3, "iterative")
+    for mapper in (whole, part):
+        mapper.build((None, None, 6))
+    whole.adapt([(outputs[:, :3], labels[:, :3])])
+    part.adapt([(outputs, masked)])
+    part.update_statistics(outputs, masked)
+    assert ops.convert_to_numpy(part.statistics.value).sum() == 12
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(part.matrix),
+        ops.convert_to_numpy(whole.matrix),
+    )
+
+
+def test_binary_targets_at_every_position(outputs):
+    labels = (np.arange(40).reshape(4, 5, 2) % 3 == 0).astype("float32")
+    mapper = LabelMapper(2, "frequency", multi_label=True)
+    mapper.build((None, 5, 6))
+    mapper.targets.check(labels, LabelFormat())
+    mapper.adapt([(outputs, labels)])
+    assert ops.convert_to_numpy(mapper(outputs)).shape == (4, 5, 2)

@@ -181,3 +181,20 @@ def test_what_cannot_be_fitted_is_a_value_error(fit, features, labels, message):
     with pytest.raises(ValueError, match=message) as error:
         fit(np.asarray(features), np.asarray(labels), 2)
     assert "Received: " in str(error.value)
+
+
+def test_each_target_has_its_own_logistic_regression(
+    golden_logits, binary_labels
+):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    weights, bias = logistic_regression(golden_logits, binary_labels, 3, 0.1)
+    unit = golden_logits.var(axis=0).mean()
+    for target in range(3):
+        known = ~np.isnan(binary_labels[:, target])
+        # The mean is over all samples here, over the known ones there.
+        peer = linear_model.LogisticRegression(
+            C=1 / (12 * 0.1 * unit), tol=1e-8
+        )
+        peer.fit(golden_logits[known], binary_labels[known, target])
+        np.testing.assert_allclose(weights[:, target], peer.coef_[0], atol=1e-3)
+        np.testing.assert_allclose(bias[target], peer.intercept_[0], atol=1e-3)

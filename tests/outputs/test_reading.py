@@ -11,7 +11,6 @@ from keras_reprogram import ReprogrammedModel
 from keras_reprogram.outputs import RegressionHead
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs.reading import Reading
-from keras_reprogram.sources import inspect_source
 
 LOGITS = np.array([[-9.0, -1.0, 0.5, 8.0]], "float32")
 SIGMOID = 1 / (1 + np.exp(-LOGITS))
@@ -67,33 +66,6 @@ def network(units, last):
     inputs = keras.Input((1,))
     outputs = keras.layers.Dense(units, kernel_initializer="ones")(inputs)
     return keras.Model(inputs, last(outputs))
-
-
-@pytest.mark.parametrize(
-    "last, expected",
-    [
-        (lambda x: x, "linear"),
-        (keras.layers.Activation("sigmoid"), "sigmoid"),
-        (keras.layers.Softmax(), "softmax"),
-        (ops.sigmoid, "sigmoid"),
-        (ops.softmax, "softmax"),
-        (lambda x: ops.cast(ops.sigmoid(x), "float32"), "sigmoid"),
-        (
-            lambda x: keras.layers.Reshape((3,))(
-                keras.layers.Activation("softmax")(x)
-            ),
-            "softmax",
-        ),
-        (lambda x: ops.softmax(ops.expand_dims(x, 1))[:, 0], "softmax"),
-        (lambda x: ops.log_softmax(x), "linear"),
-        (lambda x: ops.sigmoid(x) * 2.0, "linear"),
-    ],
-)
-def test_the_final_activation_is_found(last, expected):
-    source = network(3, last)
-    specification = inspect_source(source)
-    assert specification.activation == expected
-    assert specification.from_logits == (expected == "linear")
 
 
 def model(source, head):

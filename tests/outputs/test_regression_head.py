@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_reprogram import InputReprogrammer
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.outputs import RegressionHead
 from keras_reprogram.outputs import ridge_regression
@@ -110,3 +111,71 @@ def test_a_loss_of_classes_is_a_value_error(table_source):
     model.compile("adam", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match="mse"):
         model.fit(np.zeros((4, 8, 8, 3)), np.zeros(4))
+
+
+UNITS = (1.0, 1e-5, 1e8)
+
+GENERATOR = np.random.default_rng(0)
+
+X = GENERATOR.normal(size=(32, 6)).astype("float32")
+
+TARGETS = np.stack([X[:, 0] + 3, X[:, 1] * 0.1], axis=1)
+
+
+def regression(targets):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6,))
+    x = keras.layers.Dense(8, activation="tanh")(inputs)
+    model = ReprogrammedModel(
+        keras.Model(inputs, keras.layers.Dense(5)(x)),
+        InputReprogrammer((6,), value_range=None),
+        RegressionHead(2, initial="zeros"),
+    )
+    model.compile(keras.optimizers.Adam(0.02), "mse", metrics=["mae"])
+    history = model.fit(X, targets, epochs=4, batch_size=16, verbose=0)
+    return model, history.history
+
+
+def test_losses_and_steps_do_not_depend_on_the_unit():
+    model, history = regression(TARGETS)
+    expected = model.predict(X, verbose=0)
+    for unit in UNITS[1:]:
+        other, others = regression(TARGETS * unit)
+        np.testing.assert_allclose(others["loss"], history["loss"], rtol=1e-3)
+        mae = np.array(history["mae"]) * unit
+        np.testing.assert_allclose(others["mae"], mae, rtol=1e-2)
+        found = other.predict(X, verbose=0) / unit
+        np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_two_targets_of_different_units_weigh_alike():
+    _, history = regression(TARGETS)
+    _, others = regression(TARGETS * np.array([1e6, 1e-6]))
+    np.testing.assert_allclose(others["loss"], history["loss"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "loss", ["mean_squared_logarithmic_error", "cosine_similarity"]
+)
+def test_a_loss_that_has_a_unit_is_computed_in_it(loss):
+    model, _ = regression(TARGETS * 100)
+    model.compile("sgd", loss)
+    predictions = model.predict(X, verbose=0)
+    expected = keras.losses.get(loss)(
+        ops.convert_to_tensor((TARGETS * 100).astype("float32")),
+        ops.convert_to_tensor(predictions),
+    )
+    found = model.evaluate(X, TARGETS * 100, verbose=0)
+    found = np.ravel(found)[0]
+    expected = ops.convert_to_numpy(ops.mean(expected))
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_a_head_of_float16_answers_beyond_its_range():
+    head = RegressionHead(1, dtype="float16")
+    head.build((None, 3))
+    features = GENERATOR.normal(size=(20, 3))
+    head.adapt([(features, 1e6 + 1e5 * features[:, :1])])
+    found = ops.convert_to_numpy(head(features.astype("float16")))
+    np.testing.assert_allclose(found, 1e6 + 1e5 * features[:, :1], rtol=1e-2)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from label_maps import semantic
 
 from keras_reprogram import LabelMapper
 from keras_reprogram.outputs import BayesianPlusMapping
@@ -113,3 +114,37 @@ def test_config_round_trip():
     mapping = SimilarityMapping(np.eye(3) + 0.1)
     config = keras.saving.serialize_keras_object(mapping)
     assert keras.saving.deserialize_keras_object(config) == mapping
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: semantic(np.full((3, 3), np.nan), np.eye(3)),
+        lambda: semantic(np.eye(3), np.eye(3).astype(str)),
+        lambda: semantic(np.eye(3), np.eye(4)),
+    ],
+)
+def test_bad_embeddings_are_a_value_error(call):
+    with pytest.raises(ValueError, match="Received: "):
+        call()
+
+
+def test_semantic_map_takes_the_most_similar_name_that_is_free():
+    source = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 2.0], [-1.0, 0.0]])
+    target = np.array([[3.0, 0.1], [2.0, 0.0]])
+    matrix = semantic(source, target)
+    # Source 0 is the most similar to both, and the first target takes it.
+    np.testing.assert_array_equal(matrix, [[1, 0], [0, 1], [0, 0], [0, 0]])
+    for unit in (1e-30, 1e-9, 1e30):
+        np.testing.assert_array_equal(
+            semantic(unit * source, target / unit), matrix
+        )
+    matrix = semantic(source, target, sources_per_target=2)
+    np.testing.assert_array_equal(
+        matrix, [[0.5, 0], [0, 0.5], [0.5, 0], [0, 0.5]]
+    )
+
+
+def test_embeddings_of_zeros_are_similar_to_nothing():
+    matrix = semantic(np.eye(3) * [[0], [1], [1]], np.eye(3))
+    assert (matrix.sum(axis=0) == 1).all() and matrix[0, 0] == 1
