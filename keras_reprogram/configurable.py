@@ -76,7 +76,7 @@ def serializable(cls: Class) -> Class:
 
 
 def positive_integers(
-    name: str, value: Any, length: int | None = None
+    name: str, value: object, length: int | None = None
 ) -> tuple[int, ...]:
     """Checks a size given by the user and returns it as a tuple of ints."""
     items = value if isinstance(value, (tuple, list)) else (value,)
@@ -96,14 +96,14 @@ def positive_integers(
     return values * length if length and len(values) == 1 else values
 
 
-def size(name: str, value: Any) -> int | tuple[int, ...]:
+def size(name: str, value: object) -> int | tuple[int, ...]:
     """Checks an integer, or one for each spatial axis, and keeps its form."""
     if isinstance(value, (tuple, list)):
         return positive_integers(name, value)
     return positive_integer(name, value)
 
 
-def offset(name: str, value: Any) -> tuple[int, ...] | None:
+def offset(name: str, value: object) -> tuple[int, ...] | None:
     """Checks the first index along each spatial axis, or `None`."""
     if value is None:
         return None
@@ -119,7 +119,7 @@ def offset(name: str, value: Any) -> tuple[int, ...] | None:
     return values
 
 
-def positive_integer(name: str, value: Any) -> int:
+def positive_integer(name: str, value: object) -> int:
     """Checks a number given by the user and returns it as an int."""
     number = integer(value)
     if number is None or number < 1:
@@ -151,7 +151,7 @@ def number(name: str, value: Any, low: float, high: float = math.inf) -> float:
     return float(value)
 
 
-def boolean(name: str, value: Any) -> bool:
+def boolean(name: str, value: object) -> bool:
     """Checks that a setting is true or false, and nothing alike."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(
@@ -160,7 +160,7 @@ def boolean(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def check_seed(seed: Any) -> int:
+def check_seed(seed: object) -> int:
     """Checks a seed given by the user and returns it as an int."""
     value = integer(seed)
     if value is None or value < 0:
@@ -171,7 +171,7 @@ def check_seed(seed: Any) -> int:
 
 
 def optional(
-    name: str, value: Any, kind: type[Object], wanted: str
+    name: str, value: object, kind: type[Object], wanted: str
 ) -> Object | None:
     """Returns an object of a kind from its config or itself, or `None`."""
     if isinstance(value, dict):
@@ -183,6 +183,6 @@ def optional(
     return value
 
 
-def constant(value: Any) -> Callable[..., Any]:
+def constant(value: object) -> Callable[..., Any]:
     """An initializer that returns this value."""
     return lambda shape, dtype: ops.convert_to_tensor(value, dtype=dtype)

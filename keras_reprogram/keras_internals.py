@@ -17,6 +17,8 @@ from typing import cast
 import keras
 import numpy as np
 
+from keras_reprogram.typing import Tensor
+
 EXPORTERS = (
     "keras.src.export.",
     "tensorflow.python.saved_model.save",
@@ -185,7 +187,7 @@ def producer(tensor: keras.KerasTensor) -> Producer:
     return Producer(operation, node_index, tensor_index, list(inputs))
 
 
-def graph_of(model: Any) -> Any:
+def graph_of(model: object) -> Any:
     """The functional model within a sequential one (Keras 3.15).
 
     Returns:
@@ -194,7 +196,7 @@ def graph_of(model: Any) -> Any:
     return getattr(model, "_functional", None) or model
 
 
-def has_graph(model: Any) -> bool:
+def has_graph(model: object) -> bool:
     """Whether a model was built from a graph of operations (Keras 3.15)."""
     return hasattr(graph_of(model), "_nodes_by_depth")
 
@@ -253,7 +255,7 @@ def shallow_copy(
     return copy
 
 
-def with_replacements(value: Any, parts: Mapping[int, Any]) -> Any:
+def with_replacements(value: object, parts: Mapping[int, Any]) -> Any:
     """A value in which containers hold replacements instead of layers."""
     if id(value) in parts:
         return parts[id(value)]
@@ -359,7 +361,7 @@ NOT_COPIED = (
 )
 
 
-def standardize_inputs(model: keras.Model, inputs: Any) -> list[Any]:
+def standardize_inputs(model: keras.Model, inputs: Tensor) -> list[Any]:
     """The inputs of a functional model as a flat list (Keras 3.15).
 
     They have the dtypes and the ranks that the model expects.
@@ -369,7 +371,7 @@ def standardize_inputs(model: keras.Model, inputs: Any) -> list[Any]:
 
 def run_function(
     function: keras.Function,
-    inputs: Any,
+    inputs: Tensor,
     training: bool | None,
     operation: Callable[[Any], Any] = lambda operation: operation,
 ) -> Any:

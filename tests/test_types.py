@@ -10,7 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 # Annotations that take anything, beyond tensors, which have an alias.
 MOST_ANY = 100
-IS_CHECKED = False
+IS_CHECKED = True
 
 pytestmark = [
     pytest.mark.numpy_alone,

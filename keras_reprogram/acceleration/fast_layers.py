@@ -86,7 +86,7 @@ def fast_layer(layer: keras.layers.Layer) -> keras.layers.Layer | None:
 
 
 def has_code_of(
-    layer: Any, kinds: tuple[Any, ...], method: str = "call"
+    layer: keras.layers.Layer, kinds: tuple[Any, ...], method: str = "call"
 ) -> bool:
     """Whether a layer is of some class, and no subclass with other code."""
     return (

@@ -11,6 +11,7 @@ import keras
 
 from keras_reprogram import keras_internals
 from keras_reprogram.acceleration.fast_layers import with_fast_layers
+from keras_reprogram.typing import Tensor
 
 
 def rematerialize(source: keras.Model) -> keras.Model:
@@ -105,12 +106,12 @@ def makes_masks(layer: keras.layers.Layer) -> bool:
 def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function whose intermediate values its gradient recomputes."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> object:
         values = keras.tree.flatten((args, kwargs))
         tensors = [value for value in values if keras.ops.is_tensor(value)]
 
         # A function of tensors only: a backend would also trace flags.
-        def of_tensors(*tensors: Any) -> Any:
+        def of_tensors(*tensors: Any) -> object:
             remaining = iter(tensors)
             filled = [
                 next(remaining) if keras.ops.is_tensor(value) else value
@@ -216,9 +217,9 @@ def cut_tensors(model: keras.Model) -> list[keras.KerasTensor]:
 def call_parts(
     model: keras.Model,
     parts: list[keras.Function],
-    inputs: Any,
+    inputs: Tensor,
     training: bool | None = None,
-    mask: Any = None,
+    mask: Tensor = None,
 ) -> Any:
     """Calls a functional model by its parts."""
     values: Any = keras_internals.standardize_inputs(model, inputs)

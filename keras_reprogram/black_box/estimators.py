@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_reprogram.black_box.search_session import SearchSession
 from keras_reprogram.black_box.trained_model import TrainedModel
 from keras_reprogram.configurable import Configurable
@@ -45,7 +47,9 @@ class GradientEstimator(Configurable):
         """Whether steps cannot be compiled."""
         return False
 
-    def check(self, model: TrainedModel, optimizer: Any) -> None:
+    def check(
+        self, model: TrainedModel, optimizer: keras.optimizers.Optimizer
+    ) -> None:
         """Checks whether a model can be trained with this estimator.
 
         Args:

@@ -1,7 +1,6 @@
 """CMA-ES, an evolution strategy for programs with few values."""
 
 import dataclasses
-from typing import Any
 
 import keras
 import numpy as np
@@ -79,7 +78,9 @@ class CMAES(GradientEstimator):
     def runs_eagerly(self) -> bool:
         return True
 
-    def check(self, model: TrainedModel, optimizer: Any) -> None:
+    def check(
+        self, model: TrainedModel, optimizer: keras.optimizers.Optimizer
+    ) -> None:
         is_sgd = isinstance(optimizer, keras.optimizers.SGD)
         if not is_sgd or optimizer.momentum:
             raise ValueError(

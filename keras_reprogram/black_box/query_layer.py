@@ -127,7 +127,7 @@ class QueryLayer(keras.layers.Layer):
             )
         self.cache.probe = None
 
-    def check_answer(self, answer: Any, count: int) -> np.ndarray:
+    def check_answer(self, answer: object, count: int) -> np.ndarray:
         """Returns an answer of the function as a float32 array.
 
         Args:
@@ -205,7 +205,7 @@ def in_unit_interval(
     return bool(values.min() >= -tolerance and values.max() <= 1.0 + tolerance)
 
 
-def unwrap_single(answer: Any) -> Any:
+def unwrap_single(answer: object) -> Any:
     """Returns the array in a dictionary or list that holds a single one."""
     if isinstance(answer, Mapping):
         if len(answer) != 1:

@@ -1,7 +1,6 @@
 """Type of a model that is trained by queries."""
 
 from typing import TYPE_CHECKING
-from typing import Any
 from typing import Protocol
 
 import keras
@@ -41,7 +40,7 @@ class TrainedModel(Protocol):
     def inputs(self) -> list[keras.KerasTensor]: ...
 
     @property
-    def optimizer(self) -> Any: ...
+    def optimizer(self) -> keras.optimizers.Optimizer: ...
 
     @property
     def metrics(self) -> list[keras.Metric]: ...

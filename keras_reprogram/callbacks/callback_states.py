@@ -132,7 +132,7 @@ def packed(
     """
     arrays: list[np.ndarray] = []
 
-    def pack(value: Any, name: str) -> Any:
+    def pack(value: object, name: str) -> Any:
         if value is None or type(value) in (bool, int, float, str):
             return value
         if isinstance(value, dict) and all(isinstance(k, str) for k in value):
@@ -163,7 +163,7 @@ def type_of(value: list[Any] | tuple[Any, ...]) -> str:
 def unpacked(
     content: str, arrays: Sequence[np.ndarray]
 ) -> dict[str, dict[str, Any]]:
-    def unpack(value: Any) -> Any:
+    def unpack(value: object) -> Any:
         if not isinstance(value, dict):
             return value
         ((kind, held),) = value.items()
@@ -227,7 +227,7 @@ def plain(callback: keras.callbacks.Callback) -> dict[str, Any]:
     }
 
 
-def described(value: Any, depth: int) -> str | None:
+def described(value: object, depth: int) -> str | None:
     """What tells whether a plain value is still the same."""
     if isinstance(value, (bool, int, float, str, np.generic)):
         return repr(value)

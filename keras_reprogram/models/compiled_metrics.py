@@ -36,7 +36,9 @@ WITH_THRESHOLD = (
 )
 
 
-def reading_as(metrics: Any, mapper: OutputMapping, ignored: int | None) -> Any:
+def reading_as(
+    metrics: object, mapper: OutputMapping, ignored: int | None
+) -> Any:
     """Replaces the names of metrics that Keras would read in another way.
 
     Keras takes binary predictions for probabilities, cuts them at 0.5, and
@@ -69,7 +71,7 @@ def reading_as(metrics: Any, mapper: OutputMapping, ignored: int | None) -> Any:
     return KnownAccuracy(ignore_class=ignored, name=name)
 
 
-def warn_of_logits(metrics: Any, returned: bool | None) -> None:
+def warn_of_logits(metrics: object, returned: bool | None) -> None:
     """Warns of a metric that takes logits for probabilities, or the reverse.
 
     Args:
@@ -92,7 +94,7 @@ def warn_of_logits(metrics: Any, returned: bool | None) -> None:
             )
 
 
-def each(metrics: Any) -> Iterator[keras.metrics.Metric]:
+def each(metrics: object) -> Iterator[keras.metrics.Metric]:
     """All metric objects of a nested structure."""
     for metric in keras.tree.flatten(metrics):
         if isinstance(metric, str) and hasattr(keras.metrics, metric):

@@ -1,7 +1,5 @@
 """Checks of the arrays from which label maps are found."""
 
-from typing import Any
-
 import numpy as np
 
 
@@ -28,7 +26,7 @@ def check_samples(
     return logits, check_labels(labels, num_classes)
 
 
-def check_numbers(name: str, values: Any) -> np.ndarray:
+def check_numbers(name: str, values: object) -> np.ndarray:
     """Returns an array of finite real numbers, or raises."""
     array: np.ndarray = np.asarray(values)
     if array.dtype.kind not in "biuf":

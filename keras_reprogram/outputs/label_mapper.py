@@ -132,7 +132,7 @@ class LabelMapper(OutputMapping):
     def __init__(
         self,
         num_classes: int,
-        mapping: Any = "linear",
+        mapping: object = "linear",
         sources_per_target: int = 1,
         from_logits: bool | None = None,
         multi_label: bool = False,

@@ -186,7 +186,7 @@ class OutputMapping(ProgramPart, Resolvable):
         super().set_weights(weights)
         self.mark_loaded()
 
-    def load_own_variables(self, store: Any) -> None:
+    def load_own_variables(self, store: object) -> None:
         super().load_own_variables(store)
         self.mark_loaded()
 

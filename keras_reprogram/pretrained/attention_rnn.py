@@ -73,7 +73,7 @@ def speech_attention_rnn(
     num_classes = positive_integer("num_classes", num_classes)
     samples = positive_integer("samples", samples)
 
-    def layer(kind: str, *arguments: Any, **kwargs: Any) -> Any:
+    def layer(kind: str, *arguments: Any, **kwargs: Any) -> keras.layers.Layer:
         return getattr(keras.layers, kind)(*arguments, dtype=dtype, **kwargs)
 
     def along_time(x: Tensor, filters: int) -> Tensor:

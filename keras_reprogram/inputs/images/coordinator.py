@@ -202,7 +202,7 @@ class CoordinatorPattern(ImagePattern):
         }
 
 
-def decoder(grid: FixedShape, channels: int, dtype: Any) -> keras.Sequential:
+def decoder(grid: FixedShape, channels: int, dtype: object) -> keras.Sequential:
     """Five doublings of a grid, separable but for the last."""
     layers: list[keras.layers.Layer] = [keras.Input(grid)]
     for widened, filters in zip((max(64, grid[-1]), *WIDENED), FILTERS):

@@ -91,7 +91,7 @@ class SampleMaskedPattern(ImagePattern):
         self,
         filters: tuple[int, ...] = (8, 16, 32, 64),
         patch_size: int = 8,
-        initializer: Any = "zeros",
+        initializer: object = "zeros",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -104,8 +104,8 @@ class UniversalPattern(Pattern):
         self,
         region: str | Region = "everywhere",
         activation: str | None = "tanh",
-        initializer: Any = "zeros",
-        regularizer: Any = None,
+        initializer: object = "zeros",
+        regularizer: object = None,
         basis: Basis | None = None,
         strength: float = 1.0,
         dropout: float = 0.0,
@@ -242,7 +242,7 @@ class RandomPatchPattern(Pattern):
     def __init__(
         self,
         size: int = 30,
-        initializer: Any = "random_normal",
+        initializer: object = "random_normal",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:

@@ -72,7 +72,7 @@ class TokenPatches(TrainedPlacement):
         vocabulary_size: int,
         patch_size: int = 16,
         padding_token: int = 0,
-        initializer: Any = "random_normal",
+        initializer: object = "random_normal",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

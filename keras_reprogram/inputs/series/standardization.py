@@ -5,8 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_reprogram.typing import Tensor
 
-def mean_and_deviation(samples: Any) -> tuple[Any, Any]:
+
+def mean_and_deviation(samples: Tensor) -> tuple[Any, Any]:
     """Mean and standard deviation of every series, along time.
 
     Args:
@@ -20,7 +22,7 @@ def mean_and_deviation(samples: Any) -> tuple[Any, Any]:
     return mean, deviation
 
 
-def standardize(samples: Any) -> tuple[Any, Any, Any]:
+def standardize(samples: Tensor) -> tuple[Any, Any, Any]:
     """Every series less its mean, divided by its standard deviation.
 
     Args:

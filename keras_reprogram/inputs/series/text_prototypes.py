@@ -74,7 +74,7 @@ class TextPrototypes(ProgramPart, keras.layers.Layer):
         prototypes: int = 1000,
         heads: int = 8,
         head_width: int | None = None,
-        candidates: Any = None,
+        candidates: object = None,
         dropout: float = 0.1,
         seed: int = 0,
         **kwargs: Any,

@@ -92,7 +92,7 @@ class SourceEmbeddings:
             )
 
 
-def token_list(name: str, tokens: Any) -> list[int]:
+def token_list(name: str, tokens: object) -> list[int]:
     """Checks tokens of the source given by the user, and returns their list.
 
     Args:

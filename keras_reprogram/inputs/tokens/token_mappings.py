@@ -215,7 +215,7 @@ class CandidateMapping(TokenMapping):
         }
 
 
-def check_candidates(candidates: Any) -> int | list[int]:
+def check_candidates(candidates: object) -> int | list[int]:
     """Returns a number of candidates, or the list of them."""
     if isinstance(candidates, (list, tuple, np.ndarray)):
         return token_list("candidates", candidates)

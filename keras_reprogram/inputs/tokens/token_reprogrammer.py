@@ -359,7 +359,7 @@ class TokenReprogrammer(SequenceTransformation):
         return self.mapping.training_callbacks()
 
     def compute_output_spec(
-        self, inputs: Any, training: bool = False
+        self, inputs: Tensor, training: bool = False
     ) -> dict[str, keras.KerasTensor]:
         if isinstance(inputs, dict):
             inputs = inputs["token_ids"]
@@ -406,7 +406,9 @@ class TokenReprogrammer(SequenceTransformation):
         return config
 
 
-def check_padding(token: Any, vocabulary_size: int | None) -> int | str | None:
+def check_padding(
+    token: object, vocabulary_size: int | None
+) -> int | str | None:
     """Checks a padding token given by the user."""
     if token is None or (isinstance(token, str) and token == AUTO):
         return token

@@ -26,7 +26,7 @@ NAMED: dict[str, type[Mapping]] = {
 }
 
 
-def get(identifier: Any) -> Mapping:
+def get(identifier: object) -> Mapping:
     """Returns a mapping from its name, its config, a matrix or groups."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)

@@ -133,7 +133,7 @@ class FixedMapping(Mapping):
         return None
 
 
-def checked_groups(groups: Any) -> list[list[int]]:
+def checked_groups(groups: object) -> list[list[int]]:
     """Returns groups of source classes as lists of ints, or raises."""
     found: list[list[int]] = []
     for group in groups if isinstance(groups, (list, tuple)) else [None]:
