@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import warnings
+import weakref
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -177,6 +178,7 @@ class InputReprogrammer(InputTransformation):
             self.target_shape, self.source_shape, self.scale, self.offset
         )
         self.source_compared: tuple[object, ...] | None = None
+        self.source_used: weakref.ref[Any] | None = None
         self.is_resolved = False
         self.has_warned = False
         self.accept_sample_shape()
@@ -196,6 +198,16 @@ class InputReprogrammer(InputTransformation):
                 f"Received: source_shape={self.settings.canvas_shape}, for a "
                 f"source that takes {specification.accepted_shape}"
             )
+        used = getattr(source, "source", source)
+        if self.uses_source and self.source_used not in (
+            None,
+            weakref.ref(used),
+        ):
+            raise ValueError(
+                "The pattern of this `InputReprogrammer` reads the outputs of "
+                "another source: make a new one for this source. Received: "
+                f"pattern={self.pattern!r}"
+            )
         settings = self.settings.completed(specification, self.value_range)
         self.placement.check(
             settings.sample_shape or (),
@@ -203,6 +215,7 @@ class InputReprogrammer(InputTransformation):
             Axes(len(settings.known_canvas_shape), self.data_format),
         )
         self.source_compared, self.is_resolved = found, True
+        self.source_used = weakref.ref(used)
         self.take_settings(settings)
 
         def encode(canvas: Tensor) -> Tensor:

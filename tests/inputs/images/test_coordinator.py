@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 
 from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
+from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import CoordinatorPattern
 from keras_reprogram.sources import FrozenSource
 
@@ -40,3 +42,14 @@ def test_a_coordinator_by_itself_needs_an_encoder():
     )
     with pytest.raises(ValueError, match="encoder"):
         layer(np.ones((1, 8, 8, 3)))
+
+
+def test_a_coordinator_that_reads_the_source_is_of_one_source():
+    layer = InputReprogrammer((8, 8, 3), pattern=CoordinatorPattern())
+    source, samples = features(), np.ones((1, 8, 8, 3))
+    model = ReprogrammedModel(source, layer, LabelMapper(2, "identity"))
+    before = model.predict_on_batch(samples)
+    with pytest.raises(ValueError, match="another source"):
+        ReprogrammedModel(features(), layer, LabelMapper(2, "identity"))
+    np.testing.assert_array_equal(model.predict_on_batch(samples), before)
+    ReprogrammedModel(source, layer, LabelMapper(2, "identity"))
