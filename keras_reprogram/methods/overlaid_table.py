@@ -27,6 +27,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 from keras_reprogram.inputs import FeatureMosaic
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs.images.canvas_settings import check_shape
 from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.typing import Shape
@@ -76,7 +77,8 @@ def overlaid_table(
     Returns:
         A compiled `ReprogrammedModel`.
     """
-    placement = FeatureMosaic if len(target_shape) == 1 else Pad
+    shape = check_shape("target_shape", target_shape) or ()
+    placement = FeatureMosaic if len(shape) == 1 else Pad
     model = ReprogrammedModel(
         source,
         InputReprogrammer(

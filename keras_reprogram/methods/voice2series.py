@@ -33,6 +33,7 @@ from typing import Any
 import keras
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_reprogram.configurable import positive_integer
 from keras_reprogram.inputs import ChannelConcatenation
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import Pad
@@ -107,6 +108,7 @@ def voice2series(
     """
     if sources_per_target is None:
         num_sources = inspect_source(source).num_classes
+        num_classes = positive_integer("num_classes", num_classes)
         sources_per_target = max(num_sources // num_classes, 1)
     placement = Pad(inner_size) if copies == 1 else Tile(copies, inner_size)
     pattern = UniversalPattern(

@@ -75,3 +75,19 @@ def test_black_vip_has_the_papers_parameters_and_clips(source):
 def test_an_unknown_prompt_is_a_value_error(source):
     with pytest.raises(ValueError, match="Received: "):
         methods.visual_prompting(source, 3, prompt="circle")
+
+
+@pytest.mark.parametrize(
+    "method, num_classes, target_shape",
+    [
+        ("voice2series", 0, (8,)),
+        ("voice2series", "3", (8,)),
+        ("voice2series", None, (8,)),
+        ("overlaid_table", 3, 8),
+    ],
+)
+def test_what_is_no_number_or_shape_is_a_value_error(
+    source, method, num_classes, target_shape
+):
+    with pytest.raises(ValueError, match="must be a.*Received: "):
+        getattr(methods, method)(source, num_classes, target_shape)
