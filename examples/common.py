@@ -15,6 +15,7 @@ import keras_hub
 import numpy as np
 
 import keras_reprogram
+from keras_reprogram import keras_internals
 
 Score = Callable[[np.ndarray, np.ndarray], float]
 REGULARIZATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -151,7 +152,7 @@ def untrained(
         target_shape, source_shape, pattern=None, scale=2 / 255, offset=-1
     )
     backbone = classifier.backbone.from_config(classifier.backbone.get_config())
-    for layer in backbone._flatten_layers():
+    for layer in keras_internals.flatten_layers(backbone):
         if isinstance(layer, keras.layers.BatchNormalization):
             # A few hundred steps are too few for the momentum of long runs:
             # the statistics of inference would still be those of the start.

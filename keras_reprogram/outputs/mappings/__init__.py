@@ -1,7 +1,5 @@
 """Mappings from source classes to target classes."""
 
-from typing import Any
-
 import keras
 import numpy as np
 
