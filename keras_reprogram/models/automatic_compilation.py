@@ -53,7 +53,7 @@ DEFAULT_BATCH_SIZE = 32  # of `fit`
 
 # Start of the cosine decay of Adam's learning rate, for each output mapping.
 LEARNING_RATES: dict[type[Mapping], float] = {
-    LinearMapping: 5e-3,
+    LinearMapping: 2e-3,
     IterativeMapping: 2e-2,
     BayesianMapping: 2e-2,
 }

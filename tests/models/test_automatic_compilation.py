@@ -128,7 +128,7 @@ def test_each_output_mapping_has_a_rate_of_its_own():
         automatic_compilation.automatic_learning_rate(built_mapper(mapping))
         for mapping in ("linear", "iterative", "bayesian_plus", "identity")
     ]
-    assert rates == [5e-3, 2e-2, 2e-2, 2e-2]
+    assert rates == [2e-3, 2e-2, 2e-2, 2e-2]
 
 
 def test_layers_of_the_source_lower_the_rate():
