@@ -196,14 +196,3 @@ def test_masks_of_another_size_are_told_of_that_of_the_output():
 def test_a_label_map_that_no_memory_holds_is_refused():
     with pytest.raises(ValueError, match="200000.*Received"):
         keras_reprogram.LabelMapper(200_000).build((None, 200_000))
-
-
-def test_a_callback_list_is_the_same_after_a_fit(source, images, labels):
-    model = reprogrammed(source, "iterative")
-    callbacks = keras.callbacks.CallbackList(
-        [keras.callbacks.History()], model=model
-    )
-    before = list(callbacks.callbacks)
-    for _ in range(2):
-        model.fit(images, labels, callbacks=callbacks, verbose=0)
-        assert callbacks.callbacks == before

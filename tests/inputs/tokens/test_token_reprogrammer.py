@@ -5,6 +5,13 @@ import keras_hub
 import numpy as np
 import pytest
 from keras import ops
+from texts import SIZES
+from texts import accuracy
+from texts import bert
+from texts import model_of
+from texts import sentences
+from texts import sharpened
+from texts import trained
 
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
@@ -22,14 +29,6 @@ from keras_reprogram.inputs.tokens.padding_masks import masked
 from keras_reprogram.outputs import IterativeMapping
 from keras_reprogram.sources import TextSource
 
-SIZES = dict(
-    vocabulary_size=30,
-    num_layers=1,
-    num_heads=2,
-    hidden_dim=16,
-    intermediate_dim=32,
-    max_sequence_length=24,
-)
 MAPPINGS = {
     "free": lambda: FreeEmbeddings(8),
     "remapping": lambda: TokenRemapping(8, candidates=20),
@@ -41,60 +40,8 @@ MAPPINGS = {
 WARP = [FixedTokens([20]), 3, "sample", MaskToken(21), FixedTokens([22])]
 
 
-def bert(dtype=None):
-    keras.utils.set_random_seed(1)
-    return sharpened(
-        keras_hub.models.BertBackbone(**SIZES, dropout=0.1, dtype=dtype)
-    )
-
-
-def sharpened(model):
-    """Larger weights than an untrained model's: steps see one another."""
-    generator = np.random.default_rng(2)  # the same on every backend
-    for weight in model.weights:
-        if "kernel" in weight.path or "embeddings" in weight.path:
-            weight.assign(generator.normal(0, 0.4, weight.shape))
-    return model
-
-
-def sentences(samples=64, length=9):
-    """Most tokens of a class are its own; lengths differ."""
-    generator = np.random.default_rng(0)
-    labels = np.arange(samples) % 2
-    own = generator.integers(1, 4, size=(samples, length)) + 3 * labels[:, None]
-    other = generator.integers(1, 8, size=(samples, length))
-    tokens = np.where(generator.random((samples, length)) < 0.8, own, other)
-    lengths = generator.integers(4, length + 1, size=samples)
-    tokens[np.arange(length) >= lengths[:, None]] = 0
-    return tokens.astype("int32"), labels
-
-
 def numpy(value):
     return ops.convert_to_numpy(value)
-
-
-def model_of(tokens, layout=("sample",), pooling="mean", source=None):
-    source = source or TextSource(bert(), pooling)
-    return ReprogrammedModel(
-        source, TokenReprogrammer(tokens, layout=layout), LabelMapper(2)
-    )
-
-
-def trained(model, epochs=6, **kwargs):
-    model.compile(
-        keras.optimizers.Adam(0.02),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    tokens, labels = sentences()
-    model.fit(tokens, labels, batch_size=16, epochs=epochs, verbose=0, **kwargs)
-    return model
-
-
-def accuracy(model):
-    tokens, labels = sentences()
-    predictions = model.predict(tokens, verbose=0).argmax(axis=1)
-    return (predictions == labels).mean()
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
@@ -463,24 +410,6 @@ def test_every_step_of_a_sequence_is_infilled(tmp_path):
     np.testing.assert_array_equal(
         copy.predict(tokens, verbose=0).argmax(axis=-1), predictions
     )
-
-
-def test_the_sparse_code_is_solved_before_an_epochs_validation():
-    class Remainders(keras.callbacks.Callback):
-        def on_test_begin(self, logs=None):
-            mapping = self.model.input_reprogrammer.mapping
-            seen.append(abs(numpy(mapping.remainder.value)).max())
-
-    seen = []
-    model = model_of(SparseCombination(8, nonzeros=4, refit_every=2))
-    trained(
-        model,
-        epochs=3,
-        validation_data=sentences(),
-        callbacks=[Remainders()],
-    )
-    assert seen[0] > 0  # one epoch: not yet
-    assert seen[1:] == [0, 0]  # two epochs, and the end of training
 
 
 @pytest.mark.parametrize(
