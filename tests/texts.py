@@ -7,6 +7,7 @@ import numpy as np
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import TokenReprogrammer
+from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.sources import TextSource
 
 SIZES = dict(
@@ -69,3 +70,8 @@ def accuracy(model):
     tokens, labels = sentences()
     predictions = model.predict(tokens, verbose=0).argmax(axis=1)
     return (predictions == labels).mean()
+
+
+def built(mapping, vocabulary):
+    mapping.build_on(SourceEmbeddings(vocabulary))
+    return mapping

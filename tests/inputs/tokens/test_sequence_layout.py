@@ -7,10 +7,7 @@ from keras import ops
 
 from keras_reprogram.inputs.tokens.padding_masks import MASKED
 from keras_reprogram.inputs.tokens.padding_masks import masked
-from keras_reprogram.inputs.tokens.padding_masks import rows_of_tokens
 from keras_reprogram.inputs.tokens.sequence_layout import SequenceLayout
-from keras_reprogram.inputs.tokens.steps import put_steps
-from keras_reprogram.inputs.tokens.steps import take_steps
 
 SAMPLES = np.array(
     [
@@ -64,53 +61,6 @@ def test_a_mask_says_what_is_padding_whatever_the_tokens_are(padding_token, to):
     # Once more changes nothing.
     again = numpy(masked(samples, to(HOLES)))
     np.testing.assert_array_equal(again, numpy(samples))
-
-
-def test_a_dictionary_of_a_preprocessor_is_one_tensor():
-    inputs = {"token_ids": SAMPLES, "segment_ids": SAMPLES}
-    np.testing.assert_array_equal(rows_of_tokens(inputs), SAMPLES)
-    inputs["padding_mask"] = HOLES == 1
-    np.testing.assert_array_equal(
-        rows_of_tokens(inputs), masked(SAMPLES, HOLES)
-    )
-
-
-@pytest.mark.parametrize(
-    "token_ids, padding_mask",
-    [
-        (SAMPLES.astype("float32"), HOLES),
-        (SAMPLES, HOLES[:, :3]),
-        (SAMPLES, HOLES[0]),
-        (SAMPLES, HOLES * 2),
-        (SAMPLES, np.where(HOLES, 0.0, -np.inf)),
-        (SAMPLES, np.where(HOLES, "yes", "no")),
-    ],
-)
-def test_a_mask_that_does_not_fit_is_a_value_error(token_ids, padding_mask):
-    with pytest.raises(ValueError, match="Received: "):
-        masked(token_ids, padding_mask)
-
-
-def test_a_dictionary_without_tokens_is_a_value_error():
-    with pytest.raises(ValueError, match="token_ids.*Received: "):
-        rows_of_tokens({"input_ids": SAMPLES})
-
-
-def test_a_token_beyond_the_range_of_int32_stays_beyond_it():
-    assert masked(np.array([[2**32 + 5]]), np.ones((1, 1)))[0, 0] > 2**31
-    assert masked(np.array([[-1]]), np.ones((1, 1)))[0, 0] == -1
-
-
-def test_steps_are_put_where_they_are_taken_from():
-    generator = np.random.default_rng(0)
-    values = generator.integers(0, 9, (3, 5)).astype("int32")
-    steps = np.stack([generator.permutation(5) for _ in range(3)])
-    places = ops.convert_to_tensor(steps, "int32")
-    taken = take_steps(ops.convert_to_tensor(values), places)
-    np.testing.assert_array_equal(
-        numpy(taken), np.take_along_axis(values, steps, axis=1)
-    )
-    np.testing.assert_array_equal(numpy(put_steps(taken, places)), values)
 
 
 @pytest.mark.parametrize(
