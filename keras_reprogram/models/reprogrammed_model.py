@@ -442,7 +442,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
                 was saved with `probe_source=True`. Defaults to `True`.
 
         Returns:
-            A `ReprogrammedModel`, to be compiled if it is trained further.
+            A `ReprogrammedModel`, compiled with `"auto"` for everything.
 
         Raises:
             ValueError: If the file is not a valid program, or the source is
