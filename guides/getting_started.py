@@ -103,8 +103,10 @@ Of almost five million parameters, only those of the two ends are trainable.
 
 A reprogrammed model is a `keras.Model`: everything you know about `compile`
 and `fit` holds. Before the first epoch, `fit` finds the label map's start in
-one pass over the training data; that is the first progress bar. A learning
-rate that falls to zero suits the program well.
+one pass over the training data; that is the first progress bar. Without
+`compile`, `fit` chooses the loss, the optimizer and the metrics itself and
+shows them. Here they are by hand: a learning rate that falls to zero suits the
+program well.
 """
 
 epochs, batch_size = 5, 32
