@@ -1,7 +1,7 @@
-"""What callbacks learn in training, as numbers and arrays that a file holds.
+"""The states of callbacks as numbers and arrays, for checkpoint files.
 
-Of Keras's callbacks it is listed what that is. A callback of this package or
-of a user tells it by `get_state` and takes it back by `set_state`.
+For Keras's callbacks, a table lists the attributes that are their state.
+Callbacks of this package and of users implement `get_state` and `set_state`.
 """
 
 import json
@@ -31,16 +31,16 @@ STATES: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
     ),
 }
 KNOWN_MODULES = ("keras.", "keras_reprogram.")
-# Weights of all the model: those of the source are no part of a file.
+# Weights of the whole model. Those of the source are not saved.
 WEIGHTS = "best_weights"
 
 
 def named(
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> dict[str, keras.callbacks.Callback]:
-    """Callbacks by a name that does not depend on their order.
+    """Returns callbacks by names that do not depend on their order.
 
-    Those of one class are told apart by their order among themselves.
+    Callbacks of the same class are numbered in their order.
     """
     found: dict[str, keras.callbacks.Callback] = {}
     for callback in callbacks:
@@ -56,17 +56,17 @@ def has_state(callback: keras.callbacks.Callback) -> bool:
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A callback that returns its state and takes it back."""
+    """A callback that returns its state and can restore it."""
 
     def get_state(self) -> dict[str, Any]:
         """Returns a dictionary of numbers, strings and arrays."""
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes back what `get_state` returned."""
+        """Restores the state that `get_state` returned."""
 
 
 def attributes(callback: keras.callbacks.Callback) -> tuple[str, ...]:
-    """Names of the attributes that are a callback's state."""
+    """Returns the names of the attributes that are a callback's state."""
     for kind, names in STATES.items():
         if isinstance(callback, kind):
             return names
@@ -76,7 +76,7 @@ def attributes(callback: keras.callbacks.Callback) -> tuple[str, ...]:
 def state_of(
     callback: keras.callbacks.Callback, model: keras.Model
 ) -> dict[str, Any]:
-    """A callback's state, of numbers, strings and arrays alone."""
+    """Returns a callback's state as numbers, strings and arrays."""
     if isinstance(callback, Stateful):
         return callback.get_state()
     state = {
@@ -99,7 +99,7 @@ def restore(
     model: keras.Model,
     state: dict[str, Any],
 ) -> None:
-    """Gives a callback the state that it had."""
+    """Restores the state of a callback."""
     if isinstance(callback, Stateful):
         callback.set_state(state)
         return
@@ -125,10 +125,10 @@ def restore(
 def packed(
     states: dict[str, dict[str, Any]],
 ) -> tuple[str, list[np.ndarray]]:
-    """States as JSON, with arrays by their number, and the arrays.
+    """Returns states as JSON with indices of arrays, and the arrays.
 
     Raises:
-        ValueError: If a state holds something else.
+        ValueError: If a state contains values of other types.
     """
     arrays: list[np.ndarray] = []
 
@@ -168,7 +168,7 @@ def unpacked(
             return value
         ((kind, held),) = value.items()
         if kind == "array":
-            return arrays[held][()]  # A scalar, where there is one value.
+            return arrays[held][()]  # A scalar if there is one value.
         if kind == "dict":
             return {name: unpack(item) for name, item in held.items()}
         return {"list": list, "tuple": tuple}[kind](map(unpack, held))
@@ -176,14 +176,14 @@ def unpacked(
     return {name: unpack(state) for name, state in json.loads(content).items()}
 
 
-# === Callbacks that do not tell their state ===
+# === Callbacks without `get_state` ===
 
 
 class Unknown:
-    """Warns of callbacks that count something and do not tell it.
+    """Warns of callbacks whose state changes and is not saved.
 
     Args:
-        callbacks: The callbacks of `fit`, before its first epoch.
+        callbacks: Sequence of the callbacks of `fit`, before its first epoch.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
@@ -195,7 +195,7 @@ class Unknown:
         ]
 
     def warn(self) -> None:
-        """Says once, after an epoch, which callbacks have changed."""
+        """Warns once, after an epoch, of the callbacks that have changed."""
         for callback, before in self.before:
             known = attributes(callback)
             changed = sorted(
@@ -206,11 +206,11 @@ class Unknown:
             if changed:
                 warnings.warn(
                     f"`{type(callback).__name__}` changes in training, and "
-                    "the file of `ResumeTraining` does not hold how: after an "
-                    "interruption it starts anew. Give it the methods "
+                    "`ResumeTraining` does not save its state: after an "
+                    "interruption it starts from its initial state. Implement "
                     "`get_state`, which returns a dictionary of numbers, "
-                    "strings and arrays, and `set_state`, which takes it; or "
-                    "let `get_state` return `{}` where that does no harm. "
+                    "strings and arrays, and `set_state`, which restores it; "
+                    "or return `{}` from `get_state` if the state can be lost. "
                     f"Received: a callback whose {changed} changed",
                     stacklevel=2,
                 )
@@ -218,7 +218,7 @@ class Unknown:
 
 
 def plain(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Attributes that are numbers, strings or arrays, or hold these."""
+    """Returns descriptions of the attributes that are plain values."""
     return {
         name: described(value, depth=3)
         for name, value in vars(callback).items()
@@ -228,7 +228,7 @@ def plain(callback: keras.callbacks.Callback) -> dict[str, Any]:
 
 
 def described(value: object, depth: int) -> str | None:
-    """What tells whether a plain value is still the same."""
+    """Returns a description that changes if a plain value changes."""
     if isinstance(value, (bool, int, float, str, np.generic)):
         return repr(value)
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:

@@ -13,10 +13,10 @@ class FiniteLoss(keras.callbacks.Callback):
     """Raises at the end of an epoch that failed, and restores the model.
 
     An epoch fails if its loss or the trained weights are not finite, or if a
-    data set had samples or labels that are not valid. The model and its
-    optimizer are then restored to the end of the last epoch that succeeded, or
-    to the start; likewise if training is interrupted while weights are not
-    finite, or if a callback leaves such weights when training ends.
+    data set contained invalid samples or labels. The model and its optimizer
+    are then restored to the end of the last epoch that succeeded, or to the
+    start; likewise if training is interrupted while weights are not finite, or
+    if a callback leaves such weights when training ends.
     """
 
     kept: list[np.ndarray] | None = None
@@ -28,7 +28,7 @@ class FiniteLoss(keras.callbacks.Callback):
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        if self.kept is None:  # Not before: training may be resumed.
+        if self.kept is None:  # Not earlier: training may be resumed.
             model = self.model
             self.keep(model, training_state.trained_values(model))
 
@@ -44,7 +44,7 @@ class FiniteLoss(keras.callbacks.Callback):
         is_invalid = invalid is not None and invalid.any()
         if math.isfinite(loss) and not lost and not is_invalid:
             if not any(map(training_state.lost_numbers, kept, values)):
-                # An optimizer may count with infinity.
+                # An optimizer's variables may be infinite.
                 self.keep(model, values)
             return
         if self.kept is not None:
@@ -55,26 +55,26 @@ class FiniteLoss(keras.callbacks.Callback):
         raise ValueError(
             f"{what} not finite: look for NaN or infinity in the samples, or "
             "lower the learning rate. The model is as it was at the end of "
-            "the last epoch before this one, or at the best with "
+            "the last epoch before this one, or of the best with "
             f"`RestoreBest`. Received: loss={loss} in epoch {epoch + 1}, and "
-            f"{lost} weights that are not finite after it"
+            f"{lost} weights that became not finite"
         )
 
     def on_train_left(self) -> None:
-        """Raises for what callbacks have made of the model at the end."""
+        """Raises if callbacks have left weights that are not finite."""
         if self.kept is None:
             return
         values = training_state.trained_values(self.model)
         lost = training_state.lost_and_learned(self.model, self.kept, values)
         if lost:
             raise ValueError(
-                "A callback must leave weights that are finite: the model is "
-                "as it was at the end of its last epoch that was. Received: "
+                "Callbacks must leave finite weights: the model is as it was "
+                "at the end of its last finite epoch. Received: "
                 f"{lost} weights that are not finite when training has ended"
             )
 
     def on_train_interrupted(self) -> None:
-        """Goes back if the state within an epoch is not finite."""
+        """Restores the model if its state within an epoch is not finite."""
         if self.kept is None:
             return
         model = self.model

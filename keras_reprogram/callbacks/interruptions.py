@@ -1,4 +1,4 @@
-"""Training that is interrupted, and what is left of it."""
+"""The context in which callbacks handle interrupted training."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ from keras_reprogram.typing import Callbacks
 
 @contextlib.contextmanager
 def interruptible(callbacks: Callbacks) -> Iterator[Any]:
-    """Leaves the best that was learned, however training ends.
+    """Context of a `fit` that callbacks complete if it is interrupted.
 
-    Puts every `ResumeTraining` behind the other callbacks, so that its file
-    holds how they are after an epoch. If training is interrupted, by an
-    exception or by Ctrl-C, callbacks that have a method
-    `on_train_interrupted` are told; otherwise those that have `on_train_left`.
+    Moves every `ResumeTraining` behind the other callbacks, so that it saves
+    their states after an epoch. If training is interrupted by an exception or
+    Ctrl-C, the method `on_train_interrupted` of callbacks that define it is
+    called; otherwise `on_train_left`.
 
     Args:
-        callbacks: A list of callbacks, which may be nested, or a
-            `CallbackList`, whose order is changed.
+        callbacks: List of callbacks, which may be nested, or a `CallbackList`,
+            which is reordered in place.
 
     Raises:
-        ValueError: If callbacks do not go together.
+        ValueError: If callbacks cannot be combined.
     """
     if isinstance(callbacks, keras.callbacks.CallbackList):
         found = callbacks.callbacks
@@ -51,7 +51,7 @@ def interruptible(callbacks: Callbacks) -> Iterator[Any]:
 
 
 def check_averages(callbacks: list[keras.callbacks.Callback]) -> None:
-    """Raises if what is restored is not what was validated."""
+    """Raises a `ValueError` if averaged weights are not restored."""
     swaps = [
         index
         for index, callback in enumerate(callbacks)
@@ -66,13 +66,13 @@ def check_averages(callbacks: list[keras.callbacks.Callback]) -> None:
         return
     if not all(callbacks[index].swap_on_epoch for index in swaps):
         raise ValueError(
-            "Validation is of the averaged weights, which `RestoreBest` does "
-            "not see: pass `SwapEMAWeights` the argument `swap_on_epoch=True`. "
+            "Validation uses the averaged weights, which `RestoreBest` would "
+            "not save: pass `swap_on_epoch=True` to `SwapEMAWeights`. "
             "Received: swap_on_epoch=False, with `RestoreBest`"
         )
     if max(swaps) > min(best):
         raise ValueError(
-            "`RestoreBest` must see the averaged weights, which are those that "
-            "are validated: put `SwapEMAWeights` before it. Received: "
+            "`RestoreBest` must save the averaged weights, which are "
+            "validated: put `SwapEMAWeights` before it. Received: "
             "`SwapEMAWeights` after `RestoreBest`"
         )

@@ -7,11 +7,11 @@ from keras_reprogram.outputs.label_mapper import LabelMapper
 
 
 class LabelMapUpdate(Periodic):
-    """Solves the label map from the statistics that training gathers.
+    """Solves the label map from the statistics gathered in training.
 
     `ReprogrammedModel.fit` adds this callback for a mapping that is updated,
-    before all others: validation, metrics and checkpoints of an epoch see the
-    map that was solved at its end.
+    before all others: the validation, metrics and checkpoints of an epoch use
+    the map that was solved at its end.
 
     Args:
         every: Integer. Number of epochs or steps between two solutions.
@@ -35,7 +35,7 @@ class LabelMapUpdate(Periodic):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.is_due = False
         if self.mapper.steps_since_solve == 0:
-            # These statistics are of an epoch that was interrupted.
+            # Statistics may remain from an interrupted epoch.
             self.mapper.reset_statistics()
 
     def on_epoch_begin(
@@ -52,7 +52,7 @@ class LabelMapUpdate(Periodic):
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         if self.unit == "step":
-            # With several steps in an execution, `batch` grows by several.
+            # With `steps_per_execution`, `batch` advances by several steps.
             done = (self.mapper.steps_since_solve or 0) + batch
             done -= self.last_batch
             self.last_batch = batch

@@ -1,4 +1,4 @@
-"""The base class of callbacks that act after some epochs of training."""
+"""The base class of callbacks that act periodically in training."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import keras
 
 
 class Periodic(keras.callbacks.Callback):
-    """Base class: acts at the end of some epochs, before their validation.
+    """Base class: acts after some epochs or steps, before validation.
 
     A subclass sets `is_due` when an epoch or a step begins or ends, and
     defines `act`.
@@ -18,11 +18,11 @@ class Periodic(keras.callbacks.Callback):
     is_due: bool = False
 
     def act(self) -> None:
-        """Does what is due."""
+        """Performs the periodic action."""
         raise NotImplementedError
 
     def act_once(self) -> None:
-        """Does what is due, if anything is, and notes that it was done."""
+        """Calls `act` if it is due."""
         if self.is_due:
             self.is_due = False
             self.act()

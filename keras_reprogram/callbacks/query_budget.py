@@ -1,4 +1,4 @@
-"""Training that ends when its queries are spent."""
+"""The callback that limits the number of queries."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from keras_reprogram.configurable import positive_integer
 
 
 class QueryBudget(keras.callbacks.Callback):
-    """Ends training before a step that would ask for too much.
+    """Ends training before a step that would exceed a query budget.
 
     Queries are counted in inputs of the source: those of training steps, or,
-    for a `keras_reprogram.black_box.QueriedSource`, all that it was really
-    asked, validation and the label map's data included, answers that it
-    remembers excluded. What a validation asks is set aside once one has shown
-    how much that is; the first is cut short where the budget ends. Put
+    for a `keras_reprogram.black_box.QueriedSource`, all that were sent to it,
+    including validation and the label map's data, excluding cache hits. Once a
+    validation has shown how many queries it needs, that number is reserved for
+    the next one; the first is cut short when the budget ends. Put
     `keras_reprogram.callbacks.RestoreBest` before it to end with the best
-    program and not the last.
+    program instead of the last.
 
     Example:
 
@@ -25,7 +25,7 @@ class QueryBudget(keras.callbacks.Callback):
     ```
 
     Args:
-        max_queries: Most inputs to ask about.
+        max_queries: Integer. Largest number of inputs of the source.
     """
 
     def __init__(self, max_queries: int) -> None:
@@ -36,15 +36,16 @@ class QueryBudget(keras.callbacks.Callback):
         query_state = self.model.query_state
         if query_state.queried is None and not query_state.metrics:
             raise ValueError(
-                "A model that is trained by its gradient asks no queries: pass "
-                "a `gradient_estimator` to `compile`, or leave out the budget. "
+                "A model that is trained by its gradient sends no queries: "
+                "pass a `gradient_estimator` to `compile`, or leave out the "
+                "budget. "
                 f"Received: max_queries={self.max_queries}"
             )
         self.last = self.model.num_queries
         self.largest = self.largest_of_validation = self.validation = 0
         if self.last >= self.max_queries:
             raise ValueError(
-                "The budget is spent: nothing is left to train with. "
+                "The budget is spent: pass a larger `max_queries`. "
                 f"Received: max_queries={self.max_queries}, after "
                 f"{self.last} queries"
             )
@@ -65,7 +66,7 @@ class QueryBudget(keras.callbacks.Callback):
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         if self.model.query_state.queried is None:
-            return  # These answers are not counted.
+            return  # These queries are not counted.
         num_queries = self.model.query_state.num_queries()
         largest = max(self.largest_of_validation, num_queries - self.last)
         self.largest_of_validation, self.last = largest, num_queries

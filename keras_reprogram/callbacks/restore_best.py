@@ -1,4 +1,4 @@
-"""Training that never ends with something worse than its start unnoticed."""
+"""The callback that restores the best epoch."""
 
 import math
 import warnings
@@ -15,7 +15,7 @@ from keras_reprogram.keras_internals import metric_function
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import Tensor
 
-# What Keras itself gives no direction, or gave none in earlier releases.
+# Metrics without a direction in Keras, or in its earlier releases.
 RISING = (
     "AUC",
     "Accuracy",
@@ -70,9 +70,9 @@ class RestoreBest(keras.callbacks.Callback):
     """Ends training with the best epoch's program and label map.
 
     The state before the first epoch is a candidate: a warm-started label map
-    with an empty program may be better than what training makes of few
-    samples. Where it is, training ends with it and a warning says so. So does
-    training that is interrupted, by an exception or by Ctrl-C.
+    with an empty program may be better than the result of training on few
+    samples. If it is the best, it is restored with a warning. Training that is
+    interrupted by an exception or Ctrl-C is treated in the same way.
 
     Example:
 
@@ -93,24 +93,24 @@ class RestoreBest(keras.callbacks.Callback):
     ```
 
     Args:
-        validation_data: `(x, y)`, `(x, y, sample_weight)`, or a data set of
-            batches: the same that is passed to `fit`.
-        monitor: What is compared, as in `fit`'s history: `"val_loss"`, or
-            `"val_"` and a metric's name.
-        mode: `"min"`, `"max"`, or `"auto"`: `"min"` for a loss, and for a
-            metric of Keras or of this package whatever is better. For a metric
-            of your own, say which.
-        patience: Epochs without a better one after which training stops;
-            `None` for never.
+        validation_data: Tuple `(x, y)` or `(x, y, sample_weight)`, or a data
+            set of batches. The same data that are passed to `fit`.
+        monitor: String. Key of `fit`'s history: `"val_loss"`, or `"val_"` and a
+            metric's name. Defaults to `"val_loss"`.
+        mode: String. `"min"`, `"max"`, or `"auto"`: `"min"` for a loss, and the
+            better direction for a metric of Keras or of this package. A custom
+            metric needs `"min"` or `"max"`. Defaults to `"auto"`.
+        patience: Integer. Number of epochs without improvement after which
+            training stops; `None` for never. Defaults to `None`.
 
     Attributes:
-        best: The best value.
-        best_epoch: Its epoch, counted from 1; 0 for the start.
+        best: Float. The best value.
+        best_epoch: Integer. Its epoch, counted from 1; 0 for the start.
 
     Raises:
         ValueError: If a setting is not valid; or, when training starts, if
-            the monitored value is not known, is not one number, or may be
-            better either way.
+            the monitored value is unknown, is not one number, or has no known
+            direction.
     """
 
     def __init__(
@@ -134,13 +134,13 @@ class RestoreBest(keras.callbacks.Callback):
         self.mode = mode
         self.patience = patience
         self.state: list[np.ndarray] | None = None
-        # Set where `ResumeTraining` will bring the state of an earlier epoch.
+        # Set if `ResumeTraining` will restore the state of an earlier epoch.
         self.will_be_resumed = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not hasattr(self.model, "learned_variables"):
             raise ValueError(
-                "`RestoreBest` goes with `ReprogrammedModel.fit`. For other "
+                "`RestoreBest` supports `ReprogrammedModel.fit`. For other "
                 "models, and for `fit_label_map`, use "
                 "`keras.callbacks.EarlyStopping` with "
                 "`restore_best_weights=True`. Received: a model of class "
@@ -178,7 +178,7 @@ class RestoreBest(keras.callbacks.Callback):
             sign = {"min": -1.0, "max": 1.0}.get(self.mode)
             self.sign = sign or better(self.model, self.monitor)
         value = one_number(self.monitor, logs[self.monitor])
-        # A value that is not a number is better than nothing.
+        # Even NaN is better than no value.
         better_than_none = math.isnan(self.best) and not math.isnan(value)
         if (
             epoch == 0
@@ -189,7 +189,7 @@ class RestoreBest(keras.callbacks.Callback):
             self.state = training_state.values_of(self.model.learned_variables)
 
     def get_state(self) -> dict[str, Any]:
-        """What `ResumeTraining` saves of this callback."""
+        """Returns the state that `ResumeTraining` saves."""
         return {
             "best": self.best,
             "best_epoch": self.best_epoch,
@@ -198,7 +198,7 @@ class RestoreBest(keras.callbacks.Callback):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes back what `get_state` returned."""
+        """Restores the state that `get_state` returned."""
         self.best, self.sign = float(state["best"]), float(state["sign"])
         self.best_epoch, values = int(state["best_epoch"]), state["state"]
         training_state.check_shapes(self.model.learned_variables, values)
@@ -210,7 +210,7 @@ class RestoreBest(keras.callbacks.Callback):
         self.state = None
 
     def on_train_interrupted(self) -> None:
-        """Ends training that an exception has ended, or Ctrl-C."""
+        """Restores the best epoch after an exception or Ctrl-C."""
         if self.state is not None:
             self.restore()
 
@@ -220,8 +220,8 @@ class RestoreBest(keras.callbacks.Callback):
             warnings.warn(
                 f"No epoch's `{self.monitor}` was better than the "
                 f"{self.best:.4g} before training: the program and the label "
-                "map are as they were. Try a lower learning rate, a program "
-                "of fewer values, or augmented samples.",
+                "map are as they were. Try a lower learning rate, a smaller "
+                "program, or augmented samples.",
                 stacklevel=2,
             )
 
@@ -240,7 +240,7 @@ def one_number(monitor: str, value: Tensor) -> float:
 
 
 def better(model: keras.Model, monitor: str) -> float:
-    """1 where a larger value is better, -1 where a smaller one is."""
+    """Returns 1 if larger values are better, -1 if smaller ones are."""
     metric = metric_of(model, monitor.removeprefix("val_"))
     sign = direction(metric)
     if sign is None:
@@ -254,13 +254,13 @@ def better(model: keras.Model, monitor: str) -> float:
 
 
 def metric_of(model: keras.Model, name: str) -> keras.Metric | None:
-    """The metric behind a name in what `evaluate` returns."""
+    """Returns the metric of a name in the results of `evaluate`."""
     for metric in model.metrics:
         members = getattr(metric, "metrics", None)
         if members is None:
             found = {metric.name: metric}
         else:
-            # The compiled metrics, whose names may have been made unique.
+            # Compiled metrics may have been renamed to be unique.
             found = dict(zip(metric.result(), members))
         if name in found:
             return found[name]
@@ -268,14 +268,14 @@ def metric_of(model: keras.Model, name: str) -> keras.Metric | None:
 
 
 def direction(metric: keras.Metric | None) -> float | None:
-    """1 for a metric to be maximized, -1 to be minimized, `None` unknown."""
+    """Returns 1 to maximize a metric, -1 to minimize it, `None` if unknown."""
     declared = {"up": 1.0, "down": -1.0}.get(metric_direction(metric) or "")
     if declared is not None:
         return declared
     function = metric_function(metric)
     if isinstance(function, keras.losses.Loss) or is_in(keras.losses, function):
         return -1.0
-    # What `compile` makes of an output's own loss.
+    # `compile` wraps an output's own loss in a mean.
     if (
         metric is not None
         and type(metric) is keras.metrics.Mean
@@ -292,6 +292,6 @@ def direction(metric: keras.Metric | None) -> float | None:
 
 
 def is_in(module: ModuleType, item: object) -> bool:
-    """Whether a class or a function is one of a module, by its own name."""
+    """Whether a class or a function is a public member of a module."""
     name = getattr(item, "__name__", None)
     return name is not None and getattr(module, name, None) is item

@@ -1,4 +1,4 @@
-"""Training that goes on where a process was killed."""
+"""The callback that resumes interrupted training."""
 
 import contextlib
 import dataclasses
@@ -26,32 +26,32 @@ from keras_reprogram.saving.atomic_write import short_name
 
 
 class ResumeTraining(keras.callbacks.Callback):
-    """Goes on with a `fit` that was interrupted, at whatever moment.
+    """Resumes a `fit` that was interrupted at any moment.
 
-    At the end of every epoch, one file receives the program, the label map
-    with its statistics, the states of random generators, the optimizer, the
-    search of `black_box.CMAES`, the queries that were spent, the state of
-    the other callbacks and the epoch's number: all but the frozen source,
-    which is as it was. The file is replaced whole, so that a process that is
-    killed while it writes leaves the epoch before. The same script, started
-    again, goes on from there and ends as an unbroken run does, if the data
-    come in the same order: with `shuffle=False`, or a data set whose order
-    follows from the epoch. The history that `fit` returns is that of the
-    epochs since. `keras.callbacks.BackupAndRestore` saves the source too, and
-    may leave half a file.
+    At the end of every epoch, one file receives the program, the label map with
+    its statistics, the states of random generators, the optimizer, the search
+    of `black_box.CMAES`, the number of queries, the state of the other
+    callbacks and the epoch's number: all but the frozen source, which does not
+    change. The file is replaced atomically, so that a process that is killed
+    while it writes leaves the previous epoch. The same script, started again,
+    resumes there and ends as an uninterrupted run does, if the data are in the
+    same order: with `shuffle=False`, or a data set whose order depends on the
+    epoch alone. The history that `fit` returns contains the epochs since.
+    `keras.callbacks.BackupAndRestore` saves the source too, and may leave an
+    incomplete file.
 
-    `fit` calls this callback after all others, wherever it is in the list. Of
-    the others the file holds the state of `RestoreBest`,
-    `callbacks.QueryBudget` and `keras.callbacks.EarlyStopping`,
-    `ModelCheckpoint`, `OrbaxCheckpoint`, `ReduceLROnPlateau`,
-    `SwapEMAWeights` and `TensorBoard`, and of a callback of your own if it has
-    the methods `get_state()`, which returns a dictionary of numbers, strings
-    and arrays, and `set_state(state)`, which takes it. A `CSVLogger` must be
-    one that appends; the epoch that was interrupted may be in it twice.
+    `fit` calls this callback after all others, whatever its position in the
+    list. The file contains the state of `RestoreBest`, `callbacks.QueryBudget`
+    and `keras.callbacks.EarlyStopping`, `ModelCheckpoint`, `OrbaxCheckpoint`,
+    `ReduceLROnPlateau`, `SwapEMAWeights` and `TensorBoard`, and of custom
+    callbacks with the methods `get_state()`, which returns a dictionary of
+    numbers, strings and arrays, and `set_state(state)`, which restores it. A
+    `CSVLogger` needs `append=True`; the interrupted epoch may occur in it
+    twice.
 
-    While it trains, a process holds the file: another training with the same
-    path is refused. In several processes of `torch.distributed` the first one
-    writes, and all read.
+    The file is locked during training: another training with the same path
+    raises an error. With several processes of `torch.distributed`, the first
+    one writes, and all read.
 
     Example:
 
@@ -71,15 +71,15 @@ class ResumeTraining(keras.callbacks.Callback):
     ```
 
     Args:
-        filepath: Path of the file, in a folder that is there. It is removed
-            when training has ended.
-        keep: Whether the file stays when training has ended; a `fit` of more
-            epochs then goes on from it.
+        filepath: String or `os.PathLike`. Path of the file, in an existing
+            folder. It is removed when training has ended, unless `keep`.
+        keep: Boolean. Whether the file is kept when training has ended; a `fit`
+            with more epochs then resumes from it. Defaults to `False`.
 
     Raises:
-        ValueError: When training starts, if the file is not of this training
-            or cannot be written, another training uses it, or a callback
-            would end differently after an interruption.
+        ValueError: When training starts, if the file belongs to another
+            training or cannot be written, another training uses it, or a
+            callback would have another result after an interruption.
     """
 
     def __init__(
@@ -105,21 +105,21 @@ class ResumeTraining(keras.callbacks.Callback):
     # === Before training ===
 
     def prepare(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """Takes the file for this training, and reads what it holds.
+        """Locks the file for this training, and reads it.
 
         Args:
-            callbacks: All callbacks of `fit`, of which the file has the state.
+            callbacks: Sequence. All callbacks of `fit`.
 
         Raises:
             ValueError: If the file is of another kind or cannot be written,
-                another training uses it, or a callback does not go with it.
+                another training uses it, or a callback is not supported.
         """
         self.release()
         check_callbacks(callbacks, self.keep)
         self.callbacks = callback_states.named(
             [callback for callback in callbacks if callback is not self]
         )
-        # Wherever the program goes: a path is that of the start.
+        # Absolute, since the working directory may change later.
         self.target = checked_target(self.filepath)
         if writes():
             self.lock = locked(self.target, self.filepath)
@@ -137,7 +137,7 @@ class ResumeTraining(keras.callbacks.Callback):
             raise
 
     def release(self) -> None:
-        """Lets others use the file."""
+        """Unlocks the file."""
         if self.lock is not None:
             self.lock.close()
         self.lock, self.is_prepared = None, False
@@ -152,7 +152,7 @@ class ResumeTraining(keras.callbacks.Callback):
         if self.found is not None:
             self.resume(self.found)
         self.found = None
-        callback_states.packed(self.states())  # What cannot be is said now.
+        callback_states.packed(self.states())  # Fails early.
         self.written = training_state.values_of(self.variables())
 
     def resume(self, found: "Checkpoint") -> None:
@@ -162,8 +162,8 @@ class ResumeTraining(keras.callbacks.Callback):
             map(shape_and_kind, wanted)
         ):
             raise ValueError(
-                "The file is of the training of another model: remove it, or "
-                f"pass another path. Received: filepath={self.filepath}"
+                "The file belongs to the training of another model: remove "
+                f"it, or pass another path. Received: filepath={self.filepath}"
             )
         try:
             if "steps_since_solve" in found.progress:
@@ -188,14 +188,14 @@ class ResumeTraining(keras.callbacks.Callback):
                     callback_states.restore(callback, self.model, state)
                 except Exception as error:
                     raise ValueError(
-                        "The file holds a state that a callback does not "
-                        "take: remove the file, or pass the callback as "
+                        "The file contains a state that a callback does not "
+                        "accept: remove the file, or pass the callback as "
                         f"before. Received: filepath={self.filepath}, and "
                         f"{type(callback).__name__}: {error}"
                     ) from error
         training_state.assign(variables, values)
         self.warn_of_new_callbacks(found)
-        # What Keras's own callback of this kind sets.
+        # As `keras.callbacks.BackupAndRestore` does.
         set_initial_epoch(self.model, found.epoch)
         if found.stopped and self.epochs() <= found.epochs:
             set_initial_epoch(self.model, max(found.epoch, self.epochs()))
@@ -212,15 +212,15 @@ class ResumeTraining(keras.callbacks.Callback):
         ]
         if new:
             warnings.warn(
-                "The file of `ResumeTraining` holds no state of some "
-                f"callbacks, which start anew with epoch {found.epoch + 1}: "
+                "The file of `ResumeTraining` has no state of some "
+                f"callbacks, which are reset at epoch {found.epoch + 1}: "
                 "pass the same ones as before, or remove the file to train "
                 f"from the start. Received: {', '.join(new)}",
                 stacklevel=2,
             )
 
     def check_epoch_everywhere(self) -> None:
-        """Raises if other processes go on from another epoch."""
+        """Raises a `ValueError` if processes resume from different epochs."""
         processes = process_group()
         if processes is None:
             return
@@ -229,7 +229,7 @@ class ResumeTraining(keras.callbacks.Callback):
         processes.broadcast(first, 0)
         if int(ops.convert_to_numpy(first)[0]) != epoch:
             raise ValueError(
-                "All processes must go on from one file: pass a path in a "
+                "All processes must resume from one file: pass a path in a "
                 f"folder that they share. Received: filepath={self.filepath}, "
                 f"with {epoch} epochs, and another number in the first process"
             )
@@ -243,11 +243,11 @@ class ResumeTraining(keras.callbacks.Callback):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         values = training_state.values_of(self.variables())
-        # What is trained comes first among them.
+        # The trained variables come first.
         lost = training_state.lost_and_learned(self.model, self.written, values)
         if lost:
             raise ValueError(
-                "What was learned is not finite, so the file is left as it "
+                "Trained weights are not finite, so the file is left as it "
                 "was: look for NaN or infinity in the samples, or lower the "
                 f"learning rate. Received: {lost} values after epoch "
                 f"{epoch + 1}"
@@ -276,7 +276,7 @@ class ResumeTraining(keras.callbacks.Callback):
         }
 
     def progress(self, epoch: int) -> dict[str, Any]:
-        """What tells how far training is, besides variables."""
+        """Returns the progress of training besides variables."""
         progress = {"epoch": epoch}
         if getattr(self.model, "query_state", None) is not None:
             progress |= self.model.query_state.progress()
@@ -297,7 +297,7 @@ class ResumeTraining(keras.callbacks.Callback):
 
 
 def writes() -> bool:
-    """Whether this process has the file, of those that train together."""
+    """Whether this process writes the file in distributed training."""
     processes = process_group()
     return processes is None or processes.get_rank() == 0
 
@@ -305,26 +305,26 @@ def writes() -> bool:
 def check_callbacks(
     callbacks: Sequence[keras.callbacks.Callback], keep: bool
 ) -> None:
-    """Raises if a callback ends differently after an interruption."""
+    """Raises a `ValueError` for callbacks that cannot be resumed."""
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.BackupAndRestore):
             raise ValueError(
-                "`keras.callbacks.BackupAndRestore` does what `ResumeTraining` "
-                "does: leave one of them out. Received: both"
+                "`keras.callbacks.BackupAndRestore` and `ResumeTraining` do "
+                "the same: leave one of them out. Received: both"
             )
         if isinstance(callback, keras.callbacks.CSVLogger):
             if not callback.append:
                 raise ValueError(
-                    "Training that goes on would overwrite the rows of the "
-                    "epochs before: pass `CSVLogger` the argument "
+                    "Resumed training would overwrite the rows of the "
+                    "previous epochs: pass `CSVLogger` the argument "
                     "`append=True`. Received: append=False, with "
                     "`ResumeTraining`"
                 )
         if isinstance(callback, keras.callbacks.SwapEMAWeights):
             if keep and callback.swap_on_epoch:
                 raise ValueError(
-                    "After its last epoch `SwapEMAWeights` leaves the average "
-                    "alone, from which no more epochs go on: pass "
+                    "After its last epoch `SwapEMAWeights` leaves only the "
+                    "average, from which training cannot be resumed: pass "
                     "`ResumeTraining` the argument `keep=False`. Received: "
                     "keep=True, with swap_on_epoch=True"
                 )
@@ -333,14 +333,14 @@ def check_callbacks(
 def locked(
     target: pathlib.Path, filepath: pathlib.Path
 ) -> contextlib.ExitStack:
-    """Holds a file for one training, until it is closed or the process ends.
+    """Locks a file for one training, until it is closed or the process ends.
 
     Args:
-        target: The file.
-        filepath: The path that was passed, for messages.
+        target: `pathlib.Path`. The file.
+        filepath: `pathlib.Path`. The path that was passed, for messages.
     """
     path = target.with_name(f"{short_name(target)}.lock")
-    # One for all threads: they are other trainings, as processes are.
+    # One lock for all threads: other threads are other trainings.
     filelock = optional_package("filelock", "resume", "ResumeTraining")
     lock = filelock.FileLock(path, timeout=0, thread_local=False)
     stack = contextlib.ExitStack()
@@ -348,13 +348,13 @@ def locked(
         lock.acquire()
     except filelock.Timeout:
         raise ValueError(
-            "Another training uses the file: let it end, or pass another "
-            f"path. Received: filepath={filepath}"
+            "Another training uses the file: wait until it ends, or pass "
+            f"another path. Received: filepath={filepath}"
         ) from None
     except PermissionError as error:
         raise ValueError(
-            "A file is written whole beside the old one, in a folder that "
-            "must be writable: pass a path in another folder. Received: "
+            "A new file is written beside the old one, so the folder must "
+            "be writable: pass a path in another folder. Received: "
             f"filepath={filepath}, and {error.strerror}"
         ) from error
     except (OSError, NotImplementedError) as error:
@@ -364,19 +364,19 @@ def locked(
                 f"Received: filepath={filepath}, and {error}"
             ) from error
         warnings.warn(
-            "The file cannot be locked: see to it that no other training uses "
+            "The file cannot be locked: make sure that no other training uses "
             f"it. Received: filepath={filepath}, and {error}",
             stacklevel=2,
         )
         return stack
     stack.callback(lock.release)
-    # While it is held: who opened it meanwhile sees that it is gone.
+    # Remove before the release, so that waiting processes notice it.
     stack.callback(remove, path)
     return stack
 
 
 def remove(path: pathlib.Path) -> None:
-    with contextlib.suppress(OSError):  # Windows removes no open file.
+    with contextlib.suppress(OSError):  # Windows does not remove open files.
         path.unlink(missing_ok=True)
 
 
@@ -385,7 +385,7 @@ def remove(path: pathlib.Path) -> None:
 
 @dataclasses.dataclass
 class Checkpoint:
-    """What a file holds."""
+    """The contents of a checkpoint file."""
 
     epoch: int
     epochs: int
@@ -401,13 +401,14 @@ def write(
     values: list[np.ndarray],
     arrays: Sequence[np.ndarray] = (),
 ) -> None:
-    """Writes a file whole, or leaves the old one as it was.
+    """Writes a file atomically.
 
     Args:
-        filepath: Path of the file.
-        progress: Numbers and strings by name.
-        values: Values of the variables.
-        arrays: What the states of callbacks refer to.
+        filepath: `pathlib.Path`. Path of the file.
+        progress: Dictionary of numbers and strings.
+        values: List of arrays. Values of the variables.
+        arrays: Sequence of the arrays in the states of callbacks. Defaults to
+            `()`.
     """
     named: dict[str, Any] = {
         f"state_{index}": array for index, array in enumerate(arrays)
@@ -422,13 +423,13 @@ def shape_and_kind(value: np.ndarray) -> tuple[tuple[int, ...], bool]:
 
 def damaged(filepath: pathlib.Path) -> ValueError:
     return ValueError(
-        "The file is not one of `ResumeTraining`: remove it, or pass "
+        "The file was not written by `ResumeTraining`: remove it, or pass "
         f"another path. Received: filepath={filepath}"
     )
 
 
 def read(filepath: pathlib.Path) -> Checkpoint:
-    """Reads a file, whatever it holds, in no more memory than its size."""
+    """Reads an untrusted file in no more memory than its size."""
     try:
         with zipfile.ZipFile(filepath) as archive:
             found = {

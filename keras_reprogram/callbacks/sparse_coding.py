@@ -6,9 +6,9 @@ from keras_reprogram.callbacks.periodic import Periodic
 
 
 class SparseCoding(Periodic):
-    """Solves a `SparseCombination`'s code again after some epochs.
+    """Solves the code of a `SparseCombination` again after some epochs.
 
-    The end of training is always one of them.
+    It is always solved at the end of training.
 
     Args:
         every: Integer. Number of epochs between two solutions.

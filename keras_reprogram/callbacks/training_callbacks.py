@@ -1,4 +1,4 @@
-"""Callbacks that `fit` adds to those of the user."""
+"""Callbacks that `fit` adds to the user's, and the function that does so."""
 
 import contextlib
 import warnings
@@ -16,8 +16,8 @@ from keras_reprogram.typing import Tensor
 
 FEW_STEPS = 3
 NO_GRADIENT = (
-    "No gradient gets to the program: is there a cast to integers or a "
-    "rounding in the source, or a function that is not differentiated? Pass "
+    "No gradient reaches the program: does the source cast to integers, round, "
+    "or contain a function that is not differentiable? Pass "
     "a `gradient_estimator` to `compile`, or `pattern=None`."
 )
 
@@ -26,10 +26,10 @@ NO_GRADIENT = (
 def prepend_callbacks(
     added: Sequence[keras.callbacks.Callback], others: Callbacks
 ) -> Iterator[Any]:
-    """Puts callbacks before others: one, a list, or a `CallbackList`.
+    """Prepends callbacks to one callback, a list, or a `CallbackList`.
 
-    A `CallbackList` has them as long as the context lasts: it may be passed
-    to `fit` again.
+    A `CallbackList` contains them within the context only, so that it can be
+    passed to `fit` again.
     """
     added = list(added)
     if isinstance(others, keras.callbacks.CallbackList):
@@ -49,10 +49,10 @@ def prepend_callbacks(
 
 
 class UnmovedProgram(keras.callbacks.Callback):
-    """Warns when the first steps have left the program as it was.
+    """Warns if the first steps have not changed the program.
 
     Args:
-        variables: What is trained in the input transformation.
+        variables: Sequence of the input transformation's trainable variables.
     """
 
     def __init__(self, variables: Sequence[keras.Variable]) -> None:
@@ -68,14 +68,14 @@ class UnmovedProgram(keras.callbacks.Callback):
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        # A map that starts at zero has a first step without a gradient, and an
-        # optimizer that scales losses leaves some steps out.
+        # A map that starts at zero has no gradient in its first step, and a
+        # `LossScaleOptimizer` skips some steps.
         scaled = isinstance(
             self.model.optimizer, keras.optimizers.LossScaleOptimizer
         )
         if not self.start or scaled or self.steps < FEW_STEPS:
             return
-        # Through the model: on JAX the layers have no state in an epoch.
+        # Through the model: on JAX, layers hold no values during an epoch.
         variables = self.model.input_reprogrammer.trainable_variables
         moved = any(
             not np.array_equal(training_state.value_of(variable), start)

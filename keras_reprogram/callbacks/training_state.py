@@ -1,4 +1,4 @@
-"""What training changes, as arrays."""
+"""The variables that training changes, and their values as arrays."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ NOT_OF_NUMPY = ("bfloat16", "float8")
 
 
 def trained_variables(model: keras.Model) -> list[keras.Variable]:
-    """All variables but those of a frozen source, and the optimizer's."""
+    """Returns all variables but a frozen source's, and the optimizer's."""
     fixed = fixed_variables(model)
     return [
         *(weight for weight in model.variables if id(weight) not in fixed),
@@ -19,7 +19,7 @@ def trained_variables(model: keras.Model) -> list[keras.Variable]:
 
 
 def fixed_variables(model: keras.Model) -> set[int]:
-    """Identities of the variables that training leaves as they are."""
+    """Returns the `id`s of the variables that training does not change."""
     source = getattr(model, "source", None)
     if source is None:
         return set()
@@ -35,10 +35,10 @@ def learned_variables(model: keras.Model) -> list[keras.Variable]:
 
 
 def value_of(variable: keras.Variable) -> np.ndarray:
-    """A copy that NumPy can write to a file, and that is assigned exactly."""
+    """Returns a copy that NumPy can save and that is assigned exactly."""
     value = variable.value
     if any(name in str(variable.dtype) for name in NOT_OF_NUMPY):
-        # A value is cast back when it is assigned.
+        # The value is cast back when it is assigned.
         value = ops.cast(value, "float32")
     array: np.ndarray = ops.convert_to_numpy(value)
     return array
@@ -60,7 +60,7 @@ def assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
 def check_shapes(
     variables: list[keras.Variable], values: list[np.ndarray]
 ) -> None:
-    """Raises if values are those of other variables."""
+    """Raises a `ValueError` if values are those of other variables."""
     expected = [tuple(variable.shape) for variable in variables]
     found = [np.shape(value) for value in values]
     if found != expected:
@@ -75,12 +75,12 @@ def lost_and_learned(
     old: list[np.ndarray],
     new: list[np.ndarray],
 ) -> int:
-    """How many values of what a model learns are no longer finite.
+    """Returns the number of learned values that are no longer finite.
 
     Args:
-        model: The model.
-        old: Values of `trained_variables` before.
-        new: Their values now.
+        model: A `keras.Model`.
+        old: List of arrays. Previous values of `trained_variables`.
+        new: List of arrays. Their current values.
     """
     learned = {id(variable) for variable in learned_variables(model)}
     return sum(
@@ -91,7 +91,7 @@ def lost_and_learned(
 
 
 def lost_numbers(old: np.ndarray, new: np.ndarray) -> int:
-    """How many values are not finite and were before."""
+    """Returns the number of values that are not finite and were before."""
     if np.asarray(new).dtype.kind != "f":
         return 0
     return int(np.count_nonzero(np.isfinite(old) & ~np.isfinite(new)))

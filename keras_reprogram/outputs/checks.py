@@ -1,4 +1,4 @@
-"""Checks of the arrays from which label maps are found."""
+"""Checks of arrays of outputs, labels and statistics."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def check_samples(
     num_classes: int,
     name: str = "logits",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns samples and their labels as arrays, or raises."""
+    """Returns samples and their labels as arrays, or raises a `ValueError`."""
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.ndim != 2 or labels.shape not in (
         (len(logits),),
@@ -27,7 +27,7 @@ def check_samples(
 
 
 def check_numbers(name: str, values: object) -> np.ndarray:
-    """Returns an array of finite real numbers, or raises."""
+    """Returns an array of finite real numbers, or raises a `ValueError`."""
     array: np.ndarray = np.asarray(values)
     if array.dtype.kind not in "biuf":
         try:
@@ -52,7 +52,7 @@ def check_numbers(name: str, values: object) -> np.ndarray:
 
 
 def check_binary_labels(labels: np.ndarray) -> np.ndarray:
-    """Returns labels of binary targets as floats 0, 1 and NaN, or raises."""
+    """Returns labels of binary targets as floats, or raises a `ValueError`."""
     if (
         labels.dtype.kind not in "biuf"
         or not np.isin(
@@ -60,42 +60,43 @@ def check_binary_labels(labels: np.ndarray) -> np.ndarray:
         ).all()
     ):
         raise ValueError(
-            "Labels of binary targets must be 0, 1, or NaN where a label is "
-            f"not known. Received: labels of dtype {labels.dtype} with other "
+            "Labels of binary targets must be 0, 1, or NaN for a missing "
+            f"label. Received: labels of dtype {labels.dtype} with other "
             "values"
         )
     return labels.astype("float64")
 
 
 def check_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns the labels as integers in `[0, num_classes)`, or raises."""
-    wanted = f"`labels` must be integers from 0 to {num_classes - 1}"
+    """Returns integers in `[0, num_classes)`, or raises a `ValueError`."""
+    requirement = f"`labels` must be integers from 0 to {num_classes - 1}"
     if labels.dtype.kind not in "biuf":
         raise ValueError(
-            f"{wanted}; names of classes become these by "
+            f"{requirement}; convert class names by "
             "`np.unique(labels, return_inverse=True)`. Received: labels of "
             f"dtype {labels.dtype}"
         )
     if not np.isfinite(labels).all():
         raise ValueError(
-            f"{wanted}: leave out samples without a label. Only binary "
-            "targets, `multi_label=True`, take NaN for a label that is not "
-            "known. Received: labels with NaN or infinity"
+            f"{requirement}: leave out samples without a label. Only binary "
+            "targets, `multi_label=True`, accept NaN for a missing label. "
+            "Received: labels with NaN or infinity"
         )
     fractional = labels != np.floor(labels)
     if fractional.any():
         raise ValueError(
-            f"{wanted}. Received: labels such as {labels[fractional][0]}"
+            f"{requirement}. Received: labels such as {labels[fractional][0]}"
         )
     if (labels < 0).any() or (labels >= num_classes).any():
         raise ValueError(
-            f"{wanted}. Received: labels from {labels.min()} to {labels.max()}"
+            f"{requirement}. Received: labels from {labels.min()} to "
+            f"{labels.max()}"
         )
     return labels.astype("int64")
 
 
 def check_statistics(statistics: np.ndarray) -> np.ndarray:
-    """Returns statistics `[S, T]` as a float64 array of its own, or raises."""
+    """Returns statistics `[S, T]` in float64, or raises a `ValueError`."""
     statistics = np.array(statistics, "float64")
     if (
         statistics.ndim != 2

@@ -1,4 +1,4 @@
-"""Units of numbers that are found from the numbers themselves."""
+"""Centering and scaling of features by their mean and variance."""
 
 import math
 import numbers
@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-# Relative to the mean; what is below is the rounding of float64.
+# Relative to the mean. Smaller deviations are rounding errors of float64.
 SMALLEST_DEVIATION = 1e-14
 
 
 def vary(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Whether numbers of this mean and variance vary, one by one."""
+    """Returns which features vary, given their means and variances."""
     varies: np.ndarray = np.sqrt(variance) > SMALLEST_DEVIATION * np.abs(mean)
     return varies
 
 
 def mean_variance(mean: np.ndarray, variance: np.ndarray) -> float:
-    """Mean over all features of their variance; 1 where all are constant.
+    """Returns the mean variance of the features, 1 if all are constant.
 
     Args:
         mean: Array `[S]`.
@@ -28,14 +28,14 @@ def mean_variance(mean: np.ndarray, variance: np.ndarray) -> float:
 
 
 def scaled(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Centers features and divides all by one number.
+    """Centers features and divides all of them by one number.
 
     Args:
         features: Array `[N, S]`.
 
     Returns:
-        Features of a mean of 0 and a mean variance of 1; their mean `[S]`
-        before; and the number.
+        Features with means of 0 and a mean variance of 1; their original means
+        `[S]`; and the number.
     """
     features, mean = centered(features)
     unit = np.sqrt(mean_variance(mean, np.square(features).mean(axis=0)))
@@ -43,8 +43,8 @@ def scaled(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def centered(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows less their mean, and the mean, float64."""
-    # Less the first row, a constant column is exactly 0.
+    """Returns rows minus their mean, and the mean, in float64."""
+    # Subtracting the first row makes constant columns exactly 0.
     first = rows[0].astype("float64")
     rows = rows - first
     mean = rows.mean(axis=0)
@@ -52,7 +52,7 @@ def centered(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_penalty(regularization: Any) -> None:
-    """Raises unless a penalty is a finite number greater than 0."""
+    """Raises a `ValueError` unless a penalty is finite and positive."""
     is_number = isinstance(regularization, numbers.Real)
     if not is_number or not 0 < float(regularization) < math.inf:
         raise ValueError(

@@ -23,20 +23,20 @@ from keras_reprogram.typing import Tensor
 
 @serializable
 class ForecastHead(OutputMapping):
-    """Forecasts every series in the scale that its own past has.
+    """Forecasts every series in the scale of its own past.
 
     ```
     forecast = mean(x) + deviation(x) * (flatten(outputs) @ kernel / sqrt(F) + bias)
     ```
 
-    with `F` outputs of the source for a series. All channels share the
-    kernel. The factor `1 / sqrt(F)` lets Adam's steps fit outputs of any
-    number; the start is the mean of the past.
+    with `F` outputs of the source for a series. All channels share the kernel.
+    The factor `1 / sqrt(F)` makes Adam's steps suit any number of outputs.
+    Training starts from the mean of the past.
 
-    Before training, `ReprogrammedModel.fit` finds each channel's deviation in
-    the targets. Targets and predictions are divided by it before a loss
-    compares them, so that neither the loss nor the steps depend on the unit
-    of the series. Predictions and metrics are in that unit.
+    Before training, `ReprogrammedModel.fit` computes each channel's deviation
+    from the targets. Targets and predictions are divided by it before a loss
+    compares them, so that neither the loss nor the steps depend on the unit of
+    the series. Predictions and metrics are in that unit.
 
     Example:
 
@@ -128,7 +128,7 @@ class ForecastHead(OutputMapping):
         outputs = ops.cast(outputs, self.full_dtype)
         samples = ops.cast(samples, self.full_dtype)
         mean, deviation = mean_and_deviation(samples)
-        # A past that does not vary has no scale of its own.
+        # A constant past has no scale of its own.
         varies = ops.not_equal(
             ops.max(samples, axis=1, keepdims=True),
             ops.min(samples, axis=1, keepdims=True),
@@ -140,10 +140,11 @@ class ForecastHead(OutputMapping):
         return mean + deviation * ops.transpose(standardized, (0, 2, 1))
 
     def adapt(self, batches: Iterable[tuple[Any, np.ndarray]]) -> None:
-        """Finds each channel's deviation in the targets.
+        """Computes each channel's deviation from the targets.
 
         Args:
-            batches: Pairs of anything and targets `[N, horizon, channels]`.
+            batches: Iterable of pairs of anything and targets
+                `[N, horizon, channels]`.
 
         Raises:
             ValueError: If there is no batch.
@@ -154,15 +155,15 @@ class ForecastHead(OutputMapping):
             statistics.add(np.zeros((len(rows), 0)), rows)
         if not statistics.count:
             raise ValueError(
-                "The scale of a forecast is found from at least one batch of "
-                "data. Received: no batches"
+                "The scale of a forecast is computed from at least one batch "
+                "of data. Received: no batches"
             )
         _, scale = statistics.target_scale()
         self.scale.assign(scale.astype("float32"))
         self.mark_solved()
 
     def known_scale(self) -> Tensor:
-        """Each channel's scale, 1 where it was not found."""
+        """Returns each channel's scale, 1 if it was not computed."""
         scale = ops.convert_to_tensor(self.scale)
         return ops.where(ops.greater(scale, 0), scale, ops.ones_like(scale))
 

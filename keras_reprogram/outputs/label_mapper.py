@@ -47,15 +47,15 @@ class LabelMapper(OutputMapping):
 
     If a target class is the mean of some source classes, their indices are
     stored instead of the matrix. If the source has outputs at every step of a
-    sequence or every pixel of an image, `[N, ..., S]`, each of them is mapped:
-    tagging, infilling, segmentation.
+    sequence or every pixel of an image, `[N, ..., S]`, each of them is mapped,
+    for tagging, infilling or segmentation.
 
-    A source with one sigmoid output `p` has the two classes `[1 - p, p]`. Of
-    several sigmoid outputs each is read as its logit, `log p - log(1 - p)`.
+    A source with one sigmoid output `p` has the two classes `[1 - p, p]`.
+    Several sigmoid outputs are converted to logits, `log p - log(1 - p)`.
 
-    A map that is found from data raises a `ValueError` when it is called
-    before. `ReprogrammedModel.fit` and `adapt` find it; training a model
-    around the `ReprogrammedModel` does not.
+    A map that is solved from data raises a `ValueError` if it is called before.
+    `ReprogrammedModel.fit` and `adapt` solve it; training a model that contains
+    the `ReprogrammedModel` does not.
 
     | `mapping` | the matrix |
     |---|---|
@@ -79,47 +79,47 @@ class LabelMapper(OutputMapping):
 
     Args:
         num_classes: Integer. Number of target classes, `T`.
-        mapping: A name from the table, a `keras_reprogram.outputs.Mapping`, a
-            matrix `[S, T]`, or a list of source classes for every target
-            class. Defaults to `"linear"`.
-        sources_per_target: Integer. Source classes of a target class in the
-            identity, random, frequency, iterative, semantic and similarity
-            maps. The target's output is their mean. Defaults to `1`.
+        mapping: String from the table, `keras_reprogram.outputs.Mapping`,
+            matrix `[S, T]`, or list of source classes for every target class.
+            Defaults to `"linear"`.
+        sources_per_target: Integer. Number of source classes of a target class
+            in the identity, random, frequency, iterative, semantic and
+            similarity maps. The target's output is their mean. Defaults to `1`.
         from_logits: Boolean. Whether the source returns logits, not
             probabilities. Defaults to `None`: `ReprogrammedModel` takes it
             from the source, and a mapper used by itself expects logits. A
             linear map acts on the logarithm of probabilities, and so do
-            statistics. `returns_logits` tells whether the mapper's own
-            outputs are logits, which is what a loss needs to know.
+            statistics. The attribute `returns_logits` is whether the mapper's
+            own outputs are logits, for the loss.
         multi_label: Boolean. Whether the `T` targets are binary and
             independent: labels are then 0 or 1 of shape `(batch, T)`, and the
             loss is `keras_reprogram.losses.MaskedBinaryCrossentropy` or
-            Keras's own binary cross-entropy. Statistics count the ones, and
-            `keras_reprogram.metrics` has metrics that leave NaN out. Defaults
-            to `False`.
+            Keras's own binary cross-entropy. Statistics count the ones, and the
+            metrics of `keras_reprogram.metrics` ignore NaN. Defaults to
+            `False`.
         source_activation: String. `"linear"`, `"softmax"` or `"sigmoid"`,
             the activation of the source's outputs. Defaults to `None`: it
             follows from the source and `from_logits`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        outputs: Tensor `(batch, S)`, the source's outputs, or `(batch, ...,
-            S)` for one at every position. Labels are then of shape `(batch,
-            ...)`; -1 marks a position without one, for which the loss needs
-            `ignore_class=-1`.
+        outputs: Tensor `(batch, S)`, the source's outputs, or
+            `(batch, ..., S)` for one at every position. Labels are then of
+            shape `(batch, ...)`; -1 marks a position without a label, for
+            which the loss needs `ignore_class=-1`.
         samples: Not used.
-        training: Boolean. A map that is solved again raises in the training
-            of a model that does not do so.
+        training: Boolean. With `True`, a map that is solved again raises a
+            `ValueError` in a model that does not update it. Defaults to `None`.
 
     Returns:
         A tensor of shape `(batch, ..., T)`, of float32 at least. A linear map
-        returns logits. The others return logits where the source returns
-        logits or several sigmoids, and probabilities up to a factor where it
-        returns those.
+        returns logits. The others return logits if the source returns logits or
+        several sigmoids, and probabilities up to a factor if it returns
+        probabilities.
 
     Raises:
-        ValueError: If the mapping does not fit the numbers of classes, or
-            the source returns one number, which is no class.
+        ValueError: If the mapping does not fit the numbers of classes, or the
+            source has one linear output, which is not a class.
 
     References:
         - [Bayesian-guided label mapping](https://arxiv.org/abs/2410.24018)
@@ -148,7 +148,7 @@ class LabelMapper(OutputMapping):
         self.multi_label = boolean("multi_label", multi_label)
         if self.num_classes == 1 and not multi_label:
             raise ValueError(
-                "One class leaves nothing to decide: use `num_classes=2`, or "
+                "A classifier needs two classes: use `num_classes=2`, or "
                 "`multi_label=True` for one binary target. Received: "
                 "num_classes=1"
             )
@@ -162,11 +162,11 @@ class LabelMapper(OutputMapping):
         self.is_resolved = False
 
     def reading_of(self, activation: str, num_outputs: int) -> Reading:
-        """How outputs are read from a source with this activation."""
+        """Returns how the outputs of a source are interpreted."""
         activation = reading.resolve_activation(
             self.source_activation, self.from_logits, activation, num_outputs
         )
-        # A binary target is one sigmoid output already.
+        # A sigmoid output is already a binary target.
         return Reading(activation, num_outputs, not self.multi_label)
 
     def resolve(self, specification: SourceSpecification) -> None:
@@ -191,7 +191,7 @@ class LabelMapper(OutputMapping):
         """The mapping, if it is solved from statistics."""
         if not isinstance(self.mapping, StatisticsMapping):
             raise ValueError(
-                "Only a mapping that is solved from statistics has any. "
+                "Only mappings that are solved from statistics have them. "
                 f"Received: mapping={self.mapping!r}"
             )
         return self.mapping
@@ -209,7 +209,7 @@ class LabelMapper(OutputMapping):
             self.reading.activation == "linear"
         ):
             raise ValueError(
-                "One number is not a class that could be mapped to others: "
+                "One linear output is not a class that could be mapped: "
                 "use `keras_reprogram.outputs.RegressionHead` for a number, or "
                 'pass `source_activation="sigmoid"` if it is the probability '
                 "of a class. Received: a source with one linear output"
@@ -282,19 +282,19 @@ class LabelMapper(OutputMapping):
     def first_values(
         self, num_selected: int | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The matrix or source classes, and the bias, before data are seen.
+        """Returns the initial matrix or source classes, and the bias.
 
         Args:
-            num_selected: Integer. Source classes of a target class, or `None`
-                for a matrix.
+            num_selected: Integer. Number of source classes of a target class,
+                or `None` for a matrix.
         """
         shape, dtype = self.map_shape.matrix, self.variable_dtype
         if num_selected is not None:
             shape, dtype = (self.num_classes, num_selected), "int32"
         bias = np.zeros(self.num_classes)
         if self.stored_values is not None:
-            # The largest array of most files. Were it assigned to a matrix of
-            # zeros, it would be in memory four times on TensorFlow.
+            # The largest array of most files. Assigning it to a matrix of zeros
+            # would keep four copies in memory on TensorFlow.
             return self.stored_values.take(0, shape, dtype), bias
         if not self.needs_data:
             matrix, bias = self.mapping.solve(None, self.map_shape)
@@ -302,7 +302,7 @@ class LabelMapper(OutputMapping):
                 return matrix, bias
             return selected_sources(matrix), bias
         if isinstance(self.mapping, StatisticsMapping):
-            # Solving empty statistics checks the numbers of classes now.
+            # Solve empty statistics to check the numbers of classes early.
             zeros = np.zeros(self.map_shape.matrix)
             self.mapping.matrix(zeros, self.sources_per_target)
         return np.zeros(shape), bias
@@ -327,17 +327,17 @@ class LabelMapper(OutputMapping):
             selected = ops.take(outputs, self.sources, axis=-1)
             outputs = ops.mean(selected, axis=-1)
         if self.reading.gives_probabilities:
-            # Losses divide by the sum of the probabilities, which would be 0
-            # where the source is certain of a class that no target has.
+            # Losses divide by the sum of the probabilities, which would be 0 if
+            # the source is certain of a class that no target uses.
             outputs = ops.add(outputs, reading.SMALLEST_PROBABILITY)
         return outputs
 
     def check_trained_model(self) -> None:
-        """Raises in the training of a model that does not update the map.
+        """Raises if the model in training does not update the map.
 
-        A `ReprogrammedModel` that is fitted calls its mapper without
-        `training`. What remains are calls by hand, which are fine, and the
-        training of a model around it or of a clone.
+        `ReprogrammedModel.fit` calls its mapper without `training`. Other calls
+        are direct ones, which are fine, and those in the training of a clone or
+        of a model that contains the `ReprogrammedModel`.
         """
         model = entry_layer(self)
         by_hand = model in (None, self) or (
@@ -346,8 +346,8 @@ class LabelMapper(OutputMapping):
         if in_stateless_scope() or not by_hand:
             raise ValueError(
                 f"The label map `{type(self.mapping).__name__}` is solved "
-                "again while its `ReprogrammedModel` is trained, and a model "
-                "around it or a clone of it does not do that: fit the "
+                "again while its `ReprogrammedModel` is trained; a clone or "
+                "a model that contains it does not do that: fit the "
                 "`ReprogrammedModel` itself, or use a map that is not "
                 'updated, such as "frequency". Received: the training of '
                 f"a {type(model).__name__}"
@@ -355,13 +355,13 @@ class LabelMapper(OutputMapping):
 
     @property
     def matrix(self) -> Tensor:
-        """The map as a matrix `[S, T]`, however it is stored."""
+        """Returns the map as a matrix `[S, T]`."""
         if self.sources is None:
             return self.dense
         selected = ops.one_hot(self.sources, self.map_shape.num_sources)
         return ops.transpose(ops.mean(selected, axis=1))
 
-    # === Finding the map ===
+    # === Solving the map ===
 
     def update_statistics(
         self,
@@ -371,16 +371,16 @@ class LabelMapper(OutputMapping):
     ) -> None:
         """Adds the samples of a training step to the statistics.
 
-        Every sample counts once, whatever its weight in the loss. Labels that
-        are not valid, and one-hot labels of zeros, do not count.
+        Every sample counts once, whatever its weight in the loss. Invalid
+        labels and one-hot labels of zeros do not count.
 
         Args:
             outputs: Tensor `(batch, ..., S)`. The source's outputs.
             labels: Tensor `(batch, ...)` or `(batch, ..., 1)` of integers;
-                one-hot labels `(batch, ..., T)`, which count for their
-                largest; `(batch, ..., T)` where targets are binary.
+                one-hot labels `(batch, ..., T)`, which count for their largest;
+                or binary targets `(batch, ..., T)`.
             form: A `LabelFormat`. Its `ignored` label does not count.
-                Defaults to integers of which none is ignored.
+                Defaults to integers without an ignored label.
         """
         outputs = ops.stop_gradient(ops.convert_to_tensor(outputs))
         logits = self.reading.logits(outputs)
@@ -399,7 +399,7 @@ class LabelMapper(OutputMapping):
     def update(self) -> None:
         """Solves the matrix from the statistics and resets them.
 
-        `fit` calls this; after a loop of `train_on_batch`, call it yourself.
+        `fit` calls this method; call it after a loop of `train_on_batch`.
 
         Raises:
             ValueError: If there are no statistics.
@@ -409,9 +409,9 @@ class LabelMapper(OutputMapping):
             statistics = ops.convert_to_numpy(self.statistics.value)
         if not statistics.any():
             raise ValueError(
-                "The label map cannot be solved: the training steps gathered "
-                "no statistics. Are the labels integers from 0 to "
-                f"{self.num_classes - 1}? Received: statistics of 0 samples"
+                "The label map cannot be solved, because training steps "
+                "gathered no statistics: pass labels that are integers from 0 "
+                f"to {self.num_classes - 1}. Received: statistics of 0 samples"
             )
         matrix = self.statistics_mapping.matrix(
             statistics, self.sources_per_target
@@ -420,12 +420,12 @@ class LabelMapper(OutputMapping):
         self.reset_statistics()
 
     def reset_statistics(self) -> None:
-        """Resets the statistics that training has gathered."""
+        """Resets the statistics gathered in training."""
         if self.statistics is not None:
             self.statistics.assign(np.zeros(self.statistics.shape))
 
     def adapt(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Finds the map from a pass over data.
+        """Solves the map from a pass over data.
 
         Args:
             batches: Iterable of pairs of the source's outputs `[N, ..., S]`
@@ -435,7 +435,7 @@ class LabelMapper(OutputMapping):
             ValueError: If there is no batch, an output is not finite, or a
                 label is not an integer in `[0, num_classes)`.
 
-        Warns where a class has no sample.
+        Warns if a class has no sample.
         """
         has_samples = np.zeros(self.num_classes, bool)
         labeled = (self.labeled_logits(*batch) for batch in batches)
@@ -443,7 +443,7 @@ class LabelMapper(OutputMapping):
         first = next(noted, None)
         if first is None:
             raise ValueError(
-                "A label map is found from at least one batch of data. "
+                "A label map is solved from at least one batch of data. "
                 "Received: no batches"
             )
         self.assign(
@@ -454,16 +454,16 @@ class LabelMapper(OutputMapping):
         if missing.size:
             warnings.warn(
                 f"{missing.size} of {self.num_classes} target classes had no "
-                "sample in the data from which the label map was found, "
-                f"first {missing[:10].tolist()}: shuffle the data, or look at "
-                "more of them by `adapt`.",
+                "sample in the data from which the label map was solved, "
+                f"first {missing[:10].tolist()}: shuffle the data, or pass "
+                "more of them to `adapt`.",
                 stacklevel=2,
             )
 
     def labeled_logits(
         self, outputs: np.ndarray, labels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns logits `[M, S]` and labels of the positions that have one."""
+        """Returns logits `[M, S]` and labels of the labeled positions."""
         logits = self.reading.logits(np.asarray(outputs), np)
         labels = np.asarray(labels)
         if logits.ndim > 2:
@@ -497,11 +497,11 @@ class LabelMapper(OutputMapping):
     def check_solved(self) -> None:
         if not self.solved:
             raise ValueError(
-                f"The label map `{type(self.mapping).__name__}` is found from "
-                "data and has seen none: call `adapt` on the "
-                "`ReprogrammedModel` with training data, or `fit`, which does "
-                "so by itself. `fit` of a model around it, or of a clone, "
-                "does not. Received: a label map without statistics"
+                f"The label map `{type(self.mapping).__name__}` is solved from "
+                "data: call `adapt` of the `ReprogrammedModel` with training "
+                "data, or `fit`, which calls it. `fit` of a clone, or of a "
+                "model that contains it, does not. Received: a label map "
+                "without statistics"
             )
 
     # === Files ===
@@ -573,7 +573,7 @@ class LabelMapper(OutputMapping):
 def note_classes(
     has_samples: np.ndarray, logits: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Notes which classes a batch has, and returns the batch."""
+    """Records which classes occur in a batch, and returns the batch."""
     if labels.ndim == 2:
         has_samples |= (labels == 1).any(axis=0)
     else:

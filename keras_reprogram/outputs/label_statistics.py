@@ -1,4 +1,4 @@
-"""Statistics of source and target classes, summed on the device in a step."""
+"""Statistics of source and target classes within a training step."""
 
 from keras import ops
 
@@ -14,14 +14,15 @@ def statistics_of_step(
     multi_label: bool = False,
     ignored: int | None = None,
 ) -> Tensor:
-    """Returns what a batch adds to the statistics `[S, T]`.
+    """Returns the statistics `[S, T]` of a batch.
 
     Args:
         contribution: Source classes and weights `(M, k)` of `M` samples or
             positions, from `StatisticsMapping.contribution`.
         labels: Tensor. Their labels, as for `LabelMapper.update_statistics`.
         shape: A `MapShape`.
-        num_position_axes: Integer. Axes of positions. Defaults to `0`.
+        num_position_axes: Integer. Number of axes of positions. Defaults to
+            `0`.
         multi_label: Boolean. Whether targets are binary. Defaults to `False`.
         ignored: Integer. A label that does not count. Defaults to `None`.
     """
@@ -29,7 +30,7 @@ def statistics_of_step(
     sources = ops.cast(sources, "int32")
     num_sources, num_classes = shape.matrix
     if multi_label:
-        # A comparison with NaN, a label that is not known, is false.
+        # Comparisons with NaN, a missing label, are false.
         ones = ops.cast(ops.equal(labels, 1), "float32")
         ones = ops.reshape(ones, (-1, 1, num_classes))
         shares = ops.multiply(ops.expand_dims(weights, -1), ones)

@@ -1,4 +1,4 @@
-"""Logistic regression, where a trained label map starts."""
+"""Logistic regression, the initial value of a trained label map."""
 
 import functools
 from collections.abc import Callable
@@ -33,13 +33,13 @@ def logistic_regression(
     mean cross-entropy + regularization / 2 * v * ||weights||^2
     ```
 
-    with `v` the mean variance of the features: the bias is free, and
+    with `v` the mean variance of the features. The bias is not penalized, and
     predictions do not depend on the unit of the features.
 
     The Hessian of the summed cross-entropy is at most `X^T X / 2`, whatever
     the weights, so one singular value decomposition of `X` gives a step that
     never overshoots in any direction; Nesterov's momentum, restarted when it
-    points uphill, makes these steps few.
+    points uphill, reduces their number.
 
     Example:
 
@@ -53,19 +53,20 @@ def logistic_regression(
     Args:
         features: Array `[N, S]` of finite numbers.
         labels: Integer array `[N]` with values in `[0, num_classes)`; or,
-            for binary targets, an array `[N, T]` of 0, 1, and NaN where a
-            label is not known.
-        num_classes: `T`.
-        regularization: Strength of the L2 penalty, greater than 0, in units
-            of the mean variance of the features,
-            `features.var(axis=0).mean()`. Scikit-learn's `C` is `1 / (N *
-            regularization * features.var(axis=0).mean())`.
+            for binary targets, an array `[N, T]` of 0, 1, and NaN for missing
+            labels.
+        num_classes: Integer. `T`.
+        regularization: Float greater than 0. Strength of the L2 penalty, in
+            units of the mean variance of the features,
+            `features.var(axis=0).mean()`. Scikit-learn's `C` is
+            `1 / (N * regularization * features.var(axis=0).mean())`. Defaults
+            to `0.1`.
 
     Returns:
         The weights `[S, T]` and the bias `[T]`, float64.
 
     Raises:
-        ValueError: If features are not finite, a label is no class, or the
+        ValueError: If features are not finite, a label is not a class, or the
             penalty is not greater than 0.
 
     References:
@@ -84,23 +85,23 @@ def regularization_path(
     regularizations: Sequence[float],
     iterations: int = MAXIMUM_ITERATIONS,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Logistic regressions of several penalties, each from the one before.
+    """Fits logistic regressions for several penalties with warm starts.
 
     Args:
-        features: As for `logistic_regression`, as are the labels.
-        labels: See above.
-        num_classes: `T`.
-        regularizations: Penalties as for `logistic_regression`, best in
-            falling order.
-        iterations: Most steps for each penalty.
+        features: As for `logistic_regression`.
+        labels: As for `logistic_regression`.
+        num_classes: Integer. `T`.
+        regularizations: Sequence of floats. Penalties as for
+            `logistic_regression`, preferably in falling order.
+        iterations: Integer. Largest number of steps for each penalty.
 
     Returns:
-        Weights and bias for every penalty.
+        A list of weights and bias for every penalty.
     """
     for regularization in regularizations:
         check_penalty(regularization)
     features, labels = check_samples(features, labels, num_classes)
-    # Centered, the features' part and the bias's part of the bound separate.
+    # Centering separates the bound into features and bias.
     features, mean, unit = scaled(features)
     left, singular, right = np.linalg.svd(features, full_matrices=False)
     inputs = left * singular
@@ -161,7 +162,7 @@ def minimize(
     curvatures: tuple[np.ndarray, float],
     iterations: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Steps of `gradient / curvature` with a momentum that is restarted."""
+    """Iterates steps of `gradient / curvature` with restarted momentum."""
     weights, bias = ahead, bias_ahead = start
     momentum = 1.0
     for _ in range(iterations):
@@ -187,9 +188,9 @@ def cross_validated_regularization(
     candidates: Sequence[float] = CANDIDATES,
     seed: int = 0,
 ) -> float:
-    """The penalty with the lowest cross-entropy on samples left out.
+    """Returns the penalty with the lowest cross-entropy on held-out samples.
 
-    Five folds, of at most 600 samples in all: where there are more, the
+    Uses five folds of at most 600 samples in all: with more samples, the
     penalty matters less.
 
     Example:
@@ -201,12 +202,12 @@ def cross_validated_regularization(
     ```
 
     Args:
-        features: As for `logistic_regression`, as are the labels.
-        labels: See above.
-        num_classes: `T`.
-        candidates: The penalties to choose from, as for
+        features: As for `logistic_regression`.
+        labels: As for `logistic_regression`.
+        num_classes: Integer. `T`.
+        candidates: Sequence of floats. The penalties to choose from, as for
             `logistic_regression`.
-        seed: Seed of the folds.
+        seed: Integer. Seed of the folds. Defaults to `0`.
 
     Returns:
         The chosen penalty, as for `logistic_regression`.
@@ -234,7 +235,7 @@ def cross_validated_regularization(
 
 
 def cross_entropy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Summed over samples, and over known binary targets."""
+    """Returns the cross-entropy, summed over samples and binary labels."""
     if labels.ndim == 2:
         signed = np.where(labels == 1, -scores, scores)
         return float(np.logaddexp(0, signed)[~np.isnan(labels)].sum())

@@ -26,24 +26,24 @@ class OutputMapping(ProgramPart, Resolvable):
 
     `ReprogrammedModel` uses an output mapping in this order:
 
-    1. `resolve` takes from the source what the constructor left out.
+    1. `resolve` completes the settings from the source.
     2. `build` and `call`, as of any Keras layer. `call` takes the source's
        outputs and the samples, and changes no state.
     3. `targets.check` checks arrays of labels before training.
-    4. `adapt` finds from data what training starts from, if `needs_data`.
+    4. `adapt` initializes the mapping from data, if `needs_data`.
     5. In each training step, `update_statistics` adds the step's samples if
        `updates_statistics`, and `loss_units` scales what the loss compares.
-    6. `resolved_config` and `learned_variables` go into a program file. When
-       it is read, `expected_variables` is asked before the layer is built,
-       `stored_values` is set while it is, and `on_variables_loaded` is called
-       once all variables have their values.
+    6. `resolved_config` and `learned_variables` go into a program file. When it
+       is read, `expected_variables` is called before the layer is built,
+       `stored_values` is set during the build, and `on_variables_loaded` is
+       called once all variables have their values.
 
-    A subclass keeps its constructor's arguments as they were given; what
-    `resolve` and `build` find has attributes of its own.
+    A subclass keeps its constructor's arguments unchanged; `resolve` and
+    `build` set other attributes.
 
     Attributes:
-        needs_outputs: Boolean. Whether `adapt` reads the source's outputs,
-            and not the labels alone.
+        needs_outputs: Boolean. Whether `adapt` reads the source's outputs in
+            addition to the labels.
         uses_samples: Boolean. Whether predictions depend on the samples
             besides the source's outputs.
         targets: The `Targets` that labels are checked against, once built.
@@ -60,14 +60,14 @@ class OutputMapping(ProgramPart, Resolvable):
     stored_values: StoredValues | None = None
 
     def __init__(self, **kwargs: Any) -> None:
-        # Without autocast float32 outputs are read before they are cast down.
+        # Without autocast, float32 outputs are not cast to a lower precision.
         super().__init__(**{"autocast": False, **kwargs})
         self.solved_flag: keras.Variable | None = None
         self.is_known_solved = False
 
     @property
     def needs_data(self) -> bool:
-        """Whether `adapt` finds something from data."""
+        """Whether `adapt` needs data."""
         return False
 
     @property
@@ -78,7 +78,7 @@ class OutputMapping(ProgramPart, Resolvable):
     # === Before training ===
 
     def resolve(self, specification: SourceSpecification) -> None:
-        """Takes from the source what the constructor left out.
+        """Completes the settings from the source.
 
         Args:
             specification: A `SourceSpecification`.
@@ -88,7 +88,7 @@ class OutputMapping(ProgramPart, Resolvable):
         """
 
     def adapt(self, batches: Iterable[tuple[Any, np.ndarray]]) -> None:
-        """Finds from data what training starts from.
+        """Initializes the mapping from data before training.
 
         Args:
             batches: Iterable of pairs of the source's outputs `[N, ..., S]`
@@ -121,17 +121,17 @@ class OutputMapping(ProgramPart, Resolvable):
         raise NotImplementedError
 
     def loss_units(self, y: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns targets and predictions as a loss compares them.
+        """Returns targets and predictions in the units of the loss.
 
         A mapping to numbers divides both by their scale, so that neither the
         loss nor the steps depend on the targets' unit.
         """
         return y, y_pred
 
-    # === Whether data were seen ===
+    # === State of the adaptation ===
 
     def add_solved_flag(self, is_solved: bool) -> None:
-        """Adds the variable that is 1 once `adapt` has seen data."""
+        """Adds the variable that is 1 once the mapping is adapted to data."""
         self.solved_flag = self.add_weight(
             name="is_solved",
             shape=(),
@@ -142,30 +142,30 @@ class OutputMapping(ProgramPart, Resolvable):
 
     @property
     def solved(self) -> bool:
-        """Whether the mapping has seen the data that it needs."""
+        """Whether the mapping is adapted to the data that it needs."""
         if self.solved_flag is None:
             return True
         value = concrete_value(self.solved_flag)
         if value is not None:
-            # Kept, since a variable cannot be read while JAX traces a step.
+            # Cached, because a variable cannot be read while JAX traces a step.
             self.is_known_solved = bool(value)
         return self.is_known_solved
 
     def mark_solved(self) -> None:
-        """Notes that the mapping has what it needs from data."""
+        """Marks the mapping as adapted to data."""
         if self.solved_flag is not None:
             self.solved_flag.assign(1)
             self.is_known_solved = True
 
     def mark_loaded(self) -> None:
-        """Notes that variables have other values: `solved` is read again."""
+        """Invalidates the cache of `solved` when variables are loaded."""
         self.is_known_solved = False
 
     def check_solved(self) -> None:
-        """Raises a `ValueError` if predictions need data that were not seen."""
+        """Raises a `ValueError` if predictions need `adapt` first."""
 
     def check_ready_to_train(self) -> None:
-        """Raises a `ValueError` if training needs data that were not seen."""
+        """Raises a `ValueError` if training needs `adapt` first."""
         self.check_solved()
 
     def check_solved_in_call(self) -> None:
@@ -175,8 +175,8 @@ class OutputMapping(ProgramPart, Resolvable):
 
     @property
     def variables(self) -> list[keras.Variable]:
-        # A model's variables are collected before JAX traces a step: the last
-        # moment at which the flag can be read.
+        # A model's variables are collected before JAX traces a step, the last
+        # opportunity to read the flag.
         if self.built and not self.is_known_solved:
             _ = self.solved
         found: list[keras.Variable] = super().variables
@@ -200,9 +200,9 @@ class OutputMapping(ProgramPart, Resolvable):
     def expected_variables(
         self, specification: SourceSpecification, outputs_shape: Shape
     ) -> list[ExpectedVariable]:
-        """Returns what `learned_variables` will be, before they are built.
+        """Describes `learned_variables` before they are built.
 
-        It is called after `resolve`, for a config that may be anyone's.
+        It is called after `resolve`, for an untrusted config.
 
         Args:
             specification: A `SourceSpecification`.
@@ -210,18 +210,19 @@ class OutputMapping(ProgramPart, Resolvable):
                 with the batch axis.
 
         Raises:
-            ValueError: If building the layer would raise, or take too much.
+            ValueError: If building the layer would raise, or need too much
+                memory.
         """
         raise NotImplementedError
 
     def check_variables(self) -> None:
-        """Raises a `ValueError` for values that no mapping could have."""
+        """Raises a `ValueError` for invalid values of variables."""
 
     def on_variables_loaded(self) -> None:
-        """Checks and notes `learned_variables` that were read from a file.
+        """Checks `learned_variables` that were read from a file.
 
         Raises:
-            ValueError: If no mapping could have them.
+            ValueError: If their values are invalid.
         """
         self.check_variables()
         self.mark_solved()

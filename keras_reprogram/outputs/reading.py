@@ -1,4 +1,4 @@
-"""How an output mapping reads a source's outputs.
+"""Conversion of a source's outputs to logits or probabilities.
 
 A source returns logits or features (`"linear"`), probabilities of classes
 that exclude each other (`"softmax"`), or independent probabilities
@@ -10,8 +10,8 @@ one sigmoid p      the two classes [1 - p, p]
 several sigmoids   the logit of each, log p - log(1 - p)
 ```
 
-All of it is computed in float32 at least: float16 has no value between 0 and
-6e-8, and none between 0.9995 and 1.
+All conversions are computed in float32 at least: float16 has no values between
+0 and 6e-8 or between 0.9995 and 1.
 """
 
 import dataclasses
@@ -32,14 +32,14 @@ SMALLEST_COMPLEMENT = 2.0**-25
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What a source's outputs are, and the classes that are read from them.
+    """The form of a source's outputs, and their conversion to classes.
 
     Args:
         activation: String. `"linear"`, `"softmax"` or `"sigmoid"`.
-        num_outputs: Integer. Length of the outputs' last axis; 0 while it is
-            not known.
-        splits_sigmoid: Boolean. Whether one sigmoid output is read as two
-            classes. Defaults to `True`; binary targets need no two classes.
+        num_outputs: Integer. Length of the outputs' last axis; 0 if it is not
+            known yet.
+        splits_sigmoid: Boolean. Whether one sigmoid output becomes two classes,
+            which binary targets do not need. Defaults to `True`.
     """
 
     activation: str
@@ -48,7 +48,7 @@ class Reading:
 
     @property
     def is_split(self) -> bool:
-        """Whether one probability is read as the two classes `[1 - p, p]`."""
+        """Whether one probability becomes the two classes `[1 - p, p]`."""
         return (
             self.splits_sigmoid
             and self.activation == "sigmoid"
@@ -57,12 +57,12 @@ class Reading:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes or features that are read."""
+        """Number of classes or features after conversion."""
         return 2 if self.is_split else self.num_outputs
 
     @property
     def gives_probabilities(self) -> bool:
-        """Whether `classes` returns probabilities, not logits."""
+        """Whether `classes` returns probabilities instead of logits."""
         return self.activation == "softmax" or self.is_split
 
     def classes(self, outputs: Tensor, library: ModuleType = ops) -> Tensor:
@@ -80,14 +80,14 @@ class Reading:
         return outputs
 
     def logits(self, outputs: Tensor, library: ModuleType = ops) -> Tensor:
-        """As `classes`, with the logarithms of probabilities."""
+        """Returns the classes' logits, or logarithms of probabilities."""
         classes = self.classes(outputs, library)
         if self.gives_probabilities:
             return logarithm(classes, library)
         return classes
 
     def features(self, outputs: Tensor, library: ModuleType = ops) -> Tensor:
-        """Returns one number for each output: logits of probabilities."""
+        """Returns one feature for each output, a logit for a probability."""
         outputs = full_precision(outputs)
         if self.activation == "softmax":
             return logarithm(outputs, library)
@@ -142,13 +142,13 @@ def resolve_activation(
     source_activation: str,
     num_outputs: int,
 ) -> str:
-    """Returns what an output mapping takes a source's activation to be.
+    """Returns the source's activation that an output mapping assumes.
 
     Args:
-        activation: The mapping's own `source_activation`, or `None`.
-        from_logits: The mapping's own `from_logits`, or `None`.
-        source_activation: What the source is known to have.
-        num_outputs: Number of the source's outputs.
+        activation: String or `None`. The mapping's `source_activation`.
+        from_logits: Boolean or `None`. The mapping's `from_logits`.
+        source_activation: String. The source's activation.
+        num_outputs: Integer. Number of the source's outputs.
     """
     if activation is not None:
         return activation
@@ -164,7 +164,7 @@ def resolve_activation(
 def check_activation(
     activation: str | None, from_logits: bool | None
 ) -> str | None:
-    """Checks the two arguments that say how outputs are read."""
+    """Checks the arguments that describe a source's outputs."""
     if activation is None:
         return None
     if activation not in ACTIVATIONS or (
@@ -185,7 +185,7 @@ def num_outputs_of(shape: Shape) -> int:
         shape: Tuple. Shape of its outputs, batch included.
 
     Raises:
-        ValueError: If they have no axis of classes.
+        ValueError: If the outputs have no axis of classes.
     """
     num_outputs = shape[-1] if len(shape) > 1 else None
     if num_outputs is None:
@@ -204,24 +204,25 @@ def resolved(
     is_resolved: bool,
     is_built: bool,
 ) -> Reading:
-    """Returns how outputs of a source are read, if that has not changed.
+    """Returns the new reading if it is compatible with the previous one.
 
     Args:
-        name: Class name of the output mapping.
-        before: How it reads outputs so far.
-        after: How it would read those of the source.
-        is_resolved: Whether `before` was found for another source.
-        is_built: Whether the mapping has weights.
+        name: String. Class name of the output mapping.
+        before: `Reading`. The previous reading.
+        after: `Reading`. The reading for the source.
+        is_resolved: Boolean. Whether `before` was resolved for another source.
+        is_built: Boolean. Whether the mapping has weights.
 
     Raises:
-        ValueError: If a mapping is put behind a source of another kind.
+        ValueError: If the source's outputs are of another kind.
     """
     if (is_resolved and before != after) or (
         is_built and before.num_classes != after.num_classes
     ):
         raise ValueError(
-            f"This `{name}` belongs to a source of other outputs: make a new "
-            f"one for this source. Received: {after.num_outputs} outputs of "
+            f"This `{name}` belongs to a source with other outputs: create "
+            "a new one for this source. Received: "
+            f"{after.num_outputs} outputs of "
             f"activation {after.activation!r} after {before.num_outputs} of "
             f"activation {before.activation!r}"
         )

@@ -34,12 +34,12 @@ class RegressionHead(OutputMapping):
     ```
 
     `mean` and `scale` are the targets' mean and standard deviation. They and
-    those of the source's outputs are found from data before training, so that
-    the optimizer's steps suit numbers of any unit. `ReprogrammedModel` divides
-    targets and predictions by `scale` before the loss compares them: the loss
-    does not depend on their unit either, and several targets have the same
-    weight. Predictions and metrics are in the targets' own units. `kernel` and
-    `bias` start from a ridge regression on the same data. If the source has
+    those of the source's outputs are computed from data before training, so
+    that the optimizer's steps suit numbers of any unit. `ReprogrammedModel`
+    divides targets and predictions by `scale` before the loss compares them:
+    the loss does not depend on their unit either, and several targets have the
+    same weight. Predictions and metrics are in the targets' own units. `kernel`
+    and `bias` start from a ridge regression on the same data. If the source has
     outputs at every step of a sequence, `[N, ..., S]`, there is a prediction
     for each of them.
 
@@ -62,14 +62,14 @@ class RegressionHead(OutputMapping):
         num_outputs: Integer. Number of targets, `T`. Defaults to `1`.
         initial: String. `"ridge_regression"`, or `"zeros"` to start from a
             prediction of the targets' mean. Defaults to `"ridge_regression"`.
-        regularization: Float greater than 0. Strength of the ridge
-            regression's penalty, in units of the mean variance of the
-            source's outputs. Defaults to `None`: generalized cross-validation
-            chooses it.
-        from_logits: Boolean. Whether the source returns logits or features,
-            not probabilities, of which the logarithm is read, or the logit of
-            a sigmoid's. Defaults to `None`: `ReprogrammedModel` takes it from
-            the source.
+        regularization: Float greater than 0. Strength of the ridge regression's
+            penalty, in units of the mean variance of the source's outputs.
+            Defaults to `None`, which selects it by generalized
+            cross-validation.
+        from_logits: Boolean. Whether the source returns logits or features
+            instead of probabilities, which are converted to logarithms, or to
+            logits after a sigmoid. Defaults to `None`: `ReprogrammedModel`
+            takes it from the source.
         source_activation: String. `"linear"`, `"softmax"` or `"sigmoid"`,
             the activation of the source's outputs. Defaults to `None`: it
             follows from the source and `from_logits`.
@@ -125,7 +125,7 @@ class RegressionHead(OutputMapping):
         return True
 
     def reading_of(self, activation: str, num_features: int) -> Reading:
-        """How outputs are read from a source with this activation."""
+        """Returns how the outputs of a source are interpreted."""
         activation = reading.resolve_activation(
             self.source_activation, self.from_logits, activation, num_features
         )
@@ -187,10 +187,10 @@ class RegressionHead(OutputMapping):
         return ops.add(self.mean, ops.multiply(self.scale, standardized))
 
     def adapt(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Finds the targets' mean and scale, and the start, from data.
+        """Computes the targets' mean and scale, and the initial kernel.
 
         Args:
-            batches: Pairs of the source's outputs `[N, ..., S]` on
+            batches: Iterable of pairs of the source's outputs `[N, ..., S]` on
                 reprogrammed samples and their targets `[N, ..., T]`.
 
         Raises:
@@ -201,7 +201,7 @@ class RegressionHead(OutputMapping):
             outputs = self.reading.features(np.asarray(outputs), np)
             if not np.isfinite(outputs).all():
                 raise ValueError(
-                    "A regression starts from finite outputs of the source. "
+                    "A regression needs finite outputs of the source. "
                     "Received: outputs with NaN or infinity"
                 )
             statistics.add(
@@ -210,7 +210,7 @@ class RegressionHead(OutputMapping):
             )
         if not statistics.count:
             raise ValueError(
-                "A regression head is found from at least one batch of data. "
+                "A regression head is adapted to at least one batch of data. "
                 "Received: no batches"
             )
         mean, scale = statistics.target_scale()
@@ -237,11 +237,10 @@ class RegressionHead(OutputMapping):
     def check_solved(self) -> None:
         if not self.solved:
             raise ValueError(
-                "The scale of a `RegressionHead` is found from data and it "
-                "has seen none: call `adapt` on the `ReprogrammedModel` with "
-                "training data, or `fit`, which does so by itself. `fit` of a "
-                "model around it, or of a clone, does not. Received: a head "
-                "without data"
+                "The scale of a `RegressionHead` is computed from data: call "
+                "`adapt` of the `ReprogrammedModel` with training data, or "
+                "`fit`, which calls it. `fit` of a clone, or of a model that "
+                "contains it, does not. Received: a head without data"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""Ridge regression, where a trained regression head starts."""
+"""Ridge regression, the initial value of a trained regression head."""
 
 import numpy as np
 
@@ -13,11 +13,11 @@ CANDIDATES = 10.0 ** np.arange(-6, 2)
 
 
 class RidgeStatistics:
-    """What ridge regression needs of data, gathered batch by batch.
+    """Statistics for ridge regression, accumulated batch by batch.
 
-    Samples themselves while they are fewer than features and targets, then the
-    matrix of all products of features and targets with each other: neither its
-    size nor the time to solve it depends on the number of samples.
+    Stores the samples while they are fewer than features and targets, then the
+    matrix of all products of features and targets, whose size and time to solve
+    do not depend on the number of samples.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class RidgeStatistics:
             return
         if not self.count:
             self.num_features = features.shape[1]
-            # A mean that is far from zero would take the digits of the rest.
+            # Subtract a mean, because a large one reduces the precision.
             _, self.shift = centered(rows)
             self.sums = np.zeros(len(self.shift))
             self.squares = np.zeros(len(self.shift))
@@ -52,7 +52,7 @@ class RidgeStatistics:
             self.multiply_rows()
 
     def multiply_rows(self) -> None:
-        """Adds the products of the rows that are held, and lets them go."""
+        """Replaces stored rows by their products."""
         if not self.rows:
             return
         (rows,) = self.rows if len(self.rows) == 1 else [np.vstack(self.rows)]
@@ -63,7 +63,7 @@ class RidgeStatistics:
         self.rows, self.num_rows = [], 0
 
     def decomposition(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Variances along the features' principal axes, the axes, and loads.
+        """Returns the features' principal components.
 
         Returns:
             The variances `[R]`, the axes `[S, R]`, and the targets'
@@ -83,18 +83,18 @@ class RidgeStatistics:
         return variances.clip(0), axes, axes.T @ covariance[:size, size:]
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of features and targets together."""
+        """Returns the mean and variance of features and targets together."""
         mean = self.sums / self.count
         variance = (self.squares / self.count - mean**2).clip(0)
         return mean + self.shift, variance
 
     def target_scale(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of every target; 1 for a constant."""
+        """Returns the targets' means and deviations, 1 for a constant."""
         mean, scale = self.scale()
         return mean[self.num_features :], scale[self.num_features :]
 
     def source_scale(self) -> tuple[np.ndarray, np.ndarray]:
-        """The same of every feature."""
+        """Returns the features' means and deviations, 1 for a constant."""
         mean, scale = self.scale()
         return mean[: self.num_features], scale[: self.num_features]
 
@@ -105,7 +105,7 @@ class RidgeStatistics:
     def solve(
         self, regularization: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Weights `[S, T]` and bias `[T]` that predict the targets.
+        """Returns weights `[S, T]` and bias `[T]` that predict the targets.
 
         Args:
             regularization: As for `ridge_regression`.
@@ -125,7 +125,7 @@ class RidgeStatistics:
     def generalized_cross_validation(
         self, variances: np.ndarray, loads: np.ndarray, unit: float
     ) -> float:
-        """The penalty with the lowest estimate of the error on other data."""
+        """Returns the penalty with the lowest estimated test error."""
         _, scale = self.target_scale()
         _, variance = self.moments()
         loads = loads / scale
@@ -137,7 +137,7 @@ class RidgeStatistics:
             used = 1 + (variances / (variances + penalty)).sum()
             left = max(1 - used / self.count, 1e-6)
             scores.append(max(error, 0.0) / left**2)
-        # Where several are as good, the strongest.
+        # The strongest of several that are equally good.
         best = len(scores) - 1 - int(np.argmin(scores[::-1]))
         return float(CANDIDATES[best])
 
@@ -153,9 +153,9 @@ def ridge_regression(
     weights = (X^T X / N + regularization * v)^-1  X^T Y / N
     ```
 
-    with `X` and `Y` less their means, and `v` the mean variance of the
-    features: the bias is free, and predictions do not depend on the unit of
-    the features. This minimizes half the mean squared error plus
+    with centered `X` and `Y`, and `v` the mean variance of the features. The
+    bias is not penalized, and predictions do not depend on the unit of the
+    features. This minimizes half the mean squared error plus
     `regularization * v / 2` times the squared norm of the weights.
 
     Example:
@@ -170,18 +170,19 @@ def ridge_regression(
     Args:
         features: Array `[N, S]` of finite numbers.
         targets: Array `[N, T]` of finite numbers.
-        regularization: Strength of the L2 penalty, greater than 0, in units
-            of the mean variance of the features,
-            `features.var(axis=0).mean()`. Left out, the best of eight by
-            generalized cross-validation. Scikit-learn's `alpha` is `N *
-            regularization * features.var(axis=0).mean()`.
+        regularization: Float greater than 0. Strength of the L2 penalty, in
+            units of the mean variance of the features,
+            `features.var(axis=0).mean()`. Scikit-learn's `alpha` is
+            `N * regularization * features.var(axis=0).mean()`. Defaults to
+            `None`, which selects the best of eight by generalized
+            cross-validation.
 
     Returns:
         The weights `[S, T]` and the bias `[T]`, float64.
 
     Raises:
-        ValueError: If features or targets are not finite or do not fit
-            together, or the penalty is not greater than 0.
+        ValueError: If features or targets are not finite or their shapes do not
+            match, or the penalty is not greater than 0.
 
     References:
         - Golub, Heath and Wahba 1979, "Generalized cross-validation as a

@@ -1,9 +1,9 @@
-"""Labels as an output mapping takes them.
+"""The labels of an output mapping: their formats and checks.
 
 Class labels are integers of shape `(samples, *positions)`; binary targets are
-zeros and ones of shape `(samples, *positions, T)`, NaN where a label is not
-known; numbers are of the shape of the predictions. At a position of a
-sequence or an image, -1 marks a missing label.
+zeros and ones of shape `(samples, *positions, T)`, NaN for missing labels;
+numbers are of the shape of the predictions. At a position of a sequence or an
+image, -1 marks a missing label.
 """
 
 import dataclasses
@@ -20,17 +20,17 @@ from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 NO_LABEL = -1
-# What an ignored label becomes: an integer that nobody writes as a label.
+# Replaces ignored labels; not a value that occurs as a label.
 IGNORED = int(np.iinfo("int32").min)
 
 
 class LabelFormat(NamedTuple):
-    """The form of labels that a loss takes.
+    """The label format of a loss.
 
     Attributes:
-        sparse: Boolean. Whether a class is an integer, not a one-hot vector.
-            Defaults to `False`.
-        ignored: Integer. A label that the loss leaves out, or `None`.
+        sparse: Boolean. Whether a class is an integer instead of a one-hot
+            vector. Defaults to `False`.
+        ignored: Integer. A label that the loss ignores. Defaults to `None`.
     """
 
     sparse: bool = False
@@ -41,19 +41,19 @@ INTEGERS = LabelFormat(sparse=True)
 
 
 class Targets:
-    """Base class: which labels are valid, and what they are solved from."""
+    """Base class: the valid labels of an output mapping."""
 
     @property
     def description(self) -> str:
-        """The valid values, in words."""
+        """A description of the valid values, for error messages."""
         return "finite numbers"
 
     def check_shape(self, shape: Shape, form: LabelFormat) -> None:
         """Raises a `ValueError` unless labels have a valid shape.
 
         Args:
-            shape: Tuple. The labels' shape, batch included, `None` where a
-                size is not known.
+            shape: Tuple. The labels' shape with the batch axis, `None` for
+                unknown sizes.
             form: A `LabelFormat`.
         """
         raise NotImplementedError
@@ -66,12 +66,12 @@ class Targets:
         """Returns which labels of a batch are valid, in a training step.
 
         Returns:
-            A boolean tensor of the labels' shape, or `None` where all are.
+            A boolean tensor of the labels' shape, or `None` if all are valid.
         """
         return ops.isfinite(labels) if is_float(labels) else None
 
     def standardized(self, labels: np.ndarray, form: LabelFormat) -> np.ndarray:
-        """Returns checked labels as `OutputMapping.adapt` takes them."""
+        """Returns checked labels in the format of `OutputMapping.adapt`."""
         self.check(labels, form)
         return labels
 
@@ -82,8 +82,8 @@ class ClassTargets(Targets):
 
     Args:
         num_classes: Integer. `T`.
-        position_sizes: Tuple. Sizes of the axes of positions, `None` where a
-            size is not known. Defaults to `()`.
+        position_sizes: Tuple. Sizes of the axes of positions, `None` for
+            unknown sizes. Defaults to `()`.
     """
 
     num_classes: int
@@ -106,7 +106,7 @@ class ClassTargets(Targets):
         self.check_integers(labels, form.ignored)
 
     def check_one_hot(self, shape: Shape) -> None:
-        """Raises unless labels are of the shape of one-hot vectors."""
+        """Raises a `ValueError` unless labels have a one-hot shape."""
         positions = len(self.position_sizes)
         if len(shape) == positions + 2 and shape[-1] in (
             self.num_classes,
@@ -116,7 +116,7 @@ class ClassTargets(Targets):
         axes = ", ".join(["samples", *["positions"] * positions])
         raise ValueError(
             "`y` must be one-hot for a categorical loss, of shape "
-            f"({axes}, {self.num_classes}); integers go with "
+            f"({axes}, {self.num_classes}); for integers, use "
             "`keras.losses.SparseCategoricalCrossentropy`. Received: y of "
             f"shape {tuple(shape)}"
         )
@@ -124,7 +124,7 @@ class ClassTargets(Targets):
     def check_integers(
         self, labels: np.ndarray, ignored: int | None = None
     ) -> None:
-        """Raises for integer labels that are not classes."""
+        """Raises a `ValueError` for integers that are not classes."""
         check_sparse_shape(labels.shape, self.position_sizes)
         check_kind(labels)
         flat = labels.reshape(-1)
@@ -135,10 +135,10 @@ class ClassTargets(Targets):
             flat = flat[flat != ignored]
         if flat.dtype.kind == "f" and np.isnan(flat).any():
             raise ValueError(
-                "`y` must hold an integer for each sample; where binary "
-                "targets are not all known, use `LabelMapper("
-                "multi_label=True)`, which takes NaN for a label that is "
-                "missing. Received: labels of NaN"
+                "`y` must hold an integer for each sample; for binary "
+                "targets with missing labels, use `LabelMapper("
+                "multi_label=True)`, which accepts NaN for a missing "
+                "label. Received: labels of NaN"
             )
         check_labels(flat, self.num_classes)
 
@@ -156,7 +156,7 @@ class ClassTargets(Targets):
         return valid
 
     def standardized(self, labels: np.ndarray, form: LabelFormat) -> np.ndarray:
-        """Returns integers; a label that is ignored becomes `IGNORED`."""
+        """Returns integers, with ignored labels replaced by `IGNORED`."""
         check_kind(labels)
         axes = len(self.position_sizes) + 1
         if labels.ndim == axes + 1 and not form.sparse:
@@ -175,7 +175,8 @@ class BinaryTargets(Targets):
 
     Args:
         num_classes: Integer. Number of targets, `T`.
-        num_position_axes: Integer. Axes of positions. Defaults to `0`.
+        num_position_axes: Integer. Number of axes of positions. Defaults to
+            `0`.
     """
 
     num_classes: int
@@ -221,8 +222,8 @@ class NumberTargets(Targets):
     """Numbers of the shape of the predictions.
 
     Args:
-        shape: Tuple. Shape of a sample's targets, `None` where a size is not
-            known. A last axis of one target may be left out of labels.
+        shape: Tuple. Shape of a sample's targets, `None` for unknown sizes.
+            Labels may omit a last axis of one target.
     """
 
     shape: Shape
@@ -230,7 +231,7 @@ class NumberTargets(Targets):
     def check_shape(self, shape: Shape, form: LabelFormat) -> None:
         if form.sparse:
             raise ValueError(
-                "Numbers are not classes: compile with a loss of regression, "
+                "Numbers are not classes: compile with a regression loss "
                 'such as "mse". Received: a sparse categorical loss'
             )
         sizes = tuple(shape[1:])
@@ -259,11 +260,11 @@ class NumberTargets(Targets):
 
 
 def check_sparse_shape(shape: Shape, sizes: Shape = ()) -> None:
-    """Raises unless there is one label for each sample and position.
+    """Raises a `ValueError` unless each sample and position has a label.
 
     Args:
-        shape: The labels' shape, batch included.
-        sizes: Sizes of the axes of positions, `None` where not known.
+        shape: Tuple. The labels' shape with the batch axis.
+        sizes: Tuple. Sizes of the axes of positions, `None` if unknown.
     """
     rank = len(sizes) + 1
     found = tuple(shape[:-1] if len(shape) == rank + 1 else shape)
@@ -279,7 +280,7 @@ def check_sparse_shape(shape: Shape, sizes: Shape = ()) -> None:
     if sizes and len(found) == 1:
         raise ValueError(
             "`y` must hold a label for each position of the source's output, "
-            f"of shape ({axes},). For one label a sample, average the "
+            f"of shape ({axes},). For one label per sample, average the "
             "positions of a backbone without pooling: use "
             "`keras_reprogram.sources.stage_features(backbone)`, or a "
             "`keras.Model` with `keras.layers.GlobalAveragePooling2D` (1D for "
@@ -296,11 +297,11 @@ def check_sparse_shape(shape: Shape, sizes: Shape = ()) -> None:
 
 
 def check_all_labeled(y: np.ndarray) -> None:
-    """Raises if positions have no label, for a loss that ignores none."""
+    """Raises a `ValueError` for missing labels that a loss does not ignore."""
     missing = np.count_nonzero(y == NO_LABEL)
     if missing:
         raise ValueError(
-            "Positions without a label, of -1, go with a loss that ignores "
+            "Missing labels of -1 at positions need a loss that ignores "
             "them: pass `keras.losses.SparseCategoricalCrossentropy("
             "ignore_class=-1)` to `compile`. Received: "
             f"{missing} of {y.size} labels that are -1"
@@ -308,19 +309,19 @@ def check_all_labeled(y: np.ndarray) -> None:
 
 
 def check_kind(y: np.ndarray) -> None:
-    """Raises for labels that are no numbers."""
+    """Raises a `ValueError` for labels that are not numbers."""
     if y.dtype.kind not in "biuf":
         raise ValueError(
-            "`y` must hold numbers: turn names of classes into integers by "
+            "`y` must hold numbers: convert class names to integers by "
             "`names, y = np.unique(y, return_inverse=True)`. Received: y of "
             f"dtype {y.dtype}"
         )
 
 
 def one_hot_to_sparse(y: np.ndarray, num_classes: int) -> np.ndarray:
-    """Turns one-hot labels, as categorical losses take them, into integers.
+    """Converts the one-hot labels of categorical losses to integers.
 
-    A row of zeros names no class: it becomes `IGNORED`.
+    A row of zeros becomes `IGNORED`.
     """
     if not y.shape[-1] == num_classes > 1:
         return y

@@ -228,7 +228,7 @@ def test_a_budget_without_queries_is_a_value_error(
     twelve_classes, bright_quadrants
 ):
     model = reprogrammed(twelve_classes, None)
-    with pytest.raises(ValueError, match="asks no queries"):
+    with pytest.raises(ValueError, match="sends no queries"):
         model.fit(*bright_quadrants, callbacks=[QueryBudget(100)], verbose=0)
 
 

@@ -102,7 +102,7 @@ def test_a_program_that_has_not_moved_is_named(hidden):
         except ValueError as error:  # TensorFlow and PyTorch have none at all
             assert hidden and "radient" in str(error)
             return
-    found = [w for w in seen if "No gradient gets" in str(w.message)]
+    found = [w for w in seen if "No gradient reaches" in str(w.message)]
     assert len(found) == hidden
 
 
