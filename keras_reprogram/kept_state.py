@@ -2,9 +2,9 @@
 
 On JAX, Keras removes the values from a model's variables while it trains,
 evaluates or predicts, and donates their memory to the compiled step. After an
-exception or Ctrl-C the variables, also those of a source that several models
-share, would have no values. Here steps donate no memory, and the values are
-written back.
+exception or Ctrl-C the variables, including those of a source that several
+models share, would have no values. Here steps donate no memory, and the values
+are written back.
 """
 
 import contextlib
@@ -96,7 +96,7 @@ class KeptState(JaxTraining):
 
 
 def to_the_end(action: Callable[[], Any]) -> Any:
-    """Repeats an action until Ctrl-C does not interrupt it."""
+    """Repeats an action until it completes without Ctrl-C."""
     while True:
         try:
             return action()
@@ -104,7 +104,7 @@ def to_the_end(action: Callable[[], Any]) -> Any:
             continue
 
 
-# For each layer of a source the number of its lock, and the lock.
+# The number of the lock and the lock of each layer of a source.
 locks: Any = weakref.WeakKeyDictionary()
 numbers = itertools.count()
 locks_guard = threading.Lock()
@@ -113,15 +113,14 @@ locks_guard = threading.Lock()
 def lock_of(source: keras.Model) -> contextlib.AbstractContextManager[Any]:
     """The lock under which one thread at a time computes with a source.
 
-    During a call on JAX, Keras removes the values from all variables, for all
-    models that share them. Models that share layers therefore share a lock.
+    During a call on JAX, Keras removes the values of all variables, for every
+    model that shares them. Models that share layers therefore share a lock.
 
     Args:
-        source: The source, or any model.
+        source: Keras model. The source, or any model.
 
     Returns:
-        A context manager that can be entered again by the same thread. It
-        does nothing on the other backends.
+        A reentrant context manager. It does nothing on the other backends.
     """
     if keras.config.backend() != "jax":
         return contextlib.nullcontext()
@@ -136,18 +135,17 @@ def lock_of(source: keras.Model) -> contextlib.AbstractContextManager[Any]:
 
 
 class LocksInOrder(contextlib.AbstractContextManager[None]):
-    """Several locks as one, which may be entered any number of times.
+    """A reentrant context manager that acquires several locks.
 
     Args:
-        locks: Locks that the same thread can acquire again. They are acquired
-            in this order.
+        locks: Sequence of reentrant locks, acquired in this order.
     """
 
     def __init__(
         self, locks: Sequence[contextlib.AbstractContextManager[Any]]
     ) -> None:
         self.locks = locks
-        # Changed by a thread that holds the locks, and by no other.
+        # Changed only by the thread that holds the locks.
         self.held: list[contextlib.ExitStack] = []
 
     def __enter__(self) -> None:
@@ -161,7 +159,7 @@ class LocksInOrder(contextlib.AbstractContextManager[None]):
 
 
 def shared_part(model: keras.Model) -> keras.Model:
-    """The source of a model, or the model itself if it has none."""
+    """Returns the source of a model, or the model itself if it has none."""
     for layer in model.layers:
         source = getattr(layer, "source", None)
         if isinstance(source, keras.Model):
@@ -170,14 +168,14 @@ def shared_part(model: keras.Model) -> keras.Model:
 
 
 def without_donation(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A compiled step that does not donate the memory of its state.
+    """Returns a compiled step that does not donate its state's memory.
 
     Without donation, a step would copy the part of the state that it does not
     change, such as the weights of the source. This one returns only the rest.
 
     Args:
-        step: A step compiled by `jax.jit`, from a state and a batch to outputs
-            and the next state.
+        step: Function compiled by `jax.jit`, from a state and a batch to
+            outputs and the next state.
 
     Returns:
         A function of the same arguments and outputs.

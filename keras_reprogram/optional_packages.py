@@ -1,22 +1,22 @@
-"""Packages that only some classes need, imported where they are used."""
+"""Import of optional packages."""
 
 import importlib
 from types import ModuleType
 
 
 def optional_package(name: str, extra: str, user: str) -> ModuleType:
-    """Imports a package that is no dependency of the library itself.
+    """Imports a package that is not a dependency of the library.
 
     Args:
-        name: Name of the module, such as `"matplotlib.figure"`.
-        extra: The extra of `keras-reprogram` that installs it.
-        user: What needs it, as the beginning of a sentence.
+        name: String. Name of the module, such as `"matplotlib.figure"`.
+        extra: String. The extra of `keras-reprogram` that installs it.
+        user: String. What needs it, as the beginning of a sentence.
 
     Returns:
         The module.
 
     Raises:
-        ImportError: If the package, or one that it needs, is not installed.
+        ImportError: If the package or one of its dependencies is not installed.
     """
     try:
         return importlib.import_module(name)

@@ -1,8 +1,7 @@
-"""What a class declares so that a program file may hold its objects.
+"""Declarations of the classes whose objects program files may contain.
 
-A program file may come from anyone. Its objects are made from what their
-classes declare here and from nothing else, and their variables are no larger
-than those that the file holds.
+Program files are untrusted. Their objects are created only from what their
+classes declare here, and their variables are no larger than those in the file.
 """
 
 import inspect
@@ -21,10 +20,10 @@ from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 
 FLOAT, INTEGER = "float", "int32"
-# Numbers of a sample, and of what is computed while a program is built.
+# The largest size of samples and of intermediate values in building a program.
 LARGEST_SAMPLE = 2**25
 LONGEST_SEQUENCE = 2**17
-# Keras's own functions by their names, whatever is registered with Keras.
+# Keras's own functions by name, whatever is registered with Keras.
 ACTIVATIONS = {
     name: function
     for name, function in vars(keras.activations).items()
@@ -37,27 +36,27 @@ Strings: TypeAlias = Mapping[str, Collection[str]]
 
 
 class ProgramPart:
-    """Base class: an object that the config of a program file may name.
+    """Base class: an object that the config of a program file may contain.
 
-    A class of this package that `configurable.serializable` registers, and
-    that has this base, is one that a file may name. It declares, besides what
-    its bases declare:
+    A file may contain objects of subclasses that belong to this package and are
+    registered by `configurable.serializable`. A subclass declares, in addition
+    to its bases:
 
-    - `program_objects`: the keys of its config that hold objects;
-    - `program_strings`: the keys that hold strings.
+    - `program_objects`: the keys of its config whose values are objects;
+    - `program_strings`: the keys whose values are strings.
 
-    Anything else in a config is a number, a boolean, `None`, or a list of
-    these, and may be of any size: constructors check numbers, and allocate
-    nothing by them. Lists of indices, such as token ids, are values like
-    others. What is allocated are variables: the classes that have some tell
-    in `expected_variables` how many and how large they will be, before they
-    are built, and raise a `ValueError` where building takes too much besides.
+    All other values of a config are numbers, booleans, `None`, or lists of
+    these, and may be of any size: constructors check numbers, and do not
+    allocate memory for them. Lists of indices, such as token ids, are no
+    exception. Memory is allocated for variables: `expected_variables` returns
+    how many there will be and how large, before they are built, and raises a
+    `ValueError` if building needs too much memory in addition.
 
     Attributes:
-        program_objects: Dictionary. A class, or a tuple of some, for each key
-            of the config whose value is an object of it, or a list of them.
-        program_strings: Dictionary. The strings that each key may have, as a
-            collection, or as a dictionary of what the constructor is given.
+        program_objects: Dictionary. The class, or a tuple of classes, of the
+            object or list of objects of each key.
+        program_strings: Dictionary. The valid strings of each key, as a
+            collection, or as a dictionary of the constructor's values.
     """
 
     program_objects: ClassVar[Objects] = {}
@@ -65,14 +64,14 @@ class ProgramPart:
 
 
 class ExpectedVariable(NamedTuple):
-    """A variable that a part of a program will have.
+    """A variable of a part of a program that is not built yet.
 
     Attributes:
-        shape: Tuple. `None` for a size that is found when it is built.
+        shape: Tuple. `None` for a size that is unknown before it is built.
         dtype: String. `"float"` for any floating point dtype, or `"int32"`.
             Defaults to `"float"`.
-        largest: Integer. Most numbers of a variable with a size that is not
-            known. Defaults to `0`.
+        largest: Integer. Largest number of values if a size is unknown.
+            Defaults to `0`.
     """
 
     shape: Shape
@@ -80,7 +79,7 @@ class ExpectedVariable(NamedTuple):
     largest: int = 0
 
     def admits(self, shape: FixedShape, dtype: str) -> bool:
-        """Whether a variable of a file is such a variable."""
+        """Whether a variable of a file matches."""
         if dtype != self.dtype or len(shape) != len(self.shape):
             return False
         same = all(
@@ -95,12 +94,12 @@ class StoredValues(Protocol):
     """The values of a layer's `learned_variables` in a program file."""
 
     def take(self, index: int, shape: FixedShape, dtype: str) -> np.ndarray:
-        """Returns a value that a variable is created with.
+        """Returns the initial value of a variable.
 
-        It is not assigned again once the layer is built.
+        It is not assigned after the layer is built.
 
         Args:
-            index: Integer. The variable's place in `learned_variables`.
+            index: Integer. The variable's index in `learned_variables`.
             shape: Tuple of integers. Its shape.
             dtype: String. Its dtype.
 
@@ -110,15 +109,15 @@ class StoredValues(Protocol):
 
 
 def check_size(shape: Shape, largest: int) -> int:
-    """Returns the number of values of a tensor, if it is a sensible one.
+    """Returns the number of values of a tensor of a valid shape.
 
     Args:
         shape: Tuple of integers.
-        largest: Integer. Most numbers of the tensor.
+        largest: Integer. Largest number of values.
 
     Raises:
-        ValueError: If a size is no integer of at least 0, or there are more
-            numbers.
+        ValueError: If a size is not an integer of at least 0, or there are more
+            values.
     """
     sizes = [size for size in shape if type(size) is int]
     if (

@@ -1,8 +1,8 @@
-"""What passes through a training step besides samples and predictions.
+"""Structures that carry the source's outputs through a training step.
 
 A label map that is solved again needs the source's outputs together with the
-labels, which Keras gives to `compute_loss` and not to `call`. So a step calls
-the model with `StepSamples`, and the model returns `StepOutputs`.
+labels, which Keras passes to `compute_loss` but not to `call`. A step therefore
+calls the model with `StepSamples`, and the model returns `StepOutputs`.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class StepSamples(NamedTuple):
 
 
 class StepOutputs(NamedTuple):
-    """What a model returns for `StepSamples`.
+    """The outputs of a model for `StepSamples`.
 
     Attributes:
         predictions: Tensor `(batch, ..., T)`.

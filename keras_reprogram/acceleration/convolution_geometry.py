@@ -1,4 +1,4 @@
-"""Which inputs of a convolution or a pooling each kernel element multiplies."""
+"""Geometry of convolutions and pooling: the inputs of each kernel element."""
 
 import itertools
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Axis(NamedTuple):
         return slice(start, stop, self.stride)
 
     def overlaps(self, offset: int) -> bool:
-        """Whether a kernel element multiplies inputs, not only padding."""
+        """Whether a kernel element multiplies inputs besides padding."""
         before, _ = self.padding_sizes
         window = self.input_slice(offset)
         return any(
@@ -93,7 +93,7 @@ class Axis(NamedTuple):
 
 
 def kernel_offsets(axes: Sequence[Axis]) -> Iterator[Offset]:
-    """The kernel elements that multiply any inputs."""
+    """Returns the kernel elements that multiply any inputs."""
     for offset in itertools.product(*(range(it.kernel_size) for it in axes)):
         if all(axis.overlaps(along) for axis, along in zip(axes, offset)):
             yield offset
@@ -128,8 +128,8 @@ def input_gradient(
     with gaps where the stride is larger than 1.
 
     Args:
-        axes: The spatial axes.
-        upstream: Tensors `[batch, *outputs, ...]`.
+        axes: Sequence of `Axis`, one for each spatial axis.
+        upstream: Sequence of tensors `[batch, *outputs, ...]`.
         contribution: A function of a kernel element's offset and of one tensor
             `[batch, *groups, ...]` for each of `upstream`: the outputs to
             which the element adds. Returns `[batch, *groups, channels]`.

@@ -18,7 +18,7 @@ DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 FULL = (keras.layers.Conv1D, keras.layers.Conv2D)
 MAX_POOLING = (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D)
-MAX_KERNEL_ELEMENTS = 64  # each is an operation to compile
+MAX_KERNEL_ELEMENTS = 64  # each adds an operation to compile
 
 
 def with_fast_layers(model: keras.layers.Layer) -> keras.layers.Layer:
@@ -30,7 +30,7 @@ def with_fast_layers(model: keras.layers.Layer) -> keras.layers.Layer:
     200 times faster on a CPU.
 
     Args:
-        model: A model or a layer, which is not changed.
+        model: Keras model or layer. It is not changed.
 
     Returns:
         A copy that shares all variables and computes the same outputs, for
@@ -46,7 +46,7 @@ def fast_copy(model: keras.Model) -> keras.Model:
     """Returns a functional model that JAX trains faster on a CPU.
 
     Args:
-        model: A functional or sequential model, which is not changed.
+        model: Functional or sequential model. It is not changed.
 
     Returns:
         A model that shares all layers and variables.
@@ -63,7 +63,7 @@ def jax_uses_only_cpus() -> bool:
 
 
 def fast_layer(layer: keras.layers.Layer) -> keras.layers.Layer | None:
-    """The fast copy of a layer.
+    """Returns the fast copy of a layer.
 
     Returns:
         The layer itself for a model with a `call` of its own; `None` for
@@ -88,7 +88,7 @@ def fast_layer(layer: keras.layers.Layer) -> keras.layers.Layer | None:
 def has_code_of(
     layer: keras.layers.Layer, kinds: tuple[Any, ...], method: str = "call"
 ) -> bool:
-    """Whether a layer is of some class, and no subclass with other code."""
+    """Whether a layer has the `call` of one of the classes."""
     return (
         isinstance(layer, kinds)
         and method not in vars(layer)
@@ -135,7 +135,7 @@ def call_max_pooling(layer: keras.layers.Layer, inputs: Tensor) -> Tensor:
 def convolve(
     layer: keras.layers.Layer, inputs: Tensor, kernel: Tensor
 ) -> Tensor:
-    """A convolution, with shifted inputs where XLA's is slow."""
+    """Computes a convolution, with shifted inputs if XLA's is slow."""
     axes = convolution_axes(layer, inputs)
     if all(axis.is_patches for axis in axes):
         operation = shifted_convolution.patch_convolution
@@ -158,7 +158,7 @@ def spatial_axes(
     kernel_size: Sequence[int],
     dilation: Sequence[int] | None = None,
 ) -> list[Axis]:
-    """The geometry of a layer on its inputs."""
+    """Returns the geometry of a layer for its inputs."""
     channels_first = layer.data_format == "channels_first"
     lengths = inputs.shape[2:] if channels_first else inputs.shape[1:-1]
     dilation = dilation or (1,) * len(lengths)
@@ -175,9 +175,9 @@ def compute_channels_last(
     inputs: Tensor,
     *kernels: Tensor,
 ) -> Tensor:
-    """Computes with the channels last, and in at least 32 bits.
+    """Computes with channels last and in at least 32 bits.
 
-    Convolutions of XLA also add up in 32 bits in layers of lower precision.
+    XLA's convolutions also accumulate in 32 bits at lower precision.
     """
     channels_first = layer.data_format == "channels_first"
     if channels_first:

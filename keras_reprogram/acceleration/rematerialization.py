@@ -17,15 +17,15 @@ from keras_reprogram.typing import Tensor
 def rematerialize(source: keras.Model) -> keras.Model:
     """Returns a model that keeps few activations for the backward pass.
 
-    The source is split into a sequence of parts, `x_n = f_n(x_{n-1})`. Only
-    the input of each part is kept; the backward pass recomputes the part. This
-    costs about one more forward pass. It needs memory for the largest part and
-    for one tensor a part instead of all activations.
+    The source is split into a sequence of parts, `x_n = f_n(x_{n-1})`. Only the
+    input of each part is kept; the backward pass recomputes the part. This
+    costs about one more forward pass, and needs memory for the largest part and
+    one tensor per part instead of for all activations.
 
-    The parts are the blocks of a network that repeats a layer made of layers,
-    such as a transformer. In other networks they are about `sqrt(n)` segments
-    of the `n` layers, each of which ends where only one tensor is passed on.
-    Outputs, gradients, configuration and fingerprint are those of the source.
+    The parts are the blocks of a network that repeats a composite layer, such
+    as a transformer. In other networks they are about `sqrt(n)` segments of the
+    `n` layers, each of which ends where only one tensor is passed on. Outputs,
+    gradients, configuration and fingerprint are those of the source.
 
     Example:
 
@@ -81,7 +81,7 @@ def rematerialize(source: keras.Model) -> keras.Model:
 
 
 def recomputed_layers(source: keras.Model) -> dict[int, keras.layers.Layer]:
-    """Layers that recompute their activations, by the `id` they replace."""
+    """Layers that recompute activations, by the `id`s of the originals."""
     blocks = repeated_blocks(source)
     if blocks:
         return {
@@ -104,13 +104,13 @@ def makes_masks(layer: keras.layers.Layer) -> bool:
 
 
 def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose intermediate values its gradient recomputes."""
+    """Returns a function whose gradient recomputes intermediate values."""
 
     def call(*args: Any, **kwargs: Any) -> object:
         values = keras.tree.flatten((args, kwargs))
         tensors = [value for value in values if keras.ops.is_tensor(value)]
 
-        # A function of tensors only: a backend would also trace flags.
+        # A function of tensors alone, because a backend would trace flags too.
         def of_tensors(*tensors: Any) -> object:
             remaining = iter(tensors)
             filled = [
@@ -129,11 +129,11 @@ def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def complete_recomputation() -> contextlib.AbstractContextManager[Any]:
-    """Makes PyTorch recompute each part to its end.
+    """Context in which PyTorch recomputes each part completely.
 
-    By default it raises an exception as soon as it has the tensors that it
-    needs. Keras keeps the objects of an exception's traceback, and with them
-    all tensors of the part.
+    By default it stops with an exception once it has the tensors that it needs.
+    Keras keeps the objects of an exception's traceback, and with them all
+    tensors of the part.
     """
     if keras.config.backend() != "torch":
         return contextlib.nullcontext()
@@ -143,7 +143,7 @@ def complete_recomputation() -> contextlib.AbstractContextManager[Any]:
 
 
 def repeated_blocks(source: keras.Model) -> list[keras.layers.Layer]:
-    """The outermost layers made of layers that occur more than once."""
+    """Returns the outermost composite layers that occur more than once."""
     blocks: dict[int, keras.layers.Layer] = {}
 
     def search(layer: keras.layers.Layer) -> None:
@@ -165,7 +165,7 @@ def repeated_blocks(source: keras.Model) -> list[keras.layers.Layer]:
 
 
 def functional_models(source: keras.Model) -> list[keras.Model]:
-    """The functional models with one input that a source consists of."""
+    """Returns the functional models with one input in a source."""
     models = {
         id(graph): graph
         for layer in keras_internals.flatten_layers(source)
@@ -180,7 +180,7 @@ def num_layers(model: keras.Model) -> int:
 
 
 def split_into_parts(model: keras.Model) -> list[keras.Function]:
-    """Graphs that compute a functional model's outputs one after another."""
+    """Returns graphs whose sequence computes a functional model."""
     cuts = cut_tensors(model)
     number = math.isqrt(num_layers(model))
     chosen = cuts[:: math.ceil(len(cuts) / number)] if cuts else []
@@ -189,8 +189,8 @@ def split_into_parts(model: keras.Model) -> list[keras.Function]:
 
 
 def cut_tensors(model: keras.Model) -> list[keras.KerasTensor]:
-    """The tensors that alone connect two halves of a functional model."""
-    # Depth falls from the inputs to the outputs.
+    """Returns the tensors that alone connect two halves of a model."""
+    # Depth decreases from the inputs to the outputs.
     producers: dict[int, tuple[int, keras.KerasTensor]] = {}
     last_uses: dict[int, int] = {id(tensor): -1 for tensor in model.outputs}
     nodes_by_depth = keras_internals.nodes_by_depth(model)

@@ -26,7 +26,7 @@ def depthwise_convolution(
     """Computes `outputs = sum_i kernel_i * inputs shifted by i`.
 
     Args:
-        axes: The spatial axes.
+        axes: Sequence of `Axis`, one for each spatial axis.
         inputs: Tensor `[batch, *spatial, C]`.
         kernel: Tensor `[*kernel size, C, M]`.
 
@@ -67,10 +67,10 @@ def depthwise_convolution(
 def depthwise_kernel_gradient(
     axes: Sequence[Axis], inputs: Tensor, kernel: Tensor, upstream: Tensor
 ) -> Tensor:
-    """The gradient at the kernel of a depthwise convolution.
+    """Returns the gradient of a depthwise convolution's kernel.
 
     Args:
-        axes: The spatial axes.
+        axes: Sequence of `Axis`, one for each spatial axis.
         inputs: The padded inputs, `[batch, *padded spatial, C]`.
         kernel: Tensor `[*kernel size, C, M]`.
         upstream: The gradient at the outputs, `[batch, *outputs, C, M]`.
@@ -103,10 +103,10 @@ def depthwise_kernel_gradient(
 
 
 def convolution(axes: Sequence[Axis], inputs: Tensor, kernel: Tensor) -> Tensor:
-    """A convolution as one product with all shifted inputs, concatenated.
+    """Computes a convolution as one product with concatenated shifted inputs.
 
     Args:
-        axes: The spatial axes.
+        axes: Sequence of `Axis`, one for each spatial axis.
         inputs: Tensor `[batch, *spatial, C]`.
         kernel: Tensor `[*kernel size, C, T]`.
 
@@ -125,10 +125,10 @@ def convolution(axes: Sequence[Axis], inputs: Tensor, kernel: Tensor) -> Tensor:
 def patch_convolution(
     axes: Sequence[Axis], inputs: Tensor, kernel: Tensor
 ) -> Tensor:
-    """A convolution of patches that do not overlap, as one product.
+    """Computes a convolution of patches that do not overlap as one product.
 
     Args:
-        axes: The spatial axes.
+        axes: Sequence of `Axis`, one for each spatial axis.
         inputs: Tensor `[batch, *spatial, C]`.
         kernel: Tensor `[*kernel size, C, T]`.
 
@@ -149,10 +149,10 @@ def patch_convolution(
 
 
 def max_pooling(axes: Sequence[Axis], inputs: Tensor) -> Tensor:
-    """The maximum in each window. Its gradient is that of the first maximum.
+    """Returns the maximum of each window, with the first one's gradient.
 
     Args:
-        axes: The spatial axes.
+        axes: Sequence of `Axis`, one for each spatial axis.
         inputs: Tensor `[batch, *spatial, C]`.
 
     Returns:

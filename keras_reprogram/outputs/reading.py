@@ -220,7 +220,7 @@ def resolved(
         is_built and before.num_classes != after.num_classes
     ):
         raise ValueError(
-            f"This `{name}` belongs to a source with other outputs: create "
+            f"This `{name}` belongs to a source with other outputs: make "
             "a new one for this source. Received: "
             f"{after.num_outputs} outputs of "
             f"activation {after.activation!r} after {before.num_outputs} of "

@@ -547,7 +547,7 @@ def test_a_callback_that_is_new_to_a_file_is_warned_of(tmp_path):
         resume = prepared(path, *callbacks, keep=True)
         resume.set_model(Trained())
         if callbacks:
-            with pytest.warns(UserWarning, match="start anew.*EarlyStopping"):
+            with pytest.warns(UserWarning, match="are reset.*EarlyStopping"):
                 resume.on_train_begin()
         else:
             resume.on_train_begin()

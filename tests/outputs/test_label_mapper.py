@@ -200,7 +200,7 @@ def test_adapting_to_nothing_is_an_error():
     mapper.build((None, 6))
     with pytest.raises(ValueError, match="no batches"):
         mapper.adapt([])
-    with pytest.raises(ValueError, match="has seen none"):
+    with pytest.raises(ValueError, match="is solved from data"):
         mapper.check_solved()
 
 

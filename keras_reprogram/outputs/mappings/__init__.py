@@ -25,7 +25,7 @@ NAMED: dict[str, type[Mapping]] = {
 
 
 def get(identifier: object) -> Mapping:
-    """Returns a mapping from its name, its config, a matrix or groups."""
+    """Returns a mapping from a name, a config, a matrix or groups."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, str) and identifier in NAMED:

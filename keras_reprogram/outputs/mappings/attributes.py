@@ -19,7 +19,7 @@ from keras_reprogram.typing import Tensor
 @serializable
 @dataclasses.dataclass(frozen=True)
 class AttributeMapping(Mapping):
-    """AttrVR: a class is as likely as its most similar attributes.
+    """AttrVR: averages the largest outputs among a class's attributes.
 
     ```
     output[t] = mean over kinds of (mean of the k largest source outputs
@@ -27,8 +27,8 @@ class AttributeMapping(Mapping):
     ```
 
     The source's classes are attributes: short texts that an image-text source
-    compares with the image. The paper uses two kinds of 20 for each class,
-    describing and distinguishing attributes.
+    compares with the image. The paper uses two kinds for each class, 20
+    describing and 20 distinguishing attributes.
 
     Example:
 
@@ -42,10 +42,10 @@ class AttributeMapping(Mapping):
     ```
 
     Args:
-        kinds: For every kind, for every target class, the list of the source
-            classes that are its attributes.
-        top_k: Integer. Attributes of a kind that count for a sample. Defaults
-            to `3`.
+        kinds: Nested list. For every kind and every target class, the list of
+            the source classes that are its attributes.
+        top_k: Integer. Number of attributes of a kind that count for a sample.
+            Defaults to `3`.
 
     References:
         - [AttrVR](https://arxiv.org/abs/2501.13982)
@@ -110,6 +110,6 @@ class AttributeMapping(Mapping):
         return ops.mean(ops.stack(by_kind), axis=0)
 
     def score(self, outputs: Tensor, group: list[int]) -> Tensor:
-        """Mean of the `top_k` largest outputs among a group's attributes."""
+        """Returns the mean of the `top_k` largest outputs of each group."""
         attributes = ops.take(outputs, np.asarray(group), axis=-1)
         return ops.mean(ops.top_k(attributes, self.top_k)[0], axis=-1)

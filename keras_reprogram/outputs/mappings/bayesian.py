@@ -1,4 +1,4 @@
-"""Mappings that weigh every source class by Bayes' rule."""
+"""Bayesian mappings (BLM, BLM+)."""
 
 import dataclasses
 
@@ -16,15 +16,15 @@ from keras_reprogram.typing import Tensor
 @serializable
 @dataclasses.dataclass(frozen=True)
 class BayesianMapping(UpdatedMapping):
-    """BLM: every source class weighed by Bayes' rule.
+    """BLM: weights every source class by Bayes' rule.
 
     ```
     weight[s, t] = statistics[s, t] / (sum_t statistics[s, t] + smoothing)
     matrix[s, t] = weight[s, t] / sum_s weight[s, t]
     ```
 
-    with the statistics of `FrequencyMapping`. A target class without any gets
-    the mean of all source classes.
+    with the statistics of `FrequencyMapping`. A target class without samples
+    gets the mean of all source classes.
 
     Args:
         update_every: Integer. Number of epochs or steps between two
@@ -73,8 +73,9 @@ class BayesianPlusMapping(BayesianMapping):
         update_unit: String. `"epoch"` or `"step"`. Defaults to `"epoch"`.
         smoothing: Float, at least 0. Laplace smoothing of the sums. Defaults
             to `1.0`.
-        top_k: Integer. Source classes that count for a sample. Defaults to
-            the paper's 15 % of the number of target classes, and at least 1.
+        top_k: Integer. Number of source classes that count for a sample.
+            Defaults to 15 % of the number of target classes, as in the paper,
+            and at least 1.
 
     References:
         - [Bayesian-guided label mapping](https://arxiv.org/abs/2410.24018)

@@ -18,7 +18,7 @@ from keras_reprogram.outputs.mappings.selection import select_blocks
 @serializable
 @dataclasses.dataclass(frozen=True)
 class IdentityMapping(SourceSelection):
-    """Target class `t` is source class `t`, or the `t`-th block of them.
+    """Maps source class `t`, or the `t`-th block of them, to target class `t`.
 
     References:
         - [Adversarial Reprogramming](https://arxiv.org/abs/1806.11146)
@@ -37,10 +37,10 @@ class IdentityMapping(SourceSelection):
 @serializable
 @dataclasses.dataclass(frozen=True)
 class RandomMapping(SourceSelection):
-    """Source classes drawn at random, none of them twice.
+    """Maps source classes drawn at random without replacement.
 
     Args:
-        seed: Integer. The same seed draws the same classes. Defaults to `0`.
+        seed: Integer. Seed of the draw. Defaults to `0`.
     """
 
     seed: int = 0
@@ -81,7 +81,7 @@ class FixedMapping(Mapping):
                 "A fixed mapping takes a `matrix` or `groups`. Received: "
                 f"matrix={self.matrix!r}, groups={self.groups!r}"
             )
-        # As nested lists, the fields are the config.
+        # Nested lists, because the fields are the config.
         if self.groups is not None:
             self.set_fields(groups=checked_groups(self.groups))
             return
@@ -134,7 +134,7 @@ class FixedMapping(Mapping):
 
 
 def checked_groups(groups: object) -> list[list[int]]:
-    """Returns groups of source classes as lists of ints, or raises."""
+    """Returns groups of source classes as lists, or raises a `ValueError`."""
     found: list[list[int]] = []
     for group in groups if isinstance(groups, (list, tuple)) else [None]:
         items = group if isinstance(group, (list, tuple)) else [None]
@@ -152,7 +152,7 @@ def checked_groups(groups: object) -> list[list[int]]:
 
 
 def check_groups(groups: list[list[int]], num_sources: int) -> None:
-    """Raises a `ValueError` for source classes that there are not."""
+    """Raises a `ValueError` for source classes that do not exist."""
     for target, group in enumerate(groups):
         if not group or not 0 <= min(group) <= max(group) < num_sources:
             raise ValueError(
@@ -165,7 +165,7 @@ def means_of_groups(groups: list[list[int]], num_sources: int) -> np.ndarray:
     """Returns the matrix `[S, T]` whose target classes are means of groups.
 
     Args:
-        groups: For every target class, the indices of its source classes.
+        groups: List. For every target class, the indices of its source classes.
         num_sources: Integer. `S`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Mappings to the source classes that are predicted most often."""
+"""Mappings from the most frequently predicted source classes (FLM, ILM)."""
 
 import dataclasses
 
@@ -15,13 +15,13 @@ from keras_reprogram.outputs.mappings.selection import select_largest
 @serializable
 @dataclasses.dataclass(frozen=True)
 class FrequencyMapping(SourceSelection, StatisticsMapping):
-    """FLM: the source classes predicted most often, before training.
+    """FLM: maps the most frequent predictions, solved before training.
 
     ```
     statistics[s, t] = number of samples of class t predicted as class s
     ```
 
-    The largest cell gives its source class to its target class, then the
+    The largest cell assigns its source class to its target class, then the
     largest of the rest, until every target class has `sources_per_target`.
 
     Example:
@@ -48,7 +48,7 @@ class FrequencyMapping(SourceSelection, StatisticsMapping):
 @serializable
 @dataclasses.dataclass(frozen=True)
 class IterativeMapping(FrequencyMapping, UpdatedMapping):
-    """ILM: the frequency mapping, solved again at the end of every epoch.
+    """ILM: a frequency mapping that is solved again after every epoch.
 
     Args:
         update_every: Integer. Number of epochs or steps between two

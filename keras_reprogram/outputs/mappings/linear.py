@@ -1,4 +1,4 @@
-"""The mapping that the loss trains: a matrix and a bias."""
+"""The linear mapping, which the loss trains."""
 
 import dataclasses
 from typing import Any
@@ -22,27 +22,26 @@ CROSS_VALIDATION = "cross_validation"
 @serializable
 @dataclasses.dataclass(frozen=True)
 class LinearMapping(Mapping):
-    """A matrix and a bias, trained by the loss or kept at their start.
+    """A linear map with a bias, trained by the loss or fixed.
 
     ```
     outputs = source_logits @ matrix + bias
     ```
 
     With `trainable=False` only the pattern is trained, which reduces
-    overfitting where samples are few.
+    overfitting on few samples.
 
     Args:
-        initial: Where training starts: `"logistic_regression"`, solved on the
-            source's logits, or any other mapping: its name, a matrix, groups,
-            or a `Mapping`. Defaults to `"logistic_regression"`.
+        initial: Initial map. `"logistic_regression"`, solved on the source's
+            logits, or another mapping: its name, a matrix, groups, or a
+            `Mapping`. Defaults to `"logistic_regression"`.
         regularization: Float greater than 0. L2 penalty of the logistic
             regression, in units of the mean variance of the source's outputs,
             so that it does not depend on their unit; or `"cross_validation"`,
-            which chooses one between 0.01 and 10 on held-out samples, useful
-            where samples are few. A strong penalty leaves the pattern more to
-            learn. Defaults to `0.1`.
-        trainable: Boolean. Whether the loss trains the map after its start.
-            Defaults to `True`.
+            which selects one between 0.01 and 10 on held-out samples, useful
+            for few samples. With a strong penalty, more is left for the pattern
+            to learn. Defaults to `0.1`.
+        trainable: Boolean. Whether the loss trains the map. Defaults to `True`.
 
     References:
         - [AutoVP](https://arxiv.org/abs/2310.08381)

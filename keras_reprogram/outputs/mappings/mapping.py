@@ -18,7 +18,7 @@ from keras_reprogram.typing import Tensor
 Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 
 UPDATE_UNITS = ("epoch", "step")
-LARGEST_STATISTICS = 2**25  # numbers of a map in a program file
+LARGEST_STATISTICS = 2**25  # in a program file
 
 
 class MapShape(NamedTuple):
@@ -27,8 +27,8 @@ class MapShape(NamedTuple):
     Attributes:
         num_sources: Integer. Source classes, `S`.
         num_classes: Integer. Target classes, `T`.
-        sources_per_target: Integer. Source classes of a target class, for
-            mappings that select some. Defaults to `1`.
+        sources_per_target: Integer. Number of source classes of a target class,
+            for mappings that select some. Defaults to `1`.
     """
 
     num_sources: int
@@ -42,10 +42,10 @@ class MapShape(NamedTuple):
 
 
 class Mapping(Configurable):
-    """Base class: how a `LabelMapper` finds its matrix `[S, T]`.
+    """Base class: computes the matrix `[S, T]` of a `LabelMapper`.
 
-    A mapping is a handful of settings and holds no state: the matrix belongs
-    to the `LabelMapper`.
+    A mapping consists of settings and has no state: the matrix belongs to the
+    `LabelMapper`.
 
     Attributes:
         update_every: Integer. Number of epochs or steps of training after
@@ -76,13 +76,13 @@ class Mapping(Configurable):
 
     @property
     def is_linear(self) -> bool:
-        """Whether the matrix says all: `apply` is a matrix product."""
+        """Whether `apply` is a matrix product."""
         return True
 
     def solve(
         self, batches: Batches | None, shape: MapShape
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Finds the map before training.
+        """Solves the map before training.
 
         Args:
             batches: Iterable of pairs of the source's logits `[N, S]` and
@@ -98,24 +98,24 @@ class Mapping(Configurable):
         raise NotImplementedError
 
     def num_selected(self, sources_per_target: int) -> int | None:
-        """Number of source classes whose mean is a target class.
+        """Returns the number of source classes whose mean is a target class.
 
-        Their indices are stored instead of a matrix, which is large where
-        there are many classes.
+        Their indices are stored instead of a matrix, which is large for many
+        classes.
 
         Args:
             sources_per_target: Integer. As for `MapShape`.
 
         Returns:
-            A number that is the same for all target classes, or `None` where
-            only a matrix describes the map.
+            A number that is the same for all target classes, or `None` if only
+            a matrix describes the map.
         """
         return None
 
     def check_shape(self, shape: MapShape) -> None:
         """Raises a `ValueError` for numbers of classes that do not fit.
 
-        It raises where `solve` would, without solving.
+        It raises in the same cases as `solve`, without solving.
 
         Args:
             shape: A `MapShape`.
@@ -128,13 +128,13 @@ class Mapping(Configurable):
             shape: A `MapShape`.
 
         Raises:
-            ValueError: If the mapping does not fit the shape, or its
-                statistics take too much.
+            ValueError: If the mapping does not fit the shape, or its statistics
+                need too much memory.
         """
         self.check_shape(shape)
         num_selected = self.num_selected(shape.sources_per_target)
         if self.update_every is not None:
-            # Beside a matrix of the file's own, or by themselves.
+            # Beside a matrix of the file, or alone.
             factor = 2 if num_selected is None else 1
             check_size(shape.matrix, factor * LARGEST_STATISTICS)
         found = [ExpectedVariable(shape.matrix)]
@@ -151,7 +151,7 @@ class Mapping(Configurable):
 
 
 class SourceSelection(Mapping):
-    """Base class: a target class is the mean of some source classes."""
+    """Base class: maps the mean of some source classes to each target class."""
 
     def check_shape(self, shape: MapShape) -> None:
         check_capacity(*shape)
@@ -164,8 +164,8 @@ class StatisticsMapping(Mapping):
     """Base class: a map that is solved from statistics `[S, T]` of samples.
 
     A subclass defines `contribution`, what a sample adds to the statistics,
-    and `matrix`, the map that follows from their sum. Both serve the pass
-    over data before training and the steps of training.
+    and `matrix`, the map that follows from their sum. Both are used for the
+    pass over data before training and in training steps.
     """
 
     @property
@@ -175,7 +175,7 @@ class StatisticsMapping(Mapping):
     def contribution(
         self, logits: Tensor, num_classes: int
     ) -> tuple[Tensor, Tensor]:
-        """Returns what each sample adds to its label's column.
+        """Returns the contribution of each sample to its label's column.
 
         Args:
             logits: Tensor `(N, S)`. The source's logits.
@@ -183,7 +183,7 @@ class StatisticsMapping(Mapping):
 
         Returns:
             The source classes that count for each sample and their weights,
-            both `(N, k)`. By default the predicted class counts 1.
+            both `(N, k)`. By default, the predicted class with a weight of 1.
         """
         sources = ops.expand_dims(ops.argmax(logits, axis=-1), -1)
         return sources, ops.ones_like(sources, dtype="float32")

@@ -1,4 +1,4 @@
-"""Selecting source classes for each target class, none of them twice."""
+"""Assignment of different source classes to the target classes."""
 
 import heapq
 
@@ -8,7 +8,7 @@ import numpy as np
 def check_capacity(
     num_sources: int, num_classes: int, sources_per_target: int
 ) -> None:
-    """Raises a `ValueError` where there are too few source classes."""
+    """Raises a `ValueError` if there are too few source classes."""
     if sources_per_target < 1:
         raise ValueError(
             "`sources_per_target` must be at least 1. Received: "
@@ -27,13 +27,13 @@ def check_capacity(
 def select_blocks(
     order: np.ndarray, num_classes: int, sources_per_target: int
 ) -> np.ndarray:
-    """Gives consecutive blocks of source classes to consecutive targets.
+    """Assigns consecutive blocks of source classes to the target classes.
 
     Args:
-        order: Integer array `[S]`: the source classes in the order in which
-            they are given away.
+        order: Integer array `[S]`. The source classes in the order of
+            assignment.
         num_classes: Integer. `T`.
-        sources_per_target: Integer. Source classes in a block.
+        sources_per_target: Integer. Number of source classes in a block.
 
     Returns:
         A float64 array `[S, T]` whose columns sum to 1.
@@ -48,15 +48,15 @@ def select_blocks(
 def select_largest(
     statistics: np.ndarray, sources_per_target: int
 ) -> np.ndarray:
-    """Gives away source classes in the order of their largest statistics.
+    """Assigns source classes in the order of their largest statistics.
 
-    Takes the largest cell, the first in row-major order where several are
-    equal; gives its source class to its target class; leaves out the source's
-    row, and the target's column once it is full.
+    Takes the largest cell, the first in row-major order if several are equal;
+    assigns its source class to its target class; removes the source's row, and
+    the target's column once it is full.
 
     Args:
         statistics: Array `[S, T]`.
-        sources_per_target: Integer. Source classes of a target class.
+        sources_per_target: Integer. Number of source classes of a target class.
 
     Returns:
         A float64 array `[S, T]` whose columns sum to 1.
@@ -65,8 +65,8 @@ def select_largest(
     check_capacity(sources, targets, sources_per_target)
     matrix = np.zeros((sources, targets))
     room = np.full(targets, sources_per_target)
-    # A row's best cell among the columns with room only gets smaller, so it
-    # is looked up again only when its row is the next and its column full.
+    # A row's largest cell among the open columns can only get smaller, so it is
+    # searched again only if its row is next and its column is full.
     best = statistics.argmax(axis=1)
     rows = list(zip(-statistics.max(axis=1), range(sources)))
     heapq.heapify(rows)
@@ -84,7 +84,7 @@ def select_largest(
 def select_in_rounds(
     similarity: np.ndarray, sources_per_target: int
 ) -> np.ndarray:
-    """Lets each target class in turn take the most similar source class left.
+    """Assigns the most similar remaining source class to each target in turn.
 
     Args:
         similarity: Array `[S, T]`.

@@ -1,4 +1,4 @@
-"""Mappings to the source classes that resemble the target classes."""
+"""Mappings from the source classes that are most similar to the targets."""
 
 import dataclasses
 from typing import Any
@@ -20,10 +20,10 @@ from keras_reprogram.vectors import unit_vectors
 @serializable
 @dataclasses.dataclass(frozen=True)
 class SemanticMapping(SourceSelection):
-    """The source classes whose names resemble those of the target classes.
+    """Maps source classes whose names are similar to the target classes'.
 
-    In rounds, each target class in turn takes the source class most similar
-    to it, by the cosine of their embeddings, that is not yet taken.
+    In rounds, each target class in turn is assigned the remaining source class
+    whose embedding has the largest cosine similarity.
 
     Example:
 
@@ -36,9 +36,10 @@ class SemanticMapping(SourceSelection):
     ```
 
     Args:
-        source_embeddings: Array `[S, D]`, embeddings of the source classes'
+        source_embeddings: Array `[S, D]`. Embeddings of the source classes'
             names.
-        target_embeddings: Array `[T, D]`, of the target classes' names.
+        target_embeddings: Array `[T, D]`. Embeddings of the target classes'
+            names.
 
     References:
         - [AutoVP](https://arxiv.org/abs/2310.08381)
@@ -89,19 +90,19 @@ class SemanticMapping(SourceSelection):
 @serializable
 @dataclasses.dataclass(frozen=True)
 class SimilarityMapping(SourceSelection, StatisticsMapping):
-    """Yen et al. 2021: the source classes of the most similar centroids.
+    """Maps source classes with the most similar centroids (Yen et al. 2021).
 
     ```
     centroid[t] = mean of softmax(source logits) over samples of class t
     similarity[s, t] = cosine(source_centroids[s], centroid[t])
     ```
 
-    In rounds, each target class in turn takes the source class most similar
-    to it that is not yet taken, `sources_per_target` of them: the paper takes
-    2 or 3. The map is found once, before training.
+    In rounds, each target class in turn is assigned the most similar remaining
+    source class, `sources_per_target` of them (2 or 3 in the paper). The map is
+    solved once, before training.
 
-    Where embeddings of the classes of both tasks are at hand, of their names
-    or of a hidden layer, use `SemanticMapping`.
+    With embeddings of the classes of both tasks, of their names or from a
+    hidden layer, use `SemanticMapping`.
 
     Example:
 
@@ -169,7 +170,7 @@ class SimilarityMapping(SourceSelection, StatisticsMapping):
     def contribution(
         self, logits: Tensor, num_classes: int
     ) -> tuple[Tensor, Tensor]:
-        # All of a sample's probabilities: the cosine of their sum is that of
+        # All probabilities of a sample: the cosine of their sum is that of
         # their mean.
         probabilities = ops.softmax(ops.cast(logits, "float32"), axis=-1)
         sources = ops.arange(logits.shape[-1], dtype="int32")

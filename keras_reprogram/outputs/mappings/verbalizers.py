@@ -1,4 +1,4 @@
-"""Label maps that start from words of the source's vocabulary."""
+"""Label maps that are initialized with words of the source's vocabulary."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,15 @@ from keras_reprogram.sources.text import TextSource
 def verbalizers(
     source: TextSource, words: Sequence[Sequence[int]]
 ) -> LinearMapping:
-    """A trained label map whose classes start as words (WARP).
+    """Returns a trained label map that is initialized with words (WARP).
 
     ```
     logit[t] = verbalizer[t] . hidden,   verbalizer[t] = mean of embeddings
     ```
 
-    over the words of class `t`. Where the source returns the logits of its
-    vocabulary, class `t` starts as the mean of its words' logits. Either way
-    the loss trains them from there, and no sample is needed for the start.
+    over the words of class `t`. If the source returns the logits of its
+    vocabulary, class `t` starts as the mean of its words' logits. In both cases
+    the loss trains the map, and its initial value needs no samples.
 
     Example:
 
@@ -45,17 +45,16 @@ def verbalizers(
     ```
 
     Args:
-        source: The text source, read at every step of the `"sequence"`, at
-            the `"first"` or `"last"`, by their `"mean"`, or by the `"logits"`
-            of its vocabulary.
-        words: For each target class, source tokens that stand for it.
+        source: `keras_reprogram.sources.TextSource` with a `pooling` of
+            `"sequence"`, `"first"`, `"last"`, `"mean"` or `"logits"`.
+        words: List. For each target class, the list of its source tokens.
 
     Returns:
         A `LinearMapping`.
 
     Raises:
-        ValueError: If a class has no words, a word is no token of the source,
-            or hidden states are not as wide as embeddings.
+        ValueError: If a class has no words, a word is not a token of the
+            source, or the widths of hidden states and embeddings differ.
 
     References:
         - [WARP](https://arxiv.org/abs/2101.00121)
@@ -81,7 +80,7 @@ def verbalizers(
     outputs = source.outputs[0].shape[-1]
     if outputs != (vocabulary if source.pooling == "logits" else width):
         raise ValueError(
-            "Words are compared with logits of the vocabulary, or with hidden "
+            "Words need a source with logits of the vocabulary, or with hidden "
             f"states as wide as embeddings, {width}. Received: a source whose "
             f'pooling="{source.pooling}" has {outputs} values'
         )
