@@ -1,9 +1,9 @@
 """Pretrained models: inspection, freezing, features, fingerprints, adapters."""
 
 from keras_reprogram.sources.features import features
-from keras_reprogram.sources.fingerprint import compare_fingerprints
 from keras_reprogram.sources.fingerprint import fingerprint
-from keras_reprogram.sources.fingerprint import not_compared
+from keras_reprogram.sources.fingerprint_comparison import compare_fingerprints
+from keras_reprogram.sources.fingerprint_comparison import not_compared
 from keras_reprogram.sources.frozen_source import FrozenSource
 from keras_reprogram.sources.inspection import inspect_source
 from keras_reprogram.sources.specification import SourceSpecification

@@ -1,4 +1,4 @@
-"""The outputs of a source on inputs that are the same everywhere."""
+"""Outputs of a source on fixed, reproducible inputs."""
 
 import keras
 import numpy as np
@@ -10,31 +10,32 @@ from keras_reprogram.sources.text import TextSource
 from keras_reprogram.typing import Shape
 
 SEED = 20210804
-# The ranges of the four inputs: sources differ in the units that they take.
+# The ranges of the four inputs: sources differ in the units they expect.
 RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-255.0, 255.0))
-LENGTH = 64  # of an axis of any length
-LONGEST_SEQUENCE = 8
-MOST_VALUES = 256  # of one output that are kept
+DEFAULT_SIZE = 64  # Size of an axis whose size is not fixed.
+MAX_SEQUENCE_LENGTH = 8
+MAX_VALUES = 256  # Values of one output that are stored.
 TOLERANCE = 1e-3
 LOW_PRECISION_TOLERANCE = 5e-2
-# Outputs that are next to nothing are compared by those of the other inputs.
-LEAST_SCALE = 1e-3
+# Outputs close to zero are compared on the scale of the other inputs' ones.
+MIN_SCALE = 1e-3
 
 
 def outputs_on_fixed_inputs(source: keras.Model) -> list[list[float]]:
-    """At most 256 values of each of four outputs, at even distances.
+    """Computes the outputs of a source on four fixed inputs.
 
     Args:
-        source: A built `keras.Model`.
+        source: `keras.Model`. A built model.
 
     Returns:
-        Four lists of float32 values, to six digits; what is not finite is 0.
+        Four lists of at most 256 evenly spaced values each, rounded to six
+        digits, with 0 for values that are not finite.
     """
     inputs = fixed_inputs(source)
     count = len(RANGES)
-    # Some models take batches of one size alone.
-    size = source.inputs[0].shape[0] or count
-    rows = np.resize(np.arange(count), (-(-count // size), size))
+    # Some models have a fixed batch size.
+    batch_size = source.inputs[0].shape[0] or count
+    rows = np.resize(np.arange(count), (-(-count // batch_size), batch_size))
     found = []
     for batch in rows:
         values = [
@@ -45,23 +46,23 @@ def outputs_on_fixed_inputs(source: keras.Model) -> list[list[float]]:
         outputs = keras.tree.flatten(source(given, training=False))[0]
         found.append(ops.convert_to_numpy(ops.cast(outputs, "float32")))
     outputs = np.concatenate(found)[:count].reshape(count, -1)
-    chosen = np.linspace(0, outputs.shape[1] - 1, MOST_VALUES).round()
+    chosen = np.linspace(0, outputs.shape[1] - 1, MAX_VALUES).round()
     outputs = outputs[:, np.unique(chosen.astype(int))]
     outputs = np.where(np.isfinite(outputs), outputs, 0.0)
     return [[float(f"{value:.6g}") for value in row] for row in outputs]
 
 
 def fixed_inputs(source: keras.Model) -> list[np.ndarray]:
-    """Arrays of four rows for the inputs of a source, in order."""
+    """Returns an array of four rows for each input of a source."""
     generator = np.random.Generator(np.random.PCG64(SEED))
     if isinstance(source, TextSource):
         return embedded_tokens(source, generator)
     shapes = [tensor.shape[1:] for tensor in source.inputs]
     if getattr(source, "preprocessor", None) is not None and len(shapes) == 1:
-        # Which may say the size that the source was trained at.
+        # The preprocessor may have the size that the source was trained on.
         shapes = [inspect_source(source).preferred_shape]
     return [
-        of_tensor(source, shape, tensor.dtype, generator)
+        random_values(source, shape, tensor.dtype, generator)
         for shape, tensor in zip(shapes, source.inputs)
     ]
 
@@ -69,9 +70,9 @@ def fixed_inputs(source: keras.Model) -> list[np.ndarray]:
 def embedded_tokens(
     source: TextSource, generator: np.random.Generator
 ) -> list[np.ndarray]:
-    """Embeddings and a padding mask, for sequences of several lengths."""
+    """Returns embeddings and a padding mask of sequences of several lengths."""
     length = min(
-        source.max_sequence_length or LONGEST_SEQUENCE, LONGEST_SEQUENCE
+        source.max_sequence_length or MAX_SEQUENCE_LENGTH, MAX_SEQUENCE_LENGTH
     )
     size = len(RANGES), length
     tokens = (generator.random(size) * source.table.input_dim).astype("int32")
@@ -79,31 +80,31 @@ def embedded_tokens(
     embeddings = ops.cast(ops.take(table, tokens, axis=0), "float32")
     lengths = np.linspace(1, length, len(RANGES)).round()
     mask = np.arange(length) < lengths[:, None]
-    # In the order of their names, as Keras has a dictionary.
+    # In the order of their names, as Keras orders a dictionary.
     return [ops.convert_to_numpy(embeddings), mask.astype("int32")]
 
 
-def of_tensor(
+def random_values(
     source: keras.Model,
     shape: Shape,
     dtype: str,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    sizes = tuple(LENGTH if size is None else size for size in shape)
+    sizes = tuple(DEFAULT_SIZE if size is None else size for size in shape)
     values = generator.random((len(RANGES), *sizes))
     dtype = keras.backend.standardize_dtype(dtype)
     if not keras.backend.is_float_dtype(dtype):
-        return (values * number_of_values(source, dtype)).astype("int32")
+        return (values * num_valid_integers(source, dtype)).astype("int32")
     ranges = np.array(RANGES)
     if getattr(source, "is_queried", False) and len(sizes) == 3:
-        # A service that takes images may refuse what is below zero.
+        # A service for images may reject negative values.
         ranges = np.maximum(ranges, 0.0)
     low, high = ranges.T.reshape(2, -1, *(1,) * len(sizes))
     return np.asarray(low + (high - low) * values, "float32")
 
 
-def number_of_values(source: keras.Model, dtype: str) -> int:
-    """How many integers from zero a source takes."""
+def num_valid_integers(source: keras.Model, dtype: str) -> int:
+    """Returns how many integers, counted from zero, a source accepts."""
     if dtype == "bool":
         return 2
     sizes = [
@@ -115,30 +116,32 @@ def number_of_values(source: keras.Model, dtype: str) -> int:
     return min([*sizes, 128 if dtype == "int8" else 256])
 
 
-def farthest(
+def difference_of_outputs(
     source: keras.Model, found: list[list[float]], expected: list[list[float]]
 ) -> str | None:
-    """Says in words how far outputs are from those of another source.
+    """Describes how much outputs differ from those of another source.
 
-    Outputs are compared with the largest value of the same input's outputs,
-    to 1e-3; to 5e-2 where the source computes in 16 bits or fewer.
+    The difference is relative to the largest output on the same input. The
+    tolerance is 1e-3, or 5e-2 if the source computes in 16 bits or fewer.
 
     Args:
-        source: The source at hand.
-        found: Its outputs on the fixed inputs.
-        expected: Those of the other one.
+        source: `keras.Model`. The source to compare.
+        found: List of lists of floats. Its outputs on the fixed inputs.
+        expected: List of lists of floats. The outputs of the other source.
 
     Returns:
-        `None` where they are the same.
+        A sentence; `None` if the outputs are the same.
     """
     if [len(row) for row in found] != [len(row) for row in expected]:
         return "its outputs on four fixed inputs have another size"
     values, wanted = np.array(found), np.array(expected, "float64")
     scales = np.abs(wanted).max(axis=1, keepdims=True)
-    scales = np.maximum(scales, LEAST_SCALE * scales.max())
+    scales = np.maximum(scales, MIN_SCALE * scales.max())
     with np.errstate(over="ignore"):
         difference = np.abs(values - wanted) / np.maximum(scales, 1e-30)
-    allowed = LOW_PRECISION_TOLERANCE if is_rough(source) else TOLERANCE
+    allowed = (
+        LOW_PRECISION_TOLERANCE if has_low_precision(source) else TOLERANCE
+    )
     if difference.max() <= allowed:
         return None
     return (
@@ -147,7 +150,7 @@ def farthest(
     )
 
 
-def is_rough(source: keras.Model) -> bool:
+def has_low_precision(source: keras.Model) -> bool:
     """Whether some layer computes in 16 bits or fewer."""
     return any(
         layer.compute_dtype in ("float16", "bfloat16")

@@ -14,8 +14,8 @@ from keras_reprogram.sources import compare_fingerprints
 from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import not_compared
 from keras_reprogram.sources.architecture import Architecture
-from keras_reprogram.sources.architecture import Step
-from keras_reprogram.sources.architecture import Value
+from keras_reprogram.sources.graph_steps import Step
+from keras_reprogram.sources.graph_steps import Value
 
 SETTINGS = {
     "scale": 1 / 255,
@@ -412,6 +412,11 @@ def test_another_constant_is_another_computation(function, one, other):
     assert described(one) != described(other)
 
 
+def text_of_layer(layer):
+    found = Architecture(on(lambda x: x))
+    return found.operation_text.operation(layer)
+
+
 def text_of_call(function, constant, dtype):
     step = Step(None, ())
     found = Architecture(on(lambda x: x))
@@ -512,7 +517,7 @@ def test_what_a_layer_was_adapted_to_is_compared(kind):
     def text(tokens):
         layer = vocabularies()[kind](tokens)
         weights = layer.get_weights()
-        return Architecture(on(lambda x: x)).described(layer), str(weights)
+        return text_of_layer(layer), str(weights)
 
     assert text(TOKENS[0]) == text(TOKENS[0])
     assert text(TOKENS[0]) != text(TOKENS[1])
@@ -528,7 +533,7 @@ def test_a_vocabulary_is_the_same_however_it_came():
     assert not are_the_same(on(found), on(lookup(TOKENS[0])))
     weights = [[0.1, 0.2], [0.1, 0.3]]
     one, other = (
-        Architecture(on(lambda x: x)).described(
+        text_of_layer(
             layers.IntegerLookup(
                 output_mode="tf_idf", vocabulary=[1, 2], idf_weights=values
             )
