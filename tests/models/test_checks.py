@@ -85,17 +85,6 @@ def test_nan_in_a_data_set_ends_training_with_its_epoch(
         model.fit(Sequence(NAN, labels), epochs=2, verbose=0)
 
 
-@pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"samples": x}])
-@pytest.mark.parametrize("mapping", ["random", "linear"])
-def test_samples_in_a_container_of_one(source, images, labels, wrap, mapping):
-    model = reprogrammed(source, mapping)
-    model.fit(wrap(images), labels, verbose=0)
-    np.testing.assert_array_equal(
-        model.predict(wrap(images), verbose=0),
-        model.predict(images, verbose=0),
-    )
-
-
 def test_bfloat16_samples(source, images, labels):
     model = reprogrammed(source, "linear")
     samples = ops.cast(images, "bfloat16")

@@ -1,37 +1,19 @@
 """What losses and metrics expect is compared with what label maps return."""
 
-import warnings
-
 import keras
 import numpy as np
 import pytest
+from compiled import model
+from compiled import warned
 from keras import ops
 
 from keras_reprogram import InputReprogrammer
-from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.losses import MaskedBinaryCrossentropy
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.outputs import RegressionHead
 
 losses, metrics = keras.losses, keras.metrics
-
-
-def model(activation=None, mapping="identity", **kwargs):
-    inputs = keras.Input((6,))
-    dense = keras.layers.Dense(6, activation, kernel_initializer="identity")
-    return ReprogrammedModel(
-        keras.Model(inputs, dense(inputs)),
-        InputReprogrammer((6,), value_range=None, pattern=None),
-        LabelMapper(3, mapping, **kwargs),
-    )
-
-
-def warned(reprogrammed, loss, **kwargs):
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        reprogrammed.compile("sgd", loss, **kwargs)
-    return [str(w.message) for w in seen if "logits" in str(w.message)]
 
 
 SPARSE = losses.SparseCategoricalCrossentropy
@@ -84,26 +66,6 @@ def test_a_number_is_neither_logits_nor_probabilities():
     assert not warned(head, "binary_crossentropy")
 
 
-def test_a_metric_that_expects_something_else_is_named():
-    of_logits = model(mapping="linear", multi_label=True)
-    loss = MaskedBinaryCrossentropy()
-    for metric in (
-        metrics.AUC(),
-        "AUC",
-        metrics.Precision(),
-        metrics.BinaryAccuracy(),
-        metrics.BinaryCrossentropy(),
-    ):
-        assert len(warned(of_logits, loss, metrics=[metric])) == 1
-    for metric in (
-        metrics.AUC(from_logits=True),
-        metrics.Recall(thresholds=0.0),
-        "accuracy",
-        metrics.MeanSquaredError(),
-    ):
-        assert not warned(of_logits, loss, metrics=[metric])
-
-
 @pytest.mark.parametrize(
     "identifier", ["SparseCategoricalCrossentropy", SPARSE()]
 )
@@ -114,20 +76,6 @@ def test_integers_are_checked_under_a_loss_of_any_form(identifier):
     reprogrammed.compile("sgd", identifier)
     with pytest.raises(ValueError, match="from 0 to 2"):
         reprogrammed.evaluate(np.zeros((2, 6)), np.array([0, 3]))
-
-
-@pytest.mark.parametrize(
-    "name", ["accuracy", "binary_accuracy", metrics.binary_accuracy]
-)
-def test_accuracy_of_binary_targets_reads_logits_and_leaves_nan_out(name):
-    reprogrammed = model(mapping="identity", multi_label=True)
-    reprogrammed.compile("sgd", MaskedBinaryCrossentropy(), metrics=[name])
-    x = np.zeros((2, 6))
-    x[:, :3] = [[0.2, -3.0, 4.0], [0.3, 2.0, -1.0]]
-    y = np.array([[1.0, np.nan, 0.0], [1.0, 1.0, np.nan]])
-    found = reprogrammed.evaluate(x, y, verbose=0, return_dict=True)
-    del found["loss"]
-    np.testing.assert_allclose(*found.values(), 3 / 4)
 
 
 @pytest.mark.parametrize("mapping", ["identity", "iterative", "linear"])

@@ -9,9 +9,6 @@ import keras
 import numpy as np
 import pytest
 
-import keras_reprogram
-from keras_reprogram.models import processes
-
 ROOT = pathlib.Path(__file__).parent.parent.parent
 BACKEND = keras.config.backend()
 # Everything is imported once; each number of devices is a process of its own.
@@ -233,21 +230,3 @@ def test_a_language_model_in_parts_trains_the_same_prompt(tmp_path):
     assert len(one.files) == len(parts.files) > 10
     for name in one.files:
         np.testing.assert_allclose(one[name], parts[name], atol=1e-4)
-
-
-def test_gradients_from_queries_are_those_of_one_process(
-    source, images, labels, monkeypatch
-):
-    model = keras_reprogram.ReprogrammedModel(
-        source,
-        keras_reprogram.InputReprogrammer((4, 4, 1)),
-        keras_reprogram.LabelMapper(3, "random"),
-    )
-    model.compile(
-        "adam",
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        gradient_estimator=keras_reprogram.black_box.SPSA(),
-    )
-    monkeypatch.setattr(processes, "process_group", object)  # more than one
-    with pytest.raises(ValueError, match="Received: gradient_estimator"):
-        model.fit(images, labels, verbose=0)

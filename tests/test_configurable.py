@@ -1,0 +1,84 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram import configurable
+
+pytestmark = pytest.mark.numpy_alone
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(configurable.Configurable):
+    size: int = 1
+
+
+def test_a_config_makes_an_equal_object():
+    settings = Settings(size=3)
+    assert settings.get_config() == {"size": 3}
+    assert Settings.from_config(settings.get_config()) == settings
+    settings.set_fields(size=4)
+    assert settings == Settings(4)
+
+
+@pytest.mark.parametrize("kind", [int, np.int8, np.uint64, np.array])
+def test_integers_of_every_kind_become_pythons(kind):
+    for check in (
+        configurable.integer,
+        lambda value: configurable.positive_integer("n", value),
+        configurable.check_seed,
+    ):
+        assert type(check(kind(3))) is int and check(kind(3)) == 3
+    assert configurable.positive_integers("n", kind(3), 2) == (3, 3)
+    assert configurable.size("n", kind(3)) == 3
+
+
+def test_sizes_keep_their_form():
+    assert configurable.size("n", [2, 3]) == (2, 3)
+    assert configurable.positive_integers("n", (2, 3), 2) == (2, 3)
+    assert configurable.offset("n", [0, 3]) == (0, 3)
+    assert configurable.offset("n", None) is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: configurable.positive_integer("n", 0),
+        lambda: configurable.positive_integer("n", True),
+        lambda: configurable.positive_integer("n", 2.0),
+        lambda: configurable.positive_integers("n", (1, 2, 3), 2),
+        lambda: configurable.positive_integers("n", ()),
+        lambda: configurable.positive_integers("n", (1, -1)),
+        lambda: configurable.offset("n", 3),
+        lambda: configurable.offset("n", (-1, 0)),
+        lambda: configurable.offset("n", ()),
+        lambda: configurable.number("n", np.nan, 0),
+        lambda: configurable.number("n", True, 0),
+        lambda: configurable.number("n", 2, 0, 1),
+        lambda: configurable.number("n", "1", 0),
+        lambda: configurable.boolean("n", 1),
+        lambda: configurable.check_seed(-1),
+        lambda: configurable.optional("n", 3, str, "a string"),
+    ],
+)
+def test_what_is_no_such_value_is_a_value_error(call):
+    with pytest.raises(ValueError, match="Received: "):
+        call()
+
+
+def test_an_object_or_its_config_or_none_is_taken():
+    layer = keras.layers.Dense(3)
+    config = keras.saving.serialize_keras_object(layer)
+    found = [
+        configurable.optional("layer", value, keras.layers.Layer, "a layer")
+        for value in (layer, config, None)
+    ]
+    assert found[0] is layer and found[1].units == 3 and found[2] is None
+
+
+def test_a_constant_is_an_initializer_of_any_dtype():
+    found = configurable.constant([1, 2])((2,), "float16")
+    assert keras.backend.standardize_dtype(found.dtype) == "float16"
+    assert ops.convert_to_numpy(found).tolist() == [1, 2]
