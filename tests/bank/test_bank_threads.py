@@ -7,15 +7,14 @@ import time
 import keras
 import numpy as np
 import pytest
+from threads import SECONDS
+from threads import in_threads
 
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ProgramBank
 from keras_reprogram import ReprogrammedModel
-from keras_reprogram.bank.shared_lock import SharedLock
 from keras_reprogram.bank.tables import RowChange
-
-SECONDS = 20  # at most, where something hangs
 
 
 @pytest.fixture(scope="module")
@@ -55,29 +54,6 @@ def bank(source, tasks):
     bank = ProgramBank(source, (2, 2, 1), 2, capacity=3, placements=2)
     bank.add({"stays": tasks[0], "changes": tasks[1]})
     return bank
-
-
-def in_threads(*functions):
-    """Runs functions at the same time; raises what they raise."""
-    failed = []
-
-    def run(function):
-        try:
-            function()
-        except BaseException as error:
-            failed.append(error)
-
-    threads = [
-        threading.Thread(target=run, args=(function,), daemon=True)
-        for function in functions
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(SECONDS)
-    assert not any(thread.is_alive() for thread in threads)
-    if failed:
-        raise failed[0]
 
 
 def is_one_of(answers, *expected):
@@ -281,80 +257,3 @@ def test_a_bank_is_copied(bank, known):
     again.drop("changes")
     assert is_one_of(again.answer(SAMPLES, "stays"), known[0])
     assert is_one_of(bank.answer(SAMPLES, "changes"), known[1])
-
-
-# === The lock ===
-
-
-@pytest.mark.numpy_alone
-def test_many_share_and_one_is_alone():
-    lock, inside, most = SharedLock(), [], []
-    barrier = threading.Barrier(2, timeout=SECONDS)
-
-    def share():
-        with lock.shared():
-            barrier.wait()
-            with lock.shared():
-                inside.append("shared")
-            barrier.wait()
-            assert "alone" not in inside
-
-    def alone():
-        with lock.alone(), lock.alone(), lock.shared():
-            inside.append("alone")
-            most.append(inside.count("alone"))
-            time.sleep(0.001)
-            inside.remove("alone")
-
-    in_threads(share, share)
-    in_threads(*[alone] * 4)
-    assert most == [1] * 4
-
-
-@pytest.mark.numpy_alone
-def test_two_that_wait_for_each_other_are_told():
-    lock, told = SharedLock(), []
-    barrier = threading.Barrier(2, timeout=SECONDS)
-
-    def change():
-        with lock.shared():
-            barrier.wait()
-            try:
-                with lock.alone():
-                    told.append(False)
-            except ValueError:
-                told.append(True)
-
-    in_threads(change, change)
-    assert sorted(told) == [False, True]
-    with lock.alone():
-        pass
-
-
-@pytest.mark.numpy_alone
-def test_who_waits_to_be_alone_comes_before_who_comes_later():
-    lock, order = SharedLock(), []
-    first = threading.Event()
-
-    def reader():
-        with lock.shared():
-            first.set()
-            while not lock.waiting:
-                time.sleep(0.001)
-            time.sleep(0.02)
-            order.append("reader")
-
-    def writer():
-        first.wait(SECONDS)
-        with lock.alone():
-            order.append("writer")
-
-    def later():
-        first.wait(SECONDS)
-        while not lock.waiting:
-            time.sleep(0.001)
-        with lock.shared():
-            order.append("later")
-
-    in_threads(reader, writer, later)
-    assert order == ["reader", "writer", "later"]
