@@ -65,7 +65,9 @@ def number_of_batches(x: Data, batch_size: int) -> int | None:
         return -(-len(x) // batch_size)
     length = getattr(x, "num_batches", None) or getattr(x, "__len__", None)
     try:
-        return length() if callable(length) else length
+        length = length() if callable(length) else length
+        # Of TensorFlow, a tensor.
+        return None if length is None else int(length)
     except TypeError:  # a TensorFlow data set of unknown or endless length
         return None
 

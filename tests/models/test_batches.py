@@ -50,3 +50,10 @@ def test_a_loader_of_pytorch_is_spread():
 def test_a_generator_is_replayed_whole():
     first, whole = batches.replayed(iter(range(5)), 3)
     assert first == [0, 1, 2] and list(whole) == [0, 1, 2, 3, 4]
+
+
+def test_the_number_of_batches_of_tensorflow_is_an_integer():
+    # A tensor does not divide a progress bar's floats.
+    data = pytest.importorskip("tensorflow").data.Dataset.range(10)
+    assert isinstance(batches.number_of_batches(data.batch(4), 1), int)
+    assert batches.number_of_batches(data.batch(4).repeat(), 1) is None
