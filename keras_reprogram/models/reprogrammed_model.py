@@ -18,10 +18,12 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.kept_state import lock_of
+from keras_reprogram.models import automatic_compilation
 from keras_reprogram.models import checks
 from keras_reprogram.models import compiled_metrics
 from keras_reprogram.models import label_map_training
 from keras_reprogram.models.automatic_compilation import AutomaticCompilation
+from keras_reprogram.models.automatic_compilation import is_automatic
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.models.invalid_data import InvalidData
 from keras_reprogram.models.model_of_samples import ModelOfSamples
@@ -48,6 +50,28 @@ COMPILE_ARGUMENTS = (
     "jit_compile",
     "auto_scale_loss",
 )
+
+
+def compile_arguments(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments of `compile` by name, as Python itself would take them.
+
+    `"auto"` puts off Keras's own `compile`, which would say what is wrong.
+
+    Raises:
+        ValueError: If there are too many, one is unknown, or given twice.
+    """
+    positional = dict(zip(COMPILE_ARGUMENTS, args))
+    twice = sorted(set(positional) & set(kwargs))
+    unknown = sorted(set(kwargs) - set(COMPILE_ARGUMENTS))
+    if len(args) > len(COMPILE_ARGUMENTS) or twice or unknown:
+        raise ValueError(
+            f"`compile` takes each of {list(COMPILE_ARGUMENTS)} and "
+            f"`gradient_estimator` once. Received: {len(args)} positional "
+            f"arguments, unknown={unknown}, given twice={twice}"
+        )
+    return {**kwargs, **positional}
 
 
 @serializable
@@ -213,13 +237,15 @@ class ReprogrammedModel(ReprogrammingTrainer):
             ValueError: If a source that is only queried, or layers of it that
                 are trained, do not go with the kind of gradient.
         """  # noqa: E501
-        kwargs.update(zip(COMPILE_ARGUMENTS, args))
+        kwargs = compile_arguments(args, kwargs)
         kwargs["gradient_estimator"] = gradient_estimator
         self.automatic_compilation = AutomaticCompilation.of(kwargs)
         if self.automatic_compilation.waits_for_data:
             self.compiled, self.loss = False, None
             return
+        left_out = self.automatic_compilation.arguments
         kwargs = self.automatic_compilation.completed(self)
+        summary = automatic_compilation.described(left_out, kwargs)
         gradient_estimator = estimators.get(kwargs.pop("gradient_estimator"))
         zeroth_order.check(self, gradient_estimator)
         ignored = CompiledLoss.given(kwargs.get("loss")).ignored_label
@@ -241,6 +267,12 @@ class ReprogrammedModel(ReprogrammingTrainer):
         self.warn_of_logits()
         if gradient_estimator is not None:
             gradient_estimator.check(self, self.optimizer)
+        self.automatic_compilation.summary = summary
+        if gradient_estimator is not None and is_automatic(
+            left_out["gradient_estimator"]
+        ):
+            # It costs queries that the call of `compile` does not name.
+            automatic_compilation.show(summary, verbose="auto")
 
     def warn_of_logits(self) -> None:
         """Warns if the loss takes logits for probabilities, or the reverse."""
