@@ -133,6 +133,102 @@ def test_arguments_of_initializers_and_draws_are_named():
         assert list(mistakable_calls(code))
 
 
+# Modules without behavior of their own.
+WITHOUT_BEHAVIOR = ("sources/specification", "typing", "version")
+# Behaviors that many modules have together.
+OF_ONE_BEHAVIOR = (
+    "bank/bank_threads",
+    "black_box/functions_of_other_libraries",
+    "black_box/inference_exchanges",
+    "black_box/interrupted_training",
+    "examples/examples",
+    "models/automatic_compilation_in_fit",
+    "models/binary_targets_in_fit",
+    "models/contract",
+    "models/distribution",
+    "models/export",
+    "models/forecasting",
+    "models/keras_hub_sources",
+    "models/trained_label_maps",
+    "models/trained_methods",
+    "pretrained/sound_sources",
+    "saving/programs_0_1_0",
+    "sources/trainable_source_layers",
+    "style",
+    "types",
+)
+# Tests of many modules, each with those that it tests instead of a file of
+# their own. All methods are trained, and their pages read, by the same tests.
+TESTED_TOGETHER = {
+    "black_box/finite_differences": ("directions", "estimators", "schedules"),
+    "black_box/inference_reply": ("inference_datatypes", "inference_request"),
+    "black_box/inference_transport": (
+        "inference_endpoint",
+        "inference_truncation",
+    ),
+    "black_box/queried_source": ("numeric_array", "query_layer"),
+    "black_box/top_k": ("top_k_parsing",),
+    "black_box/training": (
+        "jax_step",
+        "point_evaluation",
+        "query_counter",
+        "query_state",
+        "search_session",
+        "tensorflow_step",
+        "torch_step",
+        "trained_model",
+    ),
+    "pretrained/sound_sources": ("attention_rnn", "musicnn"),
+    "saving/program_file": (
+        "program_archive",
+        "program_reader",
+        "program_values",
+    ),
+    "saving/program_limits": ("file_errors",),
+    "sources/architecture": (
+        "canonical_values",
+        "graph_steps",
+        "operation_arguments",
+        "operation_kinds",
+        "operation_text",
+    ),
+    "sources/fingerprint": ("fingerprint_comparison",),
+    "sources/frozen_source": ("fixed_inputs",),
+}
+OF_ALL_METHODS = {"methods/pages", "methods/parameters", "methods/table"}
+
+
+def files_of(folder, prefix):
+    """Python files in a folder, without their prefix and ending."""
+    return {
+        (path.parent / path.stem.removeprefix(prefix))
+        .relative_to(ROOT / folder)
+        .as_posix()
+        for path in ROOT.glob(f"{folder}/**/{prefix}*.py")
+        if path.stem != "__init__"
+    }
+
+
+@pytest.mark.numpy_alone
+def test_every_module_has_its_file_of_tests_and_every_file_its_module():
+    modules = files_of("keras_reprogram", "")
+    tests = files_of("tests", "test_")
+    together = {
+        f"{test.rpartition('/')[0]}/{name}"
+        for test, names in TESTED_TOGETHER.items()
+        for name in names
+    }
+    methods = {name for name in modules if name.startswith("methods/")}
+    assert len(modules) > 150 and methods and OF_ALL_METHODS <= tests
+    untested = modules - tests - methods - {*WITHOUT_BEHAVIOR, *together}
+    assert untested == set()
+    assert tests - modules - OF_ALL_METHODS - {*OF_ONE_BEHAVIOR} == set()
+    # What stands in these lists is there, and has no file of its own.
+    assert together <= modules - tests and set(TESTED_TOGETHER) <= tests
+    assert set(WITHOUT_BEHAVIOR) <= modules - tests
+    assert set(OF_ONE_BEHAVIOR) <= tests - modules
+
+
 @pytest.mark.numpy_alone
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
 def test_ruff_passes(command):
