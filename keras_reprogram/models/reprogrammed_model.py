@@ -51,6 +51,9 @@ COMPILE_ARGUMENTS = (
     "auto_scale_loss",
 )
 
+# Of `keras.Model`.
+MODEL_ARGUMENTS = {"name", "trainable"}
+
 
 def compile_arguments(
     args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -120,7 +123,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
             the model whole.
         compile: Boolean. Whether the model is compiled with `"auto"` for
             everything, see `compile`. Defaults to `True`.
-        **kwargs: Keyword arguments of `keras.Model`.
+        **kwargs: `name` and `trainable`, as of `keras.Model`.
 
     Raises:
         ValueError: If the source has no axis of classes, an end does not fit
@@ -142,6 +145,14 @@ class ReprogrammedModel(ReprogrammingTrainer):
         compile: bool = True,
         **kwargs: Any,
     ) -> None:
+        unknown = sorted(kwargs.keys() - MODEL_ARGUMENTS)
+        if unknown:
+            # Keras would ignore them.
+            raise ValueError(
+                "A `ReprogrammedModel` takes the arguments of its docstring, "
+                f"and {sorted(MODEL_ARGUMENTS)} of `keras.Model`. Received: "
+                f"unknown arguments {unknown}"
+            )
         specification = inspect_source(source)
         input_reprogrammer = input_reprogrammer or InputReprogrammer()
         # One output, where it is a probability, is two classes.

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -253,9 +254,29 @@ class ReprogrammingTrainer(ModelOfSamples):
     ) -> Tensor:
         automatic_compilation.before_batch(self, x, y, trains=True)
         x, y = self.checked_batch(x, y)
-        logs = super().train_on_batch(x, y, *args, **kwargs)
-        self.invalid_data.check(self)
-        return logs
+        with self.undone_if_invalid():
+            return super().train_on_batch(x, y, *args, **kwargs)
+
+    @contextlib.contextmanager
+    def undone_if_invalid(self) -> Iterator[None]:
+        """Takes a step back, on the device, that had invalid data."""
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer is not None and not optimizer.built:
+            optimizer.build(self.trainable_variables)
+        variables = [
+            *self.input_reprogrammer.variables,
+            *self.label_mapper.variables,
+            *self.frozen_source.unfrozen_variables,
+            *getattr(optimizer, "variables", ()),
+        ]
+        values = [ops.copy(variable.value) for variable in variables]
+        yield
+        try:
+            self.invalid_data.check(self)
+        except ValueError:
+            for variable, value in zip(variables, values):
+                variable.assign(value)
+            raise
 
     def test_on_batch(
         self, x: Data, y: Data = None, *args: Any, **kwargs: Any

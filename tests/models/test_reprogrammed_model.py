@@ -526,3 +526,8 @@ def test_a_source_of_pixels_is_reprogrammed_to_segment(mapping):
     assert predictions.shape == (24, 8, 8, 2)
     correct = predictions.argmax(axis=-1)[:, :7] == labels[:, :7]
     assert correct.mean() >= 0.95
+
+
+def test_an_unknown_argument_is_a_value_error(source):
+    with pytest.raises(ValueError, match="unknown arguments.*unfrozen"):
+        ReprogrammedModel(source, InputReprogrammer((4, 4, 1)), unfrozen=1)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from keras import ops
 from tiny import reprogrammed
 
 from keras_reprogram.models import batches
@@ -29,6 +30,29 @@ def test_batches_that_are_not_valid_are_a_value_error(
 ):
     with pytest.raises(ValueError, match=message):
         call(model, images, labels)
+
+
+@pytest.mark.parametrize("mapping", ["linear", "iterative"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_step_on_an_invalid_batch_changes_nothing(
+    source, images, labels, mapping, is_first
+):
+    model = reprogrammed(source, mapping)
+    model.adapt(images, labels, verbose=0)
+    if not is_first:
+        model.train_on_batch(images, labels)
+    one_is_nan = images.astype("float32")
+    one_is_nan[3] = np.nan
+    variables = model.trainable_variables + model.non_trainable_variables
+    before = [ops.convert_to_numpy(variable.value) for variable in variables]
+    for samples, targets in [(one_is_nan, labels), (images, labels + 1)]:
+        with pytest.raises(ValueError, match="must be"):
+            model.train_on_batch(samples, targets)
+    for variable, value in zip(variables, before):
+        found = ops.convert_to_numpy(variable.value)
+        np.testing.assert_array_equal(found, value)
+    for variable in model.optimizer.variables:
+        assert np.isfinite(ops.convert_to_numpy(variable.value)).all()
 
 
 def test_a_batch_of_nan_is_predicted_as_nan(model, images):
