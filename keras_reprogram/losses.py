@@ -1,4 +1,4 @@
-"""Losses of targets that not every sample has a label for."""
+"""Losses for targets with missing labels."""
 
 import math
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
 from keras_reprogram.typing import Tensor
 
-LARGEST_LOGIT = 1e9
-SMALLEST_PROBABILITY = 1e-7
+MAX_LOGIT = 1e9
+MIN_PROBABILITY = 1e-7
 
 
 @serializable
 class MaskedBinaryCrossentropy(keras.losses.Loss):
-    """Binary cross-entropy over the labels that are known.
+    """Binary cross-entropy over known labels.
 
-    A label of NaN is not known and counts for nothing. The loss of a sample
-    is the mean over its known labels. A label between 0 and 1 is a
-    probability; one outside makes the loss NaN.
+    A label of NaN is unknown and is ignored. The loss of a sample is the mean
+    over its known labels. A label between 0 and 1 is a probability; a label
+    outside this range makes the loss NaN.
 
     Example:
 
@@ -35,10 +35,12 @@ class MaskedBinaryCrossentropy(keras.losses.Loss):
     ```
 
     Args:
-        positive_weight: Weight of a label of 1, against the 1 of a 0: above 1
-            for rare positives; one number, or one for each target.
-        from_logits: Whether the model returns logits, as a trained label map
-            does, or probabilities. `label_mapper.from_logits` is which.
+        positive_weight: Float, or a list of floats, one for each target.
+            Weight of positive labels relative to negative ones, above 1 for
+            rare positives. Defaults to `1.0`.
+        from_logits: Boolean. Whether predictions are logits instead of
+            probabilities, the model's `label_mapper.from_logits`.
+            Defaults to `True`.
         **kwargs: Keyword arguments of `keras.losses.Loss`.
 
     Raises:
@@ -59,7 +61,7 @@ class MaskedBinaryCrossentropy(keras.losses.Loss):
         self.from_logits = boolean("from_logits", from_logits)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        # Of less than float32 nothing is left of 1 - 1e-7.
+        # In lower precision than float32, 1 - 1e-7 rounds to 1.
         y_pred = ops.cast(y_pred, "float32")
         labels, known = labels_of_shape(y_true, y_pred)
         weights = ops.convert_to_tensor(self.positive_weight, "float32")
@@ -69,22 +71,22 @@ class MaskedBinaryCrossentropy(keras.losses.Loss):
                 f"target. Received: {weights.shape[0]} numbers for "
                 f"predictions of shape {tuple(y_pred.shape)}"
             )
-        # A prediction of no known label may be anything, infinity too.
+        # A prediction for an unknown label may be infinite or NaN.
         y_pred = ops.where(known, y_pred, ops.zeros_like(y_pred))
-        positive, negative = self.losses_of_both(y_pred)
+        positive, negative = self.positive_and_negative_losses(y_pred)
         losses = weights * labels * positive + (1.0 - labels) * negative
         known = ops.cast(known, "float32")
         total = ops.sum(losses * known, axis=-1)
         return total / ops.maximum(ops.sum(known, axis=-1), 1.0)
 
-    def losses_of_both(self, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-        """What a prediction costs where the label is 1, and where it is 0."""
+    def positive_and_negative_losses(
+        self, y_pred: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the losses of predictions for labels of 1 and of 0."""
         if self.from_logits:
-            logits = ops.clip(y_pred, -LARGEST_LOGIT, LARGEST_LOGIT)
+            logits = ops.clip(y_pred, -MAX_LOGIT, MAX_LOGIT)
             return ops.softplus(-logits), ops.softplus(logits)
-        probabilities = ops.clip(
-            y_pred, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY
-        )
+        probabilities = ops.clip(y_pred, MIN_PROBABILITY, 1.0 - MIN_PROBABILITY)
         return -ops.log(probabilities), -ops.log(1.0 - probabilities)
 
     def get_config(self) -> dict[str, Any]:
@@ -96,11 +98,12 @@ class MaskedBinaryCrossentropy(keras.losses.Loss):
 
 
 def labels_of_shape(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-    """Binary labels in the shape of predictions, and which are known.
+    """Returns labels in the shape of predictions, and which are known.
 
     Args:
-        y_true: Labels of 0, 1, or between; NaN where not known.
-        y_pred: Predictions of the same shape, or with one more axis of 1.
+        y_true: Tensor. Labels from 0 to 1, NaN for unknown ones.
+        y_pred: Tensor. Predictions of the same shape, or with one more axis
+            of size 1.
 
     Returns:
         Labels as float32, 0 where not known and NaN where they are no labels,
@@ -125,7 +128,7 @@ def labels_of_shape(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def positive_numbers(name: str, value: object) -> float | list[float]:
-    """Checks one positive number, or a list of them, and keeps its form."""
+    """Checks one positive number, or a list, and returns it as floats."""
     items = np.asarray(value).tolist()
     valid = all(map(is_positive, items if isinstance(items, list) else [items]))
     if not valid or items == []:

@@ -1,4 +1,4 @@
-"""Metrics of targets that not every sample has a label for."""
+"""Metrics for targets with missing labels."""
 
 import math
 from typing import Any
@@ -16,10 +16,10 @@ from keras_reprogram.typing import Tensor
 
 @serializable
 class KnownBinaryAccuracy(keras.metrics.Mean):
-    """Share of the known binary labels that are predicted.
+    """Binary accuracy over known labels.
 
-    A label of NaN is not known and is left out. `"accuracy"` in `compile`
-    counts it as wrong, and compares logits with .5.
+    A label of NaN is unknown and is ignored. `"accuracy"` in `compile` would
+    count it as wrong, and compare logits with 0.5.
 
     Example:
 
@@ -29,16 +29,21 @@ class KnownBinaryAccuracy(keras.metrics.Mean):
     ```
 
     Args:
-        from_logits: Whether predictions are logits or probabilities.
-        threshold: Probability above which a label of 1 is predicted.
-        name: Name of the metric.
-        dtype: Dtype of the metric's result.
+        from_logits: Boolean. Whether predictions are logits instead of
+            probabilities. Defaults to `True`.
+        threshold: Float. Probability above which a label of 1 is predicted.
+            Defaults to `0.5`.
+        name: String. Name of the metric. Defaults to
+            `"known_binary_accuracy"`.
+        dtype: Dtype of the metric's result. Defaults to `None`, that is
+            `keras.backend.floatx()`.
 
     Call arguments:
-        y_true: Labels of 0 or 1, or NaN, of any shape. A label outside makes
-            the result NaN.
-        y_pred: Predictions of the same shape. NaN is never right.
-        sample_weight: One weight for each sample, or for each label.
+        y_true: Tensor of any shape. Labels of 0, 1 or NaN. A label outside
+            0 to 1 makes the result NaN.
+        y_pred: Tensor. Predictions of the same shape. NaN is never correct.
+        sample_weight: Tensor. One weight for each sample, or for each label.
+            Defaults to `None`.
 
     Raises:
         ValueError: If `threshold` is not between 0 and 1, or the shapes
@@ -72,7 +77,7 @@ class KnownBinaryAccuracy(keras.metrics.Mean):
             threshold = math.log(threshold / (1.0 - threshold))
         correct = ops.equal(y_pred > threshold, labels > 0.5)
         correct = ops.logical_and(correct, ops.logical_not(ops.isnan(y_pred)))
-        # NaN where the label is not one of 0 to 1.
+        # Adding 0 times the labels keeps the NaN of invalid ones.
         values = ops.cast(correct, "float32") + 0.0 * labels
         weights = weights_of_known(known, sample_weight)
         super().update_state(
@@ -89,10 +94,10 @@ class KnownBinaryAccuracy(keras.metrics.Mean):
 
 @serializable
 class KnownAccuracy(keras.metrics.Mean):
-    """Share of the known classes that are predicted.
+    """Accuracy over known classes.
 
-    A class of `ignore_class` or NaN is not known and is left out, and so is
-    a one-hot row of zeros or with NaN.
+    A label of `ignore_class` or NaN is unknown and is ignored. So is a one-hot
+    row that is all zeros or contains NaN.
 
     Example:
 
@@ -102,21 +107,23 @@ class KnownAccuracy(keras.metrics.Mean):
     ```
 
     Args:
-        ignore_class: The integer that stands for a class that is not known;
-            `None` for no such integer.
-        name: Name of the metric.
-        dtype: Dtype of the metric's result.
+        ignore_class: Integer. The label of an unknown class, `None` if there
+            is none. Defaults to `-1`.
+        name: String. Name of the metric. Defaults to `"known_accuracy"`.
+        dtype: Dtype of the metric's result. Defaults to `None`, that is
+            `keras.backend.floatx()`.
 
     Call arguments:
-        y_true: Classes, `(batch, ...)` or `(batch, ..., 1)`, or one-hot rows,
-            `(batch, ..., classes)`.
-        y_pred: Logits or probabilities, `(batch, ..., classes)`. A row with
-            NaN is never right.
-        sample_weight: One weight for each sample, or for each class.
+        y_true: Tensor. Classes `(batch, ...)` or `(batch, ..., 1)`, or
+            one-hot rows `(batch, ..., classes)`.
+        y_pred: Tensor `(batch, ..., classes)`. Logits or probabilities. A row
+            with NaN is never correct.
+        sample_weight: Tensor. One weight for each sample, or for each label.
+            Defaults to `None`.
 
     Raises:
-        ValueError: If `ignore_class` is not an integer, or the shapes do not
-            go together.
+        ValueError: If `ignore_class` is not an integer, or the shapes are not
+            compatible.
     """
 
     def __init__(
@@ -158,11 +165,11 @@ class KnownAccuracy(keras.metrics.Mean):
 
 @serializable
 class KnownAUC(keras.metrics.AUC):
-    """Area under a curve over the binary labels that are known.
+    """Area under a curve over known binary labels.
 
-    `keras.metrics.AUC` of the labels that are not NaN, of all targets
-    together. With `multi_label=True`, it is the mean of the targets' areas;
-    a target with known labels of only one kind has none and is left out.
+    The metric is `keras.metrics.AUC` over all labels that are not NaN. With
+    `multi_label=True`, it is the mean of the areas of the targets, without
+    those whose known labels are all equal: they have no area.
 
     Example:
 
@@ -174,18 +181,21 @@ class KnownAUC(keras.metrics.AUC):
     ```
 
     Args:
-        from_logits: Whether predictions are logits or probabilities.
-        name: Name of the metric.
-        **kwargs: Keyword arguments of `keras.metrics.AUC`. Probabilities are
-            told apart by `num_thresholds`, 200: pass more where they are
-            close to each other, as for rare labels.
+        from_logits: Boolean. Whether predictions are logits instead of
+            probabilities. Defaults to `True`.
+        name: String. Name of the metric. Defaults to `"known_auc"`.
+        **kwargs: Keyword arguments of `keras.metrics.AUC`. Pass more than the
+            200 `num_thresholds` if probabilities are close to each other, as
+            for rare labels.
 
     Call arguments:
-        y_true: Labels of 0 or 1, or NaN, of any shape; `(batch, targets)`
-            with `multi_label=True`. A label outside makes the result NaN.
-        y_pred: Predictions of the same shape. NaN for a known label makes the
-            result NaN.
-        sample_weight: One weight for each sample, or for each label.
+        y_true: Tensor of any shape, `(batch, targets)` with
+            `multi_label=True`. Labels of 0, 1 or NaN. A label outside 0 to 1
+            makes the result NaN.
+        y_pred: Tensor. Predictions of the same shape. NaN for a known label
+            makes the result NaN.
+        sample_weight: Tensor. One weight for each sample, or for each label.
+            Defaults to `None`.
 
     Raises:
         ValueError: If the shapes differ, or as `keras.metrics.AUC` does.
@@ -209,7 +219,7 @@ class KnownAUC(keras.metrics.AUC):
         y_pred = ops.cast(y_pred, "float32")
         labels, known = labels_of_shape(y_true, y_pred)
         weights = weights_of_known(known, sample_weight)
-        # Keras reads a NaN label as 1, and accepts NaN predictions.
+        # Keras treats a NaN label as 1 and accepts NaN predictions.
         is_nan = ops.isnan(labels + y_pred)
         is_invalid = ops.logical_and(known, is_nan)
         weights = ops.where(
@@ -244,7 +254,7 @@ class KnownAUC(keras.metrics.AUC):
 
 
 def classes_of_shape(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-    """Integer classes in the shape of predictions, and which are known."""
+    """Returns classes in the shape of predictions, and which are known."""
     true_shape, shape = tuple(y_true.shape), tuple(y_pred.shape)
     one_hot = len(true_shape) == len(shape) and true_shape[-1] == shape[-1]
     sparse_shape = true_shape

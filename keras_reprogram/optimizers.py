@@ -1,4 +1,4 @@
-"""Optimizers that the literature made for programs."""
+"""Optimizers from papers on reprogramming."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ from keras_reprogram.vectors import unit_vectors
 
 @serializable
 class NormalizedGradient(keras.optimizers.SGD):
-    """Gradient descent by steps of a fixed length, as EVP trains its border.
+    """Gradient descent with steps of a fixed length, as in EVP.
 
     ```
     theta <- theta - learning_rate * g / ||g||
     ```
 
-    The paper's steps are of length 70, for a border of a canvas of 224x224.
-    Every variable is normalized by its own gradient's norm. The paper's norm
-    includes the gradient under the data, where its border has no values; the
-    norm here is that of the border alone, so a step is a little longer.
+    Every gradient is divided by its own norm. The paper uses a learning rate
+    of 70 for a border around images of size 224x224. Its norm includes the
+    gradient of the pixels inside the border; the norm here is that of the
+    border alone, so a step is slightly longer.
 
     Example:
 
@@ -30,7 +30,9 @@ class NormalizedGradient(keras.optimizers.SGD):
     ```
 
     Args:
-        learning_rate: Length of a step, a float or a schedule.
+        learning_rate: Float, or a
+            `keras.optimizers.schedules.LearningRateSchedule`. Length of a
+            step. Defaults to `1.0`.
         **kwargs: Keyword arguments of `keras.optimizers.SGD`.
 
     References:
@@ -50,8 +52,8 @@ class NormalizedGradient(keras.optimizers.SGD):
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
         dtype = keras.backend.result_type(variable.dtype, "float32")
-        # Added to, a sparse gradient of TensorFlow becomes a dense one, in
-        # which repeated rows are one.
+        # Adding zero converts TensorFlow's sparse gradients to dense ones,
+        # with repeated rows summed.
         gradient = ops.add(ops.cast(gradient, dtype), ops.zeros((), dtype))
         gradient = unit_vectors(gradient, axis=None)
         super().update_step(gradient, variable, learning_rate)

@@ -1,4 +1,4 @@
-"""Models with the settings that measurements recommend."""
+"""Functions that return compiled models with recommended settings."""
 
 import keras
 
@@ -16,18 +16,17 @@ def few_samples(
     input_reprogrammer: InputReprogrammer | None = None,
     learning_rate: float | None = None,
 ) -> ReprogrammedModel:
-    """A model for a few hundred labeled samples, compiled.
+    """Returns a compiled model for a few hundred labeled samples.
 
-    Four things keep it from learning its samples by heart: the label map
-    starts from a logistic regression whose penalty is found by
-    cross-validation; samples are shifted at random in training; steps are
-    small; and what is kept is the moving average of the program and the map
-    over about 50 steps.
+    Four measures reduce overfitting: the label map starts from a logistic
+    regression whose penalty is chosen by cross-validation; samples are
+    shifted at random in training; the learning rate is small; and the weights
+    are averaged over about 50 steps.
 
-    Give it a classifier's `keras_reprogram.sources.stage_features` for a
-    source: a map of all stages takes to few samples better than one of the
-    last stage's features, and that better than one of logits. Where a mirrored
-    sample is one of the same class, add flips to the shifts:
+    As a source, pass `keras_reprogram.sources.stage_features(classifier)`:
+    with few samples, a map of all stages is more accurate than one of the last
+    stage's features, and that is more accurate than one of logits. If mirrored
+    samples have the same class, add flips to the shifts:
 
     ```python
     keras.Sequential(
@@ -38,10 +37,11 @@ def few_samples(
     )
     ```
 
-    Train it with `keras_reprogram.callbacks.RestoreBest` where there are
-    samples for validation: its first candidate is the linear probe itself. Put
-    `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` before it, which shows
-    it the average and not the last step.
+    If there are samples for validation, train with
+    `keras_reprogram.callbacks.RestoreBest`, whose first candidate is the
+    linear probe itself. Put
+    `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` before it, so that it
+    evaluates the averaged weights instead of those of the last step.
 
     Example:
 
@@ -57,17 +57,21 @@ def few_samples(
     ```
 
     Args:
-        source: The pretrained model.
-        num_classes: Number of target classes.
-        input_reprogrammer: The input transformation. Defaults to a sample
-            resized to the source's size, a program everywhere, and
-            `RandomShift()` for an augmentation.
-        learning_rate: Learning rate of Adam. Left out, `1 / S` for a source
-            of `S` outputs, at most 1e-3: a step of Adam moves every weight of
-            the map alike, and a logit is the sum of `S` of them.
+        source: `keras.Model`. The pretrained model.
+        num_classes: Integer. Number of target classes.
+        input_reprogrammer: `InputReprogrammer`. The input transformation.
+            Defaults to `None`: samples are resized to the source's size, with
+            a pattern everywhere and `RandomShift()` as augmentation.
+        learning_rate: Float. Learning rate of Adam. Defaults to `None`:
+            `1 / S` for a source of `S` outputs, at most 1e-3. A step of Adam
+            changes all weights of the map by about the same amount, and a
+            logit is a sum over `S` of them.
 
     Returns:
         A compiled `ReprogrammedModel`.
+
+    Raises:
+        ValueError: If the source has several inputs or outputs.
     """
     if input_reprogrammer is None:
         input_reprogrammer = InputReprogrammer(augmentation=RandomShift())

@@ -1,4 +1,4 @@
-"""A classifier without its last layer."""
+"""A source without the last layer of a classifier."""
 
 import math
 
@@ -8,10 +8,9 @@ from keras_reprogram.keras_internals import producer
 
 
 def features(classifier: keras.Model) -> keras.Model:
-    """What a classifier's last layer looks at, as a source of its own.
+    """Returns a source with the inputs of a classifier's last layer as output.
 
-    A label map on features says more than one on the logits that the last
-    layer makes of them: with a trained linear map, it is the stronger choice.
+    A trained linear map is usually more accurate on features than on logits.
     Maps that count predictions, from `"frequency"` to `"bayesian_plus"`, need
     the classifier itself.
 
@@ -27,14 +26,15 @@ def features(classifier: keras.Model) -> keras.Model:
     ```
 
     Args:
-        classifier: A KerasHub image classifier, or a functional or sequential
-            `keras.Model` with one input and one output, whose last layer with
-            weights is a `Dense` layer, in the model itself or in one within
-            it. Dropout, an activation, a cast or a reshaping may follow.
+        classifier: `keras.Model`. A KerasHub image classifier, or a
+            functional or sequential model with one input and one output. Its
+            last layer with weights must be a `Dense` layer, of the model or
+            of a nested one. Dropout, an activation, a cast or a reshaping may
+            follow.
 
     Returns:
-        A `keras.Model` with the classifier's input and weights. The scaling
-        that a KerasHub classifier names is passed on.
+        A `keras.Model` with the classifier's input and weights. It has the
+        preprocessor of a KerasHub classifier, which defines the scaling.
 
     Raises:
         ValueError: If the classifier has several inputs or outputs, or does
@@ -65,16 +65,16 @@ def features(classifier: keras.Model) -> keras.Model:
 
 
 def before_last_dense(tensor: keras.KerasTensor) -> keras.KerasTensor:
-    """What the last `Dense` layer on the way to a tensor is given."""
+    """Returns the input of the last `Dense` layer before a tensor."""
     while True:
         layer, _, index, inputs = producer(tensor)
         if isinstance(layer, keras.layers.Dense):
             return inputs[0]
         if len(inputs) == 1 and getattr(layer, "outputs", None):
-            # A head that is a model of its own, as VGG's.
+            # The head is a nested model, as that of VGG.
             inner = before_last_dense(layer.outputs[index])
             return keras.Model(layer.inputs, inner)(inputs[0])
-        if not passes_on(layer, inputs, tensor):
+        if not keeps_all_values(layer, inputs, tensor):
             raise ValueError(
                 "`classifier` must end in a `Dense` layer. For a model "
                 "without one, such as a backbone, use `stage_features`, or "
@@ -86,12 +86,12 @@ def before_last_dense(tensor: keras.KerasTensor) -> keras.KerasTensor:
         tensor = inputs[0]
 
 
-def passes_on(
+def keeps_all_values(
     layer: keras.layers.Layer,
     inputs: list[keras.KerasTensor],
     output: keras.KerasTensor,
 ) -> bool:
-    """Whether a layer has no weights and returns as many values as it gets."""
+    """Whether a layer has no weights and as many outputs as inputs."""
     if len(inputs) != 1 or getattr(layer, "weights", None):
         return False
     sizes = [
@@ -102,7 +102,7 @@ def passes_on(
 
 
 def with_scaling_of(classifier: keras.Model, model: keras.Model) -> keras.Model:
-    """The model, with the scaling that a KerasHub classifier names."""
+    """Gives a model the preprocessor of a KerasHub classifier."""
     preprocessor = getattr(classifier, "preprocessor", None)
     if preprocessor is not None:
         model.preprocessor = preprocessor

@@ -1,4 +1,4 @@
-"""A layer that runs a pretrained model with fixed weights."""
+"""A layer that runs a pretrained model with frozen weights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from keras_reprogram.typing import Tensor
 
 @serializable
 class FrozenSource(keras.layers.Layer):
-    """Runs a pretrained model with fixed weights, always in inference mode.
+    """Runs a pretrained model with frozen weights, always in inference mode.
 
     Only the layers in `trainable_source_layers` are trained. For this the
     constructor sets `trainable` of the source's layers and variables; nothing
@@ -42,7 +42,7 @@ class FrozenSource(keras.layers.Layer):
     ```
 
     Args:
-        source: A built `keras.Model` with one input and one output.
+        source: `keras.Model`. A built model with one input and one output.
         trainable_source_layers: List of strings or integer. The names of the
             layers that are trained, or the number of the last layers of
             `source.layers` with weights. A name stands for all layers of that
@@ -50,14 +50,14 @@ class FrozenSource(keras.layers.Layer):
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: Inputs of the source, of shape `(batch, *source_shape)`.
+        inputs: Tensor `(batch, *source_shape)`. Inputs of the source.
 
     Returns:
         The source's output.
 
     Raises:
-        ValueError: If `trainable_source_layers` names what is not a layer with
-            weights.
+        ValueError: If `trainable_source_layers` is not a valid number, or
+            contains a name that no layer with weights has.
 
     References:
         - [Neural model reprogramming with similarity based mapping](https://arxiv.org/abs/2110.03894):
@@ -103,11 +103,11 @@ class FrozenSource(keras.layers.Layer):
                 variable.trainable = id(variable) in trained
 
     def freeze_again(self) -> None:
-        """Freezes what has become trainable since the last time."""
-        if self.is_thawed():
+        """Freezes the source again if its `trainable` was changed."""
+        if self.needs_freezing():
             self.freeze()
 
-    def is_thawed(self) -> bool:
+    def needs_freezing(self) -> bool:
         """Whether `trainable` of some variable is not as `freeze` sets it."""
         trained = {id(variable) for variable in self.trainable_variables}
         return any(
@@ -119,8 +119,8 @@ class FrozenSource(keras.layers.Layer):
     def frozen_by_hand(self) -> frozenset[int]:
         """Variables of unfrozen layers that are not trained, by their `id`.
 
-        A layer without any trainable variable was frozen as a whole, with the
-        source, and tells nothing new: what was known of it remains.
+        A layer without any trainable variable was frozen together with the
+        source. Its earlier state is kept.
         """
         known = set(self.kept_frozen)
         for name in self.trainable_source_layers:
@@ -140,7 +140,7 @@ class FrozenSource(keras.layers.Layer):
         return frozenset(known)
 
     def candidates(self) -> list[keras.Variable]:
-        """All variables of the unfrozen layers that can be trained."""
+        """Returns the variables of the unfrozen layers that can be trained."""
         found = {
             id(variable): variable
             for leaf in self.unfrozen_leaves()
@@ -204,7 +204,8 @@ class FrozenSource(keras.layers.Layer):
         keras.layers.Layer.trainable.fset(self, value)
         self.freeze()
 
-    # By what was asked for, whatever is set on the source's variables.
+    # These follow `trainable_source_layers`, since users may change
+    # `trainable` of the source's variables.
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:
@@ -222,12 +223,12 @@ class FrozenSource(keras.layers.Layer):
     def non_trainable_weights(self) -> list[keras.Variable]:
         return without(self.weights, self.trainable_variables)
 
-    # Keras builds this layer before a model is trained if it is not built.
+    # A layer that is not built is built before training, which freezes it.
 
     @property
     def built(self) -> bool:
-        """Whether the source is frozen as it should be."""
-        return self.was_built and not self.is_thawed()
+        """Whether the layer was built and the source is still frozen."""
+        return self.was_built and not self.needs_freezing()
 
     @built.setter
     def built(self, value: bool) -> None:
@@ -240,30 +241,30 @@ class FrozenSource(keras.layers.Layer):
         # `training=False` is passed here and not in a functional graph, where
         # the outer model's `training=True` would override it.
         outputs = with_fast_layers(self.source)(
-            self.as_taken(inputs), training=False
+            self.converted(inputs), training=False
         )
         # Losses that the source's layers add belong to its own training.
         keras_internals.clear_losses(self.source)
-        # A dictionary of one output is that output.
+        # The output may be a dictionary or list of one tensor.
         return keras.tree.flatten(outputs)[0]
 
-    def as_taken(self, inputs: Tensor) -> Tensor:
-        """Inputs in the structure and the dtype that the source takes."""
-        taken = self.source.inputs
-        if len(taken) != 1:
+    def converted(self, inputs: Tensor) -> Tensor:
+        """Converts inputs to the structure and dtype of the source's inputs."""
+        tensors = self.source.inputs
+        if len(tensors) != 1:
             return inputs
         (values,) = keras.tree.flatten(inputs)
-        dtype = keras.backend.standardize_dtype(taken[0].dtype)
+        dtype = keras.backend.standardize_dtype(tensors[0].dtype)
         if keras.backend.is_int_dtype(dtype):
-            # Cast alone would wrap what is below zero around.
+            # Without clipping, a cast wraps values out of range around.
             bounds = np.iinfo(dtype)
             values = ops.clip(ops.round(values), bounds.min, bounds.max)
             values = ops.cast(values, dtype)
         return keras.tree.pack_sequence_as(self.source.input, [values])
 
     def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
-        # From the source's output: PyTorch would call the source on a sequence
-        # that is too long for some sources where the length is unknown.
+        # Use the source's symbolic output: the default calls the source, on
+        # PyTorch with a length that some sources do not support.
         batch = keras.tree.flatten(inputs)[0].shape[0]
         output = self.source.outputs[0]
         return keras.KerasTensor((batch, *output.shape[1:]), output.dtype)
@@ -289,7 +290,7 @@ class FrozenSource(keras.layers.Layer):
 def is_base_of_lora(
     layer: keras.layers.Layer, variable: keras.Variable
 ) -> bool:
-    """Whether LoRA keeps a variable fixed and trains others beside it."""
+    """Whether a variable is the frozen base of a layer with LoRA."""
     return getattr(layer, "lora_enabled", False) and any(
         variable is base
         for base in keras_internals.base_variables(layer).values()
@@ -306,7 +307,7 @@ def without(
 def names_of_layers(
     source: keras.Model, trainable_source_layers: int | Sequence[str]
 ) -> list[str]:
-    """Checks which layers are to be trained, and returns their names."""
+    """Checks `trainable_source_layers` and returns names of layers."""
     depth = integer(trainable_source_layers)
     if depth is not None:
         layers = [layer for layer in source.layers if layer.weights]
@@ -319,7 +320,7 @@ def names_of_layers(
             )
         chosen = layers[len(last) - depth :]
         if any(layer.trainable_weights for layer in layers):
-            # Of a source that is trained in part, these were frozen by hand.
+            # The source is partly trainable: the others were frozen by hand.
             chosen = [layer for layer in chosen if layer.trainable_weights]
         return [layer.name for layer in chosen]
     names = (

@@ -1,11 +1,11 @@
-"""Whether a gradient gets from a source's outputs to its inputs."""
+"""Search for a differentiable path from a source's inputs to its outputs."""
 
 import keras
 
 from keras_reprogram.dtypes import is_float
 from keras_reprogram.keras_internals import producer
 
-# What looks integers up, whatever the dtype of its input.
+# Layers without a gradient, whatever the dtype of their input.
 LOOKUPS = (
     keras.layers.Embedding,
     keras.layers.CategoryEncoding,
@@ -15,29 +15,30 @@ LOOKUPS = (
     keras.layers.IntegerLookup,
     keras.layers.StringLookup,
 )
-# Operations whose slope is zero wherever they have one.
+# Operations whose gradient is zero almost everywhere.
 STEPS = ("Round", "Floor", "Ceil", "Trunc", "Sign", "Argmax", "Argsort")
 
 
 def what_blocks_gradient(source: keras.Model) -> str | None:
-    """Names what no gradient passes on its way through a source.
+    """Describes what blocks the gradient of a source's outputs.
 
-    It looks at layers, operations and dtypes: a cast within the `call` of a
-    layer is not seen.
+    Layers, operations and dtypes are examined. A cast within the `call` of a
+    layer is not detected.
 
     Args:
-        source: A functional or sequential model.
+        source: `keras.Model`. A functional or sequential model.
 
     Returns:
-        A description, or `None` if there is a way.
+        A string; `None` if the gradient reaches an input.
     """
     blocks: list[str] = []
-    found = reached(source, blocks)
-    return None if found else (blocks or ["its layers"])[0]
+    if has_path(source, blocks):
+        return None
+    return (blocks or ["its layers"])[0]
 
 
-def reached(model: keras.Model, blocks: list[str]) -> bool:
-    """Whether an output is connected with an input by floating point."""
+def has_path(model: keras.Model, blocks: list[str]) -> bool:
+    """Whether a differentiable path connects an input with an output."""
     inputs = {id(tensor) for tensor in model.inputs}
     seen: set[int] = set()
     waiting = list(model.outputs)
@@ -56,7 +57,7 @@ def reached(model: keras.Model, blocks: list[str]) -> bool:
         if isinstance(operation, LOOKUPS) or name in STEPS:
             blocks.append(f"`{name}`")
             continue
-        if getattr(operation, "inputs", None) and not reached(
+        if getattr(operation, "inputs", None) and not has_path(
             operation, blocks
         ):
             continue

@@ -1,14 +1,13 @@
-"""What a pretrained model expects and what it returns."""
-
-from typing import Any
+"""Inspection of a pretrained model's input, scaling and output."""
 
 import keras
 
 from keras_reprogram.keras_internals import producer
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.sources.text import TextSource
+from keras_reprogram.typing import Shape
 
-# The names of what makes probabilities, as layers, functions and operations.
+# Layers, functions and operations that return probabilities, by their name.
 ACTIVATIONS = {
     "softmax": "softmax",
     "sparsemax": "softmax",
@@ -18,7 +17,8 @@ ACTIVATIONS = {
 }
 
 
-# What leaves values as they are, at most in another shape or dtype.
+# Layers after which logits are still logits, and probabilities are still
+# probabilities: they change at most the shape or the dtype.
 PASSING_LAYERS = (
     keras.layers.Identity,
     keras.layers.Dropout,
@@ -27,7 +27,7 @@ PASSING_LAYERS = (
     keras.layers.Permute,
     keras.layers.RepeatVector,
     keras.layers.Masking,
-    # The mean of probabilities is one.
+    # A mean of probabilities is a probability.
     keras.layers.Average,
     keras.layers.AveragePooling1D,
     keras.layers.AveragePooling2D,
@@ -52,12 +52,13 @@ PASSING_OPERATIONS = (
 def inspect_source(source: keras.Model) -> SourceSpecification:
     """Reads a source's input, scaling and output from the model itself.
 
-    A KerasHub classifier knows its image size and scaling by its
-    preprocessor; any other model is taken by its shapes.
+    For a KerasHub classifier, its preprocessor determines image size and
+    scaling. For any other model, only its shapes are used.
 
     Args:
-        source: A built `keras.Model` with one input and an output of shape
-            `(batch, classes)` or `(batch, ..., classes)`; or a `TextSource`.
+        source: `keras.Model`. A built model with one input and an output of
+            shape `(batch, classes)` or `(batch, ..., classes)`, or a
+            `TextSource`.
 
     Returns:
         A `SourceSpecification`.
@@ -110,7 +111,7 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
     )
 
 
-def single_shape(source: keras.Model, end: str) -> tuple[int | None, ...]:
+def single_shape(source: keras.Model, end: str) -> Shape:
     tensors = getattr(source, f"{end}s", None)
     if tensors is None or not source.built:
         raise ValueError(
@@ -133,29 +134,29 @@ def channels_first(source: keras.Model) -> bool:
 
 
 def final_activation(source: keras.Model) -> str | None:
-    """Name of the activation that makes the output, where one is known."""
+    """Returns the name of the activation that computes the output."""
     tensor = source.outputs[0]
     while True:
         layer, _, index, inputs = producer(tensor)
         if isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
             tensor = layer.outputs[index]
-        elif passes_on(layer):
+        elif keeps_meaning(layer):
             tensor = inputs[0]
-        elif hasattr(inner(layer), "activation"):
-            return getattr(inner(layer).activation, "__name__", None)
-        else:  # the layer `Softmax`, or an operation of `keras.ops`
+        elif hasattr(wrapped_layer(layer), "activation"):
+            return getattr(wrapped_layer(layer).activation, "__name__", None)
+        else:  # The layer `Softmax`, or an operation of `keras.ops`.
             return type(layer).__name__.lower()
 
 
-def inner(layer: Any) -> Any:
-    """The layer that is applied at every step, for one that does that."""
+def wrapped_layer(layer: keras.Operation) -> keras.Operation:
+    """Returns the layer that `TimeDistributed` applies at every step."""
     if isinstance(layer, keras.layers.TimeDistributed):
         return layer.layer
     return layer
 
 
-def passes_on(layer: Any) -> bool:
-    """Whether a layer at the end leaves its input as it is."""
+def keeps_meaning(layer: keras.Operation) -> bool:
+    """Whether logits remain logits, and probabilities probabilities."""
     if isinstance(layer, keras.layers.Activation):
         return layer.activation is keras.activations.linear
     return (

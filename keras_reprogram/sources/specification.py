@@ -1,48 +1,54 @@
-"""What the two ends must know of a source."""
+"""The properties of a source that both ends of a model depend on."""
 
 import dataclasses
-from typing import Any
+
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceSpecification:
-    """What is known of a source between the two ends.
+    """The input, scaling and output of a source.
 
     Attributes:
-        accepted_shape: Shape of a sample, `None` where any size is taken.
-        preferred_shape: The same with the size that the source was trained
-            on, where it names one.
-        num_classes: Length of the output's last axis: the source classes, or
-            features.
-        activation: What makes the output: `"softmax"` or `"sigmoid"` for
-            probabilities, `"linear"` for logits, features and what is not
-            known.
-        num_position_axes: Axes of the output between the batch and the classes:
-            0 for one output a sample, 1 for one at each step of a sequence.
-        pixel_scale: Scale of pixels from 0 to 255, if the source names one.
-        pixel_offset: Offset after it.
-        embeddings: The embeddings of the source's tokens, a variable
-            `[vocabulary, width]`, where the source takes embeddings.
-        max_sequence_length: Most steps of a sequence, if the source has such a
-            limit.
-        padding_token: The token that fills up a sequence, where the source
-            takes embeddings.
-        start_token: The token that begins every sequence, if it is known.
+        accepted_shape: Tuple of integers. Shape of a sample, with `None` for
+            an axis of any size.
+        preferred_shape: Tuple of integers. The same, with the size that the
+            source was trained on if its preprocessor defines one.
+        num_classes: Integer. Size of the output's last axis, the source
+            classes or features.
+        activation: String. `"softmax"` or `"sigmoid"` for probabilities,
+            `"linear"` for logits, features and an unknown activation.
+        num_position_axes: Integer. Number of axes of the output between batch
+            and classes: 0 for one output per sample, 1 for one at every step
+            of a sequence. Defaults to `0`.
+        pixel_scale: Float, or one for each channel. Factor of pixels from 0
+            to 255. Defaults to `None`, not known.
+        pixel_offset: Float, or one for each channel. Added after scaling.
+            Defaults to `0.0`.
+        embeddings: Variable or tensor `[vocabulary, width]`. The embeddings
+            of the tokens, if the source takes embeddings. Defaults to `None`.
+        max_sequence_length: Integer. Maximum number of steps of a sequence.
+            Defaults to `None`, no limit.
+        padding_token: Integer. The token that pads a sequence, if the source
+            takes embeddings. Defaults to `0`.
+        start_token: Integer. The token that begins every sequence. Defaults
+            to `None`, not known.
     """
 
-    accepted_shape: tuple[int | None, ...]
-    preferred_shape: tuple[int | None, ...]
+    accepted_shape: Shape
+    preferred_shape: Shape
     num_classes: int
     activation: str
     num_position_axes: int = 0
-    pixel_scale: Any = None
-    pixel_offset: Any = 0.0
-    embeddings: Any = None
+    pixel_scale: Tensor = None
+    pixel_offset: Tensor = 0.0
+    embeddings: Tensor = None
     max_sequence_length: int | None = None
     padding_token: int = 0
     start_token: int | None = None
 
     @property
     def from_logits(self) -> bool:
-        """Whether the output is logits or features, not probabilities."""
+        """Whether the output is logits or features instead of probabilities."""
         return self.activation == "linear"

@@ -1,4 +1,4 @@
-"""What a network sees at every stage, from edges to objects."""
+"""A source with the features of all stages of a classifier."""
 
 import math
 from collections.abc import Sequence
@@ -22,21 +22,22 @@ def stage_features(
     grid: int = 4,
     layers: Sequence[str] | None = None,
 ) -> keras.Model:
-    """A network's stages, averaged over a grid and joined, as a source.
+    """Returns a source of the averaged and concatenated outputs of all stages.
 
-    With `h_l` the output of stage `l`, from the first to the last,
+    With `h_l` the output of stage `l`,
 
     ```
     features = [mean_grid(h_1), ..., mean_grid(h_L)]
     ```
 
-    where `mean_grid` averages over `grid x grid` parts of the picture, or
-    leaves a stage as it is that has no more positions than that.
+    where `mean_grid` averages over `grid x grid` parts of the image. A stage
+    with no more positions than that is not changed.
 
-    The last stage of a classifier of photographs tells dogs from cats; what
-    tells digits, textures or spectra apart may be there at an earlier stage
-    and be gone at the last. Where samples are unlike what the source was
-    trained on, a linear map of all stages can be worth more than fine-tuning.
+    The last stage of a network trained on photographs separates their
+    classes. Features that separate digits, textures or spectra may be present
+    only at an earlier stage. For samples unlike those that the source was
+    trained on, a linear map of all stages can be more accurate than
+    fine-tuning.
 
     Example:
 
@@ -54,22 +55,25 @@ def stage_features(
     ```
 
     Args:
-        classifier: A KerasHub image classifier or backbone, or a functional
-            or sequential `keras.Model` of images.
-        image_shape: The canvas, height, width and channels in the
-            classifier's data format. Left out, what the classifier prefers.
-        grid: Parts along height and along width.
-        layers: Names of the layers whose outputs are stages. Left out, those
-            that KerasHub names: the last layer at each resolution.
+        classifier: `keras.Model`. A KerasHub image classifier or backbone, or
+            a functional or sequential model of images.
+        image_shape: Tuple of integers. Height, width and channels of the
+            input, in the classifier's data format. Defaults to `None`, the
+            shape that the classifier was trained on.
+        grid: Integer. Number of parts along height and along width. Defaults
+            to `4`.
+        layers: List of strings. Names of the layers whose outputs are stages.
+            Defaults to `None`, the `pyramid_outputs` of KerasHub: the last
+            layer at each resolution.
 
     Returns:
         A `keras.Model` with the classifier's weights, for inputs of
-        `image_shape`. The scaling that a KerasHub classifier names is passed
-        on.
+        `image_shape`. It has the preprocessor of a KerasHub classifier, which
+        defines the scaling.
 
     Raises:
-        ValueError: If the stages are not known, or have no positions, or the
-            size of the image is not.
+        ValueError: If the stages or the size of the image are not known, or a
+            stage has no positions.
 
     References:
         - [Head2Toe](https://arxiv.org/abs/2201.03529)
@@ -91,7 +95,9 @@ def stage_features(
     stages = keras.Model(network.inputs[0], stage_outputs(network, layers))
     data_format = getattr(network, "data_format", "channels_last")
     images = keras.Input(shape)
-    features = [averaged(stage, grid, data_format) for stage in stages(images)]
+    features = [
+        grid_average(stage, grid, data_format) for stage in stages(images)
+    ]
     model = keras.Model(
         images,
         ops.concatenate(features, axis=-1),
@@ -128,7 +134,7 @@ def stage_outputs(
     return [pyramid[level] for level in sorted(pyramid)]
 
 
-def averaged(stage: Tensor, grid: int, data_format: str) -> Tensor:
+def grid_average(stage: Tensor, grid: int, data_format: str) -> Tensor:
     if None in stage.shape[1:] or len(stage.shape) < 2:
         raise ValueError(
             "The size of every stage must be known. Received: a stage of "
@@ -139,21 +145,22 @@ def averaged(stage: Tensor, grid: int, data_format: str) -> Tensor:
 
 @serializable
 class GridAverage(keras.layers.Layer):
-    """Averages over the parts of a grid, or leaves shorter axes as they are.
+    """Averages over the parts of a grid; shorter axes are not changed.
 
     Part `i` of the `p = min(grid, size)` parts of an axis is from
     `floor(i * size / p)` to `ceil((i + 1) * size / p)`, as in Keras's
-    adaptive pooling. Averages are products with constant matrices, in
-    float32, which every exporter knows.
+    adaptive pooling. Averages are computed as products with constant
+    matrices in float32, which all export formats support.
 
     Args:
-        grid: Parts along each spatial axis.
-        data_format: `"channels_last"` or `"channels_first"`.
+        grid: Integer. Number of parts along each spatial axis.
+        data_format: String. `"channels_last"` or `"channels_first"`. Defaults
+            to `"channels_last"`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: A tensor of batch, channels and any number of spatial axes,
-            whose sizes are known.
+        inputs: Tensor with axes for batch and channels, and any number of
+            spatial axes of known size.
 
     Returns:
         A tensor of the same rank.
@@ -185,11 +192,11 @@ class GridAverage(keras.layers.Layer):
             size, shape[axis] = shape[axis], min(self.grid, shape[axis])
             if size == shape[axis]:
                 continue
-            # Three axes: all before this one, this one, and all after it.
+            # Merge the axes before this one, and those after it.
             outputs = ops.reshape(
                 outputs, (-1, size, math.prod(shape[axis + 1 :]))
             )
-            outputs = ops.matmul(shares(size, shape[axis]), outputs)
+            outputs = ops.matmul(averaging_matrix(size, shape[axis]), outputs)
             outputs = ops.reshape(outputs, (-1, *shape[1:]))
         return ops.cast(outputs, self.compute_dtype)
 
@@ -205,8 +212,8 @@ class GridAverage(keras.layers.Layer):
         }
 
 
-def shares(size: int, parts: int) -> np.ndarray:
-    """What each position counts in each part's mean, `[parts, size]`."""
+def averaging_matrix(size: int, parts: int) -> np.ndarray:
+    """Returns the weight of each position in each mean, `[parts, size]`."""
     matrix = np.zeros((parts, size), "float32")
     for part in range(parts):
         start, stop = part * size // parts, -(-(part + 1) * size // parts)

@@ -1,4 +1,4 @@
-"""Text models that take embeddings where they took tokens."""
+"""Sources that take embeddings instead of tokens, from text models."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from keras import ops
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.keras_internals import graph_nodes
+from keras_reprogram.sources.text_backbone import split_at_embedding
 from keras_reprogram.typing import Tensor
 
 POOLINGS = ("sequence", "mean", "first", "last", "pooled", "logits")
-INPUTS = ("token_ids", "padding_mask", "segment_ids", "position_ids")
-# What KerasHub's tokenizers pad with; the others' padding is 0.
+# Padding tokens of KerasHub's tokenizers that are not 0.
 PADDING_TOKENS = {
     "BloomBackbone": 3,
     "ESMBackbone": 1,
@@ -26,14 +26,14 @@ PADDING_TOKENS = {
 
 @serializable
 class TextSource(keras.Model):
-    """A KerasHub text model, cut after its token embedding.
+    """A KerasHub text model that takes embeddings instead of tokens.
 
     ```
     (embeddings, padding mask) -> transformer -> pooling
     ```
 
-    The source's tokens are left behind but for their embeddings: a program
-    may then say what no word says. All weights are the model's own.
+    The model is split after its token embedding, so a program may use
+    embeddings that no token has. All weights are shared with the model.
 
     Example:
 
@@ -57,15 +57,16 @@ class TextSource(keras.Model):
     ```
 
     Args:
-        model: A KerasHub text backbone with one token embedding, such as
-            BERT, RoBERTa, DistilBERT, GPT-2, OPT, Llama, Qwen or Gemma; for
-            `pooling="logits"`, a task of one: a text classifier, a masked or
-            a causal language model.
-        pooling: What is returned: the hidden states of the whole
-            `"sequence"`; their `"mean"` over the steps that are no padding;
-            that of the `"first"` or the `"last"` such step; the `"pooled"`
-            output, where the model has one; or the task's `"logits"`, of
-            classes or, at every step, of the vocabulary.
+        model: `keras.Model`. A KerasHub text backbone with one token
+            embedding, such as BERT, RoBERTa, DistilBERT, GPT-2, OPT, Llama,
+            Qwen or Gemma. For `pooling="logits"`, a text classifier, or a
+            masked or causal language model with such a backbone.
+        pooling: String. The output: `"sequence"` for the hidden states of all
+            steps, `"mean"` for their mean without padding, `"first"` or
+            `"last"` for the hidden state of the first or last step that is
+            not padding, `"pooled"` for the model's pooled output, or
+            `"logits"` for the task's logits, of classes or, at every step, of
+            the vocabulary. Defaults to `"mean"`.
         **kwargs: Keyword arguments of `keras.Model`.
 
     Call arguments:
@@ -77,8 +78,8 @@ class TextSource(keras.Model):
         A tensor `(batch, features)`, or `(batch, length, features)`.
 
     Raises:
-        ValueError: If the model cannot be cut, such as one with an encoder
-            and a decoder, or with images, or has no such pooling.
+        ValueError: If the model cannot be split, such as one with an encoder
+            and a decoder, or with images, or does not support `pooling`.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class TextSource(keras.Model):
                 f"`pooling` must be one of {POOLINGS}. Received: "
                 f"pooling={pooling!r}"
             )
-        table, body = cut(backbone_of(model))
+        table, body = split_at_embedding(backbone_of(model))
 
         # === Functional Model ===
         embeddings = keras.Input(
@@ -119,10 +120,10 @@ class TextSource(keras.Model):
 
     @property
     def padding_token(self) -> int:
-        """The token that fills up a sequence.
+        """The token that pads a sequence.
 
-        That of the model's tokenizer, where it has a preprocessor; otherwise
-        what KerasHub's tokenizers for this backbone pad with.
+        If the model has a preprocessor, the padding token of its tokenizer,
+        otherwise that of KerasHub's tokenizer for the backbone.
         """
         token = integer(getattr(tokenizer_of(self.model), "pad_token_id", None))
         if token is None:
@@ -133,7 +134,7 @@ class TextSource(keras.Model):
 
     @property
     def start_token(self) -> int | None:
-        """The token that begins every sequence; `None` where not known."""
+        """The token that begins every sequence, `None` if not known."""
         preprocessor = getattr(self.model, "preprocessor", None)
         if not getattr(preprocessor, "add_start_token", True):
             return None
@@ -144,7 +145,7 @@ class TextSource(keras.Model):
 
     @property
     def max_sequence_length(self) -> int | None:
-        """Most steps that the model has positions for; `None` for any."""
+        """The maximum number of steps, `None` if there is no limit."""
         return getattr(backbone_of(self.model), "max_sequence_length", None)
 
     def get_config(self) -> dict[str, Any]:
@@ -166,92 +167,11 @@ class TextSource(keras.Model):
         return cls(model, **config)
 
 
-def cut(backbone: keras.Model) -> tuple[Any, keras.Model]:
-    """Cuts a backbone after its token embedding.
-
-    Returns:
-        The layer that holds the token embeddings, and a model from
-        embeddings and padding mask to what the backbone returns.
-    """
-    table = getattr(backbone, "token_embedding", None)
-    inputs = getattr(backbone, "input", None)
-    inputs = inputs if isinstance(inputs, dict) else {}
-    first = first_layer(backbone, table)
-    if (
-        table is None
-        or first is None
-        or "token_ids" not in inputs
-        or {*inputs} - {*INPUTS}
-    ):
-        raise not_cut(backbone)
-    others = [name for name in INPUTS[1:] if name in inputs]
-    masks = masks_of_tokens(backbone, inputs["token_ids"])
-    try:
-        rest = keras.Model(
-            [first.output, *[inputs[name] for name in others], *masks],
-            backbone.output,
-        )
-    except ValueError as error:  # the tokens are read elsewhere, too
-        raise not_cut(backbone) from error
-
-    embeddings = keras.Input((None, table.output_dim))
-    padding_mask = keras.Input((None,), dtype="int32")
-    start = embeddings
-    if first is not table:
-        # One layer for tokens and positions: its second half is added here.
-        start = embeddings + first.position_embedding(embeddings)
-    values = {
-        "padding_mask": padding_mask,
-        "segment_ids": ops.zeros_like(padding_mask),
-        "position_ids": ops.cumsum(ops.ones_like(padding_mask), axis=1) - 1,
-    }
-    there = ops.cast(padding_mask, "bool")
-    outputs = rest(
-        [start, *[values[name] for name in others], *[there] * len(masks)]
-    )
-    if isinstance(outputs, dict) and "sequence_output" not in outputs:
-        raise not_cut(backbone)
-    return table, keras.Model([embeddings, padding_mask], outputs)
-
-
-def first_layer(backbone: keras.Model, table: Tensor) -> Tensor:
-    """The layer that embeds the tokens: the table, or what holds it."""
-    for layer in getattr(backbone, "layers", ()) if table is not None else ():
-        if layer is table:
-            return layer
-        if getattr(layer, "token_embedding", None) is table:
-            return layer if hasattr(layer, "position_embedding") else None
-    return None
-
-
-def masks_of_tokens(backbone: keras.Model, tokens: Tensor) -> list[Any]:
-    """The masks that a backbone computes from its tokens, as ESM's does."""
-    return [
-        node.output_tensors[0]
-        for node in graph_nodes(backbone)
-        if type(node.operation).__name__ == "NotEqual"
-        and any(tensor is tokens for tensor in node.input_tensors)
-    ]
-
-
-def not_cut(backbone: Any) -> ValueError:
-    inputs = getattr(backbone, "input", None)
-    return ValueError(
-        "`model` must be a text backbone of KerasHub, or a task of one, with "
-        "one token embedding, which alone reads the tokens, and no inputs but "
-        f"{', '.join(f'`{name}`' for name in INPUTS)}, such as BERT, "
-        "RoBERTa, GPT-2, Llama or a Gemma without images. An encoder and a "
-        "decoder in one model, images and audio are not supported. Received: "
-        f"{type(backbone).__name__} with inputs "
-        f"{sorted(inputs) if isinstance(inputs, dict) else None}"
-    )
-
-
 def logits(model: keras.Model, hidden: Tensor, padding_mask: Tensor) -> Tensor:
-    """What a task's head makes of its backbone's outputs."""
+    """Returns the output of a task's head for its backbone's outputs."""
     head = getattr(model, "masked_lm_head", None)
     if head is not None:
-        # The head asks for positions: all of them.
+        # The head takes mask positions: pass those of all steps.
         steps = ops.ones_like(padding_mask)
         hidden = keras.tree.flatten(hidden)[-1]
         return head(hidden, ops.cumsum(steps, axis=1) - 1)
@@ -271,17 +191,18 @@ def backbone_of(model: keras.Model) -> keras.Model:
     return getattr(model, "backbone", model)
 
 
-def tokenizer_of(model: keras.Model) -> Any:
-    """The tokenizer of a task's preprocessor, or `None`."""
+def tokenizer_of(model: keras.Model) -> keras.layers.Layer | None:
+    """Returns the tokenizer of a task's preprocessor, or `None`."""
     return getattr(getattr(model, "preprocessor", None), "tokenizer", None)
 
 
 @serializable
 class Readout(keras.layers.Layer):
-    """Reads one vector, or all of them, from a sequence of hidden states.
+    """Pools a sequence of hidden states.
 
     Args:
-        kind: As `TextSource`'s `pooling`.
+        kind: String. One of the values of `TextSource`'s `pooling` but
+            `"logits"`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
@@ -303,16 +224,16 @@ class Readout(keras.layers.Layer):
         if self.kind == "sequence":
             return hidden
         steps = ops.arange(ops.shape(padding_mask)[1])
-        there = ops.cast(padding_mask, "bool")
+        is_token = ops.cast(padding_mask, "bool")
         if self.kind == "mean":
-            weights = ops.cast(there, "float32")
+            weights = ops.cast(is_token, "float32")
             total = ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1.0)
             weights = ops.cast(weights / total, hidden.dtype)
         else:
             if self.kind == "first":
-                chosen = ops.argmax(ops.cast(there, "int32"), axis=1)
+                chosen = ops.argmax(ops.cast(is_token, "int32"), axis=1)
             else:
-                chosen = ops.max(ops.where(there, steps, 0), axis=1)
+                chosen = ops.max(ops.where(is_token, steps, 0), axis=1)
             weights = ops.one_hot(
                 chosen, ops.shape(padding_mask)[1], dtype=hidden.dtype
             )

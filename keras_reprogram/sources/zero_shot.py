@@ -1,4 +1,4 @@
-"""Image-text models as classifiers whose classes are texts."""
+"""Zero-shot classifiers made of image-text models."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_reprogram.configurable import serializable
 from keras_reprogram.kept_state import KeptState
+from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 from keras_reprogram.vectors import unit_vectors
 
@@ -15,7 +16,7 @@ from keras_reprogram.vectors import unit_vectors
 def embed_texts(
     backbone: keras.Model, token_ids: np.ndarray, batch_size: int = 32
 ) -> np.ndarray:
-    """Encodes texts once, for a source that compares images with them.
+    """Computes the text embeddings of a zero-shot classifier.
 
     Example:
 
@@ -27,15 +28,16 @@ def embed_texts(
     ```
 
     Args:
-        backbone: A KerasHub `CLIPBackbone`, `MetaCLIP2Backbone` or
-            `SigLIPBackbone`.
+        backbone: `keras.Model`. A KerasHub `CLIPBackbone`,
+            `MetaCLIP2Backbone` or `SigLIPBackbone`.
         token_ids: Integer array `[texts, length]`, from the backbone's
             tokenizer or preprocessor.
-        batch_size: Texts encoded at a time.
+        batch_size: Integer. Number of texts encoded at a time. Defaults to
+            `32`.
 
     Returns:
-        A float32 array `[texts, D]` of unit vectors. The mean of several
-        phrasings of one class is a class's embedding as well.
+        A float32 array `[texts, D]` of unit vectors. The embedding of a class
+        may also be the mean over several phrasings of it.
 
     Raises:
         ValueError: If the backbone has no text tower, or a token is not in its
@@ -49,7 +51,7 @@ def embed_texts(
     token_ids = check_tokens(token_ids, backbone.text_encoder.vocabulary_size)
     inputs = keras.Input((token_ids.shape[1],), dtype="int32")
     outputs = ops.cast(backbone.get_text_embeddings(inputs), "float32")
-    # One that loses no weight of the backbone when it is interrupted.
+    # A `KeptState` keeps the backbone's weights when it is interrupted.
     tower = KeptState(inputs, outputs)
     embeddings = tower.predict(token_ids, batch_size=batch_size, verbose=0)
     return np.asarray(unit_vectors(embeddings, library=np))
@@ -81,16 +83,16 @@ def zero_shot_classifier(
     text_embeddings: np.ndarray,
     image_converter: keras.layers.Layer | None = None,
 ) -> keras.Model:
-    """The image tower of an image-text model, with texts for classes.
+    """Returns the image tower of an image-text model, with texts as classes.
 
     ```
     logits = scale * cos(image embedding, text embeddings) + bias
     ```
 
-    The texts are part of the model and encoded no more; the text tower is
-    left behind. With class names for texts the model is a source whose
-    classes are the target's: `LabelMapper(mapping="identity")`. With
-    attributes, see `keras_reprogram.outputs.AttributeMapping`.
+    The text embeddings are weights of the model, which does not include the
+    text tower. If the texts are the names of the target classes, use
+    `LabelMapper(mapping="identity")`; if they are attributes, use
+    `keras_reprogram.outputs.AttributeMapping`.
 
     Example:
 
@@ -110,15 +112,20 @@ def zero_shot_classifier(
     ```
 
     Args:
-        backbone: A KerasHub `CLIPBackbone`, `MetaCLIP2Backbone` or
-            `SigLIPBackbone`.
+        backbone: `keras.Model`. A KerasHub `CLIPBackbone`,
+            `MetaCLIP2Backbone` or `SigLIPBackbone`.
         text_embeddings: Array `[texts, D]`, from `embed_texts`.
-        image_converter: The preprocessor's `image_converter`, whose scaling
-            becomes part of the source; it then takes pixels from 0 to 255.
-            Left out, the source takes what the backbone takes.
+        image_converter: `keras.layers.Layer`. The `image_converter` of the
+            preprocessor. Its scaling becomes part of the source, whose inputs
+            are then pixels from 0 to 255. Defaults to `None`: the inputs are
+            those of the backbone.
 
     Returns:
         A `keras.Model` from images to logits `(batch, texts)`.
+
+    Raises:
+        ValueError: If the embeddings are not finite, or not as wide as those
+            of the images.
 
     References:
         - [CLIP](https://arxiv.org/abs/2103.00020)
@@ -147,19 +154,20 @@ def zero_shot_classifier(
 
 @serializable
 class TextSimilarity(keras.layers.Layer):
-    """Compares image embeddings with texts that were encoded before.
+    """Computes scaled cosine similarities of image and text embeddings.
 
     Args:
-        num_texts: Number of texts.
+        num_texts: Integer. Number of texts.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, num_texts: int, **kwargs: Any) -> None:
-        # Embeddings beyond the range of float16 are made unit vectors first.
+        # No autocast: embeddings may exceed the range of float16 before they
+        # are normalized.
         super().__init__(**{"autocast": False, **kwargs})
         self.num_texts = num_texts
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.texts = self.add_weight(
             name="texts",
             shape=(input_shape[-1], self.num_texts),
@@ -175,13 +183,13 @@ class TextSimilarity(keras.layers.Layer):
     def set_texts(
         self, embeddings: np.ndarray, logit_scale: float, logit_bias: float
     ) -> None:
-        """Sets the texts' embeddings `[texts, D]` and the head's numbers."""
+        """Sets the text embeddings `[texts, D]` and the scale and bias."""
         embeddings = np.asarray(embeddings, "float64")
         if embeddings.T.shape != tuple(self.texts.shape):
             raise ValueError(
-                "`text_embeddings` must be as long as the image's: of shape "
-                f"[texts, {self.texts.shape[0]}]. Received: embeddings of "
-                f"shape {embeddings.shape}"
+                "`text_embeddings` must be as wide as the image embeddings: "
+                f"of shape [texts, {self.texts.shape[0]}]. Received: "
+                f"embeddings of shape {embeddings.shape}"
             )
         if not np.isfinite(embeddings).all():
             raise ValueError(
@@ -203,9 +211,7 @@ class TextSimilarity(keras.layers.Layer):
         logits = ops.add(ops.multiply(ops.matmul(images, texts), scale), bias)
         return ops.cast(logits, self.compute_dtype)
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.num_texts)
 
     def get_config(self) -> dict[str, Any]:
