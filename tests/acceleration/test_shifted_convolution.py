@@ -5,6 +5,9 @@ from keras import ops
 from keras_reprogram.acceleration import shifted_convolution
 from keras_reprogram.acceleration.convolution_geometry import Axis
 
+# On every backend they are computed by `test_fast_layers.py`.
+pytestmark = pytest.mark.numpy_alone
+
 GENERATOR = np.random.default_rng(0)
 INPUTS = GENERATOR.normal(size=(2, 6, 9, 3)).astype("float32")
 

@@ -36,6 +36,7 @@ def test_a_subclass_that_computes_otherwise_is_refused(twelve_classes):
             bank.add({"new": model})
 
 
+@pytest.mark.numpy_alone
 @pytest.mark.parametrize("name", TASKS)
 def test_the_form_is_what_the_layer_computes(name, twelve_classes):
     model = task(twelve_classes, name)
