@@ -32,6 +32,7 @@ from keras_reprogram.models.cosine_decay import CosineDecayOverFit
 from keras_reprogram.models.cosine_decay import begin_anew
 from keras_reprogram.models.cosine_decay import decay_of
 from keras_reprogram.models.cosine_decay import set_decay
+from keras_reprogram.models.cosine_decay import steps_made
 from keras_reprogram.outputs import BayesianMapping
 from keras_reprogram.outputs import IterativeMapping
 from keras_reprogram.outputs import LabelMapper
@@ -306,14 +307,15 @@ def before_fit(
         The data that are passed on, with all batches of an iterator.
     """
     steps = steps_per_epoch_of(x, batch_size, steps_per_epoch, validation_split)
-    decay_steps = steps and max(1, steps * epochs)
+    # Without steps the data, or the epochs, are refused or left alone later.
+    decay_steps = None if steps is None else max(1, steps * epochs)
     x = compiled_from(model, x, y, decay_steps, verbose)
     schedule = decay_of(getattr(model, "optimizer", None))
     if schedule is None:
         return x
     if not initial_epoch:
         begin_anew(model.optimizer)
-    made = int(model.optimizer.iterations)
+    made = steps_made(model.optimizer)
     offset = (steps or 0) * initial_epoch - made if decay_steps else 0
     with replicas_of(model):
         set_decay(model, schedule, decay_steps, offset)

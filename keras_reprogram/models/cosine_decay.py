@@ -95,6 +95,12 @@ def set_decay(
 def begin_anew(optimizer: keras.optimizers.Optimizer) -> None:
     """Forgets the steps of an Adam, whose variables all start at zero."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    if int(optimizer.iterations):
+    if steps_made(optimizer):
         for variable in optimizer.variables:
             variable.assign(ops.zeros(variable.shape, variable.dtype))
+
+
+def steps_made(optimizer: keras.optimizers.Optimizer) -> int:
+    """Number of steps of an optimizer, on one device or on several."""
+    # TensorFlow's replicas have a variable that `int` does not take.
+    return int(ops.convert_to_numpy(optimizer.iterations.value))

@@ -252,3 +252,23 @@ def test_a_model_may_come_without(source):
     model = model_of(source, compile=False)
     with pytest.raises(ValueError, match="compile"):
         model.fit(X, Y, verbose=0)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow's replicas"
+)
+def test_replicas_of_tensorflow_begin_anew_and_continue(source):
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = model_of(source)
+    model.fit(X, Y, batch_size=6, verbose=0)
+    model.fit(X, Y, batch_size=6, epochs=2, verbose=0)
+    assert config_of_decay(model) == (0.02, 4, 0)
+    assert int(model.optimizer.iterations.numpy()) == 4
+
+
+@pytest.mark.numpy_alone
+def test_no_samples_are_what_is_wrong_with_no_samples(source):
+    with pytest.raises(ValueError, match="at least one sample"):
+        model_of(source).fit(X[:0], Y[:0], verbose=0)
