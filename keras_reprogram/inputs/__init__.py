@@ -1,4 +1,4 @@
-"""Input transformations: from a target sample to the source's input."""
+"""Input transformations, which convert samples to inputs of the source."""
 
 from keras_reprogram.inputs.images.augmentation import RandomShift
 from keras_reprogram.inputs.images.bases import Basis

@@ -1,4 +1,4 @@
-"""From a target sample to what the source expects."""
+"""The layer that converts samples to inputs of the source."""
 
 import contextlib
 import dataclasses
@@ -50,9 +50,9 @@ class InputReprogrammer(InputTransformation):
     x' = place(x) + M * activation(theta)
     ```
 
-    and returns `x'` in the source's own scaling. The sample may have any
-    rank: an image, a spectrogram, a series with channels, a waveform. One
-    gray channel is repeated for a source of several channels.
+    and returns `x'` in the source's own scaling. The sample may have any rank:
+    an image, a spectrogram, a series with channels, a waveform. One gray
+    channel is repeated for a source with several channels.
 
     Example:
 
@@ -68,32 +68,33 @@ class InputReprogrammer(InputTransformation):
         target_shape: Tuple. Shape of a sample without the batch axis. Defaults
             to images of any size, gray or in color.
         source_shape: Tuple. Shape of the source's input without the batch axis.
-            Defaults to what `ReprogrammedModel` finds at the source.
+            Defaults to the shape that `ReprogrammedModel` infers from the
+            source.
         placement: String or `keras_reprogram.inputs.Placement`. `"resize"`,
             `"pad"` or `"tile"` by name. Defaults to `"resize"`.
-        pattern: A `keras_reprogram.inputs.Pattern`; the name of a region, for a
-            universal pattern there; or `None` for no pattern. Defaults to
-            `"everywhere"`.
+        pattern: `keras_reprogram.inputs.Pattern`, string or `None`. A string is
+            the name of a region, for a universal pattern there; `None` is no
+            pattern. Defaults to `"everywhere"`.
         value_range: Tuple of two numbers. Lowest and highest value of a sample.
-            `None` takes the values as they are, as for series and waveforms.
+            `None` keeps the values unchanged, as for series and waveforms.
             Defaults to `(0, 255)`.
-        scale: Float, or a list of one for each channel. The source's scaling of
-            a sample in `value_range`, as in `keras.layers.Rescaling`. Defaults
-            to what a KerasHub source names; other sources receive samples in
+        scale: Float, or list of one for each channel. The source's scaling of a
+            sample in `value_range`, as in `keras.layers.Rescaling`. Defaults to
+            the scaling of a KerasHub source; other sources receive samples in
             `value_range`.
-        offset: Float, or a list of one for each channel. Added after `scale`.
-            Defaults as `scale` does.
+        offset: Float, or list of one for each channel. Added after `scale`.
+            Defaults to the offset of a KerasHub source.
         normalize_first: Boolean. Whether the sample is scaled for the source
-            before the pattern is added instead of after it. `theta` is then in
-            the source's units, and the canvas around the data is zero there.
-            Defaults to `False`.
+            before the pattern is added, not after. `theta` and the empty
+            canvas, which is zero, are then in the source's units. Defaults to
+            `False`.
         clip: Boolean. Whether the sum is clipped to the valid range. Defaults
             to `False`.
-        augmentation: Keras layer that changes samples in training, before they
+        augmentation: Keras layer, applied to samples in training before they
             are placed: a `RandomShift`, a `keras.layers.RandomFlip`, or a
-            `keras.Sequential` of some. Layers that Keras does not compile,
-            `RandomRotation`, `RandomTranslation` and `RandomZoom` among them,
-            make steps slow, on JAX above all: use those in the data set.
+            `keras.Sequential` of several. Layers that Keras does not compile,
+            such as `RandomRotation`, `RandomTranslation` and `RandomZoom`, slow
+            training down, especially on JAX: apply them in the data set.
             Defaults to `None`.
         data_format: String. `"channels_last"`, `"channels_first"`, or
             `"no_channels"`. Samples of one axis have no channels. Defaults to
@@ -103,7 +104,8 @@ class InputReprogrammer(InputTransformation):
     Call arguments:
         inputs: Samples of shape `(batch, *target_shape)`, of any integer or
             floating point dtype.
-        training: Whether the augmentation is at work.
+        training: Boolean. Whether to apply the augmentation. Defaults to
+            `None`.
 
     Returns:
         A tensor of shape `(batch, *source_shape)` in the compute dtype.
@@ -139,8 +141,8 @@ class InputReprogrammer(InputTransformation):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        # Whole numbers and large values are not cast down before they are in
-        # the unit range.
+        # Without autocast, integers and large values are scaled before they are
+        # cast to a lower precision.
         super().__init__(**{"autocast": False, **kwargs})
         self.target_shape = check_shape("target_shape", target_shape)
         self.source_shape = check_shape("source_shape", source_shape)
@@ -166,7 +168,7 @@ class InputReprogrammer(InputTransformation):
         self.sample_dtype = self.placement.sample_dtype
         if self.sample_dtype is not None and self.normalize_first:
             raise ValueError(
-                "Tokens are not values that could be normalized first. "
+                "Tokens cannot be normalized before the pattern is added. "
                 "Received: normalize_first=True"
             )
         if clip and value_range is None:
@@ -183,7 +185,7 @@ class InputReprogrammer(InputTransformation):
         self.has_warned = False
         self.accept_sample_shape()
 
-    # === What depends on the source ===
+    # === The source ===
 
     def resolve(
         self,
@@ -297,9 +299,9 @@ class InputReprogrammer(InputTransformation):
         for part in (self.placement, self.pattern):
             if part is not None and part.built:
                 raise ValueError(
-                    "A pattern is learned for one `InputReprogrammer`, and so "
-                    "is a trained placement: make a new one for this. "
-                    f"Received: {part!r}, which another one has"
+                    "Patterns and trained placements belong to one "
+                    "`InputReprogrammer`: make a new one for this. Received: "
+                    f"{part!r}, which belongs to another one"
                 )
         self.placement.build_on(canvas)
         if self.pattern is not None:
@@ -307,7 +309,7 @@ class InputReprogrammer(InputTransformation):
         self.scaling = self.folded_scaling()
 
     def folded_scaling(self) -> Scaling:
-        """Folds the value range and the source's scaling into one step."""
+        """Returns the value range and the source's scaling as one step."""
         channels = self.axes.channels(self.canvas_shape)
         return Scaling.of_range(
             self.value_range,
@@ -347,7 +349,7 @@ class InputReprogrammer(InputTransformation):
             pattern, sample_shape, shape, axes
         )
         if not self.normalize_first:
-            # Each by itself: a pattern is mostly one canvas, not a batch.
+            # Scale both separately, because most patterns have no batch axis.
             canvas = self.scaling.scale(canvas, self.compute_dtype)
             pattern = self.normalized(pattern)
         return self.broadcast(ops.add(canvas, pattern))
@@ -364,7 +366,7 @@ class InputReprogrammer(InputTransformation):
 
     @contextlib.contextmanager
     def same_samples(self) -> Iterator[None]:
-        # A trained placement shows each program another canvas.
+        # A trained placement places samples differently in each program.
         if self.pattern is None or self.placement.is_trained:
             yield
         else:
@@ -436,5 +438,5 @@ class InputReprogrammer(InputTransformation):
         return found + self.pattern.expected_variables(canvas, specification)
 
     def get_build_config(self) -> dict[str, Any] | None:
-        # A pattern that uses the source is built by the model, with it.
+        # A pattern that uses the source is built by the model.
         return None if self.uses_source else super().get_build_config()

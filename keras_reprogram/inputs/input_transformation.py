@@ -22,27 +22,27 @@ class InputTransformation(ProgramPart, Resolvable):
 
     `ReprogrammedModel` uses an input transformation in this order:
 
-    1. `resolve` takes from the source what the constructor left out.
+    1. `resolve` completes the settings from the source.
     2. `sample_shape` and `sample_dtype` describe the model's input.
     3. `build` and `call`, as of any Keras layer. `call` takes samples and
-       changes no state but that of Keras variables.
-    4. `select_outputs` takes the source's outputs that belong to a sample.
+       changes no state except Keras variables.
+    4. `select_outputs` returns the source's outputs that belong to a sample.
     5. `merge`, `check_sample_shape` and `check_values` check arrays before
-       training and prediction. In a step, where nothing can be raised,
-       `valid` counts the samples that are not `valid_values`.
+       training and prediction. In a step, which cannot raise errors, `valid`
+       marks the samples that hold `valid_values`.
     6. `fit` adds `training_callbacks`. `predict` and `evaluate` run within
        `inference`, and gradient estimators within `same_samples`.
     7. `resolved_config` and the layer's weights go into a program file. When
        it is read, `expected_inputs`, `expected_variables` and
-       `expected_outputs` are asked before the layer meets the source.
+       `expected_outputs` are called before the layer is resolved.
 
-    A subclass keeps its constructor's arguments as they were given; what
-    `resolve` and `build` find has attributes of its own.
+    A subclass keeps its constructor's arguments unchanged; `resolve` and
+    `build` set other attributes.
 
     Attributes:
-        sample_dtype: String or `None`. Dtype of samples; `None` for Keras's
-            floating point dtype.
-        augmentation: Keras layer or `None`. What changes samples in training.
+        sample_dtype: String or `None`. Dtype of samples; `None` for
+            `keras.config.floatx()`.
+        augmentation: Keras layer or `None`. Applied to samples in training.
     """
 
     built: bool
@@ -57,16 +57,16 @@ class InputTransformation(ProgramPart, Resolvable):
         specification: SourceSpecification,
         source: Callable[[Tensor], Tensor],
     ) -> None:
-        """Takes from the source what the constructor left out.
+        """Completes the settings from the source.
 
         Args:
             specification: A `SourceSpecification`.
-            source: Function from a batch of the source's inputs to its
-                outputs, for layers that use the source's outputs themselves.
+            source: Function from a batch of the source's inputs to its outputs,
+                for layers that use the source's outputs.
 
         Raises:
-            ValueError: If the source does not take what the layer returns,
-                or the layer was resolved for another source.
+            ValueError: If the source does not accept the layer's outputs, or
+                the layer was resolved for another source.
         """
         raise NotImplementedError
 
@@ -77,13 +77,13 @@ class InputTransformation(ProgramPart, Resolvable):
 
     @property
     def uses_source(self) -> bool:
-        """Whether `call` itself evaluates the source on samples."""
+        """Whether `call` evaluates the source on samples."""
         return False
 
     # === Samples ===
 
     def merge(self, samples: dict[str, Tensor]) -> Tensor:
-        """Returns one array or tensor for several that belong together.
+        """Merges a dictionary of arrays or tensors into one.
 
         Args:
             samples: Dictionary of arrays or tensors.
@@ -101,7 +101,7 @@ class InputTransformation(ProgramPart, Resolvable):
         """Returns a sentence on how to convert samples that are not numbers.
 
         Args:
-            samples: What was passed as samples.
+            samples: The value that was passed as samples.
 
         Returns:
             A string that ends with a space, or the empty string.
@@ -113,11 +113,11 @@ class InputTransformation(ProgramPart, Resolvable):
 
         Args:
             shape: Tuple without the batch axis, of as many axes as
-                `sample_shape`. `None` where a size is not known.
+                `sample_shape`, with `None` for unknown sizes.
         """
 
     def check_values(self, samples: np.ndarray) -> None:
-        """Raises a `ValueError` if samples hold what the layer cannot take.
+        """Raises a `ValueError` if samples contain invalid values.
 
         Args:
             samples: Array of samples.
@@ -136,7 +136,7 @@ class InputTransformation(ProgramPart, Resolvable):
 
     @property
     def valid_values(self) -> str:
-        """The values that samples may hold, in words."""
+        """A description of the valid values, for error messages."""
         return "finite numbers"
 
     # === Training and inference ===
@@ -149,8 +149,8 @@ class InputTransformation(ProgramPart, Resolvable):
     def inference(self) -> Iterator[None]:
         """Context of `predict` and `evaluate`.
 
-        A layer with a part that is the same for all samples computes it once
-        here instead of in every batch.
+        A layer computes parts that are the same for all samples once here
+        instead of in every batch.
         """
         yield
 
@@ -158,8 +158,8 @@ class InputTransformation(ProgramPart, Resolvable):
     def same_samples(self) -> Iterator[None]:
         """Context in which several programs are evaluated on one batch.
 
-        A layer with a part that depends on the samples alone computes it once
-        here instead of for every program.
+        A layer computes parts that depend on the samples alone once here
+        instead of for every program.
         """
         yield
 
@@ -171,7 +171,7 @@ class InputTransformation(ProgramPart, Resolvable):
 
         Args:
             outputs: Tensor `(batch, ..., S)`. The source's outputs.
-            samples: Tensor. The samples that they were computed from.
+            samples: Tensor. The samples of these outputs.
         """
         return outputs
 
@@ -179,29 +179,30 @@ class InputTransformation(ProgramPart, Resolvable):
 
     @property
     def expected_inputs(self) -> Shape | None:
-        """Shape of the source's input that the layer was made for.
+        """Shape of the source's input that the layer requires.
 
-        Without the batch axis; `None` if it takes what its source has.
+        Without the batch axis; `None` if it adapts to its source.
         """
         return None
 
     def expected_variables(
         self, specification: SourceSpecification
     ) -> list[ExpectedVariable]:
-        """Returns what the layer's weights will be, before they are built.
+        """Describes the layer's weights before they are built.
 
-        It is called before `resolve`, for a config that may be anyone's.
+        It is called before `resolve`, for an untrusted config.
 
         Args:
             specification: A `SourceSpecification`.
 
         Raises:
-            ValueError: If building the layer would raise, or take too much.
+            ValueError: If building the layer would raise, or need too much
+                memory.
         """
         raise NotImplementedError
 
     def expected_outputs(self, outputs_shape: Shape) -> Shape:
-        """Returns the shape of what `select_outputs` returns.
+        """Returns the shape of the result of `select_outputs`.
 
         Args:
             outputs_shape: Tuple. Shape of the source's outputs, with the
@@ -210,4 +211,4 @@ class InputTransformation(ProgramPart, Resolvable):
         return outputs_shape
 
     def check_variables(self) -> None:
-        """Raises a `ValueError` for values that no such layer could have."""
+        """Raises a `ValueError` for invalid values of weights."""

@@ -8,19 +8,20 @@ from keras import ops
 
 from keras_reprogram.typing import Tensor
 
-# Share of the values that may lie outside of their range by design, as those of
-# standardized features do, and of the range by which all may, as by rounding.
+# Fraction of the values that may lie outside of their range by design, as those
+# of standardized features do, and of the range by which all may, as by
+# rounding.
 MOST_OUTSIDE = 0.01
-# Floats that stay within this part of the range were scaled before.
+# Floats within this fraction of the range have probably been scaled already.
 SMALL_PART = 64
-# Whole numbers as large as this are sound that was not scaled.
+# Integers as large as this are unscaled audio.
 LOUDEST = 1000
 
 ValueRange = tuple[float, float]
 
 
 def check_value_range(value_range: Sequence[float] | None) -> ValueRange | None:
-    """Returns a range that was given as two floats, or `None`."""
+    """Returns a checked range as two floats, or `None`."""
     if value_range is None:
         return None
     bounds = np.asarray(value_range)
@@ -40,7 +41,7 @@ def check_value_range(value_range: Sequence[float] | None) -> ValueRange | None:
 def in_unit_range(
     samples: Tensor, value_range: ValueRange | None, dtype: str
 ) -> Tensor:
-    """Maps samples from their range to `[0, 1]`; as they are without one.
+    """Maps samples from their range to `[0, 1]`; without one, unchanged.
 
     Args:
         samples: Tensor of any dtype.
@@ -49,7 +50,7 @@ def in_unit_range(
     """
     if value_range is None:
         return ops.cast(samples, dtype)
-    # In float32 at least: 65,535 is infinite in float16.
+    # In float32 at least, because 65,535 is infinite in float16.
     wide = keras.backend.result_type(dtype, "float32")
     low, high = value_range
     samples = (ops.cast(samples, wide) - low) / (high - low)
@@ -59,7 +60,7 @@ def in_unit_range(
 def doubtful_range(
     samples: np.ndarray, value_range: ValueRange | None
 ) -> str | None:
-    """Returns what is strange about samples in this range, in words."""
+    """Describes why samples are unlikely to have this range."""
     if not samples.size:
         return None
     lowest, highest = float(samples.min()), float(samples.max())
@@ -73,8 +74,8 @@ def doubtful_range(
         ):
             return None
         return (
-            f"Samples are passed to the source as they are, {seen}: a source "
-            "of sound takes values from -1 to 1, so divide int16 by 32768, or "
+            f"Samples are passed to the source unchanged, {seen}: an audio "
+            "source takes values from -1 to 1, so divide int16 by 32768, or "
             "pass `value_range` and `scale`."
         )
     low, high = value_range
@@ -88,13 +89,13 @@ def doubtful_range(
     ):
         return (
             f"Samples lie outside of `value_range={value_range}`: {seen}. Pass "
-            "the lowest and the highest value that a sample may have."
+            "the lowest and the highest possible value of a sample."
         )
     part = 1.0 if whole else span / SMALL_PART
     if span >= 10 and -part <= lowest < highest <= part:
         return (
             f"Samples lie in a small part of `value_range={value_range}`: "
-            f"{seen}. Pass the range that they were scaled to, as "
-            "`value_range=(0, 1)`, or the samples before that."
+            f"{seen}. Pass the range to which they were scaled, such as "
+            "`value_range=(0, 1)`, or unscaled samples."
         )
     return None

@@ -1,4 +1,4 @@
-"""What samples hold, told on the device, where nothing can be raised."""
+"""Validity checks of samples in compiled steps, which cannot raise errors."""
 
 from keras import ops
 
@@ -7,17 +7,17 @@ from keras_reprogram.typing import Tensor
 
 
 def finite_rows(samples: Tensor) -> Tensor | None:
-    """Which samples of a batch are finite; `None` for those of integers."""
+    """Returns which samples of a batch are finite; `None` for integers."""
     return all_of_row(ops.isfinite(samples)) if is_float(samples) else None
 
 
 def known_rows(tokens: Tensor, vocabulary_size: int) -> Tensor:
-    """Which rows of tokens are in the vocabulary."""
+    """Returns which rows of tokens are in the vocabulary."""
     return all_of_row(known_tokens(tokens, vocabulary_size))
 
 
 def known_tokens(tokens: Tensor, vocabulary_size: int) -> Tensor:
-    """Which tokens are in the vocabulary."""
+    """Returns which tokens are in the vocabulary."""
     return ops.logical_and(tokens >= 0, tokens < vocabulary_size)
 
 

@@ -1,4 +1,4 @@
-"""Samples that are changed a little in training."""
+"""Data augmentation for samples of any rank."""
 
 from typing import Any
 
@@ -16,18 +16,17 @@ from keras_reprogram.typing import Tensor
 
 @serializable
 class RandomShift(ProgramPart, keras.layers.Layer):
-    """Shifts every sample by a random number of steps, in training alone.
+    """Shifts every sample by a random number of steps in training.
 
     Along each spatial axis of length `n`, with `s` drawn uniformly from
-    `-fraction * n` to `fraction * n` and rounded, for each sample anew,
+    `-fraction * n` to `fraction * n` and rounded, for each sample:
 
     ```
     shifted[i] = sample[clip(i + s, 0, n - 1)]
     ```
 
-    so that what comes in from outside repeats the sample's edge. Unlike
-    `keras.layers.RandomTranslation` it takes any number of axes and is
-    compiled together with the step.
+    Values beyond the edge repeat it. Unlike `keras.layers.RandomTranslation`,
+    the layer accepts any number of axes and is compiled with the step.
 
     Example:
 
@@ -40,8 +39,8 @@ class RandomShift(ProgramPart, keras.layers.Layer):
     ```
 
     Args:
-        fraction: Float from 0 to 1. The longest shift as a part of the sample's
-            length. Defaults to 0.07.
+        fraction: Float from 0 to 1. The largest shift as a fraction of the
+            sample's length. Defaults to `0.07`.
         data_format: String, as for `InputReprogrammer`. Defaults to
             `keras.config.image_data_format()`.
         seed: Integer. Seed of the shifts. Defaults to a random one.
@@ -49,7 +48,7 @@ class RandomShift(ProgramPart, keras.layers.Layer):
 
     Call arguments:
         inputs: Samples of shape `(batch, ...)`, of any dtype.
-        training: Whether samples are shifted.
+        training: Boolean. Whether to shift samples. Defaults to `None`.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -64,7 +63,7 @@ class RandomShift(ProgramPart, keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        # Samples keep their dtype: whole numbers stay what they are.
+        # Without autocast, samples keep their dtype and integers stay exact.
         super().__init__(**{"autocast": False, **kwargs})
         self.fraction = number("fraction", fraction, 0.0, 1.0)
         self.data_format = data_format or keras.config.image_data_format()

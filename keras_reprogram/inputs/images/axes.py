@@ -1,4 +1,4 @@
-"""Where the spatial and the channel axes of a sample are."""
+"""The spatial and channel axes of samples."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ Size = TypeVar("Size", int, int | None)
 
 @dataclasses.dataclass(frozen=True)
 class Axes:
-    """The axes of a shape without its batch axis.
+    """The spatial and channel axes of a sample.
 
-    A shape of one axis, as a waveform's `(samples,)`, has no channels.
+    A sample of one axis, such as a waveform `(samples,)`, has no channels.
 
     Args:
         rank: Integer. Number of axes of a sample.
@@ -31,7 +31,7 @@ class Axes:
 
     @property
     def channel(self) -> int | None:
-        """The axis of channels, if there is one."""
+        """The channel axis, or `None`."""
         if self.rank < 2 or self.data_format == "no_channels":
             return None
         return self.rank - 1 if self.data_format == "channels_last" else 0
@@ -46,7 +46,7 @@ class Axes:
         return tuple(shape[axis] for axis in self.spatial)
 
     def channels(self, shape: tuple[Size, ...]) -> Size | int:
-        """Returns the number of channels, 1 without an axis of channels."""
+        """Returns the number of channels, 1 without a channel axis."""
         return 1 if self.channel is None else shape[self.channel]
 
     def with_spatial(
@@ -71,6 +71,6 @@ class Axes:
 
 
 def known_sizes(sizes: Shape) -> FixedShape | None:
-    """Returns the sizes of a shape, or `None` if any is not known."""
+    """Returns the sizes of a shape, or `None` if any is unknown."""
     known = tuple(size for size in sizes if size is not None)
     return known if len(known) == len(sizes) else None

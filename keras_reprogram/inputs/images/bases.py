@@ -1,4 +1,4 @@
-"""How few numbers make a pattern of a whole canvas."""
+"""Bases that span patterns with few coefficients."""
 
 import dataclasses
 import math
@@ -26,26 +26,26 @@ MOST_PRODUCTS = 2**33
 
 
 class Basis(Configurable):
-    """Base class: a canvas from a vector `theta` of fewer values."""
+    """Base class: expands a short vector `theta` to a canvas."""
 
     def dimension(self, canvas_shape: FixedShape, axes: Axes) -> int:
         """Length of `theta` for this canvas."""
         raise NotImplementedError
 
     def check_cost(self, canvas_shape: FixedShape, axes: Axes) -> None:
-        """Raises a `ValueError` if expanding to the canvas takes too much."""
+        """Raises a `ValueError` if expanding needs too much memory."""
 
     def expand(
         self, theta: Tensor, canvas_shape: FixedShape, axes: Axes
     ) -> Tensor:
-        """The canvas, of shape `canvas_shape`."""
+        """Returns the canvas of shape `canvas_shape`."""
         raise NotImplementedError
 
     def active_coefficients(self, mask: np.ndarray, axes: Axes) -> np.ndarray:
-        """Which values of `theta` change any value of the canvas that is free.
+        """Returns which values of `theta` change any free value of the canvas.
 
         Args:
-            mask: Boolean array of the canvas's shape: the values that are free.
+            mask: Boolean array of the canvas's shape. Which values are free.
             axes: The canvas's spatial and channel axes.
 
         Returns:
@@ -57,11 +57,11 @@ class Basis(Configurable):
 @serializable
 @dataclasses.dataclass(frozen=True)
 class Grid(Basis):
-    """A coarse grid, interpolated to the canvas: low frequencies alone.
+    """A coarse grid that is interpolated to the canvas: low frequencies.
 
     Args:
-        size: Integer, or a tuple of one for each spatial axis. Cells along each
-            of them. Defaults to 8.
+        size: Integer, or tuple of one for each spatial axis. Number of cells
+            along each of them. Defaults to `8`.
         interpolation: String. `"bilinear"`, `"nearest"` or `"bicubic"`.
             Defaults to `"bilinear"`.
     """
@@ -84,7 +84,7 @@ class Grid(Basis):
             cells > room for cells, room in zip(sizes, canvas)
         ):
             raise ValueError(
-                "The grid must be no finer than the canvas. Received: "
+                "The grid must not be finer than the canvas. Received: "
                 f"size={self.size}, canvas={canvas}"
             )
         return axes.with_spatial(canvas_shape, sizes)
@@ -125,14 +125,14 @@ class Grid(Basis):
 @serializable
 @dataclasses.dataclass(frozen=True)
 class LowRank(Basis):
-    """A matrix of low rank for each channel: `B (A_0 + A)`.
+    """A low-rank matrix for each channel: `B (A_0 + A)`.
 
-    `theta` holds `B` and `A`; `A_0` is drawn once from the seed, so that
-    training starts from an empty pattern and yet has a gradient.
+    `theta` contains `B` and `A`; `A_0` is drawn once from the seed, so that
+    training starts from an empty pattern with a gradient that is not zero.
 
     Args:
-        rank: Integer. Rank of the matrix of each channel. Defaults to 4.
-        seed: Integer. Seed of `A_0`. Defaults to 0.
+        rank: Integer. Rank of the matrix of each channel. Defaults to `4`.
+        seed: Integer. Seed of `A_0`. Defaults to `0`.
 
     References:
         - [LoR-VP](https://arxiv.org/abs/2502.00896)
@@ -151,7 +151,7 @@ class LowRank(Basis):
     ) -> tuple[int, int, int]:
         if len(axes.spatial) != 2:
             raise ValueError(
-                "A pattern of low rank is one of images. Received: a canvas "
+                "A low-rank pattern needs an image. Received: a canvas "
                 f"of {canvas_shape}"
             )
         height, width = axes.spatial_shape(canvas_shape)
@@ -199,7 +199,8 @@ class Cosine(Basis):
     """The lowest frequencies of a discrete cosine transform.
 
     Args:
-        size: Integer. Frequencies along each spatial axis. Defaults to 8.
+        size: Integer. Number of frequencies along each spatial axis. Defaults
+            to `8`.
     """
 
     size: int = 8
@@ -210,7 +211,7 @@ class Cosine(Basis):
     def dimension(self, canvas_shape: FixedShape, axes: Axes) -> int:
         if min(axes.spatial_shape(canvas_shape)) < self.size:
             raise ValueError(
-                "There are no more frequencies than values along an axis. "
+                "There must not be more frequencies than values along an axis. "
                 f"Received: size={self.size}, canvas={canvas_shape}"
             )
         channels = axes.channels(canvas_shape)
@@ -231,7 +232,7 @@ class Cosine(Basis):
 
 
 def cosines(frequencies: int, length: int) -> np.ndarray:
-    """Orthonormal cosines `[frequencies, length]` (DCT-II)."""
+    """Returns orthonormal cosines `[frequencies, length]` (DCT-II)."""
     steps = (np.arange(length) + 0.5) * np.pi / length
     matrix: np.ndarray = np.cos(np.outer(np.arange(frequencies), steps))
     matrix *= np.sqrt(2.0 / length)

@@ -1,4 +1,4 @@
-"""The source's input, as placements and patterns are built on it."""
+"""The canvas: the source's input and the position of the data."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from keras_reprogram.typing import FixedShape
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Canvas:
-    """The source's input with the place of the data on it.
+    """The source's input and the position of the data on it.
 
     Args:
         shape: Tuple of integers. Shape of the source's input, without the
@@ -31,5 +31,5 @@ class Canvas:
 
     @property
     def channels(self) -> int:
-        """Number of channels, 1 without an axis of channels."""
+        """Number of channels, 1 without a channel axis."""
         return 1 if self.axes.channel is None else self.shape[self.axes.channel]

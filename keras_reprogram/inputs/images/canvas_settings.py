@@ -1,4 +1,4 @@
-"""What a layer is given of its canvas, completed by the source."""
+"""Settings of the canvas: the user's, completed from the source."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -22,12 +22,13 @@ class CanvasSettings:
     """The shapes and the scaling of a layer that writes on a canvas.
 
     Args:
-        sample_shape: Tuple or `None`. Shape of a sample, `None` if it is not
-            known yet.
-        canvas_shape: Tuple or `None`. Shape of the source's input, likewise.
+        sample_shape: Tuple or `None`. Shape of a sample, `None` if it is
+            unknown.
+        canvas_shape: Tuple or `None`. Shape of the source's input, `None` if it
+            is unknown.
         scale: Float or list. The source's scaling of a sample in its range;
             `None` if there is none.
-        offset: Float or list. Added after `scale`, likewise.
+        offset: Float or list. Added after `scale`; `None` if there is none.
     """
 
     sample_shape: Shape | None
@@ -37,7 +38,7 @@ class CanvasSettings:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "CanvasSettings":
-        """Returns settings from what `dataclasses.asdict` returned."""
+        """Returns settings from the result of `dataclasses.asdict`."""
         samples, canvas = config["sample_shape"], config["canvas_shape"]
         return cls(
             sample_shape=None if samples is None else tuple(samples),
@@ -49,15 +50,15 @@ class CanvasSettings:
     def completed(
         self, specification: SourceSpecification, value_range: ValueRange | None
     ) -> "CanvasSettings":
-        """Returns the settings with what is missing taken from a source.
+        """Returns the settings with missing ones taken from a source.
 
         Args:
             specification: A `SourceSpecification`.
             value_range: Tuple of two floats, or `None`. The samples' range.
 
         Raises:
-            ValueError: If the source does not take inputs of the canvas's
-                shape, or leaves it open.
+            ValueError: If the source does not accept inputs of the canvas's
+                shape, or does not determine it.
         """
         accepted = specification.accepted_shape
         shape = self.canvas_shape or specification.preferred_shape
@@ -100,7 +101,7 @@ class CanvasSettings:
         """Shape of the canvas.
 
         Raises:
-            ValueError: If it is not known.
+            ValueError: If it is unknown.
         """
         sizes = self.canvas_shape or (None,)
         known = tuple(size for size in sizes if size is not None)
@@ -113,7 +114,7 @@ class CanvasSettings:
 
 
 def compared(specification: SourceSpecification) -> tuple[object, ...]:
-    """Returns what two sources of one `InputReprogrammer` must share."""
+    """Returns the settings that sources of one `InputReprogrammer` share."""
     scaling = (specification.pixel_scale, specification.pixel_offset)
     return (
         specification.accepted_shape,
@@ -123,7 +124,7 @@ def compared(specification: SourceSpecification) -> tuple[object, ...]:
 
 
 def check_shape(name: str, shape: Sequence[int | None] | None) -> Shape | None:
-    """Returns a shape that was given as a tuple, or `None`."""
+    """Returns a checked shape as a tuple, or `None`."""
     if shape is None:
         return None
     sizes = shape if isinstance(shape, (tuple, list)) else ()

@@ -1,4 +1,4 @@
-"""Series of several channels for a source that hears one."""
+"""The placement that concatenates the channels of a series."""
 
 import dataclasses
 import math
@@ -22,15 +22,15 @@ from keras_reprogram.typing import Tensor
 @serializable
 @dataclasses.dataclass(frozen=True)
 class ChannelConcatenation(Placement):
-    """Lays a series' channels one after the other along a waveform.
+    """Concatenates a series' channels along a waveform.
 
     ```
     long[c * steps + t] = sample[t, c]
     ```
 
-    Another placement then puts the long series onto the waveform: in its
-    middle, at an offset, several times, or resampled. A series of one channel
-    is placed as it is.
+    Another placement then puts the concatenated series onto the waveform: in
+    its middle, at an offset, several times, or resampled. A series with one
+    channel is placed unchanged.
 
     Example:
 
@@ -62,7 +62,7 @@ class ChannelConcatenation(Placement):
 
     @property
     def inner(self) -> Placement:
-        """The placement of the long series."""
+        """The placement of the concatenated series."""
         return placements.get(self.placement)
 
     def check(
@@ -76,13 +76,13 @@ class ChannelConcatenation(Placement):
         ):
             raise ValueError(
                 "`ChannelConcatenation` places series (steps,) or (steps, "
-                "channels) of a known length on a waveform of one channel. "
+                "channels) of a known length on a waveform with one channel. "
                 f"Received: samples of shape {sample_shape}, "
                 f"source_shape={canvas_shape}"
             )
 
     def long_shape(self, sample_shape: Shape, axes: Axes) -> FixedShape:
-        """Returns the shape of the long series as a sample of the canvas."""
+        """Returns the shape of the concatenated series on the canvas."""
         steps = math.prod(known_sizes(sample_shape) or ())
         return axes.with_spatial((1,) * axes.rank, (steps,))
 

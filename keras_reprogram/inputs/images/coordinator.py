@@ -1,4 +1,4 @@
-"""BlackVIP's coordinator: an encoder's view of a sample becomes its prompt.
+"""BlackVIP's coordinator, which decodes features of a sample to a prompt.
 
 References:
     - [BlackVIP](https://arxiv.org/abs/2303.14773)
@@ -26,7 +26,7 @@ from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 STRIDE = 32
-# Channels after each doubling but the first, and after the 1x1 convolutions.
+# Channels after each upsampling but the first, and after the 1x1 convolutions.
 WIDENED = (64, 32, 32)
 FILTERS = (64, 32, 32, 16)
 SMALLEST_DEPTH = 32
@@ -38,18 +38,18 @@ NO_ENCODER = (
 
 @dataclasses.dataclass
 class SharedFeatures:
-    """The features of samples on which several programs are evaluated.
+    """Cached features of samples on which several programs are evaluated.
 
     Args:
         owner: The layer that computes them.
-        features: Tensor `(batch, features)`, once they are computed.
+        features: Tensor `(batch, features)`, or `None` before it is computed.
     """
 
     owner: keras.layers.Layer
     features: Tensor | None = None
 
 
-# In a context, so that other threads use the layer with other samples.
+# A context variable, because other threads may use other samples.
 SHARED: contextvars.ContextVar[SharedFeatures | None] = contextvars.ContextVar(
     "shared_features", default=None
 )
@@ -57,14 +57,14 @@ SHARED: contextvars.ContextVar[SharedFeatures | None] = contextvars.ContextVar(
 
 @serializable
 class CoordinatorPattern(ImagePattern):
-    """A prompt for every sample, decoded from a frozen encoder's features.
+    """Decodes a prompt for every sample from a frozen encoder's features.
 
     ```
     x' = x + strength * decoder([encoder(x), theta])
     ```
 
-    The features and the trained vector `theta` fill a grid of one cell for
-    32x32 pixels, 7x7 for a canvas of 224x224, which a small decoder enlarges
+    The features and the trained vector `theta` fill a grid with one cell for
+    32x32 pixels, 7x7 for a canvas of 224x224, which a small decoder upsamples
     to the canvas. The paper clips the sum: `InputReprogrammer(clip=True)`.
 
     Example:
@@ -76,11 +76,11 @@ class CoordinatorPattern(ImagePattern):
     ```
 
     Args:
-        encoder: Keras layer without trainable weights, for instance
+        encoder: Keras layer without trainable weights, such as
             `keras_reprogram.sources.FrozenSource(model)`, from canvases in
-            `[0, 1]` to features `(batch, features)`. Defaults to the source
-            itself, with its outputs as features.
-        strength: Float. Factor of the prompt. Defaults to 1.
+            `[0, 1]` to features `(batch, features)`. Defaults to the source,
+            with its outputs as features.
+        strength: Float. Factor of the prompt. Defaults to `1`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:
@@ -169,7 +169,7 @@ class CoordinatorPattern(ImagePattern):
             SHARED.reset(token)
 
     def features(self, images: Tensor) -> Tensor:
-        """Returns the encoder's features, computed once for same samples."""
+        """Returns the encoder's features, cached within `same_samples`."""
         if self.encode is None:
             raise ValueError(NO_ENCODER)
         shared = SHARED.get()
@@ -186,7 +186,7 @@ class CoordinatorPattern(ImagePattern):
             theta, (ops.shape(features)[0], *self.theta.shape)
         )
         grid = ops.concatenate([features, theta], axis=-1)
-        # As channels of a grid, the features first: the paper's order.
+        # Channels in the paper's order: the features first.
         grid = ops.reshape(grid, (-1, *self.grid_shape))
         prompt = self.decoder(ops.transpose(grid, (0, 2, 3, 1)))
         size = self.image_shape[:2]
@@ -203,7 +203,7 @@ class CoordinatorPattern(ImagePattern):
 
 
 def decoder(grid: FixedShape, channels: int, dtype: object) -> keras.Sequential:
-    """Five doublings of a grid, separable but for the last."""
+    """Upsamples a grid by 2 five times; all but the last are separable."""
     layers: list[keras.layers.Layer] = [keras.Input(grid)]
     for widened, filters in zip((max(64, grid[-1]), *WIDENED), FILTERS):
         layers += [
@@ -235,11 +235,11 @@ def decoder(grid: FixedShape, channels: int, dtype: object) -> keras.Sequential:
 
 @serializable
 class Doubling(keras.layers.Layer):
-    """A transposed depthwise convolution of 2x2 with stride 2.
+    """A transposed depthwise 2x2 convolution with stride 2.
 
     Args:
-        filters: Integer. Output channels, a multiple of the input's or the
-            same.
+        filters: Integer. Number of output channels, equal to or a multiple of
+            the input's.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
@@ -263,7 +263,7 @@ class Doubling(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         _, height, width, _ = inputs.shape
-        # Every pixel becomes a block of 2x2, in each channel by itself.
+        # Every pixel becomes a block of 2x2 within its channel.
         blocks = ops.repeat(inputs, self.multiplier, axis=-1)
         blocks = ops.repeat(ops.repeat(blocks, 2, axis=1), 2, axis=2)
         kernel = ops.reshape(self.kernel, (2, 2, self.filters))

@@ -1,4 +1,4 @@
-"""Tables and matrices as pictures."""
+"""The placement that renders feature vectors and matrices as images."""
 
 import dataclasses
 import math
@@ -19,12 +19,12 @@ from keras_reprogram.typing import Tensor
 @serializable
 @dataclasses.dataclass(frozen=True)
 class FeatureMosaic(Pad):
-    """Lays a vector of features, or a matrix, onto an image as square tiles.
+    """Renders a vector of features, or a matrix, as square tiles of an image.
 
-    A vector `[features]` becomes rows of `columns` tiles, the last row filled
-    with empty ones; a matrix `[rows, columns]` keeps its form. Each value is
-    one gray tile. Features should be scaled alike: pass them standardized,
-    with the `value_range` that they mostly lie in.
+    A vector `[features]` becomes rows of `columns` tiles, the last row padded
+    with empty ones; a matrix `[rows, columns]` keeps its shape. Each value is
+    one gray tile. Features should have the same scale: standardize them, and
+    pass the `value_range` of most values.
 
     Example:
 
@@ -39,13 +39,13 @@ class FeatureMosaic(Pad):
     ```
 
     Args:
-        inner_size: Integer, or a tuple of two. Height and width of the mosaic
-            in pixels. Defaults to one pixel for each value.
+        inner_size: Integer, or tuple of two. Height and width of the mosaic in
+            pixels. Defaults to one pixel for each value.
         offset: Tuple of two integers, as for `Pad`. Defaults to the middle.
-        interpolation: String, as for `Pad`. Defaults to `"nearest"`, which
-            makes tiles with edges.
-        columns: Integer. Tiles in a row of a vector. Defaults to a mosaic as
-            square as it can be.
+        interpolation: String, as for `Pad`. Defaults to `"nearest"`, for tiles
+            with sharp edges.
+        columns: Integer. Number of tiles in a row, for vectors. Defaults to the
+            most square mosaic.
 
     References:
         - Chen, Fan and Ye, Adversarial Reprogramming of Pretrained Neural
@@ -83,8 +83,8 @@ class FeatureMosaic(Pad):
             or len(axes.spatial) != 2
         ):
             raise ValueError(
-                "`FeatureMosaic` lays vectors (features,) or matrices (rows, "
-                "columns) of a known size onto an image. Received: samples "
+                "`FeatureMosaic` places vectors (features,) or matrices (rows, "
+                "columns) of a known size on an image. Received: samples "
                 f"of shape {sample_shape}, source_shape={canvas_shape}"
             )
 
@@ -110,5 +110,5 @@ class FeatureMosaic(Pad):
     ) -> tuple[np.ndarray, ...] | None:
         shape = self.image_shape(sample_shape, axes)
         if tuple(sample_shape) != shape:
-            return None  # a vector is laid out, or gets an axis of channels
+            return None  # a vector becomes rows, or gets a channel axis
         return super().matrices(shape, canvas_shape, axes)

@@ -1,4 +1,4 @@
-"""What is added to an image when it depends on the image."""
+"""Patterns that depend on the image (SMM, a trained convolution)."""
 
 import math
 from typing import Any
@@ -21,17 +21,17 @@ MOST_FILTERS = 1024
 
 
 class ImagePattern(Pattern):
-    """Base class: a small network over images, channels last within."""
+    """Base class: a pattern computed by a small channels-last network."""
 
     def build_on(self, canvas: Canvas) -> None:
         self.check_canvas(canvas)
         super().build_on(canvas)
 
     def check_canvas(self, canvas: Canvas) -> None:
-        """Raises a `ValueError` for a canvas that is no image."""
+        """Raises a `ValueError` for a canvas that is not an image."""
         if len(canvas.axes.spatial) != 2 or canvas.axes.channel is None:
             raise ValueError(
-                f"`{type(self).__name__}` is a pattern of images with "
+                f"`{type(self).__name__}` is a pattern for images with "
                 f"channels. Received: a canvas of shape {canvas.shape}"
             )
 
@@ -47,20 +47,20 @@ class ImagePattern(Pattern):
         return ops.transpose(self.call_on_images(images), (0, 3, 1, 2))
 
     def call_on_images(self, images: Tensor) -> Tensor:
-        """Returns what is added to a batch of images, channels last."""
+        """Computes the pattern of a batch of channels-last images."""
         raise NotImplementedError
 
 
 @serializable
 class SampleMaskedPattern(ImagePattern):
-    """SMM: a learned pattern under a mask of the sample's own.
+    """SMM: a learned pattern under a mask for each sample.
 
     ```
     x' = x + theta * upsample(f_mask(x))
     ```
 
-    `f_mask` is a small convolutional network; its masks, one for each
-    channel, are upsampled by whole patches.
+    `f_mask` is a small convolutional network; its masks, one for each channel,
+    are upsampled to patches of pixels.
 
     Example:
 
@@ -72,11 +72,11 @@ class SampleMaskedPattern(ImagePattern):
     ```
 
     Args:
-        filters: Tuple of integers. Channels of the network's layers but the
-            last, which has the canvas's. The paper adds a layer of 128 for
-            vision transformers. Defaults to `(8, 16, 32, 64)`.
-        patch_size: Integer. Height and width in pixels that share a mask value,
-            a power of two: each halving is one max pooling. Defaults to 8.
+        filters: Tuple of integers. Number of channels of the network's layers
+            but the last, which has those of the canvas. The paper adds a layer
+            of 128 for vision transformers. Defaults to `(8, 16, 32, 64)`.
+        patch_size: Integer, a power of two. Height and width in pixels of the
+            patches that share a mask value. Defaults to `8`.
         initializer: String or Keras initializer of the pattern. Defaults to
             `"zeros"`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -132,7 +132,7 @@ class SampleMaskedPattern(ImagePattern):
                 keras.layers.Conv2D(
                     filters, 3, padding="same", **channels_last
                 ),
-                # The moving averages of a short training must not lag.
+                # The moving averages must converge within a short training.
                 keras.layers.BatchNormalization(
                     momentum=0.9, epsilon=1e-5, dtype=self.dtype
                 ),
@@ -172,11 +172,11 @@ class SampleMaskedPattern(ImagePattern):
 class ConvolutionPattern(ImagePattern):
     """A trainable input layer: `x' = x + W * x + b`, a convolution.
 
-    It starts at zero, so that training starts from the plain sample.
+    It is initialized with zeros, so that training starts from the plain sample.
 
     Args:
         kernel_size: Integer. Height and width of the kernel in pixels. Defaults
-            to 3.
+            to `3`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:
@@ -202,7 +202,7 @@ class ConvolutionPattern(ImagePattern):
         shape = self.image_shape
         if self.kernel_size > min(shape[:2]):
             raise ValueError(
-                "The kernel must be no larger than the canvas. Received: "
+                "The kernel must not be larger than the canvas. Received: "
                 f"kernel_size={self.kernel_size}, canvas={shape}"
             )
         self.convolution = keras.layers.Conv2D(

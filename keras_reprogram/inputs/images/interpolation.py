@@ -1,4 +1,4 @@
-"""Resizing along any number of axes, and the matrices that it is."""
+"""Resizing along any number of axes, and interpolation matrices."""
 
 import functools
 import math
@@ -42,8 +42,8 @@ def resize(
             interpolation=interpolation,
             data_format=axes.data_format,
         )
-    # Interpolation is separable: one axis at a time, each as an image of one
-    # channel whose rows are the axis and whose columns are all that follows.
+    # Interpolation is separable. Each axis is resized as an image with one
+    # channel, whose rows are the axis and whose columns are all following axes.
     for axis, length in zip(axes.spatial, sizes):
         shape = list(samples.shape[1:])
         if shape[axis] == length:
@@ -70,7 +70,7 @@ def resize_matrix(length: int, size: int, interpolation: str) -> np.ndarray:
         interpolation: String. One of `INTERPOLATIONS`.
 
     Returns:
-        A float32 array that is not to be written to.
+        A read-only float32 array.
     """
     if length == size:
         return np.eye(length, dtype="float32")
@@ -93,7 +93,7 @@ def computed_matrix(length: int, size: int, interpolation: str) -> np.ndarray:
 
 @functools.lru_cache(maxsize=NUM_KEPT)
 def kept_matrix(length: int, size: int, interpolation: str) -> np.ndarray:
-    # A bank asks for the same one for every program.
+    # A bank uses the same matrix for every program.
     matrix = computed_matrix(length, size, interpolation)
     matrix.setflags(write=False)
     return matrix

@@ -1,4 +1,4 @@
-"""The contract of what is added to the canvas."""
+"""The base class of patterns, which are added to the canvas."""
 
 import contextlib
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from keras_reprogram.typing import Tensor
 
 
 class Pattern(ProgramPart, keras.layers.Layer):
-    """Base class: what an `InputReprogrammer` adds to the canvas.
+    """Base class: a pattern that an `InputReprogrammer` adds to the canvas.
 
-    A pattern is built once, by `build_on`, and is then called with the batch
-    of canvases that hold the samples. A subclass creates its variables in
+    A pattern is built once, by `build_on`, and is then called with batches of
+    canvases that contain the samples. A subclass creates its variables in
     `add_variables`.
 
     Attributes:
@@ -29,26 +29,26 @@ class Pattern(ProgramPart, keras.layers.Layer):
     def connect(
         self, encode: Callable[[Tensor], Tensor], num_features: int
     ) -> None:
-        """Offers the frozen source, for patterns that use its outputs.
+        """Connects the frozen source, for patterns that use its outputs.
 
         Args:
-            encode: Function from a batch of canvases to the source's outputs,
-                without a gradient.
-            num_features: Integer. Number of outputs of a sample.
+            encode: Function without a gradient from a batch of canvases to the
+                source's outputs.
+            num_features: Integer. Number of outputs per sample.
         """
 
     def expected_variables(
         self, canvas: Canvas, specification: SourceSpecification
     ) -> list[ExpectedVariable]:
-        """Returns what the weights will be once the pattern is built.
+        """Describes the weights before the pattern is built.
 
         Args:
             canvas: A `Canvas`.
             specification: A `SourceSpecification`.
 
         Raises:
-            ValueError: If there is no such pattern on this canvas, or
-                building it takes too much.
+            ValueError: If the pattern does not fit the canvas, or building it
+                needs too much memory.
         """
         raise NotImplementedError
 
@@ -66,21 +66,21 @@ class Pattern(ProgramPart, keras.layers.Layer):
         """Creates the variables on `canvas`.
 
         Raises:
-            ValueError: If there is no such pattern on this canvas.
+            ValueError: If the pattern does not fit the canvas.
         """
         raise NotImplementedError
 
     def call(self, canvas: Tensor) -> Tensor:
-        """Returns what is added, broadcastable to a batch of canvases.
+        """Returns the pattern, broadcastable to a batch of canvases.
 
         Args:
-            canvas: Tensor. A batch of canvases with samples on them.
+            canvas: Tensor. A batch of canvases with samples.
         """
         raise NotImplementedError
 
     @property
     def uses_source(self) -> bool:
-        """Whether the pattern needs the source, by `connect`, to be built."""
+        """Whether building the pattern requires `connect`."""
         return False
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What is added to the canvas."""
+"""Patterns that are the same for all samples, and random patches."""
 
 from typing import Any
 
@@ -22,20 +22,18 @@ from keras_reprogram.program_parts import check_size
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Tensor
 
-# Of a pattern in a program file: places of its values, and numbers that are
-# counted as it is built.
+# Limits of patterns in program files.
 LARGEST_PLACES = 2**24
 LARGEST_UNCOUNTED = 2**18
 
 
 @serializable
 class UniversalPattern(Pattern):
-    """One learned pattern for all samples: `strength * M * activation(theta)`.
+    """A learned pattern for all samples: `strength * M * activation(theta)`.
 
-    `theta` holds one value for each free value of the canvas and none for
-    the others: what the mask `M` excludes is neither stored nor computed.
-    With a `basis`, `theta` is shorter, and what changes no free value of the
-    canvas is left out of it as well:
+    `theta` contains the free values of the canvas only: values that the mask
+    `M` excludes are neither stored nor computed. With a `basis`, `theta` is
+    shorter, without coefficients that change no free value of the canvas:
     `strength * M * activation(expand(theta))`.
 
     Example:
@@ -61,25 +59,24 @@ class UniversalPattern(Pattern):
         region: String or `keras_reprogram.inputs.Region`. `"everywhere"`,
             `"outside"` (of the data), `"frame"` or `"patch"` by name. Defaults
             to `"everywhere"`.
-        activation: String. `"tanh"`, `"sigmoid"`, another activation of Keras,
-            or `None` for an unbounded pattern. Defaults to `"tanh"`.
+        activation: String. `"tanh"`, `"sigmoid"`, another Keras activation, or
+            `None` for an unbounded pattern. Defaults to `"tanh"`.
         initializer: String or Keras initializer of `theta`. Defaults to
             `"zeros"`.
         regularizer: String or Keras regularizer of `theta`. Defaults to `None`.
-        basis: A `keras_reprogram.inputs.Basis`, for a pattern of few numbers.
-            Defaults to one number for each value.
+        basis: `keras_reprogram.inputs.Basis` for a pattern with few
+            coefficients. Defaults to `None`: one coefficient for each value.
         strength: Float. Largest value of a bounded pattern, in units of the
-            sample's range. Defaults to 1.
-        dropout: Float from 0 to less than 1. Share of the pattern's values that
-            are zero in a training step, others for every step; the rest are
-            scaled by `1 / (1 - dropout)`. At inference the pattern is whole.
-            Defaults to 0.
+            sample's range. Defaults to `1`.
+        dropout: Float in `[0, 1)`. Fraction of the pattern's values that are
+            set to zero in each training step; the others are scaled by
+            `1 / (1 - dropout)`. Not applied at inference. Defaults to `0`.
         seed: Integer. Seed of the dropout. Defaults to a random one.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        canvas: The canvases, which the pattern does not depend on.
-        training: Whether the dropout is at work.
+        canvas: Tensor. Batch of canvases, which the pattern ignores.
+        training: Boolean. Whether to apply the dropout. Defaults to `None`.
 
     Returns:
         A tensor of the canvas's shape, without the batch axis.
@@ -120,7 +117,7 @@ class UniversalPattern(Pattern):
         self.dropout = number("dropout", dropout, 0.0, 1.0)
         if self.dropout == 1.0:
             raise ValueError(
-                "`dropout` must be less than 1: nothing would be left to "
+                "`dropout` must be less than 1, or no value is left to "
                 f"train. Received: dropout={dropout!r}"
             )
         self.seed = seed
@@ -150,7 +147,7 @@ class UniversalPattern(Pattern):
         return [ExpectedVariable((int(free.sum()),))]
 
     def mask_on(self, canvas: Canvas) -> np.ndarray:
-        """Returns which values of a canvas are free, an array of its shape."""
+        """Returns a boolean array of the free values of a canvas."""
         mask = self.region.mask(canvas.data_mask)
         if canvas.axes.channel is not None:
             mask = np.expand_dims(mask, canvas.axes.channel)
@@ -159,7 +156,7 @@ class UniversalPattern(Pattern):
     def add_variables(self) -> None:
         axes = self.canvas.axes
         mask = self.mask_on(self.canvas)
-        # `None` where every value is free: then `theta` is the canvas.
+        # `None` if every value is free, so that `theta` is the canvas.
         self.mask = None if mask.all() else mask
         free = mask.ravel()
         if self.basis is not None:
@@ -195,13 +192,13 @@ class UniversalPattern(Pattern):
         return ops.multiply(values, ops.cast(self.mask, values.dtype))
 
     def whole(self, free: Tensor) -> Tensor:
-        """All values, from those that are free: the others are zero."""
+        """Returns all values from the free ones; the others are zero."""
         if self.places is None:
             return free
         return ops.scatter(self.places, free, (self.num_values,))
 
     def to_numpy(self) -> np.ndarray:
-        """The pattern as it is added, an array of the canvas's shape."""
+        """The pattern as an array of the canvas's shape."""
         values: np.ndarray = ops.convert_to_numpy(self.call())
         return values
 
@@ -221,13 +218,14 @@ class UniversalPattern(Pattern):
 
 @serializable
 class RandomPatchPattern(Pattern):
-    """A learned patch at a random place, a new one for every batch.
+    """A learned patch at a random position in each training batch.
 
-    While the pattern is trained, and only then; at inference the patch stands
-    in the middle of the canvas.
+    The position is random in training only; at inference the patch is in the
+    middle of the canvas.
 
     Args:
-        size: Integer. Height and width of the patch in pixels. Defaults to 30.
+        size: Integer. Height and width of the patch in pixels. Defaults to
+            `30`.
         initializer: String or Keras initializer of the patch. Defaults to
             `"random_normal"`.
         seed: Integer. Seed of the positions. Defaults to a random one.
@@ -264,7 +262,7 @@ class RandomPatchPattern(Pattern):
         self.free = [room - self.size for room in self.canvas.spatial_shape]
         if min(self.free) < 0:
             raise ValueError(
-                "The patch must be no larger than the canvas. Received: "
+                "The patch must not be larger than the canvas. Received: "
                 f"size={self.size}, canvas={self.canvas.shape}"
             )
         self.theta = self.add_weight(
@@ -300,7 +298,7 @@ class RandomPatchPattern(Pattern):
 
 
 def get(identifier: str | dict[str, Any] | Pattern | None) -> Pattern | None:
-    """Returns a pattern from a region's name, its config or itself."""
+    """Returns a pattern from a region's name, a config or a pattern."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, (str, Region)):

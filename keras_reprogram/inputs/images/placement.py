@@ -1,4 +1,4 @@
-"""The contract of what puts samples onto the source's canvas."""
+"""The base class of placements, which put samples onto the canvas."""
 
 from typing import ClassVar
 
@@ -19,18 +19,18 @@ from keras_reprogram.typing import Tensor
 
 
 class Placement(Configurable):
-    """Base class: puts a batch of samples onto an empty canvas.
+    """Base class: places a batch of samples on an empty canvas.
 
-    A placement is written for any number of spatial axes; an `Axes` says
-    where they are. Values outside of the sample are zero.
+    A placement supports any number of spatial axes, which an `Axes` describes.
+    Values outside of the sample are zero.
 
     An `InputReprogrammer` calls `check`, `data_mask` and `build_on` once, and
     then for each batch `in_unit_range`, `place` and `mask_pattern`. All but
-    `build_on` depend on their arguments, and on trained values, alone.
+    `build_on` depend only on their arguments and on trained values.
 
     Attributes:
-        sample_dtype: String or `None`. Dtype of samples that are integers
-            with a meaning of their own; `None` for values in a range.
+        sample_dtype: String or `None`. Dtype of samples such as tokens; `None`
+            for values in a range.
         built: Boolean. Whether the placement has created its variables.
     """
 
@@ -42,7 +42,7 @@ class Placement(Configurable):
     def check(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> None:
-        """Raises unless the sample's axes and channels fit the canvas's.
+        """Raises a `ValueError` unless a sample's axes and channels fit.
 
         Args:
             sample_shape: Tuple. Shape of a sample, without the batch axis.
@@ -73,7 +73,7 @@ class Placement(Configurable):
     def data_mask(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> np.ndarray:
-        """Returns where the canvas holds data.
+        """Returns where the canvas contains data.
 
         Args:
             sample_shape: As for `check`.
@@ -93,7 +93,7 @@ class Placement(Configurable):
     ) -> list[ExpectedVariable]:
         """Returns the variables that `build_on` will create.
 
-        It is called after `check`, for a config that may be anyone's.
+        It is called after `check`, for an untrusted config.
 
         Args:
             sample_shape: As for `check`.
@@ -101,7 +101,7 @@ class Placement(Configurable):
             axes: As for `check`.
 
         Raises:
-            ValueError: If placing samples takes too much.
+            ValueError: If placing samples needs too much memory.
         """
         return []
 
@@ -126,8 +126,7 @@ class Placement(Configurable):
 
         Args:
             samples: Tensor. A batch of samples of any dtype.
-            value_range: Tuple of two floats, or `None` for samples that are
-                taken as they are.
+            value_range: Tuple of two floats, or `None` to keep the values.
             dtype: String. The dtype of the result.
         """
         return in_unit_range(samples, value_range, dtype)
@@ -135,10 +134,10 @@ class Placement(Configurable):
     def place(
         self, samples: Tensor, canvas_shape: FixedShape, axes: Axes
     ) -> Tensor:
-        """Places a batch of samples; the channels stay what they are.
+        """Places a batch of samples without changing their channels.
 
         Args:
-            samples: Tensor. What `in_unit_range` returned.
+            samples: Tensor. The result of `in_unit_range`.
             canvas_shape: As for `check`.
             axes: As for `check`.
         """
@@ -151,7 +150,7 @@ class Placement(Configurable):
         canvas_shape: FixedShape,
         axes: Axes,
     ) -> Tensor:
-        """Removes a pattern where data were placed that move in training.
+        """Removes a pattern from data whose position is trained.
 
         Args:
             pattern: Tensor of the canvas's shape, or a batch of them.
@@ -164,7 +163,7 @@ class Placement(Configurable):
     def matrices(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> tuple[np.ndarray, ...] | None:
-        """Returns the matrices that `place` multiplies a sample with.
+        """Returns the matrices by which `place` multiplies a sample.
 
         Args:
             sample_shape: As for `check`.
@@ -172,19 +171,19 @@ class Placement(Configurable):
             axes: As for `check`.
 
         Returns:
-            An array `[canvas size, sample size]` for each spatial axis, which
-            is not to be written to. `None` if a sample's size is not known,
-            or placing it is not one matrix along each axis.
+            A read-only array `[canvas size, sample size]` for each spatial
+            axis. `None` if a sample's size is unknown, or placing it is not one
+            matrix along each axis.
         """
         return None
 
     def check_values(self, samples: np.ndarray) -> None:
-        """Raises a `ValueError` if samples hold what cannot be placed."""
+        """Raises a `ValueError` if samples contain invalid values."""
 
     def doubtful_range(
         self, samples: np.ndarray, value_range: ValueRange | None
     ) -> str | None:
-        """Returns what is strange about samples in this range, in words."""
+        """Describes why samples are unlikely to have this range."""
         return doubtful_range(samples, value_range)
 
     def valid(self, samples: Tensor) -> Tensor | None:
@@ -193,12 +192,12 @@ class Placement(Configurable):
 
     @property
     def valid_values(self) -> str:
-        """The values that samples may hold, in words."""
+        """A description of the valid values, for error messages."""
         return "finite numbers"
 
 
 class TrainedPlacement(keras.layers.Layer, Placement):
-    """Base class: a placement with variables, which is a Keras layer."""
+    """Base class: a placement with variables, as a Keras layer."""
 
     @property
     def is_trained(self) -> bool:
@@ -206,11 +205,11 @@ class TrainedPlacement(keras.layers.Layer, Placement):
 
 
 def advice_on_axes(sample_axes: int, canvas_axes: int) -> str:
-    """Returns what to do with samples of a wrong number of axes."""
+    """Returns advice on samples with a wrong number of axes."""
     if canvas_axes == 1:
         return (
-            "take the axis of one channel away, take the mean of several, as "
-            "of stereo sound, or lay them one after the other by "
+            "remove the axis of one channel, average several channels, as of "
+            "stereo sound, or concatenate them by "
             "`placement=keras_reprogram.inputs.ChannelConcatenation()`"
         )
     if canvas_axes == 3 and sample_axes == 2:
@@ -223,11 +222,11 @@ def advice_on_axes(sample_axes: int, canvas_axes: int) -> str:
 def advice_on_channels(
     sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
 ) -> str:
-    """Returns what to do with samples of a wrong number of channels."""
+    """Returns advice on samples with a wrong number of channels."""
     other = 0 if axes.channel else len(sample_shape) - 1
     if sample_shape[other] in (1, axes.channels(canvas_shape)):
         return (
-            "move the channels to where `data_format` has them, or pass "
+            "move the channels to the axis of `data_format`, or pass "
             "another `data_format`"
         )
     channels = axes.channels(sample_shape)

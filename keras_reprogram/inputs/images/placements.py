@@ -1,4 +1,4 @@
-"""Placements of resized and padded samples, and those of a name."""
+"""Placements that resize and pad samples, and lookup by name."""
 
 import dataclasses
 from typing import Any
@@ -73,9 +73,9 @@ class Resize(Placement):
 @serializable
 @dataclasses.dataclass(frozen=True)
 class Pad(Placement):
-    """Puts the sample in the middle of the canvas, or at an offset.
+    """Places the sample in the middle of the canvas, or at an offset.
 
-    Where the free space is odd, the larger part comes before the sample:
+    If the free space is odd, the larger part comes before the sample:
     `before = (canvas - sample + 1) // 2`.
 
     Example:
@@ -90,8 +90,8 @@ class Pad(Placement):
     ```
 
     Args:
-        inner_size: Integer, or a tuple of one for each spatial axis. The size
-            to which the sample is resized first. Defaults to its own size.
+        inner_size: Integer, or tuple of one for each spatial axis. The size to
+            which the sample is resized first. Defaults to its own size.
         offset: Tuple of integers. First index of the sample along each spatial
             axis. Defaults to the middle.
         interpolation: String. `"bilinear"`, `"nearest"` or `"bicubic"`.
@@ -184,7 +184,7 @@ PLACEMENTS: dict[str, type[Placement]] = {
 
 
 def get(identifier: str | dict[str, Any] | Placement) -> Placement:
-    """Returns a placement from its name, its config or itself."""
+    """Returns a placement from a name, a config or a placement."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, str) and identifier in PLACEMENTS:
@@ -216,7 +216,7 @@ def inner_sizes(
     sizes = known_sizes(axes.spatial_shape(sample_shape))
     if sizes is None:
         raise ValueError(
-            f"`{placement}` must know the sample's size: pass `target_shape`, "
+            f"`{placement}` needs the sample's size: pass `target_shape`, "
             "or an `inner_size`. Received: target size="
             f"{axes.spatial_shape(sample_shape)}"
         )

@@ -1,4 +1,4 @@
-"""Which part of the canvas a pattern may change."""
+"""Regions: the parts of the canvas that a pattern may change."""
 
 import dataclasses
 from typing import Any
@@ -18,11 +18,11 @@ class Region(Configurable):
     """Base class: a mask over the canvas's spatial axes."""
 
     def mask(self, data_mask: np.ndarray) -> np.ndarray:
-        """Returns where the pattern is free.
+        """Returns the mask of the region.
 
         Args:
             data_mask: Boolean array over the spatial axes, true where the
-                placement put data.
+                placement puts data.
 
         Returns:
             A boolean array of the same shape.
@@ -63,10 +63,10 @@ class Outside(Region):
 @serializable
 @dataclasses.dataclass(frozen=True)
 class Frame(Region):
-    """A frame along the canvas's edges, over the data or not.
+    """A frame along the canvas's edges, which may cover data.
 
     Args:
-        width: Integer. Width of the frame in pixels or steps. Defaults to 30.
+        width: Integer. Width of the frame in pixels or steps. Defaults to `30`.
 
     References:
         - [Visual Prompting](https://arxiv.org/abs/2203.17274)
@@ -92,11 +92,11 @@ class Frame(Region):
 @serializable
 @dataclasses.dataclass(frozen=True)
 class Patch(Region):
-    """A box at a fixed place.
+    """A box at a fixed position.
 
     Args:
-        size: Integer, or a tuple of one for each spatial axis. Size of the box.
-            Defaults to 30.
+        size: Integer, or tuple of one for each spatial axis. Size of the box.
+            Defaults to `30`.
         offset: Tuple of integers. First index along each spatial axis. Defaults
             to the first corner.
 
@@ -140,7 +140,7 @@ REGIONS = {
 
 
 def get(identifier: str | dict[str, Any] | Region) -> Region:
-    """Returns a region from its name, its config or itself."""
+    """Returns a region from a name, a config or a region."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, str) and identifier in REGIONS:

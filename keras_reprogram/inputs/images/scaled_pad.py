@@ -1,4 +1,4 @@
-"""AutoVP's placement, whose size is learned."""
+"""AutoVP's placement, with a trained size."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ SMALLEST, LARGEST = 0.1, 5.0
 
 @serializable
 class ScaledPad(TrainedPlacement):
-    """Puts the sample in the middle, at a size that is trained.
+    """Places the sample in the middle of the canvas at a trained size.
 
     The sample is resized to `inner_size`, then scaled by `s`, kept between
     0.1 and 5, about the middle of the canvas:
@@ -36,7 +36,7 @@ class ScaledPad(TrainedPlacement):
     R(s)[i, k] = max(0, 1 - |(i - middle) / s + (inner - 1) / 2 - k|)
     ```
 
-    The pattern is seen where there are no data, whatever its region.
+    The pattern is added only where there are no data, whatever its region.
 
     Example:
 
@@ -49,11 +49,10 @@ class ScaledPad(TrainedPlacement):
     ```
 
     Args:
-        inner_size: Integer, or a tuple of one for each spatial axis. Size of
-            the sample at scale 1. `None` keeps the sample's own size. Defaults
-            to 128.
-        scale: Float from 0.1 to 5. The scale at which training starts. Defaults
-            to 1.
+        inner_size: Integer, or tuple of one for each spatial axis. Size of the
+            sample at scale 1. `None` keeps the sample's own size. Defaults to
+            `128`.
+        scale: Float from 0.1 to 5. The initial scale. Defaults to `1`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:
@@ -97,33 +96,35 @@ class ScaledPad(TrainedPlacement):
         canvas = axes.spatial_shape(canvas_shape)
         if any(LARGEST * room < length for length, room in zip(sizes, canvas)):
             raise ValueError(
-                "Samples must not be many times the canvas: pass a smaller "
-                f"`inner_size`. Received: inner size={sizes}, canvas={canvas}"
+                "Samples must not be much larger than the canvas: pass a "
+                f"smaller `inner_size`. Received: inner size={sizes}, "
+                f"canvas={canvas}"
             )
-        # The data may come to lie anywhere, and to leave any place.
+        # With a trained scale, any position may become data or free.
         return np.zeros(canvas, bool)
 
     def scale_matrices(
         self, sizes: FixedShape, canvas: FixedShape, dtype: str
     ) -> list[Tensor]:
-        """Returns interpolation matrices `[canvas, sample]`, one an axis.
+        """Returns an interpolation matrix `[canvas, sample]` for each axis.
 
         Args:
             sizes: Tuple of integers. Sizes of a sample at scale 1.
             canvas: Tuple of integers. Spatial shape of the canvas.
             dtype: String. The dtype of the result.
         """
-        # A position of bfloat16 is half a pixel off at 224.
+        # float32, because bfloat16 positions are off by half a pixel at size
+        # 224.
         scale = ops.cast(self.scale, "float32")
         matrices = []
         for room, length in zip(canvas, sizes):
-            # Where `Pad` would center it: at scale 1 nothing is blurred.
+            # Center as `Pad` does, so that nothing is blurred at scale 1.
             middle = (room - length + 1) // 2 + (length - 1) / 2
             from_middle = np.arange(room) - middle
             positions = ops.divide(ops.cast(from_middle, "float32"), scale)
             positions = ops.add(positions, (length - 1) / 2)[:, None]
-            # Not by the distance to each step, whose slope is zero where a
-            # position is a step, as all are at scale 1.
+            # The distance to each step has no slope at integer positions, which
+            # are all positions at scale 1.
             before = ops.stop_gradient(ops.floor(positions))
             share = ops.subtract(positions, before)
             steps = ops.cast(np.arange(length), "float32")[None]
@@ -192,7 +193,7 @@ class ScaledPad(TrainedPlacement):
 
 @serializable
 class Bounded(keras.constraints.Constraint):
-    """Keeps a weight between two values.
+    """Constrains a weight to an interval.
 
     Args:
         low: Float. The lowest value.

@@ -1,4 +1,4 @@
-"""From the unit range to the source's own scaling of its input."""
+"""Conversion from the unit range to the scaling of the source's input."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -34,12 +34,12 @@ class Scaling:
         offset: Factors | None,
         axes: Axes,
     ) -> "Scaling":
-        """Folds a value range and a scaling of its values into one step.
+        """Returns a value range and a scaling of its values as one step.
 
         Args:
             value_range: Tuple of two floats, or `None` for `(0, 1)`.
-            scale: Float or list. Defaults to 1 where `None`.
-            offset: Float or list. Defaults to 0 where `None`.
+            scale: Float, list, or `None` for 1.
+            offset: Float, list, or `None` for 0.
             axes: `Axes` of the canvas.
         """
         low, high = value_range or (0.0, 1.0)
@@ -55,12 +55,12 @@ class Scaling:
         return ops.add(self.scale(values, dtype), ops.cast(self.bias, dtype))
 
     def scale(self, values: Tensor, dtype: str) -> Tensor:
-        """Returns differences of values, which the bias does not move."""
+        """Returns differences of values in the source's units."""
         return ops.multiply(values, ops.cast(self.gain, dtype))
 
     @property
     def valid_range(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest value in the source's units, by channel."""
+        """Returns the lowest and highest value in the source's units."""
         bounds = np.stack([self.bias, self.gain + self.bias])
         return bounds.min(axis=0), bounds.max(axis=0)
 
@@ -75,12 +75,12 @@ def check_factors(
     values: float | Sequence[float] | None,
     channels: int | None = None,
 ) -> Factors | None:
-    """Returns a scale or an offset as a number or a list of them.
+    """Returns a scale or an offset as a number or a list of numbers.
 
     Args:
         name: String. The argument's name.
-        values: What was passed.
-        channels: Integer. Number of channels, where it is known.
+        values: The value that was passed.
+        channels: Integer. Number of channels, or `None` if it is unknown.
     """
     if values is None:
         return None

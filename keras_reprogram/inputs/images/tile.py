@@ -1,4 +1,4 @@
-"""Voice2Series' placement: copies of a series along a longer one."""
+"""Voice2Series' placement, which repeats a series along a longer one."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ MOST_COPIES = 2**20  # in a program file
 @serializable
 @dataclasses.dataclass(frozen=True)
 class Tile(Placement):
-    """Repeats a series along the source's longer one, at even distances.
+    """Repeats a series along the source's longer one at equal distances.
 
     With a canvas of `N` steps and a series of `L`, copy `s` of `n` starts at
     `s * floor(floor(N / L) / n) * L`. Time is the only spatial axis.
@@ -44,8 +44,9 @@ class Tile(Placement):
 
     Args:
         copies: Integer. Number of copies. Defaults to as many as fit.
-        inner_size: Integer. Number of steps to which the series is resampled
-            first, `L`: for one longer than the source's. Defaults to its own.
+        inner_size: Integer. Number of steps `L` to which the series is
+            resampled first, for one longer than the source's. Defaults to its
+            own.
         interpolation: String. `"bilinear"`, `"nearest"` or `"bicubic"`.
             Defaults to `"bilinear"`.
 
@@ -70,11 +71,11 @@ class Tile(Placement):
     def layout(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> tuple[int, int, int, int]:
-        """Returns the number of copies, their length and distance, the room."""
+        """Returns the copies' number, length and distance, and the canvas."""
         lengths = known_sizes(axes.spatial_shape(sample_shape))
         if lengths is None or len(lengths) != 1:
             raise ValueError(
-                "`Tile` places series: it needs one spatial axis of known "
+                "`Tile` places series and needs one spatial axis of known "
                 "length. Received: target spatial shape="
                 f"{axes.spatial_shape(sample_shape)}"
             )

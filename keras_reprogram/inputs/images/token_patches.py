@@ -1,4 +1,4 @@
-"""Neekhara et al. 2022: a sequence of tokens as a picture.
+"""The placement that renders tokens as image patches (Neekhara et al. 2022).
 
 References:
     - [Cross-modal Adversarial Reprogramming](https://arxiv.org/abs/2102.07325)
@@ -33,10 +33,10 @@ class TokenPatches(TrainedPlacement):
     patch(token) = (1 + tanh(theta[token])) / 2
     ```
 
-    The patches stand in rows, from left to right, in the middle of the
-    canvas; the padding token's patch fills up the last ones. Samples are
-    rows of integers, `(batch, length)`, for any image classifier. A token's
-    place is part of the picture: pad samples at the end.
+    The patches are arranged in rows, from left to right, in the middle of the
+    canvas, padded with the padding token's patch. Samples are rows of integers,
+    `(batch, length)`, for any image classifier. The image depends on a token's
+    position: pad samples at the end.
 
     Example:
 
@@ -53,9 +53,8 @@ class TokenPatches(TrainedPlacement):
     Args:
         vocabulary_size: Integer. Number of tokens.
         patch_size: Integer. Height and width of a patch in pixels. Defaults to
-            16.
-        padding_token: Integer. The token that fills up a sequence. Defaults to
-            0.
+            `16`.
+        padding_token: Integer. The token that pads a sequence. Defaults to `0`.
         initializer: String or Keras initializer of `theta`. Defaults to
             `"random_normal"`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -91,7 +90,7 @@ class TokenPatches(TrainedPlacement):
         self.initializer = keras.initializers.get(initializer)
 
     def grid(self, canvas_shape: FixedShape, axes: Axes) -> tuple[int, int]:
-        """Rows and columns of patches."""
+        """The number of rows and columns of patches."""
         height, width = axes.spatial_shape(canvas_shape)
         return height // self.patch_size, width // self.patch_size
 
@@ -100,7 +99,7 @@ class TokenPatches(TrainedPlacement):
     ) -> None:
         if len(axes.spatial) != 2:
             raise ValueError(
-                "`TokenPatches` makes images. Received: source_shape="
+                "`TokenPatches` renders images. Received: source_shape="
                 f"{canvas_shape}"
             )
         rows, columns = self.grid(canvas_shape, axes)
@@ -173,7 +172,7 @@ class TokenPatches(TrainedPlacement):
     def in_unit_range(
         self, samples: Tensor, value_range: ValueRange | None, dtype: str
     ) -> Tensor:
-        # Tokens have no range; their patches are in the unit range.
+        # Tokens have no range; patches are in the unit range.
         return samples
 
     def doubtful_range(
@@ -193,7 +192,7 @@ class TokenPatches(TrainedPlacement):
         )
         size, channels = self.patch_size, axes.channels(canvas_shape)
         patches = (1 + ops.tanh(self.theta)) / 2
-        # A backend's own lookup fails, or takes another row.
+        # For invalid tokens, a backend's lookup fails or returns another row.
         known = known_tokens(tokens, self.vocabulary_size)
         tokens = ops.where(known, tokens, ops.zeros_like(tokens))
         images = ops.take(patches, tokens, axis=0)

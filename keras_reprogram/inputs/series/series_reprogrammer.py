@@ -84,16 +84,16 @@ class SeriesReprogrammer(SequenceTransformation):
         target_shape: Tuple of two integers. Shape of a sample,
             `(length, channels)`.
         prototypes: Integer or `keras_reprogram.inputs.TextPrototypes`. Number
-            of prototypes. Defaults to 1000.
-        patch_length: Integer. Steps of a patch. Defaults to 16.
-        stride: Integer. Steps from one patch to the next. Defaults to 8.
+            of prototypes. Defaults to `1000`.
+        patch_length: Integer. Steps of a patch. Defaults to `16`.
+        stride: Integer. Steps from one patch to the next. Defaults to `8`.
         patch_width: Integer. Numbers that embed a patch before it attends.
-            Defaults to 16.
+            Defaults to `16`.
         prompt_tokens: List of integers. Tokens of the source that stand in
             front. Defaults to `None`.
         statistics: Boolean or `keras_reprogram.inputs.StatisticsPrompt`.
             Whether the series' statistics follow them. Defaults to `True`.
-        seed: Integer. Seed of the patches' embedding. Defaults to 0.
+        seed: Integer. Seed of the patches' embedding. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:

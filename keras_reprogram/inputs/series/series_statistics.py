@@ -91,12 +91,12 @@ class StatisticsPrompt(SoftPrompt):
     trained, all is in the graph, and a number takes one step, not several.
 
     Args:
-        num_lags: Integer. Number of lags. Defaults to 5.
+        num_lags: Integer. Number of lags. Defaults to `5`.
         token_ids: List of integers, one for each number. Source tokens whose
             embeddings are the offsets' start, such as those of "minimum",
             "maximum", .... Defaults to tokens drawn at random. Slopes start at
             zero.
-        seed: Integer. Seed of that draw. Defaults to 0.
+        seed: Integer. Seed of that draw. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:

@@ -42,8 +42,8 @@ class TextPrototypes(ProgramPart, keras.layers.Layer):
     compute them.
 
     Args:
-        prototypes: Integer. Number of prototypes. Defaults to 1000.
-        heads: Integer. Number of heads. Defaults to 8.
+        prototypes: Integer. Number of prototypes. Defaults to `1000`.
+        heads: Integer. Number of heads. Defaults to `8`.
         head_width: Integer. Width of the keys and values of a head, `d`. The
             paper's code has 128. Defaults to the patches' width divided by the
             heads, as in the paper.
@@ -52,9 +52,9 @@ class TextPrototypes(ProgramPart, keras.layers.Layer):
             `prototypes * candidates` numbers. Defaults to all tokens, as in the
             paper.
         dropout: Float in `[0, 1)`. Share of the attention that is dropped in
-            training. Defaults to 0.1.
+            training. Defaults to `0.1`.
         seed: Integer. Seed of the candidates, the start and the dropout.
-            Defaults to 0.
+            Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:

@@ -29,9 +29,9 @@ class DenseCombination(CandidateMapping):
         vocabulary_size: Integer. Number of target tokens, `T`.
         candidates: Integer or list. Source tokens that may be used, as a list;
             or how many are drawn: the table holds `T * candidates`
-            numbers. Defaults to 1000.
+            numbers. Defaults to `1000`.
         seed: Integer. Seed of the candidates and of the start: each target
-            token starts as one source token. Defaults to 0.
+            token starts as one source token. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:

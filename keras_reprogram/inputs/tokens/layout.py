@@ -76,7 +76,7 @@ class SoftPrompt(ProgramPart, keras.layers.Layer):
         length: Integer. Number of steps.
         token_ids: List of integers, one for each step. Source tokens whose
             embeddings are the start. Defaults to tokens drawn at random.
-        seed: Integer. Seed of that draw. Defaults to 0.
+        seed: Integer. Seed of that draw. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:

@@ -57,11 +57,11 @@ class SparseCombination(TokenMapping):
 
     Args:
         vocabulary_size: Integer. Number of target tokens, `T`.
-        nonzeros: Integer. Most source tokens of a target token. Defaults to 8.
+        nonzeros: Integer. Most source tokens of a target token. Defaults to `8`.
         refit_every: Integer. Epochs between two sparse codes, or `None` for
-            never. Needs scikit-learn. Defaults to 1.
+            never. Needs scikit-learn. Defaults to `1`.
         seed: Integer. Seed of the source tokens at the start: one for each
-            target token, the others with a weight of zero. Defaults to 0.
+            target token, the others with a weight of zero. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:

@@ -147,7 +147,7 @@ class FreeEmbeddings(TokenMapping):
     Args:
         vocabulary_size: Integer. Number of target tokens, `T`.
         seed: Integer. Seed of the source tokens whose embeddings are the start.
-            Defaults to 0.
+            Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
@@ -186,8 +186,8 @@ class CandidateMapping(TokenMapping):
         vocabulary_size: Integer. Number of target tokens, `T`.
         candidates: Integer or list. Source tokens that may be used, as a list;
             or how many are drawn, all of them if there are no more. Defaults to
-            1000.
-        seed: Integer. Seed of the draw, and of the start. Defaults to 0.
+            `1000`.
+        seed: Integer. Seed of the draw, and of the start. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 

@@ -41,14 +41,14 @@ class TokenRemapping(CandidateMapping):
         vocabulary_size: Integer. Number of target tokens, `T`.
         candidates: Integer or list. Source tokens that may be used, as a list;
             or how many are drawn: the table holds
-            `context * T * candidates` numbers. Defaults to 1000.
+            `context * T * candidates` numbers. Defaults to `1000`.
         context: Odd integer. Number of neighboring target tokens that decide.
             At the ends of a text its first and last token replace those that
-            are missing. Defaults to 1.
+            are missing. Defaults to `1`.
         temperature: Float greater than 0. Temperature of the softmax. Defaults
-            to 1.
+            to `1`.
         seed: Integer. Seed of the candidates, the start and the noise. Defaults
-            to 0.
+            to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:
