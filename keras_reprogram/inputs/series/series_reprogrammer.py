@@ -1,4 +1,4 @@
-"""Time-LLM: from a time series to what a language model expects.
+"""The layer that reprograms language models for time series (Time-LLM).
 
 References:
     - Jin et al. 2024, [Time-LLM: Time Series Forecasting by Reprogramming
@@ -39,22 +39,22 @@ from keras_reprogram.typing import Tensor
 
 @serializable
 class SeriesReprogrammer(SequenceTransformation):
-    """Gives a language model the patches of a time series to read.
+    """Converts time series to embeddings for a language model.
 
     ```
     x' = [prompt tokens, statistics of x, attention(patches of x, prototypes)]
     ```
 
-    Every channel is a series of its own, less its mean and divided by its
-    deviation. It is cut into `P = floor((T - patch_length) / stride) + 2`
-    patches, its last value repeated at the end. A patch, linearly embedded,
-    attends to prototypes of the source's words. The source is a
-    `keras_reprogram.sources.TextSource` with `pooling="sequence"`; its
-    outputs at the patches are passed on, `(batch, channels, P, features)`.
+    Every channel is a separate series, standardized by its mean and deviation.
+    It is split into `P = floor((T - patch_length) / stride) + 2` patches, with
+    its last value repeated at the end. Patches are embedded linearly and attend
+    to prototypes of the source's words. The source is a
+    `keras_reprogram.sources.TextSource` with `pooling="sequence"`; its outputs
+    at the patches, `(batch, channels, P, features)`, are passed on.
 
-    It differs from the paper in its prompt: the statistics are numbers, see
-    `keras_reprogram.inputs.StatisticsPrompt`, and fixed text, which describes
-    the data or the task, is given as the source's tokens.
+    The prompt differs from the paper's: the statistics are numbers, see
+    `keras_reprogram.inputs.StatisticsPrompt`, and fixed text that describes the
+    data or the task is passed as the source's tokens.
 
     Example:
 
@@ -85,28 +85,31 @@ class SeriesReprogrammer(SequenceTransformation):
             `(length, channels)`.
         prototypes: Integer or `keras_reprogram.inputs.TextPrototypes`. Number
             of prototypes. Defaults to `1000`.
-        patch_length: Integer. Steps of a patch. Defaults to `16`.
-        stride: Integer. Steps from one patch to the next. Defaults to `8`.
-        patch_width: Integer. Numbers that embed a patch before it attends.
+        patch_length: Integer. Number of steps of a patch. Defaults to `16`.
+        stride: Integer. Number of steps from one patch to the next. Defaults to
+            `8`.
+        patch_width: Integer. Width of a patch's embedding before the attention.
             Defaults to `16`.
-        prompt_tokens: List of integers. Tokens of the source that stand in
-            front. Defaults to `None`.
+        prompt_tokens: List of integers. Source tokens in front of the patches.
+            Defaults to `None`.
         statistics: Boolean or `keras_reprogram.inputs.StatisticsPrompt`.
-            Whether the series' statistics follow them. Defaults to `True`.
-        seed: Integer. Seed of the patches' embedding. Defaults to `0`.
+            Whether the series' statistics follow the prompt tokens. Defaults to
+            `True`.
+        seed: Integer. Seed of the patch embedding. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
         inputs: Tensor `(batch, length, channels)`.
-        training: Whether some of the attention is dropped.
+        training: Boolean. Whether to apply the attention's dropout. Defaults to
+            `None`.
 
     Returns:
         A dictionary of `"embeddings"`, `(batch * channels, steps, width)`,
         and `"padding_mask"`, `(batch * channels, steps)`, of ones.
 
     Raises:
-        ValueError: If the source takes no embeddings, or has not enough
-            positions for the sequence; if a sample is shorter than a patch.
+        ValueError: If the source takes no embeddings or too short sequences, or
+            a sample is shorter than a patch.
 
     References:
         - [Time-LLM](https://arxiv.org/abs/2310.01728)
@@ -130,7 +133,8 @@ class SeriesReprogrammer(SequenceTransformation):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        # Samples beyond the range of float16 are standardized first.
+        # Without autocast, samples beyond float16's range are standardized
+        # first.
         super().__init__(**{"autocast": False, **kwargs})
         self.target_shape = positive_integers("target_shape", target_shape)
         if len(self.target_shape) != 2:
@@ -166,7 +170,8 @@ class SeriesReprogrammer(SequenceTransformation):
         lags = self.statistics.num_lags if self.statistics else 0
         if length < 2 * lags:
             raise ValueError(
-                "A series must be twice as long as there are lags: pass "
+                "A series must be at least twice as long as the number "
+                "of lags: pass "
                 "`statistics=StatisticsPrompt(num_lags=...)`. Received: "
                 f"target_shape={self.target_shape}, num_lags={lags}"
             )
@@ -178,16 +183,16 @@ class SeriesReprogrammer(SequenceTransformation):
 
     @property
     def prefix_length(self) -> int:
-        """Steps of a sequence before the patches."""
+        """Number of steps before the patches."""
         tokens = len(self.prompt_tokens or ())
         return tokens + (self.statistics.length if self.statistics else 0)
 
     @property
     def patch_steps(self) -> np.ndarray:
-        """Steps of the series in every patch, `[P, patch_length]`."""
+        """Indices of the steps in every patch, `[P, patch_length]`."""
         starts = self.stride * np.arange(self.num_patches)
         steps = starts[:, None] + np.arange(self.patch_length)
-        # Beyond the end stands the last value.
+        # The last value is repeated beyond the end.
         steps = steps.clip(max=self.target_shape[0] - 1)
         return steps.astype("int32")
 
@@ -220,7 +225,7 @@ class SeriesReprogrammer(SequenceTransformation):
         return self.target_shape
 
     def series(self, inputs: Tensor) -> Tensor:
-        """Every channel as a series of mean 0 and deviation 1."""
+        """Returns every channel as a series of mean 0 and deviation 1."""
         standardized, _, _ = standardize(inputs)
         series = ops.transpose(standardized, (0, 2, 1))
         series = ops.reshape(series, (-1, self.target_shape[0]))
@@ -311,7 +316,7 @@ class SeriesReprogrammer(SequenceTransformation):
 def get_statistics(
     identifier: bool | dict[str, Any] | StatisticsPrompt,
 ) -> StatisticsPrompt | None:
-    """Returns a prompt of statistics, or none."""
+    """Returns a statistics prompt, or `None`."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, StatisticsPrompt):

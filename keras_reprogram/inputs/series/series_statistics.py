@@ -1,4 +1,4 @@
-"""What a series is like as a whole, said in front of its patches."""
+"""Statistics of series, and the soft prompt that encodes them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,17 +16,17 @@ NUMBERS_BESIDES_LAGS = 4
 
 
 def series_statistics(series: Tensor, num_lags: int = 5) -> Tensor:
-    """Minimum, maximum, median, trend and strongest lags of series.
+    """Returns minimum, maximum, median, trend and strongest lags of series.
 
     ```
     autocorrelation = irfft(|rfft(x)|^2),    trend = x[-1] - x[0]
     ```
 
-    A lag is one from 1 to half the length at which the circular
-    autocorrelation has a peak, the highest first and of equal ones the
-    shorter; where there are too few peaks, other lags follow. (Time-LLM takes
-    the five largest of all lags: of a smooth series these are 0, 1, 2 and
-    their mirror images.)
+    Lags are those from 1 to half the length at which the circular
+    autocorrelation has a peak, in order of decreasing height, shorter ones
+    first if equal; if there are too few peaks, other lags follow. (Time-LLM
+    takes the five largest of all lags, which for a smooth series are 0, 1, 2
+    and their mirror images.)
 
     Example:
 
@@ -37,7 +37,7 @@ def series_statistics(series: Tensor, num_lags: int = 5) -> Tensor:
 
     Args:
         series: Floating point tensor `(batch, length)`, of mean 0.
-        num_lags: Number of lags, at most half the length.
+        num_lags: Integer. Number of lags, at most half the length.
 
     Returns:
         A tensor `(batch, 4 + num_lags)`; lags are divided by the length.
@@ -69,7 +69,7 @@ def series_statistics(series: Tensor, num_lags: int = 5) -> Tensor:
         here >= ops.take(correlation, (lags + 1) % length, axis=1),
     )
     lags = ops.cast(lags, "float32") / length
-    # A correlation is at most 1; rounding must not decide between equals.
+    # Peaks come first, because correlations are at most 1; lags break ties.
     score = here + 3.0 * ops.cast(is_peak, "float32") - 1e-3 * lags
     _, best = ops.top_k(score, num_lags)
     statistics = ops.concatenate(
@@ -80,22 +80,23 @@ def series_statistics(series: Tensor, num_lags: int = 5) -> Tensor:
 
 @serializable
 class StatisticsPrompt(SoftPrompt):
-    """A soft prompt that moves with the statistics of the series.
+    """A soft prompt that is an affine function of a series' statistics.
 
     ```
     e_i = offset_i + statistic_i * slope_i
     ```
 
-    One step for each number of `series_statistics`. Time-LLM writes the
-    numbers as text, for the source's tokenizer; here offsets and slopes are
-    trained, all is in the graph, and a number takes one step, not several.
+    It has one step for each number of `series_statistics`. Time-LLM writes the
+    numbers as text for the source's tokenizer; here offsets and slopes are
+    trained, without a tokenizer, and a number takes one step instead of
+    several.
 
     Args:
         num_lags: Integer. Number of lags. Defaults to `5`.
         token_ids: List of integers, one for each number. Source tokens whose
-            embeddings are the offsets' start, such as those of "minimum",
-            "maximum", .... Defaults to tokens drawn at random. Slopes start at
-            zero.
+            embeddings initialize the offsets, such as those of "minimum",
+            "maximum", .... Defaults to tokens drawn at random. Slopes are
+            initialized with zeros.
         seed: Integer. Seed of that draw. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 

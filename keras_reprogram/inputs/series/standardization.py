@@ -1,4 +1,4 @@
-"""What the two ends of a forecast must agree on: a series' own scale."""
+"""Standardization of series, shared by both ends of a forecast."""
 
 from typing import Any
 
@@ -9,35 +9,36 @@ from keras_reprogram.typing import Tensor
 
 
 def mean_and_deviation(samples: Tensor) -> tuple[Any, Any]:
-    """Mean and standard deviation of every series, along time.
+    """Returns the mean and standard deviation of every series over time.
 
     Args:
         samples: Tensor `(batch, length, channels)`.
 
     Returns:
         Two tensors `(batch, 1, channels)`, of float32 at least; the deviation
-        of a series that does not vary is 1.
+        of a constant series is 1.
     """
     _, mean, deviation = standardize(samples)
     return mean, deviation
 
 
 def standardize(samples: Tensor) -> tuple[Any, Any, Any]:
-    """Every series less its mean, divided by its standard deviation.
+    """Standardizes every series by its mean and standard deviation.
 
     Args:
         samples: As for `mean_and_deviation`.
 
     Returns:
-        A tensor of the shape of `samples`, which is 0 where a series does not
-        vary, and what `mean_and_deviation` returns.
+        A tensor of the shape of `samples`, which is 0 for constant series, and
+        the tensors of `mean_and_deviation`.
     """
     samples = ops.convert_to_tensor(samples)
     dtype = keras.backend.result_type(samples.dtype, "float32")
     samples = ops.cast(samples, dtype)
-    # From the first step, a series that does not vary is exactly 0, and the
-    # mean takes no digits of the deviation. Of length 1, squares neither
-    # underflow nor overflow. Neither choice has a gradient of its own.
+    # Subtracting the first step makes constant series exactly 0, and keeps the
+    # precision of the deviation for a large mean. Dividing by the largest value
+    # prevents squares from underflowing or overflowing. Both cancel out, so
+    # they need no gradient.
     first = ops.stop_gradient(samples[:, :1])
     series = samples - first
     largest = ops.max(ops.abs(series), axis=1, keepdims=True)

@@ -23,7 +23,7 @@ ROWS_AT_ONCE = 4096
 
 @serializable
 class TextPrototypes(ProgramPart, keras.layers.Layer):
-    """Says a patch of a series in the words of the source.
+    """Represents patches of a series by prototypes of the source's words.
 
     ```
     prototypes = W E + b,    K = prototypes W_K,    V = prototypes W_V
@@ -31,36 +31,35 @@ class TextPrototypes(ProgramPart, keras.layers.Layer):
     ```
 
     in several heads of width `d`. `E` are the embeddings of the source's
-    tokens, `[vocabulary, width]`, in units of their root mean square, and so
-    is the result: that changes the start alone. `W E W_K` is computed from
-    the right where that is cheaper.
+    tokens, `[vocabulary, width]`. They and the result are in units of their
+    root mean square, which affects the initialization only. `W E W_K` is
+    computed from the right if that is cheaper.
 
     Keys and values are the same for all samples: at inference, between `fold`
-    and `unfold`, they are read from what `fold` computed. `predict` and
-    `evaluate` of a `keras_reprogram.ReprogrammedModel` fold by themselves;
-    before `model.export`, call `fold` so that what is exported does not
-    compute them.
+    and `unfold`, they are cached by `fold`. `predict` and `evaluate` of a
+    `keras_reprogram.ReprogrammedModel` call `fold`; call it before
+    `model.export` so that the exported model does not compute them.
 
     Args:
         prototypes: Integer. Number of prototypes. Defaults to `1000`.
         heads: Integer. Number of heads. Defaults to `8`.
         head_width: Integer. Width of the keys and values of a head, `d`. The
-            paper's code has 128. Defaults to the patches' width divided by the
-            heads, as in the paper.
+            paper's code uses 128. Defaults to the patches' width divided by the
+            number of heads, as in the paper.
         candidates: Integer or list. Source tokens that the prototypes combine,
-            as a list, or how many are drawn. `W` holds
-            `prototypes * candidates` numbers. Defaults to all tokens, as in the
+            as a list, or their number if they are drawn. `W` has
+            `prototypes * candidates` values. Defaults to all tokens, as in the
             paper.
-        dropout: Float in `[0, 1)`. Share of the attention that is dropped in
+        dropout: Float in `[0, 1)`. Fraction of the attention weights to drop in
             training. Defaults to `0.1`.
-        seed: Integer. Seed of the candidates, the start and the dropout.
-            Defaults to `0`.
+        seed: Integer. Seed of the candidates, the initialization and the
+            dropout. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
         patches: Tensor `(batch, patches, patch width)`.
-        training: Whether attention is dropped; keys and values are then
-            computed, and what was folded is forgotten.
+        training: Boolean. Whether to apply the dropout; keys and values are
+            then computed without the cache. Defaults to `None`.
 
     Returns:
         A tensor `(batch, patches, width)`.
@@ -185,13 +184,13 @@ class TextPrototypes(ProgramPart, keras.layers.Layer):
             name="result_bias", shape=(width,), initializer="zeros"
         )
 
-        # Kept with the weights: a file is read before the source's own.
+        # Stored with the weights, because a file is read before the source's.
         self.unit = self.add_weight(
             name="unit",
             shape=(),
             initializer=constant(root_mean_square(source_embeddings)),
             trainable=False,
-            # Too small for the range of float16, perhaps.
+            # It may be too small for the range of float16.
             autocast=False,
         )
         self.folded = self.add_weight(
@@ -210,7 +209,7 @@ class TextPrototypes(ProgramPart, keras.layers.Layer):
         self.built = True
 
     def keys_and_values(self) -> Tensor:
-        """Keys and values of the prototypes, `[prototypes, 2 * heads * d]`."""
+        """Returns keys and values, `[prototypes, 2 * heads * d]`."""
         embeddings = self.source_embeddings.rows(self.chosen, "float32")
         embeddings = embeddings / self.unit
         embeddings = ops.cast(embeddings, self.compute_dtype)
@@ -223,12 +222,12 @@ class TextPrototypes(ProgramPart, keras.layers.Layer):
         return ops.matmul(ops.add(prototypes, self.shift), maps)
 
     def fold(self) -> None:
-        """Computes keys and values once, for inference until `unfold`."""
+        """Caches keys and values for inference until `unfold`."""
         self.folded.assign(self.keys_and_values())
         self.is_folded.assign(1)
 
     def unfold(self) -> None:
-        """Lets keys and values follow the weights again."""
+        """Ends the caching of keys and values."""
         self.is_folded.assign(0)
 
     def call(self, patches: Tensor, training: bool = False) -> Tensor:
@@ -269,7 +268,7 @@ class TextPrototypes(ProgramPart, keras.layers.Layer):
 
 
 def root_mean_square(source_embeddings: SourceEmbeddings) -> float:
-    """Returns the root mean square of a table; 1 where all is zero.
+    """Returns the root mean square of a table, or 1 if all values are zero.
 
     Args:
         source_embeddings: `SourceEmbeddings` of the source.
@@ -283,7 +282,7 @@ def root_mean_square(source_embeddings: SourceEmbeddings) -> float:
 
 
 def get(identifier: int | dict[str, Any] | TextPrototypes) -> TextPrototypes:
-    """Returns prototypes from their number, their config or themselves."""
+    """Returns prototypes from their number, a config or a `TextPrototypes`."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, TextPrototypes):

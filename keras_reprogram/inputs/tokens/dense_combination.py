@@ -1,4 +1,4 @@
-"""Target tokens as combinations of source tokens (ReprogBERT)."""
+"""The token mapping of dense combinations of source tokens (ReprogBERT)."""
 
 import numpy as np
 from keras import ops
@@ -15,7 +15,7 @@ from keras_reprogram.typing import Tensor
 
 @serializable
 class DenseCombination(CandidateMapping):
-    """Target embeddings as combinations of all candidates: `V_T = Theta V_S`.
+    """Target embeddings that combine all candidates: `V_T = Theta V_S`.
 
     Example:
 
@@ -27,11 +27,11 @@ class DenseCombination(CandidateMapping):
 
     Args:
         vocabulary_size: Integer. Number of target tokens, `T`.
-        candidates: Integer or list. Source tokens that may be used, as a list;
-            or how many are drawn: the table holds `T * candidates`
-            numbers. Defaults to `1000`.
-        seed: Integer. Seed of the candidates and of the start: each target
-            token starts as one source token. Defaults to `0`.
+        candidates: Integer or list. Source tokens that may be used, as a list,
+            or their number if they are drawn. The table has `T * candidates`
+            values. Defaults to `1000`.
+        seed: Integer. Seed of the candidates and of the initialization of each
+            target token with one source token. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:

@@ -1,4 +1,4 @@
-"""What stands in a sequence besides the sample: soft prompts, fixed tokens."""
+"""Layout segments of a sequence: soft prompts, fixed and mask tokens."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ SAMPLE = "sample"
 @serializable
 @dataclasses.dataclass(frozen=True)
 class FixedTokens(Configurable):
-    """Source tokens that stand in every sequence, such as `[CLS]`.
+    """Fixed source tokens of every sequence, such as `[CLS]`.
 
     Args:
         token_ids: List of integers. The source's tokens.
@@ -45,7 +45,7 @@ class FixedTokens(Configurable):
 @serializable
 @dataclasses.dataclass(frozen=True)
 class MaskToken(Configurable):
-    """The source's mask token, at which its output is read.
+    """The source's mask token, whose output is used.
 
     Args:
         token_id: Integer. The source's mask token.
@@ -58,8 +58,8 @@ class MaskToken(Configurable):
         number = integer(self.token_id)
         if number is None or number < 0:
             raise ValueError(
-                "The source's output is read at one mask token: `token_id` "
-                f"must be its number. Received: token_id={self.token_id!r}"
+                "The source's output is used at one mask token: `token_id` "
+                f"must be its ID. Received: token_id={self.token_id!r}"
             )
         self.set_fields(token_id=number)
 
@@ -70,12 +70,13 @@ class MaskToken(Configurable):
 
 @serializable
 class SoftPrompt(ProgramPart, keras.layers.Layer):
-    """Trained embeddings that stand in every sequence: words that no one said.
+    """Trainable embeddings that are added to every sequence.
 
     Args:
         length: Integer. Number of steps.
         token_ids: List of integers, one for each step. Source tokens whose
-            embeddings are the start. Defaults to tokens drawn at random.
+            embeddings initialize the prompt. Defaults to tokens drawn at
+            random.
         seed: Integer. Seed of that draw. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -142,7 +143,7 @@ Segment = str | SoftPrompt | FixedTokens | MaskToken
 
 
 def check_layout(layout: Sequence[Any]) -> list[Segment]:
-    """Returns the segments of a sequence, from their configs or themselves."""
+    """Returns the segments of a sequence from configs or segments."""
     segments: list[Any] = [
         keras.saving.deserialize_keras_object(segment)
         if isinstance(segment, dict)
@@ -164,7 +165,7 @@ def check_layout(layout: Sequence[Any]) -> list[Segment]:
     masks = [segment for segment in segments if isinstance(segment, MaskToken)]
     if not known or segments.count(SAMPLE) != 1 or len(masks) > 1:
         raise ValueError(
-            'The layout of a sequence holds "sample" once, and around it '
+            'The layout of a sequence contains "sample" once, and around it '
             "`SoftPrompt`s or their lengths, `FixedTokens`, and at most one "
             f"`MaskToken`. Received: layout={layout!r}"
         )

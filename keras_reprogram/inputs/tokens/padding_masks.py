@@ -1,4 +1,4 @@
-"""Samples of tokens with their padding mask, as one tensor."""
+"""Token samples and their padding mask, merged into one tensor."""
 
 import keras
 import numpy as np
@@ -6,37 +6,37 @@ from keras import ops
 
 from keras_reprogram.typing import Tensor
 
-# What stands in a sample where a mask says that there is padding.
+# Replaces the tokens of a sample that a mask marks as padding.
 MASKED = int(np.iinfo("int32").min)
-# Added to a token of which a mask says that it is no padding.
+# Added to tokens that a mask does not mark as padding.
 PRESENT = 2**30
 HOW_TO_TOKENIZE = (
-    "Samples must be rows of integers, the numbers of tokens. Sentences are "
-    "made into rows by a preprocessor of KerasHub, such as "
-    "`keras_hub.models.BertTextClassifierPreprocessor`; or by a tokenizer and "
+    "Samples must be rows of integers, the token IDs. Convert sentences with "
+    "a KerasHub preprocessor, such as "
+    "`keras_hub.models.BertTextClassifierPreprocessor`, or a tokenizer and "
     "a `keras_hub.layers.MultiSegmentPacker` or `StartEndPacker`, which adds "
     "`[CLS]` and `[SEP]`."
 )
 
 
 def masked(token_ids: Tensor, padding_mask: Tensor) -> Tensor:
-    """Tokens and their padding mask as one tensor of samples.
+    """Merges tokens and their padding mask into one tensor of samples.
 
-    Padding becomes `MASKED`. Every other token is marked as one, so that it
-    is no padding even where it is the padding token.
+    Padding becomes `MASKED`. All other tokens are marked as tokens, even if
+    they equal the padding token.
 
     Args:
-        token_ids: Integers `(batch, length)`, an array or a tensor.
+        token_ids: Integer array or tensor `(batch, length)`.
         padding_mask: Of the same shape: 1 or `True` for a token, 0 or `False`
             for padding, at the ends or anywhere else.
 
     Returns:
-        Integers `(batch, length)`: a tensor of the backend where one of the
-        two is such a tensor, otherwise an array.
+        Integers `(batch, length)`: a tensor if one of the arguments is a
+        tensor, otherwise an array.
 
     Raises:
-        ValueError: If the tokens are not integers, the mask has another
-            shape, or an array of it holds more than zeros and ones.
+        ValueError: If the tokens are not integers, or the mask has another
+            shape or other values.
     """
     parts = [token_ids, padding_mask]
     in_graph = [
@@ -68,7 +68,7 @@ def masked(token_ids: Tensor, padding_mask: Tensor) -> Tensor:
         token_ids = ops.where(mark, token_ids + PRESENT, token_ids)
         nothing = ops.full_like(token_ids, MASKED)
         return ops.where(ops.cast(padding_mask, "bool"), token_ids, nothing)
-    # What is not within the range of int32 is left to the layer's checks.
+    # Values beyond the range of int32 are left to the layer's checks.
     token_ids = token_ids.astype("int64")
     mark = (token_ids >= 0) & (token_ids < PRESENT)
     token_ids = np.where(mark, token_ids + PRESENT, token_ids)
@@ -78,7 +78,7 @@ def masked(token_ids: Tensor, padding_mask: Tensor) -> Tensor:
 
 
 def without_marks(samples: Tensor) -> Tensor:
-    """The tokens of samples of which a mask says that they are none."""
+    """Returns which tokens of samples a mask marks as padding."""
     return ops.where(samples >= PRESENT, samples - PRESENT, samples)
 
 
@@ -92,13 +92,14 @@ def check_mask(padding_mask: np.ndarray) -> None:
 
 
 def rows_of_tokens(inputs: Tensor | dict[str, Tensor]) -> Tensor:
-    """Samples as one tensor, also those of a KerasHub preprocessor."""
+    """Returns samples as one tensor, including a preprocessor's output."""
     if not isinstance(inputs, dict):
         return inputs
     if "token_ids" not in inputs:
         raise ValueError(
-            'A dictionary of samples must hold `"token_ids"`, and may hold '
-            'their `"padding_mask"`, as those of a KerasHub preprocessor do. '
+            'A dictionary of samples must contain `"token_ids"` and may '
+            'contain their `"padding_mask"`, as returned by a KerasHub '
+            "preprocessor. "
             f"Received: a dictionary of {sorted(inputs)}"
         )
     if inputs.get("padding_mask") is None:
@@ -121,13 +122,14 @@ def checked_tokens(
     """Returns samples as int64, and their tokens without marks.
 
     Args:
-        samples: Array of rows of integers, as `masked` returns them or plain.
+        samples: Array of rows of integers, with the marks of `masked` or
+            without.
         vocabulary_size: Integer. Tokens are below it.
 
     Raises:
         ValueError: If a token is not in the vocabulary.
     """
-    # Of a type that holds marks, too.
+    # int64 can also hold the marks.
     if samples.dtype == "uint64":
         samples = np.minimum(samples, np.uint64(2**62))
     samples = samples.astype("int64", copy=False)

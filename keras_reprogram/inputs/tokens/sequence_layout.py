@@ -1,4 +1,4 @@
-"""Where everything in a sequence of tokens stands, and where it is read."""
+"""Arrangement of a sequence's segments, and selection of its outputs."""
 
 import dataclasses
 from typing import Any
@@ -19,16 +19,17 @@ from keras_reprogram.typing import Tensor
 
 @dataclasses.dataclass(frozen=True)
 class SequenceLayout(Configurable):
-    """Where everything in a sequence stands.
+    """The arrangement of segments in a sequence.
 
-    Padding is a run of the padding token at an end of a sample, and what is
-    `MASKED`. It stands behind everything else.
+    Padding is a run of the padding token at an end of a sample, or `MASKED`
+    steps. It is moved behind everything else.
 
     Args:
-        lengths: List of integers. Steps of each segment; `None` for the sample.
-        is_read: List of booleans. For each segment, whether the source's output
-            is read there.
-        padding_token: Integer or `None`. The token that fills up a sample.
+        lengths: List of integers. Number of steps of each segment; `None` for
+            the sample.
+        is_read: List of booleans. For each segment, whether the source's
+            outputs at its steps are used.
+        padding_token: Integer or `None`. The token that pads a sample.
     """
 
     lengths: list[int | None]
@@ -37,18 +38,18 @@ class SequenceLayout(Configurable):
 
     @property
     def before(self) -> int:
-        """Steps before the sample."""
+        """Number of steps before the sample."""
         lengths = self.lengths[: self.lengths.index(None)]
         return sum(length or 0 for length in lengths)
 
     @property
     def behind(self) -> int:
-        """Steps of what follows the sample."""
+        """Number of steps after the sample."""
         lengths = self.lengths[self.lengths.index(None) + 1 :]
         return sum(length or 0 for length in lengths)
 
     def sample_mask(self, samples: Tensor) -> Tensor:
-        """1 for a token of the sample and 0 for padding, `(batch, length)`."""
+        """Returns 1 for tokens and 0 for padding, `(batch, length)`."""
         is_token = ops.not_equal(samples, MASKED)
         if self.padding_token is None:
             return ops.cast(is_token, "int32")
@@ -57,20 +58,20 @@ class SequenceLayout(Configurable):
         )
         count = ops.cumsum(ops.cast(other, "int32"), axis=1)
         total = ops.sum(ops.cast(other, "int32"), axis=1, keepdims=True)
-        # Between two other tokens the padding token is a token, too.
+        # Between other tokens, the padding token is an ordinary token.
         between = ops.logical_and(count > 0, count < total)
         mask = ops.logical_or(other, ops.logical_and(is_token, between))
         return ops.cast(mask, "int32")
 
     def tokens(self, samples: Tensor, mask: Tensor) -> Tensor:
-        """The samples' tokens from the left, then padding."""
+        """Returns the samples' tokens from the left, then padding."""
         token = self.padding_token or 0
         tokens = without_marks(samples)
         tokens = ops.where(mask > 0, tokens, ops.full_like(tokens, token))
         return put_steps(tokens, self.from_the_left(mask))
 
     def from_the_left(self, mask: Tensor) -> Tensor:
-        """Where every step goes: a permutation in each row."""
+        """Returns the new index of every step, a permutation in each row."""
         steps = ops.cumsum(mask, axis=1) - 1
         padding = ops.cumsum(1 - mask, axis=1) - 1
         padding = padding + ops.sum(mask, axis=1, keepdims=True)
@@ -79,14 +80,15 @@ class SequenceLayout(Configurable):
     def arrange(
         self, segments: list[Tensor], lengths: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The sequence `(batch, steps, width)` and its mask.
+        """Returns the sequence `(batch, steps, width)` and its mask.
 
         Args:
-            segments: Embeddings of each segment, the sample's from the left.
-            lengths: Tokens of each sample, `(batch, 1)`.
+            segments: List of tensors. Embeddings of each segment, the sample's
+            from the left.
+            lengths: Tensor `(batch, 1)`. Number of tokens of each sample.
         """
         if self.before + self.behind == 0:
-            # Of an empty text, one step of padding is read.
+            # For an empty text, one step of padding is used.
             lengths = ops.maximum(lengths, 1)
         embeddings = ops.concatenate(segments, axis=1)
         size = ops.shape(embeddings)[1]
@@ -104,7 +106,7 @@ class SequenceLayout(Configurable):
         return embeddings, mask
 
     def read(self, outputs: Tensor, samples: Tensor) -> Tensor:
-        """Outputs where they are read: at one step, or at the sample's."""
+        """Returns outputs at one step, or at the sample's steps."""
         mask = self.sample_mask(ops.cast(rows_of_tokens(samples), "int32"))
         lengths = ops.sum(mask, axis=1, keepdims=True)
         if any(self.is_read):
@@ -122,7 +124,7 @@ class SequenceLayout(Configurable):
 
 @serializable
 class ReadPositions(keras.layers.Layer):
-    """Takes a sequence's outputs where its layout reads them.
+    """Selects a sequence's outputs at the steps that its layout uses.
 
     Args:
         sequence_layout: A `SequenceLayout` or its config.

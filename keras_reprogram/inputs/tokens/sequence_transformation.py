@@ -1,4 +1,4 @@
-"""The base of the layers that return embeddings for a text source."""
+"""The base class of layers that return embeddings for a text source."""
 
 import keras
 from keras import ops
@@ -12,8 +12,8 @@ from keras_reprogram.typing import Tensor
 class SequenceTransformation(InputTransformation):
     """Base class: maps samples to embeddings and their padding mask.
 
-    The weights of such a layer start from the source's embeddings: `resolve`
-    creates them, and Keras's own `build` is not used.
+    The weights are initialized with the source's embeddings: `resolve` creates
+    them, and Keras's `build` is not used.
     """
 
     source_embeddings: SourceEmbeddings
@@ -21,7 +21,7 @@ class SequenceTransformation(InputTransformation):
     def accept_embeddings(
         self, specification: SourceSpecification, advice: str
     ) -> None:
-        """Keeps the embeddings of the source as `source_embeddings`.
+        """Sets `source_embeddings` to the embeddings of the source.
 
         Args:
             specification: A `SourceSpecification`.
@@ -49,8 +49,8 @@ class SequenceTransformation(InputTransformation):
         Args:
             steps: Integer. Length of the sequence.
             longest: Integer or `None`. The source's longest sequence.
-            advice: String. What to do, for the error.
-            received: String. What the sequence is made of, for the error.
+            advice: String. Advice for the error message.
+            received: String. Description of the sequence for the error message.
         """
         if longest is not None and steps > longest:
             raise ValueError(
@@ -63,7 +63,7 @@ class SequenceTransformation(InputTransformation):
 
         Args:
             rows: Tensor `(steps, width)`.
-            batch: Tensor whose first axis is that of the batch.
+            batch: Tensor whose first axis is the batch axis.
         """
         rows = ops.cast(rows, self.compute_dtype)[None]
         return ops.repeat(rows, ops.shape(batch)[0], axis=0)

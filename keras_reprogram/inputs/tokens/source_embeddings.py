@@ -1,4 +1,4 @@
-"""The embeddings of a source's tokens, which stay the source's own."""
+"""Lookup of the embeddings of a source's tokens."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from keras_reprogram.typing import Tensor
 class SourceEmbeddings:
     """Looks up the embeddings of a source's tokens, `[vocabulary, width]`.
 
-    A layer may keep this object: the source's variable is neither tracked nor
-    saved with the layer.
+    If a layer has this object as an attribute, the source's variable is neither
+    tracked nor saved with the layer.
 
     Args:
         table: Variable or tensor `[vocabulary, width]`.
@@ -51,7 +51,7 @@ class SourceEmbeddings:
         return cls(specification.embeddings)
 
     def is_same(self, other: "SourceEmbeddings") -> bool:
-        """Whether these may be the embeddings of the same source."""
+        """Whether other embeddings are compatible with these."""
         tables = self.table.table(), other.table.table()
         if all(isinstance(table, keras.Variable) for table in tables):
             return tables[0] is tables[1]
@@ -82,7 +82,7 @@ class SourceEmbeddings:
         """Raises a `ValueError` for tokens that the source does not have.
 
         Args:
-            name: String. What the tokens are, for the error.
+            name: String. Description of the tokens for the error message.
             tokens: Integers of at least 0.
         """
         if len(tokens) and max(tokens) >= self.size:
@@ -93,7 +93,7 @@ class SourceEmbeddings:
 
 
 def token_list(name: str, tokens: object) -> list[int]:
-    """Checks tokens of the source given by the user, and returns their list.
+    """Checks a user's source tokens, and returns them as a list.
 
     Args:
         name: String. The argument's name.
@@ -112,10 +112,10 @@ def token_list(name: str, tokens: object) -> list[int]:
 
 
 class Table(keras.layers.Layer):
-    """Rows of a table in the table's own dtype: some, or all for `None`.
+    """Returns rows of a table in its own dtype; all rows for `None`.
 
-    Any other layer that reads a variable casts it to its compute dtype: the
-    whole table for a few rows.
+    A layer that reads a variable would cast the whole table to its compute
+    dtype.
 
     Args:
         table: Variable or tensor `[rows, width]`. It is not tracked.

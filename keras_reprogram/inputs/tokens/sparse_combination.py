@@ -1,4 +1,4 @@
-"""R2DL: target tokens as sparse combinations of source tokens.
+"""The token mapping of sparse combinations of source tokens (R2DL).
 
 References:
     - Vinod, Chen and Das 2020, [Reprogramming Language Models for Molecular
@@ -27,24 +27,24 @@ from keras_reprogram.typing import Tensor
 
 @serializable
 class SparseCombination(TokenMapping):
-    """Target embeddings as combinations of a few source embeddings.
+    """Target embeddings that combine a few source embeddings each.
 
     ```
     V_T = Theta V_S + R,     at most `nonzeros` non-zeros in a row of Theta
     ```
 
-    `Theta` is stored as the source tokens of each row and their weights: the
-    table `[target, source]` never exists. The task's loss trains the weights
-    and the remainder `R`; after every `refit_every` epochs the sparse code of
-    what was learned is solved anew, by orthogonal matching pursuit,
+    `Theta` is stored as the source tokens of each row and their weights,
+    without a table `[target, source]`. The task's loss trains the weights and
+    the remainder `R`; after every `refit_every` epochs the sparse code of the
+    trained embeddings is solved again by orthogonal matching pursuit,
 
     ```
     Theta <- argmin ||V_T - Theta V_S||_F,    R <- 0
     ```
 
-    which is k-SVD with the dictionary `V_S` fixed. Validation and what is
-    saved come after it. With `refit_every=None` there is no remainder, and
-    the source tokens of a row stay the ones that were drawn.
+    which is k-SVD with the dictionary `V_S` fixed. Validation and saving follow
+    it. With `refit_every=None` there is no remainder, and the source tokens of
+    a row are those that were drawn.
 
     Example:
 
@@ -57,11 +57,12 @@ class SparseCombination(TokenMapping):
 
     Args:
         vocabulary_size: Integer. Number of target tokens, `T`.
-        nonzeros: Integer. Most source tokens of a target token. Defaults to `8`.
-        refit_every: Integer. Epochs between two sparse codes, or `None` for
-            never. Needs scikit-learn. Defaults to `1`.
-        seed: Integer. Seed of the source tokens at the start: one for each
-            target token, the others with a weight of zero. Defaults to `0`.
+        nonzeros: Integer. Largest number of source tokens of a target token.
+            Defaults to `8`.
+        refit_every: Integer. Number of epochs between two sparse codes, or
+            `None` for never. Requires scikit-learn. Defaults to `1`.
+        seed: Integer. Seed of the initial source tokens: one for each target
+            token, and others with a weight of zero. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:
@@ -148,11 +149,11 @@ class SparseCombination(TokenMapping):
         return table
 
     def refit(self) -> None:
-        """Solves the sparse code of the embeddings as they are now."""
+        """Solves the sparse code of the current embeddings."""
         self.encode(ops.convert_to_numpy(self.table(dtype="float32")))
 
     def encode(self, embeddings: np.ndarray) -> None:
-        """Takes the sparse code of given target embeddings.
+        """Sets the sparse code of target embeddings.
 
         Args:
             embeddings: Array `[T, width]`.
@@ -191,7 +192,7 @@ class SparseCombination(TokenMapping):
 def sparse_code(
     targets: np.ndarray, dictionary: np.ndarray, nonzeros: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Orthogonal matching pursuit: `targets ~ Theta dictionary`.
+    """Solves `targets ~ Theta dictionary` by orthogonal matching pursuit.
 
     Example:
 
@@ -204,8 +205,8 @@ def sparse_code(
 
     Args:
         targets: Array `[T, width]`.
-        dictionary: Array `[S, width]`, of rows of any length.
-        nonzeros: Non-zeros of each row of `Theta`.
+        dictionary: Array `[S, width]`, with rows of any norm.
+        nonzeros: Integer. Number of non-zeros in each row of `Theta`.
 
     Returns:
         The rows' source tokens and their weights, both `[T, nonzeros]`.
@@ -214,7 +215,7 @@ def sparse_code(
         ImportError: If scikit-learn is not installed.
     """
     models = optional_package("sklearn.linear_model", "tokens", "A sparse code")
-    # The pursuit stops below a fixed correlation: both are of length 1.
+    # Normalize both, because the pursuit stops at a fixed correlation.
     atoms, lengths = normalized(dictionary)
     targets, target_lengths = normalized(targets)
     codes = models.orthogonal_mp(atoms.T, targets.T, n_nonzero_coefs=nonzeros)
@@ -226,7 +227,7 @@ def sparse_code(
 
 
 def normalized(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of length 1, and the lengths that they had; 1 where all is 0."""
+    """Returns normalized rows and their norms; 1 for rows of zeros."""
     rows = np.asarray(rows, "float64")
     lengths = np.linalg.norm(rows, axis=1)
     lengths = np.where(lengths > 0, lengths, 1.0)

@@ -1,6 +1,6 @@
-"""Steps of the rows of a batch, in another order.
+"""Reordering of the steps in each row of a batch.
 
-Neither sorted nor taken along an axis: these cannot be exported from every
+`sort` and `take_along_axis` are avoided: they cannot be exported from every
 backend, and the latter copies its indices for every feature.
 """
 
@@ -10,7 +10,7 @@ from keras_reprogram.typing import Tensor
 
 
 def take_steps(values: Tensor, steps: Tensor) -> Tensor:
-    """Steps of each row: `values[i, steps[i, j]]`.
+    """Returns steps of each row, `values[i, steps[i, j]]`.
 
     Args:
         values: Tensor `(batch, length, ...)`.
@@ -24,11 +24,11 @@ def take_steps(values: Tensor, steps: Tensor) -> Tensor:
 
 
 def put_steps(values: Tensor, steps: Tensor) -> Tensor:
-    """The inverse of `take_steps`, for a permutation in each row.
+    """Inverts `take_steps` for a permutation in each row.
 
     Args:
         values: Tensor `(batch, length)`.
-        steps: Integer tensor of the same shape: where every value goes.
+        steps: Integer tensor of the same shape. New index of every value.
     """
     put = ops.scatter_update(
         ops.reshape(ops.zeros_like(values), (-1,)),
@@ -39,6 +39,6 @@ def put_steps(values: Tensor, steps: Tensor) -> Tensor:
 
 
 def numbered(steps: Tensor, values: Tensor) -> Tensor:
-    """Numbers of steps among those of all rows, one behind the other."""
+    """Returns indices of steps in the concatenation of all rows."""
     batch, length = ops.shape(values)[:2]
     return steps + length * ops.arange(batch, dtype="int32")[:, None]

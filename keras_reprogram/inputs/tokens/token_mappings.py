@@ -1,8 +1,8 @@
-"""What a token of the target becomes in the space of the source's tokens.
+"""Token mappings: from target tokens to the source's embedding space.
 
-A token mapping makes one table `[target vocabulary, width]` of the source's
-own embeddings `V_S`, `[source vocabulary, width]`; the tokens of a sample are
-looked up in it.
+A token mapping computes a table `[target vocabulary, width]` from the source's
+embeddings `V_S`, `[source vocabulary, width]`, and looks up the tokens of a
+sample in it.
 """
 
 from collections.abc import Sequence
@@ -24,16 +24,16 @@ from keras_reprogram.typing import Tensor
 
 
 class TokenMapping(ProgramPart, keras.layers.Layer):
-    """Base class: from tokens `(batch, length)` to the source's embeddings.
+    """Base class: maps tokens `(batch, length)` to embeddings.
 
     Attributes:
-        reads_neighbors: Whether a token's embedding depends on the tokens
-            around it. `call` then takes `lengths`, the number of tokens in
-            each row, `(batch, 1)`; what follows them is padding.
+        reads_neighbors: Boolean. Whether a token's embedding depends on the
+            tokens around it. `call` then takes `lengths`, the number of tokens
+            in each row, `(batch, 1)`; padding follows them.
 
     Args:
         vocabulary_size: Integer. Number of target tokens; `None` for a mapping
-            that takes the source's own.
+            of the source's own tokens.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
@@ -56,12 +56,12 @@ class TokenMapping(ProgramPart, keras.layers.Layer):
             source_embeddings: `SourceEmbeddings` of the source.
 
         Raises:
-            ValueError: If the source has not the mapping's tokens.
+            ValueError: If the source does not have the mapping's tokens.
         """
         raise NotImplementedError
 
     def check_variables(self) -> None:
-        """Raises a `ValueError` for values that no mapping could have."""
+        """Raises a `ValueError` for invalid values of variables."""
 
     def build_on(self, source_embeddings: SourceEmbeddings) -> None:
         """Creates the mapping's variables.
@@ -74,27 +74,27 @@ class TokenMapping(ProgramPart, keras.layers.Layer):
         self.built = True
 
     def add_variables(self) -> None:
-        """Creates the variables, from `source_embeddings`."""
+        """Creates the variables from `source_embeddings`."""
         raise NotImplementedError
 
     @property
     def num_tokens(self) -> int:
-        """Number of tokens that the mapping takes."""
+        """Size of the mapping's vocabulary."""
         return self.vocabulary_size or self.source_embeddings.size
 
     @property
     def width(self) -> int:
-        """Length of an embedding."""
+        """Width of an embedding."""
         return self.source_embeddings.width
 
     def source_rows(
         self, tokens: Tensor | None = None, dtype: str | None = None
     ) -> Tensor:
-        """Returns the source's embeddings, all or of some tokens."""
+        """Returns the source's embeddings of some tokens, or of all."""
         return self.source_embeddings.rows(tokens, dtype or self.compute_dtype)
 
     def table(self, training: bool = False) -> Tensor:
-        """The embeddings of the target's tokens, `[T, width]`."""
+        """Returns the embeddings of the target's tokens, `[T, width]`."""
         raise NotImplementedError
 
     def call(self, tokens: Tensor, training: bool = False) -> Tensor:
@@ -102,7 +102,7 @@ class TokenMapping(ProgramPart, keras.layers.Layer):
         return ops.take(self.table(training), tokens, axis=0)
 
     def training_callbacks(self) -> list[keras.callbacks.Callback]:
-        """What the mapping has `fit` do besides gradient steps."""
+        """Returns callbacks that `fit` adds for this mapping."""
         return []
 
     def get_config(self) -> dict[str, Any]:
@@ -114,10 +114,10 @@ class TokenMapping(ProgramPart, keras.layers.Layer):
 
 @serializable
 class SourceTokens(TokenMapping):
-    """The source's own tokens, as they are: text in the source's language.
+    """The source's own tokens, for text in the source's language.
 
-    Nothing is trained here: what is learned is a soft prompt around the
-    sample, or the label map.
+    It has no trainable weights: train a soft prompt around the sample, or the
+    label map.
 
     Args:
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -140,14 +140,14 @@ class SourceTokens(TokenMapping):
 
 @serializable
 class FreeEmbeddings(TokenMapping):
-    """A trained embedding for every target token, bound to no source token.
+    """A free trainable embedding for every target token.
 
-    The most that a table can say, and the most to learn: `T * width` numbers.
+    It is the most general table, with `T * width` trainable values.
 
     Args:
         vocabulary_size: Integer. Number of target tokens, `T`.
-        seed: Integer. Seed of the source tokens whose embeddings are the start.
-            Defaults to `0`.
+        seed: Integer. Seed of the source tokens whose embeddings are the
+            initial values. Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
@@ -184,10 +184,11 @@ class CandidateMapping(TokenMapping):
 
     Args:
         vocabulary_size: Integer. Number of target tokens, `T`.
-        candidates: Integer or list. Source tokens that may be used, as a list;
-            or how many are drawn, all of them if there are no more. Defaults to
+        candidates: Integer or list. Source tokens that may be used, as a list,
+            or their number if they are drawn: at most all of them. Defaults to
             `1000`.
-        seed: Integer. Seed of the draw, and of the start. Defaults to `0`.
+        seed: Integer. Seed of the draw and of the initialization. Defaults to
+            `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
 
@@ -216,7 +217,7 @@ class CandidateMapping(TokenMapping):
 
 
 def check_candidates(candidates: object) -> int | list[int]:
-    """Returns a number of candidates, or the list of them."""
+    """Returns a number or a list of candidates."""
     if isinstance(candidates, (list, tuple, np.ndarray)):
         return token_list("candidates", candidates)
     return positive_integer("candidates", candidates)
@@ -225,14 +226,14 @@ def check_candidates(candidates: object) -> int | list[int]:
 def num_candidates(
     candidates: int | list[int], source_embeddings: SourceEmbeddings
 ) -> int:
-    """Returns how many source tokens may be used.
+    """Returns the number of source tokens that may be used.
 
     Args:
         candidates: List of tokens, or how many are drawn.
         source_embeddings: `SourceEmbeddings` of the source.
 
     Raises:
-        ValueError: If the source has not all of them.
+        ValueError: If the source does not have all of them.
     """
     if isinstance(candidates, int):
         return min(candidates, source_embeddings.size)
@@ -257,14 +258,14 @@ def choose_candidates(
 
 
 def draw(size: int, count: int, seed: int) -> np.ndarray:
-    """Different numbers below `size`, or repeated ones where too few."""
+    """Draws integers below `size`, repeated only if there are too few."""
     generator = np.random.default_rng(seed)
     drawn: np.ndarray = generator.choice(size, count, replace=count > size)
     return drawn.astype("int32")
 
 
 def get(identifier: dict[str, Any] | TokenMapping) -> TokenMapping:
-    """Returns a token mapping from its config or itself."""
+    """Returns a token mapping from a config or a mapping."""
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, TokenMapping):

@@ -1,4 +1,4 @@
-"""Target tokens as source tokens (Neekhara et al. 2019)."""
+"""The token mapping to single source tokens (Neekhara et al. 2019)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,16 +19,16 @@ from keras_reprogram.typing import Tensor
 
 @serializable
 class TokenRemapping(CandidateMapping):
-    """Every target token, or every context of them, is one source token.
+    """Maps every target token, or every context, to one source token.
 
     ```
     source token at i = argmax_s  sum_j  theta[j, token(i + j), s]
     ```
 
     with `j` over a context of `context` tokens about `i`. In training the
-    argmax is a Gumbel-softmax with a straight-through gradient: a source
-    token is drawn, and the gradient is that of the softmax. At inference
-    nothing is drawn.
+    argmax is a Gumbel-softmax with a straight-through gradient: a source token
+    is drawn, and the gradient is that of the softmax. Inference is
+    deterministic.
 
     Example:
 
@@ -39,16 +39,16 @@ class TokenRemapping(CandidateMapping):
 
     Args:
         vocabulary_size: Integer. Number of target tokens, `T`.
-        candidates: Integer or list. Source tokens that may be used, as a list;
-            or how many are drawn: the table holds
-            `context * T * candidates` numbers. Defaults to `1000`.
-        context: Odd integer. Number of neighboring target tokens that decide.
-            At the ends of a text its first and last token replace those that
-            are missing. Defaults to `1`.
+        candidates: Integer or list. Source tokens that may be used, as a list,
+            or their number if they are drawn. The table has
+            `context * T * candidates` values. Defaults to `1000`.
+        context: Odd integer. Number of neighboring target tokens that determine
+            the source token. At the ends of a text its first and last token are
+            repeated. Defaults to `1`.
         temperature: Float greater than 0. Temperature of the softmax. Defaults
             to `1`.
-        seed: Integer. Seed of the candidates, the start and the noise. Defaults
-            to `0`.
+        seed: Integer. Seed of the candidates, the initialization and the noise.
+            Defaults to `0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     References:
@@ -90,12 +90,12 @@ class TokenRemapping(CandidateMapping):
             initializer=keras.initializers.RandomNormal(
                 mean=0.0, stddev=0.1, seed=self.seed
             ),
-            # Logits and their noise are too close for a lower precision.
+            # Lower precision cannot distinguish logits with noise.
             autocast=False,
         )
 
     def choose(self, logits: Tensor, training: bool) -> Tensor:
-        """One source token's embedding for each row of logits."""
+        """Returns the embedding of one source token for each row of logits."""
         if training:
             noise = keras.random.uniform(
                 ops.shape(logits),
@@ -122,7 +122,7 @@ class TokenRemapping(CandidateMapping):
     ) -> Tensor:
         theta = ops.cast(self.theta, "float32")
         if self.context == 1:
-            # One draw for all places of a token: fewer, and they agree.
+            # One draw for all occurrences of a token: faster and consistent.
             table = self.choose(theta[0], training)
             return ops.take(table, tokens, axis=0)
         side = self.context // 2

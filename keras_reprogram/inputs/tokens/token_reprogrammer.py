@@ -1,4 +1,4 @@
-"""From a target sequence of tokens to what a text source expects."""
+"""The layer that converts target tokens to embeddings for a text source."""
 
 import math
 import warnings
@@ -41,24 +41,23 @@ AUTO = "auto"
 
 @serializable
 class TokenReprogrammer(SequenceTransformation):
-    """Gives a text source the embeddings of another language's tokens.
+    """Converts target tokens to embeddings for a text source.
 
     ```
     x' = [.., mapping(tokens), .., soft prompt, ..]
     ```
 
     The source is a `keras_reprogram.sources.TextSource`. A sample is a row of
-    integers; samples of any length go together, filled up at either end. A
-    run of `padding_token` at an end of a row is padding, and within a row it
-    is a token; or a mask says which steps are padding. Padding is moved behind
-    everything else: the source sees one sequence without holes, and a text has
-    the same answer whatever else is in its batch and wherever its padding is.
-    Outputs at the steps of a sample are returned at the sample's own places.
+    integers; samples of different lengths are padded at either end. A run of
+    `padding_token` at an end of a row is padding, and within a row it is a
+    token; alternatively, a mask marks padding. Padding is moved behind
+    everything else: the source receives contiguous sequences, and predictions
+    do not depend on the other texts of a batch or on the position of padding.
+    Outputs at the steps of a sample are returned in their original order.
 
-    Sentences in the source's own tokens must begin and end as those that the
-    source was trained on, such as by `[CLS]` and `[SEP]`: a tokenizer alone
-    does not add these. The preprocessors of KerasHub do, and return the mask,
-    too:
+    Sentences in the source's own tokens must begin and end like those in the
+    source's training, for example with `[CLS]` and `[SEP]`, which a tokenizer
+    alone does not add. The preprocessors of KerasHub do, and return the mask:
 
     ```
     preprocessor = keras_hub.models.BertTextClassifierPreprocessor.from_preset(
@@ -67,7 +66,7 @@ class TokenReprogrammer(SequenceTransformation):
     model.fit(preprocessor(sentences), labels)  # token_ids and padding_mask
     ```
 
-    So does a tokenizer with a packer, or `FixedTokens` in the `layout`:
+    A tokenizer with a packer, or `FixedTokens` in the `layout`, adds them too:
 
     ```
     tokenizer = keras_hub.models.Tokenizer.from_preset(preset)
@@ -103,34 +102,35 @@ class TokenReprogrammer(SequenceTransformation):
     ```
 
     Args:
-        mapping: A `keras_reprogram.inputs.TokenMapping`: what a token of the
-            target becomes.
-        target_length: Integer. Steps of a sample. Defaults to batches of
-            different lengths.
-        layout: List with `"sample"` in it and around it `SoftPrompt`s or their
-            lengths, `FixedTokens`, and at most one `MaskToken`: what the source
-            reads. With a mask token, a source with outputs at every step is
-            read there; otherwise at the steps of the sample. Defaults to the
-            sample alone.
-        padding_token: Integer, or `None` if samples are not filled up. The
-            token that fills up a sample at its ends. Defaults to `"auto"`: with
-            `SourceTokens` the source's own, otherwise 0.
+        mapping: `keras_reprogram.inputs.TokenMapping`. Converts target tokens
+            to embeddings.
+        target_length: Integer. Number of steps of a sample. Defaults to `None`,
+            for batches of different lengths.
+        layout: List of the sequence's segments: `"sample"`, and around it
+            `SoftPrompt`s or their lengths, `FixedTokens`, and at most one
+            `MaskToken`. With a mask token, the source's output at its step is
+            used; otherwise those at the steps of the sample. Defaults to
+            `None`, the sample alone.
+        padding_token: Integer, or `None` if samples are not padded. The token
+            that pads a sample at its ends. Defaults to `"auto"`: with
+            `SourceTokens` the source's padding token, otherwise 0.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
         inputs: Integer tensor `(batch, length)`; or a dictionary of
             `"token_ids"` and their `"padding_mask"`, 1 for a token and 0 for
-            padding, as KerasHub's preprocessors return it. Anything else in
-            it is ignored.
-        training: Whether the token mapping draws at random, where it does.
+            padding, as KerasHub's preprocessors return it. Other entries are
+            ignored.
+        training: Boolean. Whether a stochastic token mapping draws at random.
+            Defaults to `None`.
 
     Returns:
         A dictionary of `"embeddings"`, `(batch, steps, width)`, and
         `"padding_mask"`, `(batch, steps)`, 1 for a step and 0 for padding.
 
     Raises:
-        ValueError: If the source takes no embeddings, or has not enough
-            positions for the sequence.
+        ValueError: If the source takes no embeddings, or the sequence is too
+            long for it.
 
     References:
         - [Neekhara et al. 2019](https://arxiv.org/abs/1809.01829)
@@ -172,7 +172,7 @@ class TokenReprogrammer(SequenceTransformation):
         self.start_token: int | None = None
         self.has_warned = False
 
-    # === What depends on the source ===
+    # === The source ===
 
     def resolve(
         self,
@@ -202,14 +202,14 @@ class TokenReprogrammer(SequenceTransformation):
 
     @property
     def resolved_padding_token(self) -> int | None:
-        """The token that fills up a sample; `None` if there is none."""
+        """The token that pads a sample, or `None`."""
         if isinstance(self.padding_token, str):
             return self.source_padding_token
         return self.padding_token
 
     @property
     def fixed_tokens(self) -> list[list[int]]:
-        """The tokens of each segment that is neither trained nor a sample."""
+        """The tokens of each segment of fixed tokens."""
         return [
             list(segment.token_ids or ())
             for segment in self.layout
@@ -218,7 +218,7 @@ class TokenReprogrammer(SequenceTransformation):
 
     @property
     def sequence_layout(self) -> SequenceLayout:
-        """Where everything in a sequence stands."""
+        """The arrangement of the sequence's segments."""
         return SequenceLayout(
             [
                 None if isinstance(segment, str) else segment.length
@@ -230,7 +230,7 @@ class TokenReprogrammer(SequenceTransformation):
 
     @property
     def added_length(self) -> int:
-        """Steps of a sequence that are not the sample's."""
+        """Number of steps around the sample."""
         return self.sequence_layout.before + self.sequence_layout.behind
 
     @property
@@ -240,7 +240,7 @@ class TokenReprogrammer(SequenceTransformation):
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of tokens in the samples' vocabulary."""
+        """Size of the samples' vocabulary."""
         return self.mapping.num_tokens
 
     # === Samples ===
@@ -253,7 +253,7 @@ class TokenReprogrammer(SequenceTransformation):
 
     def check_length(self, length: Any) -> None:
         """Raises a `ValueError` for samples that are too long."""
-        if integer(length) is None:  # unknown, or a symbol in an export
+        if integer(length) is None:  # Unknown, or symbolic in an export.
             length = None
         self.check_steps(
             (length or 1) + self.added_length,
@@ -277,7 +277,7 @@ class TokenReprogrammer(SequenceTransformation):
         self.check_start(samples, tokens)
 
     def check_start(self, samples: np.ndarray, tokens: np.ndarray) -> None:
-        """Warns, once, if no text begins as the source's texts do."""
+        """Warns once if no text begins with the source's start token."""
         start = self.start_token
         if (
             start is None
@@ -296,8 +296,8 @@ class TokenReprogrammer(SequenceTransformation):
         self.has_warned = True
         warnings.warn(
             f"No text begins with the source's start token {start} "
-            "(`[CLS]`, `<s>` or the like), as the texts that it was trained "
-            "on do: tokenize by a preprocessor of KerasHub or with a "
+            "(such as `[CLS]` or `<s>`), unlike the texts of its training: "
+            "tokenize with a KerasHub preprocessor or with a "
             "`keras_hub.layers.MultiSegmentPacker` or `StartEndPacker`, or "
             f"put `FixedTokens([{start}])` into the `layout`.",
             stacklevel=2,
@@ -328,7 +328,7 @@ class TokenReprogrammer(SequenceTransformation):
         mask = layout.sample_mask(samples)
         tokens = layout.tokens(samples, mask)
         lengths = ops.sum(mask, axis=1, keepdims=True)
-        # A backend's own lookup fails, or takes another row.
+        # For invalid tokens, a backend's lookup fails or returns another row.
         known = known_tokens(tokens, self.vocabulary_size)
         tokens = ops.where(known, tokens, ops.zeros_like(tokens))
         neighbors = {"lengths": lengths} if self.mapping.reads_neighbors else {}
@@ -416,7 +416,7 @@ def check_padding(
     if number is None or not 0 <= number < (vocabulary_size or math.inf):
         raise ValueError(
             '`padding_token` must be "auto", a token, from 0 up to the size '
-            "of the vocabulary, or `None` where there is no padding. "
+            "of the vocabulary, or `None` if there is no padding. "
             f"Received: padding_token={token!r} in a vocabulary of "
             f"{vocabulary_size or 'the source'}"
         )
