@@ -1,4 +1,4 @@
-"""Pretrained networks that install from PyPI packages."""
+"""Pretrained sources from PyPI packages."""
 
 from keras_reprogram.pretrained.attention_rnn import speech_attention_rnn
 from keras_reprogram.pretrained.efficientnet_lite0 import (

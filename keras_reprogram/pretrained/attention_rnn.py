@@ -1,4 +1,4 @@
-"""The speech model that Voice2Series reprograms."""
+"""The network for speech commands that Voice2Series reprograms."""
 
 import os
 import warnings
@@ -13,7 +13,7 @@ from keras_reprogram.typing import Tensor
 
 FFT_LENGTH, STRIDE, NUM_BANDS = 1024, 128, 80
 LOWEST_FREQUENCY = 40.0  # Hz
-DECIBELS = 1e10  # energies are heard down to -100 dB
+GAIN = 1e10  # With it the spectrogram covers energies above -100 dB.
 
 
 def speech_attention_rnn(
@@ -24,47 +24,51 @@ def speech_attention_rnn(
     weights: str | os.PathLike[str] | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
-    """A recurrent network with attention for spoken commands, not trained.
+    """Returns a recurrent network with attention for speech commands.
 
-    **Its weights are random unless `weights` is given.** Train it on speech
-    commands, `save_weights` it, and pass that file: a program of a source with
-    random weights learns next to nothing.
+    **Its weights are random unless `weights` is given.** Train the network on
+    speech commands, call `save_weights`, and pass the file. A program for a
+    source with random weights learns very little.
 
-    Two convolutions along time and two bidirectional LSTMs read a mel
-    spectrogram; of their outputs `h`, the middle one asks which others matter:
+    The inputs of two convolutions along time and two bidirectional LSTMs are
+    a mel spectrogram in decibels. The middle one of the outputs `h` is the
+    query of an attention over all of them:
 
     ```
     attended = sum over t of softmax_t(dense(h_middle) . h_t) h_t
     ```
 
-    and dense layers name the command. The spectrogram, in decibels, is part
-    of the model: a program can be trained in the waveform. The network is
-    that of de Andrade et al., of about 0.2 million parameters.
+    Dense layers classify the result. The spectrogram is part of the model, so
+    a program can be trained on the waveform. The network is that of de Andrade
+    et al. and has about 0.2 million parameters.
 
     Example:
 
     ```python
-    # Random weights, to be trained; `weights=` takes the file of trained ones.
+    # Random weights; pass the file of trained ones as `weights`.
     source = keras_reprogram.pretrained.speech_attention_rnn(num_classes=12)
     source.predict(np.zeros((1, 16000)), verbose=0).shape  # (1, 12)
     ```
 
     Args:
-        num_classes: Number of commands; 36 in Voice2Series.
-        samples: Length of the waveform in samples: one second.
-        sampling_rate: Samples per second, in Hz.
-        classifier_activation: `"softmax"` for probabilities, `None` for
-            logits.
-        weights: Path of a weights file of this model, which `save_weights`
-            wrote. Defaults to `None`: random weights, and a warning.
-        dtype: Keras dtype policy of the network.
+        num_classes: Integer. Number of commands. Defaults to `36`, as in
+            Voice2Series.
+        samples: Integer. Length of the waveform in samples. Defaults to
+            `16000`, one second.
+        sampling_rate: Integer. Samples per second. Defaults to `16000`.
+        classifier_activation: String. `"softmax"` for probabilities, `None`
+            for logits. Defaults to `"softmax"`.
+        weights: String or path. A weights file written by `save_weights` of
+            this model. Defaults to `None`: random weights, with a warning.
+        dtype: String. Keras dtype policy of the network. Defaults to `None`,
+            the global policy.
 
     Returns:
         A functional `keras.Model` from waveforms `(batch, samples)` in
         [-1, 1] to `(batch, num_classes)`.
 
     Raises:
-        ValueError: If a number is not valid.
+        ValueError: If a number is not positive, or the waveform is too short.
 
     References:
         - [A neural attention model](https://arxiv.org/abs/1808.08929)
@@ -94,18 +98,18 @@ def speech_attention_rnn(
         STRIDE,
         NUM_BANDS,
         LOWEST_FREQUENCY,
-        gain=DECIBELS,
+        gain=GAIN,
         name="log_mel_spectrogram",
         dtype=dtype,
     )(inputs)
-    # Each sound by its own mean and deviation, however loud it is.
+    # Normalize each waveform separately, so that loudness does not matter.
     x = layer("LayerNormalization", axis=(1, 2), center=False, scale=False)(x)
     x = ops.expand_dims(x, -1)
     x = ops.squeeze(along_time(along_time(x, 10), 1), -1)
     steps = both_directions(both_directions(x))
     middle = steps[:, steps.shape[1] // 2]
-    question = ops.expand_dims(layer("Dense", 128)(middle), -1)
-    attention = layer("Softmax", axis=1)(ops.matmul(steps, question))
+    query = ops.expand_dims(layer("Dense", 128)(middle), -1)
+    attention = layer("Softmax", axis=1)(ops.matmul(steps, query))
     attended = ops.sum(ops.multiply(attention, steps), axis=1)
     x = layer("Dense", 64, activation="relu")(attended)
     x = layer("Dense", 32)(x)

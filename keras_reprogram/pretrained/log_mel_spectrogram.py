@@ -1,4 +1,4 @@
-"""From a waveform to its logarithmic mel spectrogram, with a gradient."""
+"""A differentiable layer for logarithmic mel spectrograms."""
 
 import math
 from typing import Any
@@ -10,11 +10,12 @@ from keras import ops
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
-LINEAR_STEP = 200 / 3  # Hz of a mel up to 1 kHz
+LINEAR_STEP = 200 / 3  # Hz per mel up to 1 kHz
 LOGARITHM_START = 1000.0  # Hz
-LOGARITHM_STEP = math.log(6.4) / 27  # logarithm of the ratio of a mel above
+LOGARITHM_STEP = math.log(6.4) / 27  # Logarithm of the ratio per mel above.
 
 
 @serializable
@@ -26,10 +27,10 @@ class LogMelSpectrogram(keras.layers.Layer):
     ```
 
     The filters are triangles of equal area on Slaney's mel scale, as in
-    librosa; frame `i` is centered at sample `i * stride`, the ends are
-    reflected. Unlike `keras.layers.MelSpectrogram`, the layer has a finite
-    gradient where there is silence, as around a series in a waveform, and a
-    sample's values do not depend on the others of its batch.
+    librosa. Frame `i` is centered at sample `i * stride`, with reflection at
+    both ends. Unlike `keras.layers.MelSpectrogram`, the layer has a finite
+    gradient at silence, and the values of a sample do not depend on the other
+    samples of its batch.
 
     Example:
 
@@ -39,19 +40,22 @@ class LogMelSpectrogram(keras.layers.Layer):
     ```
 
     Args:
-        sampling_rate: Samples per second of the waveform, in Hz.
-        fft_length: Samples of a frame, under a Hann window.
-        stride: Samples between two frames.
-        num_bands: Number of mel bands.
-        lowest_frequency: Where the first band begins, in Hz.
-        highest_frequency: Where the last band ends, in Hz. Defaults to half
-            the sampling rate.
-        gain: Factor of the energies before the logarithm. With `1e10` the
-            values are tenths of decibels above -100 dB.
+        sampling_rate: Integer. Samples per second. Defaults to `16000`.
+        fft_length: Integer. Samples per frame, with a Hann window. Defaults
+            to `512`.
+        stride: Integer. Samples between two frames. Defaults to `256`.
+        num_bands: Integer. Number of mel bands. Defaults to `96`.
+        lowest_frequency: Float. Lower end of the first band in Hz. Defaults
+            to `0.0`.
+        highest_frequency: Float. Upper end of the last band in Hz. Defaults
+            to `None`, half the sampling rate.
+        gain: Float. Factor of the energies before the logarithm. With `1e10`,
+            ten times the output is the level in decibels above -100 dB.
+            Defaults to `10000.0`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: Waveforms of shape `(batch, samples)`, in [-1, 1].
+        inputs: Tensor `(batch, samples)`. Waveforms in [-1, 1].
 
     Returns:
         A tensor of shape `(batch, 1 + samples // stride, num_bands)`.
@@ -73,7 +77,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        # A waveform of less than float32 is noise in its quiet bands.
+        # In lower precision than float32, quiet bands are rounding noise.
         self.autocast = False
         self.sampling_rate = positive_integer("sampling_rate", sampling_rate)
         self.fft_length = positive_integer("fft_length", fft_length)
@@ -98,7 +102,7 @@ class LogMelSpectrogram(keras.layers.Layer):
             self.highest_frequency,
         )
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         samples = input_shape[-1]
         if len(input_shape) != 2 or (samples or math.inf) <= (
             self.fft_length // 2
@@ -118,7 +122,7 @@ class LogMelSpectrogram(keras.layers.Layer):
                 "samples of 16 bits by 32768. Received: waveforms of dtype "
                 f"{dtype}"
             )
-        # No backend has a Fourier transform of less than float32.
+        # No backend has a Fourier transform in lower precision.
         real, imaginary = ops.stft(
             ops.cast(inputs, "float32"),
             self.fft_length,
@@ -127,15 +131,13 @@ class LogMelSpectrogram(keras.layers.Layer):
             window="hann",
             center=True,
         )
-        # No square root on the way: its gradient at silence is infinite.
+        # Not the absolute value: its gradient at silence is infinite.
         energies = ops.add(ops.square(real), ops.square(imaginary))
         bands = ops.matmul(energies, ops.cast(self.filters, energies.dtype))
         logarithms = ops.log10(ops.add(ops.multiply(bands, self.gain), 1.0))
         return ops.cast(logarithms, self.compute_dtype)
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, samples = input_shape
         frames = None if samples is None else 1 + samples // self.stride
         return (batch, frames, self.num_bands)
@@ -160,14 +162,14 @@ def mel_filters(
     lowest_frequency: float,
     highest_frequency: float,
 ) -> np.ndarray:
-    """Triangles of area 1 over the frequencies of a Fourier transform.
+    """Returns triangular filters of area 1 on Slaney's mel scale.
 
     Args:
-        sampling_rate: In Hz.
-        fft_length: Samples of a frame.
-        num_bands: Number of triangles.
-        lowest_frequency: Where the first one begins, in Hz.
-        highest_frequency: Where the last one ends, in Hz.
+        sampling_rate: Integer. Samples per second.
+        fft_length: Integer. Samples per frame.
+        num_bands: Integer. Number of filters.
+        lowest_frequency: Float. Lower end of the first filter in Hz.
+        highest_frequency: Float. Upper end of the last filter in Hz.
 
     Returns:
         A float32 array `[fft_length // 2 + 1, num_bands]`, in 1/Hz.
@@ -183,7 +185,7 @@ def mel_filters(
 
 
 def to_mel(hertz: np.ndarray) -> np.ndarray:
-    """Slaney's scale: linear up to 1 kHz, logarithmic above."""
+    """Converts to Slaney's scale, linear up to 1 kHz and logarithmic above."""
     above = np.log(np.maximum(hertz, LOGARITHM_START) / LOGARITHM_START)
     below = np.minimum(hertz, LOGARITHM_START) / LINEAR_STEP
     return np.asarray(below + above / LOGARITHM_STEP)

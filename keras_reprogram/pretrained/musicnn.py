@@ -1,4 +1,4 @@
-"""A pretrained source that hears: musicnn, a tagger of music."""
+"""musicnn, a music tagger from a PyPI package."""
 
 import math
 import pathlib
@@ -18,8 +18,8 @@ CHECKPOINT_SHA256 = (
     "041f3935e981a65cea739842d30c188d3a7d2adf4410955c8668eb3de4a5acab"
 )
 STRIDE = 256
-FRAMES_OF_TRAINING = 187
-SHORTEST = 512
+NUM_TRAINING_FRAMES = 187
+MIN_SAMPLES = 512
 MUSIC_TAGS = tuple(
     "guitar,classical,slow,techno,strings,drums,electronic,rock,fast,piano,"
     "ambient,beat,violin,vocal,synth,female,indian,opera,male,singing,vocals,"
@@ -31,19 +31,20 @@ MUSIC_TAGS = tuple(
 
 
 def musicnn_tagger(
-    samples: int = (FRAMES_OF_TRAINING - 1) * STRIDE,
+    samples: int = (NUM_TRAINING_FRAMES - 1) * STRIDE,
     classifier_activation: str | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
-    """musicnn, trained on MagnaTagATune: from a waveform to 50 music tags.
+    """Returns musicnn, a tagger with 50 music tags from MagnaTagATune.
 
-    Pons and Serra's network hears a waveform of 16 kHz as 96 mel bands,
-    through filters as high as a timbre and as long as a beat, and pools over
-    time at its end, so that it takes any length. Its spectrogram is part of
-    the model: a program can be trained in the waveform.
+    The network of Pons and Serra applies convolutions along frequency, for
+    timbre, and along time, for rhythm, to a spectrogram of 96 mel bands at
+    16 kHz. It pools over time, so the waveform may have any length. The
+    spectrogram is part of the model, so a program can be trained on the
+    waveform.
 
-    The weights come from the package `musicnn`, whose requirements are of
-    its time: install it with `pip install --no-deps musicnn`. They are read
+    The weights come from the package `musicnn`, whose dependencies are
+    outdated: install it with `pip install --no-deps musicnn`. They are read
     without TensorFlow.
 
     Example:
@@ -55,11 +56,13 @@ def musicnn_tagger(
     ```
 
     Args:
-        samples: Length of the waveform in samples of 1/16000 s. Defaults to
-            the 187 frames of its training, 3 s; less costs less.
-        classifier_activation: `"sigmoid"` for the tags' probabilities, `None`
-            for their logits.
-        dtype: Keras dtype policy of the network.
+        samples: Integer. Length of the waveform in samples of 1/16000 s.
+            Defaults to `47616`, the 3 s that the network was trained on.
+            Shorter waveforms are faster.
+        classifier_activation: String. `"sigmoid"` for probabilities of the
+            tags, `None` for logits. Defaults to `None`.
+        dtype: String. Keras dtype policy of the network. Defaults to `None`,
+            the global policy.
 
     Returns:
         A functional `keras.Model` from waveforms `(batch, samples)` in
@@ -67,15 +70,16 @@ def musicnn_tagger(
 
     Raises:
         ImportError: If the package with the weights is not installed.
-        ValueError: If the package holds another checkpoint than the known
-            one, or there are too few samples.
+        ValueError: If the package holds a checkpoint other than the known
+            one, or `samples` is below 512.
 
     References:
         - [musicnn](https://arxiv.org/abs/1909.06654)
     """
-    if positive_integer("samples", samples) < SHORTEST:
+    if positive_integer("samples", samples) < MIN_SAMPLES:
         raise ValueError(
-            f"`samples` must be {SHORTEST} or more. Received: samples={samples}"
+            f"`samples` must be {MIN_SAMPLES} or more. Received: "
+            f"samples={samples}"
         )
     content = read_checkpoint(checkpoint_path())
     model = network(samples, classifier_activation, dtype)
@@ -95,30 +99,32 @@ def checkpoint_path() -> pathlib.Path:
 
 
 def read_checkpoint(path: pathlib.Path) -> np.ndarray:
-    """All values of the one known checkpoint."""
+    """Returns all values of the known checkpoint."""
     return np.frombuffer(known_content(path, CHECKPOINT_SHA256), "<f4")
 
 
 def network(
     samples: int, classifier_activation: str | None, dtype: str | None = None
 ) -> keras.Model:
-    """The network with random weights.
+    """Returns the network with random weights.
 
-    Layers have the names of the checkpoint's: by kind, in the order in which
-    they were made.
+    The names of layers are those in the checkpoint, numbered by class in the
+    order of construction.
     """
-    made: dict[str, int] = {}
+    numbers: dict[str, int] = {}
 
-    def named(kind: type, name: str, *arguments: Any, **kwargs: Any) -> Tensor:
-        number = made[name] = made.get(name, -1) + 1
+    def named(
+        kind: type, name: str, *arguments: Any, **kwargs: Any
+    ) -> keras.layers.Layer:
+        number = numbers[name] = numbers.get(name, -1) + 1
         name = f"{name}_{number}" if number else name
         return kind(*arguments, name=name, dtype=dtype, **kwargs)
 
     def normalization() -> keras.layers.Layer:
         return named(keras.layers.BatchNormalization, "batch_normalization")
 
-    def heard(x: Tensor, filters: int, size: tuple[int, int]) -> Tensor:
-        """A filter's strongest answer over all frequencies, at each frame."""
+    def front_end(x: Tensor, filters: int, size: tuple[int, int]) -> Tensor:
+        """Convolution with the maximum over frequencies at each frame."""
         if size[1] == 1:
             padding = "same"
         else:
@@ -134,7 +140,7 @@ def network(
         )(x)
         return ops.max(normalization()(x), axis=2)
 
-    def mixed(x: Tensor) -> Tensor:
+    def convolution_along_time(x: Tensor) -> Tensor:
         x = named(
             keras.layers.Conv1D,
             "conv2d",
@@ -152,14 +158,14 @@ def network(
     )
     x = spectrogram(inputs)
     x = normalization()(ops.expand_dims(x, -1))
-    timbre = [heard(x, 204, (7, height)) for height in (38, 67)]
-    rhythm = [heard(x, 51, (length, 1)) for length in (128, 64, 32)]
+    timbre = [front_end(x, 204, (7, height)) for height in (38, 67)]
+    rhythm = [front_end(x, 51, (length, 1)) for length in (128, 64, 32)]
     front = ops.concatenate(timbre + rhythm, axis=-1)
 
     # === Middle ===
-    first = mixed(front)
-    second = ops.add(mixed(first), first)
-    third = ops.add(mixed(second), second)
+    first = convolution_along_time(front)
+    second = ops.add(convolution_along_time(first), first)
+    third = ops.add(convolution_along_time(second), second)
     features = ops.concatenate([front, first, second, third], axis=-1)
 
     # === Back end ===
@@ -180,7 +186,7 @@ def network(
 def load_checkpoint(model: keras.Model, content: np.ndarray) -> None:
     """Assigns the weights from a checkpoint.
 
-    Its tensors lie one after the other in the order of their names; a trained
+    The checkpoint stores the tensors in the order of their names. A trainable
     one is followed by two moments of its optimizer.
     """
     sizes = {"beta1_power": 1, "beta2_power": 1}
@@ -196,6 +202,6 @@ def load_checkpoint(model: keras.Model, content: np.ndarray) -> None:
     for name in sorted(sizes):
         if name in targets:
             values = content[start : start + sizes[name]]
-            # A convolution of one dimension has one axis of length 1 less.
+            # The checkpoint stores a Conv1D with an additional axis of size 1.
             targets[name].assign(values.reshape(targets[name].shape))
         start += sizes[name]

@@ -1,4 +1,4 @@
-"""Files of packages that bring pretrained weights."""
+"""Files of packages that contain pretrained weights."""
 
 import hashlib
 import importlib.util
@@ -6,18 +6,21 @@ import pathlib
 
 
 def file_of_package(package: str, *parts: str, message: str) -> pathlib.Path:
-    """Path of a file of an installed package, which is not imported.
+    """Returns the path of a file of a package, without importing it.
 
     Args:
-        package: The package's name, as it is imported.
-        *parts: Where the file is in the package's folder.
-        message: Of the error where the package is not installed.
+        package: String. The package's import name.
+        *parts: Strings. The file's path within the package's directory.
+        message: String. The error message if the package is not installed.
+
+    Returns:
+        A `pathlib.Path`.
 
     Raises:
-        ImportError: If the package is not installed, or the file is not there.
+        ImportError: If the package is not installed or lacks the file.
     """
     found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:  # a folder that was left over
+    if found is None or found.origin is None:  # A directory that was left over.
         raise ImportError(message)
     path = pathlib.Path(found.origin).parent.joinpath(*parts)
     if not path.is_file():
@@ -28,10 +31,10 @@ def file_of_package(package: str, *parts: str, message: str) -> pathlib.Path:
 
 
 def known_content(path: pathlib.Path, sha256: str) -> bytes:
-    """What a file holds, if it is what it should be.
+    """Returns the content of a file, after checking its digest.
 
     Raises:
-        ValueError: If it is something else.
+        ValueError: If the digest is not the expected one.
     """
     content = path.read_bytes()
     check_content(path, content, sha256)

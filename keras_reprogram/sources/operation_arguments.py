@@ -1,4 +1,4 @@
-"""Arguments of layers: which ones count, and their defaults."""
+"""Canonical arguments of layers, their defaults and ignored ones."""
 
 import functools
 import inspect
@@ -50,12 +50,12 @@ def canonical_argument(key: str, value: object, rank: int | None) -> object:
 
     Args:
         key: String. Name of the argument.
-        value: The argument, as JSON can hold it.
+        value: The argument, as it can be written as JSON.
         rank: Integer. The number of axes of the layer's input, `None` where
             it is not known.
 
     Returns:
-        A value that JSON can hold.
+        A value that can be written as JSON.
     """
     if key == "axis" and rank is not None:
         return counted_from_last(value, rank)

@@ -31,7 +31,7 @@ from keras_reprogram.sources.operation_kinds import is_graph
 from keras_reprogram.sources.operation_kinds import package_of
 from keras_reprogram.typing import Tensor
 
-# What Keras serializes as a class although it is a value.
+# Class names under which Keras serializes plain values.
 SERIALIZED_VALUES = ("__tuple__", "__numpy__", "__tensor__", "__ellipsis__")
 
 
@@ -45,10 +45,10 @@ class OperationText:
         describe_graph: Function. Returns the text of a functional model.
 
     Attributes:
-        opaque: Whether something was written whose computation its text does
-            not determine.
-        queried: Whether a layer was written that queries a function, as that
-            of `QueriedSource` does.
+        opaque: Boolean. Whether some text does not determine the computation
+            that it describes.
+        queried: Boolean. Whether some layer queries a function, as that of
+            `QueriedSource` does.
     """
 
     def __init__(self, describe_graph: Callable[[keras.Model], str]) -> None:
@@ -158,7 +158,7 @@ class OperationText:
         return canonical_argument(key, self.plain(value), rank)
 
     def plain(self, value: object) -> object:
-        """Converts a value to one that JSON can hold."""
+        """Converts a value to one that can be written as JSON."""
         if value is None or isinstance(
             value, (bool, str, np.bool_, numbers.Complex)
         ):

@@ -1,7 +1,7 @@
-"""Pictures of a pattern, of reprogrammed inputs and of a label map.
+"""Plots of patterns, masks, reprogrammed inputs and label maps.
 
-Every function returns a matplotlib figure: `figure.savefig(path)` writes it,
-and a notebook shows it.
+Every function returns a matplotlib figure. `figure.savefig(path)` writes it to
+a file; a notebook displays it.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def plot_pattern(input_reprogrammer: InputReprogrammer) -> "Figure":
-    """Draws what the pattern adds to every sample.
+    """Plots a pattern that is added to every sample.
 
-    Gray is nothing; the largest value is full brightness, its negative black.
+    Zero is gray, the largest absolute value is white, and its negative black.
 
     Example:
 
@@ -33,11 +33,15 @@ def plot_pattern(input_reprogrammer: InputReprogrammer) -> "Figure":
     ```
 
     Args:
-        input_reprogrammer: A built `InputReprogrammer` with a pattern that
-            has one pattern for all samples.
+        input_reprogrammer: `InputReprogrammer`. A built layer with a pattern
+            that does not depend on the sample.
 
     Returns:
         A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If the layer is not built, or its pattern depends on the
+            sample.
     """
     pattern = built(input_reprogrammer).pattern
     if isinstance(pattern, UniversalPattern):
@@ -50,27 +54,30 @@ def plot_pattern(input_reprogrammer: InputReprogrammer) -> "Figure":
         values = ops.convert_to_numpy(pattern.theta.value)
     else:
         raise ValueError(
-            "This pattern depends on the sample: look at what it makes "
-            "of samples by `plot_inputs`. Received: a pattern of type "
+            "This pattern depends on the sample: plot reprogrammed samples "
+            "with `plot_inputs`. Received: a pattern of type "
             f"{type(pattern).__name__}"
         )
     largest = np.abs(values).max()
     gray = values / (2 * largest or 1.0) + 0.5
     figure, (axis,) = axes_of(1)
-    show(axis, as_picture(gray, input_reprogrammer))
+    show(axis, as_image(gray, input_reprogrammer))
     axis.set_title(f"pattern, largest value {largest:.3g}")
     return figure
 
 
 def plot_mask(input_reprogrammer: InputReprogrammer) -> "Figure":
-    """Draws where the pattern is free, in white.
+    """Plots the mask of a pattern, with trained values in white.
 
     Args:
-        input_reprogrammer: A built `InputReprogrammer` with a
+        input_reprogrammer: `InputReprogrammer`. A built layer with a
             `UniversalPattern`.
 
     Returns:
         A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If the layer is not built, or has another pattern.
     """
     pattern = built(input_reprogrammer).pattern
     if not isinstance(pattern, UniversalPattern):
@@ -81,7 +88,7 @@ def plot_mask(input_reprogrammer: InputReprogrammer) -> "Figure":
     shape = input_reprogrammer.canvas_shape
     mask = np.ones(shape) if pattern.mask is None else pattern.mask
     figure, (axis,) = axes_of(1)
-    show(axis, as_picture(mask.astype(float), input_reprogrammer))
+    show(axis, as_image(mask.astype(float), input_reprogrammer))
     share = mask.mean()
     axis.set_title(f"free values: {int(mask.sum()):,} ({share:.0%})")
     return figure
@@ -92,12 +99,12 @@ def plot_inputs(
     samples: np.ndarray,
     titles: Sequence[str] | None = None,
 ) -> "Figure":
-    """Draws samples as the source sees them.
+    """Plots reprogrammed samples, the inputs of the source.
 
     Args:
-        input_reprogrammer: The layer that reprograms them.
-        samples: A few samples, `[N, *target_shape]`.
-        titles: A title for each.
+        input_reprogrammer: `InputReprogrammer`. The layer to apply.
+        samples: Array `[N, *target_shape]`. A few samples.
+        titles: List of strings. A title for each sample. Defaults to `None`.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -107,7 +114,7 @@ def plot_inputs(
     inputs = (inputs - scaling.bias) / scaling.gain
     figure, axes = axes_of(len(inputs))
     for index, (axis, values) in enumerate(zip(axes, inputs)):
-        show(axis, as_picture(values, input_reprogrammer))
+        show(axis, as_image(values, input_reprogrammer))
         if titles is not None:
             axis.set_title(titles[index])
     return figure
@@ -119,7 +126,7 @@ def plot_label_map(
     target_names: Sequence[str] | None = None,
     strongest: int = 5,
 ) -> "Figure":
-    """Draws each target class's strongest links to source classes.
+    """Plots the largest weights of source classes for each target class.
 
     Example:
 
@@ -131,15 +138,20 @@ def plot_label_map(
     ```
 
     Args:
-        matrix: Array `[source classes, target classes]`:
+        matrix: Array `[source classes, target classes]`, such as
             `ops.convert_to_numpy(model.label_mapper.matrix)`.
-        source_names: A name for every source class; numbers if left out.
-        target_names: A name for every target class; numbers if left out.
-        strongest: Links drawn for each target class, the largest absolute
-            values.
+        source_names: List of strings. A name for every source class. Defaults
+            to `None`, their numbers.
+        target_names: List of strings. A name for every target class. Defaults
+            to `None`, their numbers.
+        strongest: Integer. Number of weights plotted for each target class,
+            those of largest absolute value. Defaults to `5`.
 
     Returns:
         A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If the number of names is not that of the classes.
     """
     matrix = np.asarray(matrix)
     sources, targets = matrix.shape
@@ -172,8 +184,8 @@ def built(input_reprogrammer: InputReprogrammer) -> InputReprogrammer:
     return input_reprogrammer
 
 
-def as_picture(values: np.ndarray, layer: InputReprogrammer) -> np.ndarray:
-    """Channels last, gray where there are not three of them."""
+def as_image(values: np.ndarray, layer: InputReprogrammer) -> np.ndarray:
+    """Returns channels last, averaged unless there are three of them."""
     if layer.axes.channel == 0:
         values = np.moveaxis(values, 0, -1)
     if layer.axes.channel is not None and values.shape[-1] != 3:
@@ -182,7 +194,7 @@ def as_picture(values: np.ndarray, layer: InputReprogrammer) -> np.ndarray:
 
 
 def show(axis: "Axes", values: np.ndarray) -> None:
-    """An image as an image, a series as a line."""
+    """Plots an image as pixels and a series as lines."""
     if values.ndim == 1 or (values.ndim == 2 and values.shape[-1] == 3):
         axis.plot(values)
         return

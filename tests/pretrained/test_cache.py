@@ -198,7 +198,7 @@ def test_a_listing_is_not_followed_out_of_its_preset(tmp_path, outside):
     (tmp_path / "mine").write_bytes(b"mine")
     listed = json.loads((preset / cache.MANIFEST).read_text())
     name = outside.format(tmp_path)
-    listed[name] = cache.description(tmp_path / "mine")
+    listed[name] = cache.size_and_digest(tmp_path / "mine")
     (preset / cache.MANIFEST).write_text(json.dumps(listed))
     with pytest.warns(UserWarning, match="damaged"):
         tiny_preset(tmp_path, write)

@@ -1,4 +1,4 @@
-"""What a source computes is told from what it is called."""
+"""Sources are compared by what they compute, not by their names."""
 
 import json
 import re

@@ -64,7 +64,7 @@ def test_what_blocks_the_gradient_is_found(name):
         reprogrammed.compile("sgd", LOSS)
         return
     with pytest.raises(ValueError, match="No gradient.*Received"):
-        reprogrammed.compile("sgd", LOSS)
+        reprogrammed.compile("sgd", LOSS, gradient_estimator=None)
     # Queries need none, nor does a label map alone.
     reprogrammed.compile("sgd", LOSS, gradient_estimator=TwoSided(1))
     model(build(), pattern=None).compile("sgd", LOSS)

@@ -285,16 +285,6 @@ def test_gemma_3_with_images_is_a_value_error():
         TextSource(model)
 
 
-def test_tokens_that_are_read_elsewhere_too_are_a_value_error():
-    tokens = keras.Input((None,), dtype="int32", name="token_ids")
-    table = keras.layers.Embedding(20, 8)
-    counted = ops.cast(tokens, "float32")[:, :, None]
-    model = keras.Model({"token_ids": tokens}, table(tokens) + counted)
-    model.token_embedding = table
-    with pytest.raises(ValueError, match="alone reads the tokens"):
-        TextSource(model)
-
-
 @pytest.mark.parametrize("model", ["bert_tiny_en_uncased", None])
 def test_what_is_no_model_is_a_value_error(model):
     with pytest.raises(ValueError, match="text backbone.*Received: "):
