@@ -43,10 +43,15 @@ from keras_reprogram.outputs.targets import NO_LABEL
 from keras_reprogram.outputs.targets import BinaryTargets
 from keras_reprogram.outputs.targets import ClassTargets
 from keras_reprogram.sources.gradient_path import what_blocks_gradient
+from keras_reprogram.typing import Callbacks
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 AUTO = "auto"
+RATE_SETTERS = (
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ReduceLROnPlateau,
+)
 FOUND_IF_LEFT_OUT = ("optimizer", "loss", "metrics", "gradient_estimator")
 # `compile` waits for data where one of these is left out.
 FOUND_FROM_DATA = ("optimizer", "loss")
@@ -283,6 +288,7 @@ def before_fit(
     steps_per_epoch: int | None = None,
     validation_split: float = 0.0,
     verbose: str | int = "auto",
+    callbacks: Callbacks = None,
 ) -> object:
     """Compiles a model that waits for data, and sets the length of its decay.
 
@@ -302,9 +308,13 @@ def before_fit(
         steps_per_epoch: As for `fit`.
         validation_split: As for `fit`; 0 where there are `validation_data`.
         verbose: As for `fit`.
+        callbacks: As for `fit`.
 
     Returns:
         The data that are passed on, with all batches of an iterator.
+
+    Raises:
+        ValueError: If a callback sets the rate of an optimizer that was found.
     """
     steps = steps_per_epoch_of(x, batch_size, steps_per_epoch, validation_split)
     # Without steps the data, or the epochs, are refused or left alone later.
@@ -313,6 +323,7 @@ def before_fit(
     schedule = decay_of(getattr(model, "optimizer", None))
     if schedule is None:
         return x
+    check_rate_is_not_set(schedule, callbacks)
     if not initial_epoch:
         begin_anew(model.optimizer)
     made = steps_made(model.optimizer)
@@ -386,6 +397,26 @@ def label_shape_of(x: object, y: object) -> tuple[Shape | None, object]:
         y = None if first is None else first[1]
     labels: Tensor = checks.array_of_labels(y)
     return None if labels is None else tuple(labels.shape), x
+
+
+def check_rate_is_not_set(
+    schedule: CosineDecayOverFit, callbacks: Callbacks
+) -> None:
+    """Raises at once what Keras raises when the rate is first changed."""
+    callbacks = getattr(callbacks, "callbacks", callbacks)
+    setters = [
+        type(callback).__name__
+        for callback in keras.tree.flatten(callbacks)
+        if isinstance(callback, RATE_SETTERS)
+    ]
+    if setters:
+        raise ValueError(
+            'The learning rate of `optimizer="auto"` follows a cosine, which '
+            "a callback cannot set: leave the callback out, or pass an "
+            "optimizer with a rate of your own, such as `model.compile("
+            f"keras.optimizers.Adam({schedule.initial_learning_rate:g}))`. "
+            f"Received: callbacks={setters}"
+        )
 
 
 def replicas_of(model: keras.Model) -> contextlib.AbstractContextManager[Any]:

@@ -152,6 +152,7 @@ class ReprogrammingTrainer(ModelOfSamples):
             steps_per_epoch=steps_per_epoch,
             validation_split=validation_split if validation_data is None else 0,
             verbose=verbose,
+            callbacks=callbacks,
         )
         x, y = self.checked(x, y, sample_weight)
         if isinstance(validation_data, (tuple, list)):

@@ -272,3 +272,18 @@ def test_replicas_of_tensorflow_begin_anew_and_continue(source):
 def test_no_samples_are_what_is_wrong_with_no_samples(source):
     with pytest.raises(ValueError, match="at least one sample"):
         model_of(source).fit(X[:0], Y[:0], verbose=0)
+
+
+@pytest.mark.numpy_alone
+def test_a_callback_that_sets_the_rate_needs_an_optimizer_with_one(source):
+    model = model_of(source)
+    for callback in (
+        keras.callbacks.ReduceLROnPlateau(monitor="loss"),
+        keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2),
+    ):
+        settings = dict(callbacks=[callback], verbose=0)
+        with pytest.raises(ValueError, match=type(callback).__name__):
+            model.fit(X, Y, **settings)
+    model.compile(keras.optimizers.Adam(0.02))
+    model.fit(X, Y, **settings)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
