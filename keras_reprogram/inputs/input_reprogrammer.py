@@ -200,11 +200,10 @@ class InputReprogrammer(InputTransformation):
                 f"Received: source_shape={self.settings.canvas_shape}, for a "
                 f"source that takes {specification.accepted_shape}"
             )
-        used = getattr(source, "source", source)
-        if self.uses_source and self.source_used not in (
-            None,
-            weakref.ref(used),
-        ):
+        source_used = None
+        if self.uses_source:
+            source_used = weakref.ref(getattr(source, "source", source))
+        if self.source_used not in (None, source_used):
             raise ValueError(
                 "The pattern of this `InputReprogrammer` reads the outputs of "
                 "another source: make a new one for this source. Received: "
@@ -217,7 +216,7 @@ class InputReprogrammer(InputTransformation):
             Axes(len(settings.known_canvas_shape), self.data_format),
         )
         self.source_compared, self.is_resolved = found, True
-        self.source_used = weakref.ref(used)
+        self.source_used = source_used
         self.take_settings(settings)
 
         def encode(canvas: Tensor) -> Tensor:
