@@ -65,6 +65,7 @@ def fit(
         initial_epoch=kwargs.get("initial_epoch", 0),
         steps_per_epoch=steps_per_epoch,
         verbose=verbose,
+        callbacks=callbacks,
     )
     bar = 0 if verbose == 2 else verbose
     x, y = model.checked(x, y, sample_weight)

@@ -284,6 +284,11 @@ def test_a_callback_that_sets_the_rate_needs_an_optimizer_with_one(source):
         settings = dict(callbacks=[callback], verbose=0)
         with pytest.raises(ValueError, match=type(callback).__name__):
             model.fit(X, Y, **settings)
+        with pytest.raises(ValueError, match=type(callback).__name__):
+            fixed_ends = keras_reprogram.ReprogrammedModel(
+                source, InputReprogrammer((2, 2, 1), pattern=None)
+            )
+            fixed_ends.fit_label_map(X, Y, **settings)
     model.compile(keras.optimizers.Adam(0.02))
     model.fit(X, Y, **settings)
     assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
