@@ -68,10 +68,10 @@ class KeptState(JaxTraining):
         if not self.trainable:
             return []
         own = keras_internals.own_trainable_variables(self)
-        found = [variable for variable in own if variable.trainable]
+        variables = [variable for variable in own if variable.trainable]
         for layer in keras_internals.sublayers(self):
-            found += layer.trainable_variables
-        return list({id(variable): variable for variable in found}.values())
+            variables += layer.trainable_variables
+        return list({id(variable): variable for variable in variables}.values())
 
     @property
     def trainable_weights(self) -> list[keras.Variable]:
@@ -126,9 +126,9 @@ def lock_of(source: keras.Model) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
     layers = keras_internals.flatten_layers(source)
     with locks_guard:
-        found = {locks[layer] for layer in layers if layer in locks}
-        found = found or {(next(numbers), threading.RLock())}
-        in_order = sorted(found, key=operator.itemgetter(0))
+        source_locks = {locks[layer] for layer in layers if layer in locks}
+        source_locks = source_locks or {(next(numbers), threading.RLock())}
+        in_order = sorted(source_locks, key=operator.itemgetter(0))
         for layer in layers:
             locks.setdefault(layer, in_order[0])
     return LocksInOrder([lock for _, lock in in_order])

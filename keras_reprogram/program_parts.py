@@ -82,10 +82,11 @@ class ExpectedVariable(NamedTuple):
         """Whether a variable of a file matches."""
         if dtype != self.dtype or len(shape) != len(self.shape):
             return False
-        same = all(
-            wanted in (None, size) for size, wanted in zip(shape, self.shape)
+        sizes_match = all(
+            expected in (None, size)
+            for size, expected in zip(shape, self.shape)
         )
-        return same and (
+        return sizes_match and (
             None not in self.shape or math.prod(shape) <= self.largest
         )
 

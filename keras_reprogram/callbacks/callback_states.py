@@ -42,12 +42,12 @@ def named(
 
     Callbacks of the same class are numbered in their order.
     """
-    found: dict[str, keras.callbacks.Callback] = {}
+    entries: dict[str, keras.callbacks.Callback] = {}
     for callback in callbacks:
         name = type(callback).__name__
-        number = sum(key.rsplit(" ", 1)[0] == name for key in found)
-        found[f"{name} {number + 1}"] = callback
-    return found
+        number = sum(key.rsplit(" ", 1)[0] == name for key in entries)
+        entries[f"{name} {number + 1}"] = callback
+    return entries
 
 
 def has_state(callback: keras.callbacks.Callback) -> bool:
@@ -152,8 +152,8 @@ def packed(
             f"Received: {type(value).__name__} from {name}"
         )
 
-    found = {name: pack(state, name) for name, state in states.items()}
-    return json.dumps(found), arrays
+    entries = {name: pack(state, name) for name, state in states.items()}
+    return json.dumps(entries), arrays
 
 
 def type_of(value: list[Any] | tuple[Any, ...]) -> str:
@@ -166,12 +166,12 @@ def unpacked(
     def unpack(value: object) -> Any:
         if not isinstance(value, dict):
             return value
-        ((kind, held),) = value.items()
+        ((kind, inner),) = value.items()
         if kind == "array":
-            return arrays[held][()]  # A scalar if there is one value.
+            return arrays[inner][()]  # A scalar if there is one value.
         if kind == "dict":
-            return {name: unpack(item) for name, item in held.items()}
-        return {"list": list, "tuple": tuple}[kind](map(unpack, held))
+            return {name: unpack(item) for name, item in inner.items()}
+        return {"list": list, "tuple": tuple}[kind](map(unpack, inner))
 
     return {name: unpack(state) for name, state in json.loads(content).items()}
 
@@ -197,11 +197,12 @@ class Unknown:
     def warn(self) -> None:
         """Warns once, after an epoch, of the callbacks that have changed."""
         for callback, before in self.before:
-            known = attributes(callback)
+            state_names = attributes(callback)
             changed = sorted(
                 name
                 for name, value in plain(callback).items()
-                if name not in known and before.get(name, math.nan) != value
+                if name not in state_names
+                and before.get(name, math.nan) != value
             )
             if changed:
                 warnings.warn(

@@ -28,23 +28,23 @@ def interruptible(callbacks: Callbacks) -> Iterator[Any]:
         ValueError: If callbacks cannot be combined.
     """
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        found = callbacks.callbacks
+        members = callbacks.callbacks
     else:
-        found = callbacks = keras.tree.flatten(callbacks)
-    last = [item for item in found if isinstance(item, ResumeTraining)]
-    found[:] = [item for item in found if item not in last] + last
-    check_averages(found)
+        members = callbacks = keras.tree.flatten(callbacks)
+    last = [item for item in members if isinstance(item, ResumeTraining)]
+    members[:] = [item for item in members if item not in last] + last
+    check_averages(members)
     with contextlib.ExitStack() as stack:
         for resume in last:
             stack.callback(resume.release)
-            resume.prepare(found)
+            resume.prepare(members)
         try:
             yield callbacks
-            for callback in found:
+            for callback in members:
                 if hasattr(callback, "on_train_left"):
                     callback.on_train_left()
         except BaseException:
-            for callback in found:
+            for callback in members:
                 if hasattr(callback, "on_train_interrupted"):
                     callback.on_train_interrupted()
             raise

@@ -258,12 +258,12 @@ def metric_of(model: keras.Model, name: str) -> keras.Metric | None:
     for metric in model.metrics:
         members = getattr(metric, "metrics", None)
         if members is None:
-            found = {metric.name: metric}
+            metrics = {metric.name: metric}
         else:
             # Compiled metrics may have been renamed to be unique.
-            found = dict(zip(metric.result(), members))
-        if name in found:
-            return found[name]
+            metrics = dict(zip(metric.result(), members))
+        if name in metrics:
+            return metrics[name]
     return None
 
 

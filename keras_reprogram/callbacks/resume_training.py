@@ -157,9 +157,9 @@ class ResumeTraining(keras.callbacks.Callback):
 
     def resume(self, found: "Checkpoint") -> None:
         variables = self.variables()
-        wanted = training_state.values_of(variables)
+        current = training_state.values_of(variables)
         if list(map(shape_and_kind, found.values)) != list(
-            map(shape_and_kind, wanted)
+            map(shape_and_kind, current)
         ):
             raise ValueError(
                 "The file belongs to the training of another model: remove "
@@ -175,7 +175,7 @@ class ResumeTraining(keras.callbacks.Callback):
             with np.errstate(all="ignore"):
                 values = [
                     value.astype(like.dtype)
-                    for value, like in zip(found.values, wanted)
+                    for value, like in zip(found.values, current)
                 ]
             if any(map(training_state.lost_numbers, found.values, values)):
                 raise ValueError("Received: values out of range")
@@ -410,11 +410,11 @@ def write(
         arrays: Sequence of the arrays in the states of callbacks. Defaults to
             `()`.
     """
-    named: dict[str, Any] = {
+    named_arrays: dict[str, Any] = {
         f"state_{index}": array for index, array in enumerate(arrays)
     }
     with atomic_write(filepath) as stream:
-        np.savez(stream, *values, **{**named, **progress})
+        np.savez(stream, *values, **{**named_arrays, **progress})
 
 
 def shape_and_kind(value: np.ndarray) -> tuple[tuple[int, ...], bool]:
@@ -432,22 +432,22 @@ def read(filepath: pathlib.Path) -> Checkpoint:
     """Reads an untrusted file in no more memory than its size."""
     try:
         with zipfile.ZipFile(filepath) as archive:
-            found = {
+            members = {
                 info.filename.removesuffix(".npy"): read_array(archive, info)
                 for info in archive.infolist()
             }
-        values = numbered(found, "arr_")
-        arrays = numbered(found, "state_")
-        epoch = int(found.pop("epoch"))
+        values = numbered(members, "arr_")
+        arrays = numbered(members, "state_")
+        epoch = int(members.pop("epoch"))
         checkpoint = Checkpoint(
             epoch=epoch,
-            epochs=int(found.pop("epochs", 0)),
-            stopped=bool(found.pop("stopped", False)),
+            epochs=int(members.pop("epochs", 0)),
+            stopped=bool(members.pop("stopped", False)),
             values=values,
             callbacks=callback_states.unpacked(
-                str(found.pop("callbacks", "{}")), arrays
+                str(members.pop("callbacks", "{}")), arrays
             ),
-            progress=found,
+            progress=members,
         )
         if epoch < 0:
             raise ValueError(f"Received: epoch={epoch}")

@@ -77,13 +77,13 @@ class UnmovedProgram(keras.callbacks.Callback):
             return
         # Through the model: on JAX, layers hold no values during an epoch.
         variables = self.model.input_reprogrammer.trainable_variables
-        moved = any(
+        has_changed = any(
             not np.array_equal(training_state.value_of(variable), start)
             for variable, start in zip(variables, self.start)
         )
         self.start = []
         rate = as_number(self.model.optimizer.learning_rate)
-        if not moved and rate:
+        if not has_changed and rate:
             warnings.warn(
                 "The program is exactly as it was before this epoch. "
                 f"{NO_GRADIENT}",

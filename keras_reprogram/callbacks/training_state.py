@@ -62,11 +62,11 @@ def check_shapes(
 ) -> None:
     """Raises a `ValueError` if values are those of other variables."""
     expected = [tuple(variable.shape) for variable in variables]
-    found = [np.shape(value) for value in values]
-    if found != expected:
+    shapes = [np.shape(value) for value in values]
+    if shapes != expected:
         raise ValueError(
             "The values must be those of the model's variables. Received: "
-            f"values of the shapes {found[:9]} for {expected[:9]}"
+            f"values of the shapes {shapes[:9]} for {expected[:9]}"
         )
 
 

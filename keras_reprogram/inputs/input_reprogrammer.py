@@ -420,21 +420,23 @@ class InputReprogrammer(InputTransformation):
     def expected_variables(
         self, specification: SourceSpecification
     ) -> list[ExpectedVariable]:
-        for given in (self.source_shape, self.target_shape):
-            check_size(tuple(size or 1 for size in given or ()), LARGEST_SAMPLE)
+        for shape in (self.source_shape, self.target_shape):
+            check_size(tuple(size or 1 for size in shape or ()), LARGEST_SAMPLE)
         settings = self.settings.completed(specification, self.value_range)
         sample_shape = settings.sample_shape or ()
         canvas_shape = settings.known_canvas_shape
         axes = Axes(len(canvas_shape), self.data_format)
         self.placement.check(sample_shape, canvas_shape, axes)
-        found = self.placement.expected_variables(
+        variables = self.placement.expected_variables(
             sample_shape, canvas_shape, axes
         )
         if self.pattern is None:
-            return found
+            return variables
         data_mask = self.placement.data_mask(sample_shape, canvas_shape, axes)
         canvas = Canvas(canvas_shape, axes, data_mask)
-        return found + self.pattern.expected_variables(canvas, specification)
+        return variables + self.pattern.expected_variables(
+            canvas, specification
+        )
 
     def get_build_config(self) -> dict[str, Any] | None:
         # A pattern that uses the source is built by the model.

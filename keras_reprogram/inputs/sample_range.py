@@ -65,10 +65,10 @@ def doubtful_range(
         return None
     lowest, highest = float(samples.min()), float(samples.max())
     seen = f"values from {lowest:g} to {highest:g} of dtype {samples.dtype}"
-    whole = samples.dtype.kind in "iu"
+    is_integer = samples.dtype.kind in "iu"
     if value_range is None:
         if (
-            not whole
+            not is_integer
             or samples.dtype.itemsize < 2
             or max(-lowest, highest) < LOUDEST
         ):
@@ -91,7 +91,7 @@ def doubtful_range(
             f"Samples lie outside of `value_range={value_range}`: {seen}. Pass "
             "the lowest and the highest possible value of a sample."
         )
-    part = 1.0 if whole else span / SMALL_PART
+    part = 1.0 if is_integer else span / SMALL_PART
     if span >= 10 and -part <= lowest < highest <= part:
         return (
             f"Samples lie in a small part of `value_range={value_range}`: "

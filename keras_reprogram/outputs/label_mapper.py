@@ -170,11 +170,15 @@ class LabelMapper(OutputMapping):
         return Reading(activation, num_outputs, not self.multi_label)
 
     def resolve(self, specification: SourceSpecification) -> None:
-        found = self.reading_of(
+        new_reading = self.reading_of(
             specification.activation, specification.num_classes
         )
         self.reading = reading.resolved(
-            "LabelMapper", self.reading, found, self.is_resolved, self.built
+            "LabelMapper",
+            self.reading,
+            new_reading,
+            self.is_resolved,
+            self.built,
         )
         self.is_resolved = True
 
@@ -472,10 +476,10 @@ class LabelMapper(OutputMapping):
             labels = labels.reshape(-1, *axis)
         if self.multi_label:
             return logits, labels
-        known = labels != targets.IGNORED
+        is_labeled = labels != targets.IGNORED
         if self.num_position_axes:
-            known &= labels != targets.NO_LABEL
-        return logits[known], labels[known]
+            is_labeled &= labels != targets.NO_LABEL
+        return logits[is_labeled], labels[is_labeled]
 
     def assign(
         self, matrix: np.ndarray, bias: np.ndarray | None = None
@@ -577,6 +581,6 @@ def note_classes(
     if labels.ndim == 2:
         has_samples |= (labels == 1).any(axis=0)
     else:
-        found = labels[(labels >= 0) & (labels < has_samples.size)]
-        has_samples[found.astype("int64")] = True
+        classes = labels[(labels >= 0) & (labels < has_samples.size)]
+        has_samples[classes.astype("int64")] = True
     return logits, labels

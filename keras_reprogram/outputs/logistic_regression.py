@@ -107,8 +107,8 @@ def regularization_path(
     inputs = left * singular
     multi_label = labels.ndim == 2
     targets = labels if multi_label else np.eye(num_classes)[labels]
-    known = ~np.isnan(targets)
-    targets = np.where(known, targets, 0.0)
+    is_labeled = ~np.isnan(targets)
+    targets = np.where(is_labeled, targets, 0.0)
 
     def gradient(
         penalty: float, weights: np.ndarray, bias: np.ndarray
@@ -120,7 +120,7 @@ def regularization_path(
             scores -= scores.max(axis=1, keepdims=True)
             probabilities = np.exp(scores)
             probabilities /= probabilities.sum(axis=1, keepdims=True)
-        residuals = np.where(known, probabilities - targets, 0.0)
+        residuals = np.where(is_labeled, probabilities - targets, 0.0)
         slope = inputs.T @ residuals + penalty * weights
         return slope, residuals.sum(axis=0)
 

@@ -179,8 +179,8 @@ class OutputMapping(ProgramPart, Resolvable):
         # opportunity to read the flag.
         if self.built and not self.is_known_solved:
             _ = self.solved
-        found: list[keras.Variable] = super().variables
-        return found
+        variables: list[keras.Variable] = super().variables
+        return variables
 
     def set_weights(self, weights: list[np.ndarray]) -> None:
         super().set_weights(weights)

@@ -132,11 +132,15 @@ class RegressionHead(OutputMapping):
         return Reading(activation, num_features, splits_sigmoid=False)
 
     def resolve(self, specification: SourceSpecification) -> None:
-        found = self.reading_of(
+        new_reading = self.reading_of(
             specification.activation, specification.num_classes
         )
         self.reading = reading.resolved(
-            "RegressionHead", self.reading, found, self.is_resolved, self.built
+            "RegressionHead",
+            self.reading,
+            new_reading,
+            self.is_resolved,
+            self.built,
         )
         self.is_resolved = True
 

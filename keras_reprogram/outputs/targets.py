@@ -149,8 +149,8 @@ class ClassTargets(Targets):
             labels = comparable(labels)
         valid = ops.logical_and(labels >= 0, labels < self.num_classes)
         if is_float(labels):
-            whole = ops.equal(labels, ops.floor(labels))
-            valid = ops.logical_and(valid, whole)
+            is_integer = ops.equal(labels, ops.floor(labels))
+            valid = ops.logical_and(valid, is_integer)
         if form.ignored is not None:
             valid = ops.logical_or(valid, ops.equal(labels, form.ignored))
         return valid
@@ -184,7 +184,7 @@ class BinaryTargets(Targets):
 
     @property
     def description(self) -> str:
-        return "0, 1, or NaN where a label is not known"
+        return "0, 1, or NaN for a missing label"
 
     def check_shape(self, shape: Shape, form: LabelFormat) -> None:
         if len(shape) == self.num_position_axes + 2 and shape[-1] in (
@@ -208,8 +208,8 @@ class BinaryTargets(Targets):
         if not is_float(labels):
             labels = comparable(labels)
         unknown = ops.not_equal(labels, labels)  # NaN
-        known = ops.logical_or(ops.equal(labels, 0), ops.equal(labels, 1))
-        return ops.logical_or(known, unknown)
+        is_binary = ops.logical_or(ops.equal(labels, 0), ops.equal(labels, 1))
+        return ops.logical_or(is_binary, unknown)
 
     def standardized(self, labels: np.ndarray, form: LabelFormat) -> np.ndarray:
         check_kind(labels)
@@ -267,17 +267,18 @@ def check_sparse_shape(shape: Shape, sizes: Shape = ()) -> None:
         sizes: Tuple. Sizes of the axes of positions, `None` if unknown.
     """
     rank = len(sizes) + 1
-    found = tuple(shape[:-1] if len(shape) == rank + 1 else shape)
+    label_shape = tuple(shape[:-1] if len(shape) == rank + 1 else shape)
     if (
-        len(found) == rank
+        len(label_shape) == rank
         and (len(shape) == rank or shape[-1] in (1, None))
         and all(
-            None in pair or pair[0] == pair[1] for pair in zip(found[1:], sizes)
+            None in pair or pair[0] == pair[1]
+            for pair in zip(label_shape[1:], sizes)
         )
     ):
         return
     axes = ", ".join(["samples", *(str(size or "positions") for size in sizes)])
-    if sizes and len(found) == 1:
+    if sizes and len(label_shape) == 1:
         raise ValueError(
             "`y` must hold a label for each position of the source's output, "
             f"of shape ({axes},). For one label per sample, average the "

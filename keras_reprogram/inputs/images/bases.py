@@ -19,8 +19,8 @@ from keras_reprogram.inputs.images.interpolation import resize_matrix
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Tensor
 
-# Numbers of one matrix of a grid, and products in applying it, where the grid
-# is that of a program file.
+# Limits of grids in program files: values of a matrix, and products in applying
+# it.
 LARGEST_WEIGHTS = 2**24
 MOST_PRODUCTS = 2**33
 

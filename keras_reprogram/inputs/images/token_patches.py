@@ -114,17 +114,17 @@ class TokenPatches(TrainedPlacement):
             )
 
     def check_values(self, samples: np.ndarray) -> None:
-        whole = samples.dtype.kind in "iu"
-        if not whole or not (
+        is_integer = samples.dtype.kind in "iu"
+        if not is_integer or not (
             0 <= samples.min(initial=0)
             and samples.max(initial=0) < self.vocabulary_size
         ):
-            found = f"dtype {samples.dtype}"
-            if whole:
-                found += f", from {samples.min()} to {samples.max()}"
+            received = f"dtype {samples.dtype}"
+            if is_integer:
+                received += f", from {samples.min()} to {samples.max()}"
             raise ValueError(
                 "Samples must be tokens, integers from 0 to "
-                f"{self.vocabulary_size - 1}. Received: samples of {found}"
+                f"{self.vocabulary_size - 1}. Received: samples of {received}"
             )
 
     def valid(self, samples: Tensor) -> Tensor | None:
@@ -193,11 +193,11 @@ class TokenPatches(TrainedPlacement):
         size, channels = self.patch_size, axes.channels(canvas_shape)
         patches = (1 + ops.tanh(self.theta)) / 2
         # For invalid tokens, a backend's lookup fails or returns another row.
-        known = known_tokens(tokens, self.vocabulary_size)
-        tokens = ops.where(known, tokens, ops.zeros_like(tokens))
+        is_known = known_tokens(tokens, self.vocabulary_size)
+        tokens = ops.where(is_known, tokens, ops.zeros_like(tokens))
         images = ops.take(patches, tokens, axis=0)
-        known = known[..., None, None, None]
-        images = ops.where(known, images, float("nan"))
+        is_known = is_known[..., None, None, None]
+        images = ops.where(is_known, images, float("nan"))
         images = ops.reshape(images, (-1, rows, columns, size, size, channels))
         images = ops.transpose(images, (0, 1, 3, 2, 4, 5))
         images = ops.reshape(

@@ -267,14 +267,14 @@ class SeriesReprogrammer(SequenceTransformation):
         steps = self.prefix_length + self.num_patches
         check_size((steps,), LONGEST_SEQUENCE)
         embeddings.check_tokens("`prompt_tokens`", self.prompt_tokens or [])
-        found = [
+        variables = [
             ExpectedVariable((self.patch_length, self.patch_width)),
             ExpectedVariable((self.patch_width,)),
             *self.prototypes.expected_variables(embeddings, self.patch_width),
         ]
         if self.statistics:
-            found += self.statistics.expected_variables(embeddings)
-        return found
+            variables += self.statistics.expected_variables(embeddings)
+        return variables
 
     def expected_outputs(self, outputs_shape: Shape) -> Shape:
         steps = () if len(outputs_shape) == 2 else (self.num_patches,)

@@ -157,13 +157,13 @@ def check_layout(layout: Sequence[Any]) -> list[Segment]:
         segment if length is None else SoftPrompt(length)
         for segment, length in zip(segments, lengths)
     ]
-    known = all(
+    are_valid = all(
         isinstance(segment, (SoftPrompt, FixedTokens, MaskToken))
         or segment == SAMPLE
         for segment in segments
     )
     masks = [segment for segment in segments if isinstance(segment, MaskToken)]
-    if not known or segments.count(SAMPLE) != 1 or len(masks) > 1:
+    if not are_valid or segments.count(SAMPLE) != 1 or len(masks) > 1:
         raise ValueError(
             'The layout of a sequence contains "sample" once, and around it '
             "`SoftPrompt`s or their lengths, `FixedTokens`, and at most one "

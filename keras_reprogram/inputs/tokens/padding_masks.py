@@ -83,8 +83,8 @@ def without_marks(samples: Tensor) -> Tensor:
 
 
 def check_mask(padding_mask: np.ndarray) -> None:
-    known = padding_mask.dtype.kind in "biuf"
-    if not known or not np.isin(padding_mask, (0, 1)).all():
+    is_numeric = padding_mask.dtype.kind in "biuf"
+    if not is_numeric or not np.isin(padding_mask, (0, 1)).all():
         raise ValueError(
             "`padding_mask` must hold 1 or `True` for a token, and 0 or "
             f"`False` for padding. Received: padding_mask={padding_mask!r}"

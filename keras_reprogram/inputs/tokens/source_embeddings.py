@@ -102,13 +102,13 @@ def token_list(name: str, tokens: object) -> list[int]:
     if not isinstance(tokens, (list, tuple, np.ndarray)):
         tokens = [tokens]
     numbers = [integer(token) for token in tokens]
-    known = [number for number in numbers if number is not None]
-    if not known or len(known) < len(numbers) or min(known) < 0:
+    integers = [number for number in numbers if number is not None]
+    if not integers or len(integers) < len(numbers) or min(integers) < 0:
         raise ValueError(
             f"`{name}` must be a list of the source's tokens. Received: "
             f"{name}={tokens!r}"
         )
-    return known
+    return integers
 
 
 class Table(keras.layers.Layer):

@@ -89,11 +89,11 @@ class SparseCombination(TokenMapping):
         self, source_embeddings: SourceEmbeddings
     ) -> list[ExpectedVariable]:
         shape = (self.vocabulary_size, self.nonzeros)
-        found = [ExpectedVariable(shape), ExpectedVariable(shape, INTEGER)]
+        variables = [ExpectedVariable(shape), ExpectedVariable(shape, INTEGER)]
         if self.refit_every is not None:
             shape = (self.vocabulary_size, source_embeddings.width)
-            found.append(ExpectedVariable(shape))
-        return found
+            variables.append(ExpectedVariable(shape))
+        return variables
 
     def check_variables(self) -> None:
         chosen = ops.convert_to_numpy(self.chosen.value)

@@ -329,11 +329,11 @@ class TokenReprogrammer(SequenceTransformation):
         tokens = layout.tokens(samples, mask)
         lengths = ops.sum(mask, axis=1, keepdims=True)
         # For invalid tokens, a backend's lookup fails or returns another row.
-        known = known_tokens(tokens, self.vocabulary_size)
-        tokens = ops.where(known, tokens, ops.zeros_like(tokens))
+        is_known = known_tokens(tokens, self.vocabulary_size)
+        tokens = ops.where(is_known, tokens, ops.zeros_like(tokens))
         neighbors = {"lengths": lengths} if self.mapping.reads_neighbors else {}
         embeddings = self.mapping(tokens, training=training, **neighbors)
-        embeddings = ops.where(known[..., None], embeddings, float("nan"))
+        embeddings = ops.where(is_known[..., None], embeddings, float("nan"))
         segments = [
             embeddings
             if isinstance(segment, str)
@@ -391,10 +391,10 @@ class TokenReprogrammer(SequenceTransformation):
         )
         steps = (self.target_length or 1) + self.added_length
         check_size((steps,), LONGEST_SEQUENCE)
-        found = self.mapping.expected_variables(embeddings)
+        variables = self.mapping.expected_variables(embeddings)
         for prompt in self.prompts:
-            found += prompt.expected_variables(embeddings)
-        return found
+            variables += prompt.expected_variables(embeddings)
+        return variables
 
     def check_variables(self) -> None:
         self.mapping.check_variables()

@@ -96,14 +96,14 @@ class FixedMapping(Mapping):
     def check_shape(self, shape: MapShape) -> None:
         if self.groups is not None:
             check_groups(self.groups, shape.num_sources)
-            found = (shape.num_sources, len(self.groups))
+            received = (shape.num_sources, len(self.groups))
         else:
-            found = np.shape(self.matrix)
-        if found != shape.matrix:
+            received = np.shape(self.matrix)
+        if received != shape.matrix:
             raise ValueError(
                 "`mapping` must be a matrix of shape [source classes, target "
                 f"classes] = {list(shape.matrix)}. Received: a "
-                f"matrix of shape {list(found)}"
+                f"matrix of shape {list(received)}"
             )
 
     def solve(
@@ -135,7 +135,7 @@ class FixedMapping(Mapping):
 
 def checked_groups(groups: object) -> list[list[int]]:
     """Returns groups of source classes as lists, or raises a `ValueError`."""
-    found: list[list[int]] = []
+    lists: list[list[int]] = []
     for group in groups if isinstance(groups, (list, tuple)) else [None]:
         items = group if isinstance(group, (list, tuple)) else [None]
         sources = [
@@ -147,8 +147,8 @@ def checked_groups(groups: object) -> list[list[int]]:
                 "source classes, each of them once; a matrix must be a NumPy "
                 f"array. Received: groups={groups!r}"
             )
-        found.append(sources)
-    return found
+        lists.append(sources)
+    return lists
 
 
 def check_groups(groups: list[list[int]], num_sources: int) -> None:

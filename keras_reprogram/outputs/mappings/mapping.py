@@ -137,13 +137,13 @@ class Mapping(Configurable):
             # Beside a matrix of the file, or alone.
             factor = 2 if num_selected is None else 1
             check_size(shape.matrix, factor * LARGEST_STATISTICS)
-        found = [ExpectedVariable(shape.matrix)]
+        variables = [ExpectedVariable(shape.matrix)]
         if num_selected is not None:
             sizes = (shape.num_classes, num_selected)
-            found = [ExpectedVariable(sizes, INTEGER)]
+            variables = [ExpectedVariable(sizes, INTEGER)]
         if self.has_bias:
-            found.append(ExpectedVariable((shape.num_classes,)))
-        return found
+            variables.append(ExpectedVariable((shape.num_classes,)))
+        return variables
 
     def apply(self, outputs: Tensor, matrix: Tensor) -> Tensor:
         """Maps source outputs `[..., S]` to target outputs `[..., T]`."""
@@ -217,8 +217,10 @@ class StatisticsMapping(Mapping):
             ValueError: If logits are not finite or labels are not valid.
         """
         logits, labels = check_samples(logits, labels, num_classes)
-        found = self.contribution(ops.convert_to_tensor(logits), num_classes)
-        sources, weights = map(ops.convert_to_numpy, found)
+        contribution = self.contribution(
+            ops.convert_to_tensor(logits), num_classes
+        )
+        sources, weights = map(ops.convert_to_numpy, contribution)
         shape = (logits.shape[1], num_classes)
         if labels.ndim == 2:
             sums: np.ndarray = np.zeros(shape)

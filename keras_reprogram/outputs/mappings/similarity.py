@@ -65,12 +65,12 @@ class SemanticMapping(SourceSelection):
 
     def check_shape(self, shape: MapShape) -> None:
         super().check_shape(shape)
-        found = len(self.source_embeddings), len(self.target_embeddings)
-        if found != shape.matrix:
+        counts = len(self.source_embeddings), len(self.target_embeddings)
+        if counts != shape.matrix:
             raise ValueError(
                 "A semantic mapping needs one embedding for each of "
                 f"{shape.num_sources} source and {shape.num_classes} target "
-                f"classes. Received: {found[0]} and {found[1]} embeddings"
+                f"classes. Received: {counts[0]} and {counts[1]} embeddings"
             )
 
     def solve(
