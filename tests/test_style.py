@@ -144,6 +144,7 @@ OF_ONE_BEHAVIOR = (
     "examples/examples",
     "models/automatic_compilation_in_fit",
     "models/binary_targets_in_fit",
+    "models/compile_arguments",
     "models/contract",
     "models/distribution",
     "models/export",
