@@ -71,7 +71,7 @@ def test_a_budget_that_is_spent_or_not_asked_of_is_a_value_error():
     with pytest.raises(ValueError, match="Received: max_queries=100"):
         budget.on_train_begin()
     queries.queried = queries.metrics = None
-    with pytest.raises(ValueError, match="asks no queries"):
+    with pytest.raises(ValueError, match="sends no queries"):
         budget.on_train_begin()
     with pytest.raises(ValueError, match="Received: "):
         QueryBudget(0)
