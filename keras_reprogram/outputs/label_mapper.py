@@ -1,6 +1,5 @@
 """The layer that maps source classes to target classes."""
 
-import dataclasses
 import itertools
 import warnings
 from collections.abc import Iterable
@@ -24,8 +23,7 @@ from keras_reprogram.outputs.mappings.mapping import Mapping
 from keras_reprogram.outputs.mappings.mapping import MapShape
 from keras_reprogram.outputs.mappings.mapping import StatisticsMapping
 from keras_reprogram.outputs.mappings.selection import selected_sources
-from keras_reprogram.outputs.output_mapping import OutputMapping
-from keras_reprogram.outputs.reading import Reading
+from keras_reprogram.outputs.reading_mapping import ReadingMapping
 from keras_reprogram.outputs.targets import LabelFormat
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import check_size
@@ -38,7 +36,7 @@ LARGEST_MAP = 2**28  # numbers of a matrix, 1 GiB
 
 
 @serializable
-class LabelMapper(OutputMapping):
+class LabelMapper(ReadingMapping):
     """Maps source classes to target classes by one matrix.
 
     ```
@@ -139,48 +137,23 @@ class LabelMapper(OutputMapping):
         source_activation: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # A sigmoid output is already a binary target.
+        multi_label = boolean("multi_label", multi_label)
+        super().__init__(
+            from_logits, source_activation, not multi_label, **kwargs
+        )
         self.num_classes = positive_integer("num_classes", num_classes)
         self.mapping: Mapping = mappings.get(mapping)
         self.sources_per_target = positive_integer(
             "sources_per_target", sources_per_target
         )
-        self.multi_label = boolean("multi_label", multi_label)
+        self.multi_label = multi_label
         if self.num_classes == 1 and not multi_label:
             raise ValueError(
                 "A classifier needs two classes: use `num_classes=2`, or "
                 "`multi_label=True` for one binary target. Received: "
                 "num_classes=1"
             )
-        if from_logits is not None:
-            from_logits = boolean("from_logits", from_logits)
-        self.from_logits = from_logits
-        self.source_activation = reading.check_activation(
-            source_activation, from_logits
-        )
-        self.reading = self.reading_of("linear", 0)
-        self.is_resolved = False
-
-    def reading_of(self, activation: str, num_outputs: int) -> Reading:
-        """Returns how the outputs of a source are interpreted."""
-        activation = reading.resolve_activation(
-            self.source_activation, self.from_logits, activation, num_outputs
-        )
-        # A sigmoid output is already a binary target.
-        return Reading(activation, num_outputs, not self.multi_label)
-
-    def resolve(self, specification: SourceSpecification) -> None:
-        new_reading = self.reading_of(
-            specification.activation, specification.num_classes
-        )
-        self.reading = reading.resolved(
-            "LabelMapper",
-            self.reading,
-            new_reading,
-            self.is_resolved,
-            self.built,
-        )
-        self.is_resolved = True
 
     @property
     def needs_data(self) -> bool:
@@ -547,30 +520,13 @@ class LabelMapper(OutputMapping):
         shape = self.compute_output_shape(tuple(outputs.shape))
         return keras.KerasTensor(shape, self.full_dtype)
 
-    def resolved_state(self) -> dict[str, Any] | None:
-        if not self.is_resolved:
-            return None
-        return dataclasses.asdict(self.reading)
-
-    def restore_resolved(self, state: dict[str, Any]) -> None:
-        self.reading, self.is_resolved = Reading(**state), True
-
-    def resolved_config(self) -> dict[str, Any]:
-        return {
-            **super().resolved_config(),
-            "source_activation": self.reading.activation,
-            "from_logits": self.reading.activation == "linear",
-        }
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_classes": self.num_classes,
             "mapping": keras.saving.serialize_keras_object(self.mapping),
             "sources_per_target": self.sources_per_target,
-            "from_logits": self.from_logits,
             "multi_label": self.multi_label,
-            "source_activation": self.source_activation,
         }
 
 

@@ -1,6 +1,5 @@
 """The layer that predicts numbers from the source's outputs."""
 
-import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,14 +7,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
-from keras_reprogram.outputs.output_mapping import OutputMapping
-from keras_reprogram.outputs.reading import Reading
+from keras_reprogram.outputs.reading_mapping import ReadingMapping
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.sources.specification import SourceSpecification
@@ -26,7 +23,7 @@ INITIAL = ("ridge_regression", "zeros")
 
 
 @serializable
-class RegressionHead(OutputMapping):
+class RegressionHead(ReadingMapping):
     """Predicts numbers from the source's outputs by one trained linear map.
 
     ```
@@ -100,7 +97,9 @@ class RegressionHead(OutputMapping):
         source_activation: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            from_logits, source_activation, splits_sigmoid=False, **kwargs
+        )
         self.num_outputs = positive_integer("num_outputs", num_outputs)
         if initial not in INITIAL:
             raise ValueError(
@@ -111,38 +110,10 @@ class RegressionHead(OutputMapping):
         if regularization is not None:
             regularization = number("regularization", regularization, 1e-30)
         self.regularization = regularization
-        if from_logits is not None:
-            from_logits = boolean("from_logits", from_logits)
-        self.from_logits = from_logits
-        self.source_activation = reading.check_activation(
-            source_activation, from_logits
-        )
-        self.reading = self.reading_of("linear", 0)
-        self.is_resolved = False
 
     @property
     def needs_data(self) -> bool:
         return True
-
-    def reading_of(self, activation: str, num_features: int) -> Reading:
-        """Returns how the outputs of a source are interpreted."""
-        activation = reading.resolve_activation(
-            self.source_activation, self.from_logits, activation, num_features
-        )
-        return Reading(activation, num_features, splits_sigmoid=False)
-
-    def resolve(self, specification: SourceSpecification) -> None:
-        new_reading = self.reading_of(
-            specification.activation, specification.num_classes
-        )
-        self.reading = reading.resolved(
-            "RegressionHead",
-            self.reading,
-            new_reading,
-            self.is_resolved,
-            self.built,
-        )
-        self.is_resolved = True
 
     def build(self, input_shape: Shape) -> None:
         num_features = reading.num_outputs_of(input_shape)
@@ -277,27 +248,10 @@ class RegressionHead(OutputMapping):
         shape = self.compute_output_shape(tuple(outputs.shape))
         return keras.KerasTensor(shape, self.full_dtype)
 
-    def resolved_state(self) -> dict[str, Any] | None:
-        if not self.is_resolved:
-            return None
-        return dataclasses.asdict(self.reading)
-
-    def restore_resolved(self, state: dict[str, Any]) -> None:
-        self.reading, self.is_resolved = Reading(**state), True
-
-    def resolved_config(self) -> dict[str, Any]:
-        return {
-            **super().resolved_config(),
-            "source_activation": self.reading.activation,
-            "from_logits": self.reading.activation == "linear",
-        }
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_outputs": self.num_outputs,
             "initial": self.initial,
             "regularization": self.regularization,
-            "from_logits": self.from_logits,
-            "source_activation": self.source_activation,
         }
