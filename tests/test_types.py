@@ -10,12 +10,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 # Annotations that take anything, beyond tensors, which have an alias.
 MOST_ANY = 100
-IS_CHECKED = True
 
-pytestmark = [
-    pytest.mark.numpy_alone,
-    pytest.mark.skipif(not IS_CHECKED, reason="not all is annotated yet"),
-]
+pytestmark = pytest.mark.numpy_alone
 
 
 def output_of(module: str, *arguments: str) -> str:

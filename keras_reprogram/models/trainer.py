@@ -332,7 +332,7 @@ class ReprogrammingTrainer(ModelOfSamples):
             self.label_mapper.update_statistics(source_outputs, y, loss.labels)
         if y is not None and loss.expects_integers:
             # A backend's own lookup fails, or takes another class.
-            valid = self.label_mapper.targets.valid(y, loss.labels)
+            valid = self.valid_labels(y)
             if valid is not None:
                 y = ops.where(valid, y, ops.zeros_like(y))
         y, y_pred = self.loss_arguments(y, y_pred)
