@@ -9,6 +9,7 @@ from keras_reprogram import acceleration
 from keras_reprogram import bank as bank
 from keras_reprogram import black_box
 from keras_reprogram import callbacks
+from keras_reprogram import diagnostics
 from keras_reprogram import inputs
 from keras_reprogram import losses
 from keras_reprogram import methods
@@ -43,6 +44,7 @@ __all__ = [
     "acceleration",
     "black_box",
     "callbacks",
+    "diagnostics",
     "inputs",
     "losses",
     "methods",
