@@ -11,8 +11,10 @@ from keras_reprogram.bank.tables import RowChange
 from keras_reprogram.bank.tables import gather_rows
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.outputs import reading
 from keras_reprogram.outputs.label_mapper import LabelMapper
+from keras_reprogram.outputs.reading import Reading
+from keras_reprogram.probabilities import full_dtype
+from keras_reprogram.probabilities import logarithm
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
@@ -56,20 +58,20 @@ class BankedLabels(keras.layers.Layer):
         return self.add_weight(
             name=name,
             shape=(self.capacity, *shape),
-            dtype=dtype or reading.full_dtype(self.variable_dtype),
+            dtype=dtype or full_dtype(self.variable_dtype),
             initializer="zeros",
             trainable=False,
         )
 
     def read(self, source_outputs: Tensor) -> Tensor:
         """Returns the classes that label maps act on, in float32 at least."""
-        dtype = reading.full_dtype(self.compute_dtype)
+        dtype = full_dtype(self.compute_dtype)
         outputs = ops.cast(source_outputs, dtype)
         return self.reading_of(outputs.shape[-1]).classes(outputs)
 
-    def reading_of(self, num_outputs: int | None) -> reading.Reading:
+    def reading_of(self, num_outputs: int | None) -> Reading:
         """Returns how the outputs of the bank's source are read."""
-        return reading.Reading(self.source_activation, num_outputs or 0)
+        return Reading(self.source_activation, num_outputs or 0)
 
     @property
     def tables(self) -> list[keras.Variable]:
@@ -143,7 +145,7 @@ class BankedLabels(keras.layers.Layer):
         self, source_outputs: keras.KerasTensor, programs: keras.KerasTensor
     ) -> keras.KerasTensor:
         shape = (source_outputs.shape[0], self.num_classes)
-        return keras.KerasTensor(shape, reading.full_dtype(self.compute_dtype))
+        return keras.KerasTensor(shape, full_dtype(self.compute_dtype))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -182,7 +184,7 @@ class BankedMatrices(BankedLabels):
         outputs = self.read(source_outputs)
         if self.reading_of(self.num_outputs).gives_probabilities:
             share = gather_rows(self.takes_logits, programs)[:, None]
-            logits = reading.logarithm(outputs)
+            logits = logarithm(outputs)
             outputs = ops.where(share > 0, logits, outputs)
         matrix = gather_rows(self.matrix, programs, outputs.dtype)
         bias = gather_rows(self.bias, programs, outputs.dtype)
@@ -203,7 +205,7 @@ class BankedMatrices(BankedLabels):
         return [matrix, bias, np.asarray(mapper.mapping.has_bias, "float32")]
 
 
-def what_is_read(found: reading.Reading) -> tuple[str, int, bool]:
+def what_is_read(found: Reading) -> tuple[str, int, bool]:
     """Returns what distinguishes readings of the same outputs."""
     return found.activation, found.num_classes, found.gives_probabilities
 

@@ -11,10 +11,10 @@ from keras import ops
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.series.standardization import mean_and_deviation
-from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
+from keras_reprogram.probabilities import full_dtype
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
@@ -101,7 +101,7 @@ class ForecastHead(OutputMapping):
             )
         self.channels = channels
         self.num_features = math.prod(sizes[1:])
-        dtype = reading.full_dtype(self.variable_dtype)
+        dtype = full_dtype(self.variable_dtype)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.num_features, self.horizon),

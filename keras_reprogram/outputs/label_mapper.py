@@ -25,6 +25,7 @@ from keras_reprogram.outputs.mappings.mapping import StatisticsMapping
 from keras_reprogram.outputs.mappings.selection import selected_sources
 from keras_reprogram.outputs.reading_mapping import ReadingMapping
 from keras_reprogram.outputs.targets import LabelFormat
+from keras_reprogram.probabilities import SMALLEST_PROBABILITY
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import check_size
 from keras_reprogram.replicas import summed_over_replicas
@@ -306,7 +307,7 @@ class LabelMapper(ReadingMapping):
         if self.reading.gives_probabilities:
             # Losses divide by the sum of the probabilities, which would be 0 if
             # the source is certain of a class that no target uses.
-            outputs = ops.add(outputs, reading.SMALLEST_PROBABILITY)
+            outputs = ops.add(outputs, SMALLEST_PROBABILITY)
         return outputs
 
     def check_trained_model(self) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from keras_reprogram.configurable import constant
 from keras_reprogram.keras_internals import concrete_value
 from keras_reprogram.keras_internals import in_symbolic_scope
-from keras_reprogram.outputs.reading import full_dtype
 from keras_reprogram.outputs.targets import LabelFormat
 from keras_reprogram.outputs.targets import Targets
+from keras_reprogram.probabilities import full_dtype
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import ProgramPart
 from keras_reprogram.program_parts import StoredValues

@@ -14,6 +14,7 @@ from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
 from keras_reprogram.outputs.reading_mapping import ReadingMapping
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
+from keras_reprogram.probabilities import full_dtype
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
@@ -149,7 +150,7 @@ class RegressionHead(ReadingMapping):
         return self.add_weight(
             name=name,
             shape=shape,
-            dtype=reading.full_dtype(self.variable_dtype),
+            dtype=full_dtype(self.variable_dtype),
             initializer=initializer,
             trainable=trainable,
         )
