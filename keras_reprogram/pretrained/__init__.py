@@ -1,8 +1,14 @@
 """Pretrained sources from PyPI packages."""
 
 from keras_reprogram.pretrained.attention_rnn import speech_attention_rnn
-from keras_reprogram.pretrained.efficientnet_lite0 import (
+from keras_reprogram.pretrained.efficientnet_lite import (
     efficientnet_lite0_preset,
+)
+from keras_reprogram.pretrained.efficientnet_lite import (
+    efficientnet_lite1_preset,
+)
+from keras_reprogram.pretrained.efficientnet_lite import (
+    efficientnet_lite2_preset,
 )
 from keras_reprogram.pretrained.log_mel_spectrogram import LogMelSpectrogram
 from keras_reprogram.pretrained.minilm import minilm_preset
@@ -14,6 +20,8 @@ __all__ = [
     "LogMelSpectrogram",
     "MUSIC_TAGS",
     "efficientnet_lite0_preset",
+    "efficientnet_lite1_preset",
+    "efficientnet_lite2_preset",
     "minilm_preset",
     "musicnn_tagger",
     "smollm2_preset",
