@@ -1,5 +1,6 @@
 """Input transformations, which convert samples to inputs of the source."""
 
+from keras_reprogram.inputs.images.affine import Affine
 from keras_reprogram.inputs.images.augmentation import RandomShift
 from keras_reprogram.inputs.images.bases import Basis
 from keras_reprogram.inputs.images.bases import Cosine
@@ -8,6 +9,7 @@ from keras_reprogram.inputs.images.bases import LowRank
 from keras_reprogram.inputs.images.channel_concatenation import (
     ChannelConcatenation,
 )
+from keras_reprogram.inputs.images.color_gain import ColorGain
 from keras_reprogram.inputs.images.coordinator import CoordinatorPattern
 from keras_reprogram.inputs.images.feature_mosaic import FeatureMosaic
 from keras_reprogram.inputs.images.image_patterns import ConvolutionPattern
@@ -26,6 +28,7 @@ from keras_reprogram.inputs.images.regions import Region
 from keras_reprogram.inputs.images.scaled_pad import ScaledPad
 from keras_reprogram.inputs.images.tile import Tile
 from keras_reprogram.inputs.images.token_patches import TokenPatches
+from keras_reprogram.inputs.images.wrapped_placement import WrappedPlacement
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.series.series_reprogrammer import SeriesReprogrammer
@@ -44,8 +47,10 @@ from keras_reprogram.inputs.tokens.token_remapping import TokenRemapping
 from keras_reprogram.inputs.tokens.token_reprogrammer import TokenReprogrammer
 
 __all__ = [
+    "Affine",
     "Basis",
     "ChannelConcatenation",
+    "ColorGain",
     "ConvolutionPattern",
     "CoordinatorPattern",
     "Cosine",
@@ -83,5 +88,6 @@ __all__ = [
     "TokenRemapping",
     "TokenReprogrammer",
     "UniversalPattern",
+    "WrappedPlacement",
     "series_statistics",
 ]
