@@ -16,7 +16,6 @@ last epoch on samples that nothing else has seen. Finished runs are kept in
 
 import argparse
 import functools
-import importlib.util
 import json
 import pathlib
 import sys
@@ -46,7 +45,7 @@ from keras_reprogram.inputs import UniversalPattern
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 
 import common  # noqa: E402
-import solar_cells  # noqa: E402
+import data_sets  # noqa: E402
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 BATCH_SIZE = 32
@@ -54,42 +53,10 @@ LONGER = 3  # times as many epochs
 RATE, RATE_OF_FIXED_MAPS, RATE_OF_FINE_TUNING = 2e-3, 1e-2, 1e-4
 
 
-def cells() -> tuple[np.ndarray, np.ndarray]:
-    return solar_cells.load_cells(64)
-
-
-def fields() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Crops on 9x9 pixels of an airborne image, Indian Pines (CC BY 3.0).
-
-    The eight largest classes, in an infrared, a red and a green band.
-    Neighboring pixels share their surroundings: samples are told apart by
-    blocks of 18x18 pixels that they do not reach out of.
-    """
-    package = importlib.util.find_spec("tensorly").origin
-    folder = pathlib.Path(package).parent / "datasets" / "data"
-    scene = np.load(folder / "Indian_pines_corrected.npy")[..., [45, 27, 15]]
-    crops = np.load(folder / "Indian_pines_gt.npy")
-    low, high = np.percentile(scene, (1, 99), axis=(0, 1))
-    scene = ((scene - low) / (high - low)).clip(0, 1)
-    windows = np.lib.stride_tricks.sliding_window_view(scene, (9, 9), (0, 1))
-    largest = np.argsort(-np.bincount(crops.ravel())[1:])[:8] + 1
-    rows, columns = np.nonzero(np.isin(crops, largest))
-    inside = [
-        (index % 18 >= 4) & (index % 18 < 14) for index in (rows, columns)
-    ]
-    fits = np.maximum(rows, columns) < len(scene) - 4
-    keep = inside[0] & inside[1] & fits
-    rows, columns = rows[keep], columns[keep]
-    images = windows[rows - 4, columns - 4].transpose(0, 2, 3, 1)
-    labels = np.searchsorted(np.sort(largest), crops[rows, columns])
-    blocks = rows // 18 + columns // 18
-    return (images * 255).round().astype("uint8"), labels, blocks % 2
-
-
 DATA = {
-    "digits": (common.digits, 300, 2000),
-    "cells": (cells, 300, 2000),
-    "fields": (fields, 300, 2000),
+    "digits": (data_sets.digits, 300, 2000),
+    "cells": (data_sets.cells, 300, 2000),
+    "fields": (data_sets.fields, 300, 2000),
 }
 # A cell or a field is one from either side; a digit is not.
 SYMMETRIC = ("cells", "fields")
@@ -266,14 +233,10 @@ def load_source(preset: str | None) -> keras_hub.models.ImageClassifier:
 
 
 def split(data: str, seed: int):
-    """Training and test samples of a seed; by blocks, where there are some."""
+    """Training and test samples of a seed."""
     load, train, test = DATA[data]
-    images, labels, *blocks = load()
-    order = np.random.default_rng(seed).permutation(len(labels))
-    parts = order[:train], order[train : train + test]
-    if blocks:
-        side = blocks[0][order] == seed % 2
-        parts = order[side][:train], order[~side][:test]
+    images, labels, groups = load()
+    parts = data_sets.split(groups, len(labels), train, test, seed)
     return tuple((images[part], labels[part]) for part in parts)
 
 
