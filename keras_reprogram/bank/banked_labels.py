@@ -200,8 +200,8 @@ class BankedMatrices(BankedLabels):
             np.zeros(table.shape[1:], "float32") for table in self.tables[:2]
         )
         matrix[:, : mapper.num_classes] = as_array(mapper.matrix)
-        if mapper.bias is not None:
-            bias[: mapper.num_classes] = as_array(mapper.bias)
+        if mapper.intercept is not None:
+            bias[: mapper.num_classes] = as_array(mapper.intercept)
         return [matrix, bias, np.asarray(mapper.mapping.has_bias, "float32")]
 
 

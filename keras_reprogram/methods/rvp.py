@@ -39,7 +39,7 @@ from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.models import ReprogrammedModel
-from keras_reprogram.outputs import LabelMapper
+from keras_reprogram.outputs import ResidualLabelMapper
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
@@ -121,14 +121,14 @@ def rvp(
 
 
 @serializable
-class ResidualAttributeMapper(LabelMapper):
+class ResidualAttributeMapper(ResidualLabelMapper):
     """Weighs the attributes of each class, then mixes the classes.
 
     Args:
         num_classes: Integer. Number of target classes, `T`.
         mapping: For every target class, the list of the source classes that
             are its attributes, `M` for each class.
-        **kwargs: Arguments of `keras_reprogram.LabelMapper`.
+        **kwargs: Arguments of `keras_reprogram.outputs.ResidualLabelMapper`.
 
     Raises:
         ValueError: If classes have different numbers of attributes.
@@ -145,50 +145,32 @@ class ResidualAttributeMapper(LabelMapper):
         self.attribute_weights = self.add_weight(
             name=MAP_VARIABLES[0], shape=self.sources.shape, initializer="zeros"
         )
-        self.residual = self.add_weight(
-            name=MAP_VARIABLES[1],
-            shape=(self.num_classes, self.num_classes),
-            initializer="zeros",
-        )
 
-    def call(
-        self,
-        outputs: Tensor,
-        samples: Tensor = None,
-        training: bool | None = None,
-    ) -> Tensor:
+    def scores(self, outputs: Tensor) -> Tensor:
         outputs = self.reading.classes(ops.cast(outputs, self.full_dtype))
         weights = ops.softmax(ops.cast(self.attribute_weights, outputs.dtype))
         attributes = ops.take(outputs, self.sources, axis=-1)
-        scores = ops.sum(ops.multiply(attributes, weights), axis=-1)
-        residual = ops.cast(self.residual, outputs.dtype)
-        return ops.add(scores, ops.matmul(scores, residual))
+        return ops.sum(ops.multiply(attributes, weights), axis=-1)
 
     @property
     def matrix(self) -> Tensor:
-        """The whole map as one matrix `[S, T]`."""
         weights = ops.expand_dims(ops.softmax(self.attribute_weights), -1)
         chosen = ops.one_hot(self.sources, self.map_shape.num_sources)
         scores = ops.transpose(ops.sum(ops.multiply(chosen, weights), axis=1))
-        return ops.add(scores, ops.matmul(scores, self.residual))
+        return self.mixed(scores)
 
     @property
     def learned_variables(self) -> list[keras.Variable]:
-        return [
-            *super().learned_variables,
-            self.attribute_weights,
-            self.residual,
-        ]
+        sources, residual = super().learned_variables
+        return [sources, self.attribute_weights, residual]
 
     def expected_variables(
         self, specification: SourceSpecification, outputs_shape: Shape
     ) -> list[ExpectedVariable]:
-        found = super().expected_variables(specification, outputs_shape)
-        return [
-            *found,
-            ExpectedVariable(found[0].shape),
-            ExpectedVariable((self.num_classes, self.num_classes)),
-        ]
+        sources, residual = super().expected_variables(
+            specification, outputs_shape
+        )
+        return [sources, ExpectedVariable(sources.shape), residual]
 
 
 @serializable

@@ -21,6 +21,7 @@ from keras_reprogram.outputs.mappings.similarity import SimilarityMapping
 from keras_reprogram.outputs.mappings.verbalizers import verbalizers
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.regression_head import RegressionHead
+from keras_reprogram.outputs.residual_label_mapper import ResidualLabelMapper
 from keras_reprogram.outputs.ridge_regression import ridge_regression
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "OutputMapping",
     "RandomMapping",
     "RegressionHead",
+    "ResidualLabelMapper",
     "SemanticMapping",
     "SimilarityMapping",
     "SourceSelection",

@@ -339,6 +339,11 @@ class LabelMapper(ReadingMapping):
         selected = ops.one_hot(self.sources, self.map_shape.num_sources)
         return ops.transpose(ops.mean(selected, axis=1))
 
+    @property
+    def intercept(self) -> Tensor | None:
+        """The bias `[T]` beside `matrix`, or `None` for a map without one."""
+        return self.bias
+
     # === Solving the map ===
 
     def update_statistics(
