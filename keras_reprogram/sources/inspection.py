@@ -3,6 +3,7 @@
 import keras
 
 from keras_reprogram.keras_internals import producer
+from keras_reprogram.sources.output_blocks import block_sizes
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.sources.text import TextSource
 from keras_reprogram.typing import Shape
@@ -108,6 +109,7 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
         max_sequence_length=getattr(source, "max_sequence_length", None),
         padding_token=getattr(source, "padding_token", 0),
         start_token=getattr(source, "start_token", None),
+        block_sizes=block_sizes(source),
     )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
@@ -34,6 +35,9 @@ class SourceSpecification:
             takes embeddings. Defaults to `0`.
         start_token: Integer. The token that begins every sequence. Defaults
             to `None`, not known.
+        block_sizes: Tuple of integers. Sizes of the parts that the output
+            concatenates, as `output_blocks.block_sizes` returns them. Defaults
+            to `()`, one block.
     """
 
     accepted_shape: Shape
@@ -47,6 +51,7 @@ class SourceSpecification:
     max_sequence_length: int | None = None
     padding_token: int = 0
     start_token: int | None = None
+    block_sizes: FixedShape = ()
 
     @property
     def from_logits(self) -> bool:
