@@ -1,11 +1,11 @@
 """The labeled images that benchmarks of few samples are run on.
 
-Each set comes from a package and is read without a download. A function
-returns the images as uint8, `[samples, height, width, channels]`, their labels
-as integers from 0, and what each sample belongs to: a number of a person or of
-a part of the ground, or None where nothing of the kind is known. Samples of
-one group resemble each other more than they do those of others, so that
-`split` keeps them on one side.
+Each set comes from a package, most of them from PyPI. A function returns the
+images as uint8, `[samples, height, width, channels]`, their labels as integers
+from 0, and what each sample belongs to: a number of a person or of a part of
+the ground, or None where nothing of the kind is known. Samples of one group
+resemble each other more than they do those of others, so that `split` keeps
+them on one side.
 """
 
 import gzip
@@ -14,6 +14,7 @@ import pathlib
 import pickle
 import sys
 
+import keras
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
@@ -22,6 +23,7 @@ import common  # noqa: E402
 import solar_cells  # noqa: E402
 
 Samples = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+FASHION_MNIST = pathlib.Path("/usr/share/datasets/fashion-mnist")
 WINDOW = 80  # readings of an exercise in one image: 1.6 seconds
 
 
@@ -97,12 +99,12 @@ def exercises() -> Samples:
     Ten people did seven exercises of the shoulder with each arm while a watch
     took acceleration and angular velocity along three axes 50 times a second
     (arXiv:1802.01489). A sample is 1.6 seconds, about one repetition, and no
-    two samples share readings. Time runs to the right; the upper half shows
-    acceleration and the lower half angular velocity, and the axes are red,
-    green and blue. Such a picture keeps the level of each axis, from which
-    the arm's posture is read and which a recurrence plot or a spectrogram
-    loses; a repetition is also too short for a spectrogram. The groups are
-    the people: test samples are of people who are not in training.
+    two samples share readings. Time runs to the right, and each of the six
+    series is a gray band: acceleration above, angular velocity below. Such a
+    picture keeps the level of each axis, from which the arm's posture is read
+    and which a recurrence plot loses; for a spectrogram a repetition is too
+    short. The groups are the people: test samples are of people who are not in
+    training.
     """
     path = package_folder("seglearn") / "data" / "watch_dataset.npy"
     content = np.load(path, allow_pickle=True).item()
@@ -116,18 +118,44 @@ def exercises() -> Samples:
     readings = np.concatenate(windows)
     low, high = np.percentile(readings, (1, 99), axis=(0, 1))
     levels = ((readings - low) / (high - low)).clip(0, 1)
-    halves = np.stack(np.split(levels, 2, axis=-1), axis=1)
-    images = np.repeat(halves, WINDOW // 2, axis=1)
-    return (images * 255).round().astype("uint8"), labels, people
+    bands = np.repeat(levels.swapaxes(1, 2), WINDOW // 6, axis=1)[..., None]
+    return (bands * 255).round().astype("uint8"), labels, people
+
+
+def garments() -> Samples:
+    """10,000 photographs of ten kinds of garments, Fashion-MNIST (MIT).
+
+    Gray, 28x28 pixels, the test part: from Debian's package
+    `dataset-fashion-mnist` where that is installed; otherwise Keras downloads
+    it. The article that a photograph shows is not told: samples are drawn at
+    random.
+    """
+    if not FASHION_MNIST.exists():
+        images, labels = keras.datasets.fashion_mnist.load_data()[1]
+        return images[..., None], labels.astype("int64"), None
+    images, labels = (
+        np.frombuffer(
+            gzip.decompress((FASHION_MNIST / name).read_bytes()),
+            "uint8",
+            offset=header,
+        )
+        for name, header in (
+            ("t10k-images-idx3-ubyte.gz", 16),
+            ("t10k-labels-idx1-ubyte.gz", 8),
+        )
+    )
+    return images.reshape(-1, 28, 28, 1), labels.astype("int64"), None
 
 
 def animals() -> Samples:
     """Silhouettes of ten animals, `animal-shape-mnist` from PyPI (MIT).
 
-    About 9,700 gray images of 28x28 pixels, a thousand for each animal. The
-    package does not say who drew them; zebras have their stripes. Images that
-    the package has twice are taken once, so that no test sample is also in
-    training.
+    9,716 gray images of 28x28 pixels, up to a thousand for each animal. The
+    package does not tell where they come from, and some are so much alike
+    that they may be computed: a set to try things on rather than one to report.
+    Zebras have their stripes. Images that the package has twice are taken
+    once, so that no test sample is also in training; samples are drawn at
+    random.
     """
     folder = package_folder("animal_shape_mnist") / "data" / "Animal Shape"
     images, labels = (

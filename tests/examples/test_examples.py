@@ -4,6 +4,7 @@ On PyTorch where it can be: it needs no compilation, which is what most of a
 short run is. On TensorFlow where images take long: it is faster on a CPU.
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -234,6 +235,54 @@ def test_vision_benchmark(tmp_path, run):
     assert len(rows) == 3 and all(0 < row["accuracy"] < 1 for row in rows)
     assert (tmp_path / "vision.md").read_text().count("\n") == 5
     assert (tmp_path / "vision.png").stat().st_size > 1000
+
+
+@pytest.fixture
+def data_sets(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module("data_sets")
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("fields", "tensorly"),
+        ("exercises", "seglearn"),
+        ("garments", None),
+        ("animals", "animal_shape_mnist"),
+    ],
+)
+def test_data_sets_are_images_with_labels_and_groups(data_sets, name, package):
+    if package and importlib.util.find_spec(package) is None:
+        pytest.skip(f"needs {package}")
+    if name == "garments" and not data_sets.FASHION_MNIST.exists():
+        pytest.skip("would be downloaded")
+    images, labels, groups = getattr(data_sets, name)()
+    assert images.dtype == "uint8" and images.ndim == 4
+    assert images.min() == 0 and images.max() == 255
+    assert len(images) == len(labels) >= 2000
+    assert np.bincount(labels).min() > 100
+    assert groups is None or len(groups) == len(labels)
+
+
+@pytest.mark.numpy_alone
+def test_split_keeps_a_group_on_one_side(data_sets):
+    groups = np.arange(60) % 6
+    halves = []
+    for seed in range(3):
+        train, test = data_sets.split(groups, 60, 20, 25, seed)
+        assert len(train) == 20 and len(test) == 25
+        assert len({*train, *test}) == 45
+        halves.append({*groups[train]})
+        assert not halves[-1] & {*groups[test]}
+    assert halves == [{0, 1, 2}, {1, 2, 3}, {2, 3, 4}]
+
+
+@pytest.mark.numpy_alone
+def test_split_without_groups_shares_no_sample(data_sets):
+    train, test = data_sets.split(None, 60, 20, 25, 0)
+    assert len({*train, *test}) == 45
 
 
 @on_torch
