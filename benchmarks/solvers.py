@@ -207,7 +207,7 @@ def accuracy(
 ) -> dict[str, Any]:
     train, labels, test, test_labels = samples(data, seed, options)
     classes = int(labels.max()) + 1
-    found = cross_validated_regularization(train, labels, classes)
+    found = cross_validated_regularization(train, labels, classes).chosen
     row: dict[str, Any] = {
         "data": data,
         "seed": seed,
@@ -295,7 +295,7 @@ def case(
             features,
             labels,
             CLASSES,
-            cross_validated_regularization(features, labels, CLASSES),
+            cross_validated_regularization(features, labels, CLASSES).chosen,
         )
     return lambda: LOGISTIC[solver](features, labels, CLASSES, penalty)
 

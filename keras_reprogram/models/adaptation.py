@@ -1,5 +1,6 @@
 """A pass over data from which an output mapping is found."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_reprogram.models import automatic_compilation
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
 from keras_reprogram.models.compiled_loss import CompiledLoss
+from keras_reprogram.outputs.label_weights import ClassWeights
+from keras_reprogram.outputs.label_weights import Weighted
 from keras_reprogram.typing import Data
 
 if TYPE_CHECKING:
@@ -40,7 +44,7 @@ def source_outputs(
         y: Labels, where `x` is an array.
         batch_size: Samples of a batch, where `x` is an array.
         steps: Number of batches to look at, or `None` for all.
-        verbose: 0 for silence, 1 or `"auto"` for a progress bar.
+        verbose: 0 or 2 for silence, 1 or `"auto"` for a progress bar.
         sample_weight: Weights, where `x` is an array.
         longest: As for `batches.iterate`.
         needs_outputs: Whether the source is run; outputs are `None` if not.
@@ -59,11 +63,11 @@ def source_outputs(
         )
     end = model.input_reprogrammer
     total = batches.number_of_batches(x, batch_size)
+    # `verbose=2` is one line an epoch: no bar.
+    bar = {"auto": 1, 2: 0}.get(verbose, verbose)
     if steps is not None:
         total = steps if total is None else min(total, steps)
-    progress = keras.utils.Progbar(
-        total, verbose=1 if verbose == "auto" else verbose
-    )
+    progress = keras.utils.Progbar(total, verbose=bar)
     done = full = 0
     for samples, labels, weights in batches.iterate(
         x,
@@ -103,6 +107,8 @@ def adapt(
     steps: int | None,
     verbose: str | int,
     longest: int | None = None,
+    sample_weight: Data = None,
+    class_weights: ClassWeights | None = None,
 ) -> None:
     """Finds an output mapping from samples that have been checked.
 
@@ -112,10 +118,12 @@ def adapt(
         y: Labels, where `x` is an array.
         batch_size: Integer.
         steps: Integer.
-        verbose: 0, 1 or `"auto"`.
+        verbose: 0, 1, 2 or `"auto"`.
         longest: Integer.
+        sample_weight: Weights, where `x` is an array.
+        class_weights: Weights of the classes. Defaults to `None`.
     """
-    mapper, form = model.label_mapper, CompiledLoss.of(model).labels
+    mapper = model.label_mapper
     if not mapper.needs_data:
         return
     passes = source_outputs(
@@ -125,13 +133,46 @@ def adapt(
         batch_size,
         steps,
         verbose,
+        sample_weight,
         longest=longest,
         needs_outputs=mapper.needs_outputs,
     )
-    mapper.adapt(
-        (outputs, mapper.targets.standardized(labels, form))
-        for _, outputs, labels, _ in passes
+    adapt_to_outputs(
+        model,
+        ((outputs, labels, weights) for _, outputs, labels, weights in passes),
+        verbose,
+        class_weights,
     )
+
+
+def adapt_to_outputs(
+    model: "ReprogrammingTrainer",
+    weighted: Iterable[Weighted],
+    verbose: str | int,
+    class_weights: ClassWeights | None = None,
+) -> None:
+    """Finds an output mapping, and shows by which scores.
+
+    Args:
+        model: A `ReprogrammedModel`.
+        weighted: Iterable of outputs, labels as they were given, and sample
+            weights or `None`.
+        verbose: As for `adapt`.
+        class_weights: Weights of the classes, which the sample weights do not
+            contain. Defaults to `None`.
+    """
+    mapper, form = model.label_mapper, CompiledLoss.of(model).labels
+
+    def standardized() -> Iterator[Weighted]:
+        for outputs, labels, weights in weighted:
+            labels = mapper.targets.standardized(labels, form)
+            if class_weights is not None:
+                weights = class_weights.of_samples(labels, weights)
+            yield outputs, labels, weights
+
+    mapper.adapt(standardized())
+    if mapper.cross_validation is not None:
+        automatic_compilation.show(str(mapper.cross_validation), verbose)
 
 
 def adapt_for_fit(
@@ -142,6 +183,8 @@ def adapt_for_fit(
     batch_size: int | None,
     verbose: str | int,
     steps: int | None,
+    sample_weight: Data = None,
+    class_weights: ClassWeights | None = None,
 ) -> Data:
     """Finds an output mapping; returns the samples that `fit` takes.
 
@@ -154,21 +197,27 @@ def adapt_for_fit(
         batch_size: As for `fit`, and so `verbose`.
         verbose: As for `fit`.
         steps: Integer. Number of steps of all epochs, or `None`.
+        sample_weight: Weights, where `x` is an array; with class weights in
+            them.
+        class_weights: Weights of the classes, for a data set.
     """
     most = STEPS_OF_ADAPTATION_IN_FIT
-    # `verbose=2` is one line an epoch: no bar.
-    verbose = 0 if verbose == 2 else verbose
+    settings: dict[str, Any] = {"class_weights": class_weights}
     if batches.is_array(x):
         part = slice(int(len(x) * (1 - validation_split)))
         y_part = None if y is None else y[part]
-        adapt(model, x[part], y_part, batch_size, most, verbose)
+        if sample_weight is not None:
+            settings["sample_weight"] = batches.unwrap_single(sample_weight)[
+                part
+            ]
+        adapt(model, x[part], y_part, batch_size, most, verbose, **settings)
         return x
     if not batches.is_reiterable(x):
         first, x = batches.replayed(x, min(most, steps or most))
-        adapt(model, first, None, batch_size, None, verbose)
+        adapt(model, first, None, batch_size, None, verbose, **settings)
         return x
     longest = None
     if steps and batches.number_of_batches(x, 1) is None:
         longest = min(steps, LONGEST_ADAPTATION_IN_FIT)
-    adapt(model, x, None, batch_size, most, verbose, longest)
+    adapt(model, x, None, batch_size, most, verbose, longest, **settings)
     return x

@@ -12,6 +12,9 @@ import numpy as np
 
 from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models import adaptation
+from keras_reprogram.models import class_weights
+from keras_reprogram.outputs.label_weights import ClassWeight
+from keras_reprogram.outputs.label_weights import Weighted
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import Tensor
 
@@ -35,6 +38,8 @@ class CachedOutputs(keras.utils.PyDataset):
         memory_limit: Bytes that are kept in memory.
         verbose: 0 for silence, 1 or `"auto"` for a progress bar.
         steps: Number of batches of a pass over a data set, or `None` for all.
+        class_weight: Weights of classes, or `"balanced"`, by which the sample
+            weights are multiplied. Defaults to `None`.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class CachedOutputs(keras.utils.PyDataset):
         memory_limit: int,
         verbose: str | int,
         steps: int | None = None,
+        class_weight: ClassWeight = None,
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
@@ -83,8 +89,22 @@ class CachedOutputs(keras.utils.PyDataset):
                     for label, part in zip(labels, weights)
                 ]
             )
+        if class_weight is not None:
+            self.weights = self.with_class_weights(model, class_weight)
         self.order = np.arange(len(self.labels))
         self.on_epoch_end()
+
+    def with_class_weights(
+        self,
+        model: "ReprogrammingTrainer",
+        class_weight: dict[int, float] | str,
+    ) -> np.ndarray:
+        """Returns the products of sample weights and class weights."""
+        found = class_weights.resolved(
+            model, class_weight, self.labels, self.labels, self.weights
+        )
+        class_weights.check_trained(model, found)
+        return class_weights.of_samples(model, found, self.labels, self.weights)
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
@@ -106,13 +126,14 @@ class CachedOutputs(keras.utils.PyDataset):
         if self.shuffle:
             self.generator.shuffle(self.order)
 
-    def in_order(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Batches of outputs and labels, as they came."""
+    def in_order(self) -> Iterator[Weighted]:
+        """Batches of outputs, labels and weights, as they came."""
         for start in range(0, len(self.labels), self.batch_size):
             rows = np.arange(
                 start, min(start + self.batch_size, len(self.labels))
             )
-            yield self.outputs.read(rows), self.labels[rows]
+            weights = None if self.weights is None else self.weights[rows]
+            yield self.outputs.read(rows), self.labels[rows], weights
 
 
 class Rows:

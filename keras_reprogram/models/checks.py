@@ -164,6 +164,18 @@ def check_lengths(x: Data, y: Data, sample_weight: Data = None) -> None:
             f"{len(x)} samples and {len(y)} labels"
         )
     weights = unwrap_single(sample_weight)
+    if weights is not None and not is_array(x):
+        raise ValueError(
+            "A data set brings its weights itself, as batches `(x, y, "
+            "sample_weight)`. Received: `sample_weight` beside a data set"
+        )
+    if is_array(weights):
+        values = to_numpy(weights)
+        if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
+            raise ValueError(
+                "`sample_weight` must hold finite numbers. Received: weights "
+                f"of dtype {values.dtype}, or NaN or infinity among them"
+            )
     if is_array(x) and is_array(weights) and len(x) != len(weights):
         raise ValueError(
             "`x` and `sample_weight` must have as many samples as each other. "

@@ -8,10 +8,11 @@ import keras
 from keras_reprogram.callbacks.finite_loss import FiniteLoss
 from keras_reprogram.callbacks.interruptions import interruptible
 from keras_reprogram.callbacks.training_callbacks import prepend_callbacks
+from keras_reprogram.models import adaptation
 from keras_reprogram.models import automatic_compilation
 from keras_reprogram.models import batches
 from keras_reprogram.models import cached_outputs
-from keras_reprogram.models.compiled_loss import CompiledLoss
+from keras_reprogram.outputs.label_weights import ClassWeight
 from keras_reprogram.typing import Callbacks
 from keras_reprogram.typing import Data
 
@@ -31,6 +32,7 @@ def fit(
     validation_data: Data,
     shuffle: bool,
     memory_limit: int,
+    class_weight: ClassWeight,
     sample_weight: Data,
     steps_per_epoch: int | None,
     **kwargs: Any,
@@ -48,6 +50,7 @@ def fit(
         validation_data: Arrays or a data set.
         shuffle: Boolean.
         memory_limit: Integer.
+        class_weight: Weights of classes, or `"balanced"`.
         sample_weight: Weights, where `x` is an array.
         steps_per_epoch: Integer.
         **kwargs: As for `fit`.
@@ -67,7 +70,6 @@ def fit(
         verbose=verbose,
         callbacks=callbacks,
     )
-    bar = 0 if verbose == 2 else verbose
     x, y = model.checked(x, y, sample_weight)
     data = cached_outputs.CachedOutputs(
         model,
@@ -77,8 +79,9 @@ def fit(
         batch_size,
         shuffle,
         memory_limit,
-        bar,
+        verbose,
         None if batches.is_array(x) else steps_per_epoch,
+        class_weight,
     )
     if validation_data is not None:
         parts = validation_data
@@ -93,16 +96,11 @@ def fit(
             batch_size,
             False,
             memory_limit,
-            bar,
+            verbose,
             kwargs.get("validation_steps"),
         )
-    mapper = model.label_mapper
-    if not mapper.solved:
-        form = CompiledLoss.of(model).labels
-        mapper.adapt(
-            (outputs, mapper.targets.standardized(labels, form))
-            for outputs, labels in data.in_order()
-        )
+    if not model.label_mapper.solved:
+        adaptation.adapt_to_outputs(model, data.in_order(), verbose)
     with (
         prepend_callbacks([FiniteLoss()], callbacks) as callbacks,
         interruptible(callbacks) as callbacks,

@@ -29,6 +29,7 @@ from keras_reprogram.models.invalid_data import InvalidData
 from keras_reprogram.models.model_of_samples import ModelOfSamples
 from keras_reprogram.models.trainer import ReprogrammingTrainer
 from keras_reprogram.outputs import LabelMapper
+from keras_reprogram.outputs.label_weights import ClassWeight
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.saving import program_file
 from keras_reprogram.sources import FrozenSource
@@ -366,6 +367,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         validation_data: Data = None,
         shuffle: bool = True,
         memory_limit: int = 2**30,
+        class_weight: ClassWeight = None,
         sample_weight: Data = None,
         steps_per_epoch: int | None = None,
         **kwargs: Any,
@@ -392,6 +394,8 @@ class ReprogrammedModel(ReprogrammingTrainer):
             memory_limit: Integer. Bytes of cached outputs, of training and of
                 validation each, that stay in memory; the others are in a
                 temporary file. Defaults to 1 GiB.
+            class_weight: As for `fit`. Data sets of any kind are counted for
+                `"balanced"`, in the pass through the source.
             sample_weight: Weights of the samples, where `x` is an array.
             steps_per_epoch: Number of batches of a data set that are taken
                 for an epoch, the same ones in each. Defaults to all of them.
@@ -415,6 +419,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
             validation_data=validation_data,
             shuffle=shuffle,
             memory_limit=memory_limit,
+            class_weight=class_weight,
             sample_weight=sample_weight,
             steps_per_epoch=steps_per_epoch,
             **kwargs,

@@ -23,12 +23,14 @@ from keras_reprogram.models import adaptation
 from keras_reprogram.models import automatic_compilation
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
+from keras_reprogram.models import class_weights
 from keras_reprogram.models import processes
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.models.invalid_data import InvalidData
 from keras_reprogram.models.model_of_samples import ModelOfSamples
 from keras_reprogram.models.static_shape import with_known_rank
 from keras_reprogram.outputs.label_mapper import LabelMapper
+from keras_reprogram.outputs.label_weights import ClassWeight
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.targets import ClassTargets
 from keras_reprogram.sources import FrozenSource
@@ -79,14 +81,21 @@ class ReprogrammingTrainer(ModelOfSamples):
         steps: int | None = None,
         verbose: str | int = "auto",
         longest: int | None = None,
+        class_weight: ClassWeight = None,
+        sample_weight: Data = None,
     ) -> None:
         """Finds the label map from one pass over data, before training.
 
-        Counts every sample once, whatever its weight. A map that needs no
-        data is left as it is. Warns if there is no sample of a class.
+        A sample counts by its weight: a regression weights its loss by it, and
+        statistics count it as so many samples. A map that needs no data is left
+        as it is. Warns if there is no sample of a class.
+
+        If a setting is chosen by cross-validation, the scores of all candidates
+        are shown, and kept in `label_mapper.cross_validation`.
 
         Args:
-            x: Samples, or a data set of batches `(x, y)`, as for `fit`.
+            x: Samples, or a data set of batches `(x, y)` or `(x, y,
+                sample_weight)`, as for `fit`.
             y: Labels, where `x` is an array: integers, or zeros and ones of
                 shape `(samples, T)` where targets are binary. Defaults to
                 `None`.
@@ -94,19 +103,42 @@ class ReprogrammingTrainer(ModelOfSamples):
                 Defaults to 32.
             steps: Integer. Number of batches to look at, taken at even
                 distances. Defaults to all of them.
-            verbose: 0 for silence, 1 or `"auto"` for a progress bar. Defaults
-                to `"auto"`.
+            verbose: 0 for silence, 1 or `"auto"` for a progress bar and
+                scores, 2 for scores alone. Defaults to `"auto"`.
             longest: Integer. Number of batches that `steps` are taken from,
                 for a data set that does not end or whose length is not known.
                 Defaults to 100 times `steps`.
+            class_weight: Dictionary from classes, integers, to the factors of
+                their samples' weights, 1 for classes that it leaves out; or
+                `"balanced"`, which gives every class the same sum of weights,
+                and zeros and ones of every binary target. A data set is read
+                once more for it. Defaults to `None`.
+            sample_weight: Weights of at least 0 of the samples, where `x` is an
+                array. Defaults to `None`, for weights of 1.
 
         Raises:
-            ValueError: If there are no labels, or they or the samples are
-                not valid.
+            ValueError: If there are no labels; they, the samples or the weights
+                are not valid; or the classes of a data set cannot be counted.
         """
-        if self.label_mapper.needs_data:
-            x, y = self.checked(x, y)
-            adaptation.adapt(self, x, y, batch_size, steps, verbose, longest)
+        if not self.label_mapper.needs_data:
+            return
+        x, y = self.checked(x, y, sample_weight)
+        weights = None
+        if class_weight is not None:
+            weights = class_weights.resolved(
+                self, class_weight, x, y, sample_weight, steps
+            )
+        adaptation.adapt(
+            self,
+            x,
+            y,
+            batch_size,
+            steps,
+            verbose,
+            longest,
+            batches.unwrap_single(sample_weight),
+            weights,
+        )
 
     def fit(
         self,
@@ -119,7 +151,7 @@ class ReprogrammingTrainer(ModelOfSamples):
         validation_split: float = 0.0,
         validation_data: Data = None,
         shuffle: bool = True,
-        class_weight: dict[int, float] | None = None,
+        class_weight: ClassWeight = None,
         sample_weight: Data = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
@@ -130,8 +162,16 @@ class ReprogrammingTrainer(ModelOfSamples):
         """Trains the program, as `keras.Model.fit` does.
 
         A label map that needs data and has seen none is first found by
-        `adapt`, from at most 100 batches, taken at even distances. A map that
-        is updated counts every sample of an epoch once, whatever its weight.
+        `adapt`, from at most 100 batches, taken at even distances. The map that
+        is found, the loss, and statistics of a map that is updated in training
+        all weight samples by `sample_weight` and `class_weight`. A map that was
+        found before keeps the weights that it was found with.
+
+        `class_weight` is a dictionary, as in Keras, or `"balanced"`, which
+        gives every class of the training samples the same sum of weights. With
+        arrays, it may be combined with `sample_weight`. A data set is counted
+        in a pass of its own; one that does not end, or is read only once, needs
+        a dictionary.
 
         In several processes of `torch.distributed` each process trains on its
         share of the data, in as many batches as the others. All start from
@@ -159,6 +199,10 @@ class ReprogrammingTrainer(ModelOfSamples):
             arrays = validation_data
             validation_data = (*self.checked(*arrays[:3]), *arrays[2:])
         x = self.with_checked_start(x)
+        split = 0.0 if validation_data is not None else validation_split
+        sample_weight, class_weight, weights = class_weights.for_fit(
+            self, class_weight, x, y, sample_weight, split, steps_per_epoch
+        )
         with (
             prepend_callbacks(self.added_callbacks(), callbacks) as callbacks,
             interruptible(callbacks) as callbacks,
@@ -169,10 +213,12 @@ class ReprogrammingTrainer(ModelOfSamples):
                     self,
                     x,
                     y,
-                    0.0 if validation_data is not None else validation_split,
+                    split,
                     batch_size,
                     verbose,
                     steps_per_epoch and steps_per_epoch * epochs_left,
+                    sample_weight,
+                    weights,
                 )
             self.invalid_data.reset()
             with processes.synchronize_processes(self):
@@ -251,12 +297,22 @@ class ReprogrammingTrainer(ModelOfSamples):
         return outputs
 
     def train_on_batch(
-        self, x: Data, y: Data = None, *args: Any, **kwargs: Any
+        self,
+        x: Data,
+        y: Data = None,
+        sample_weight: Data = None,
+        class_weight: ClassWeight = None,
+        return_dict: bool = False,
     ) -> Tensor:
         automatic_compilation.before_batch(self, x, y, trains=True)
         x, y = self.checked_batch(x, y)
+        sample_weight, *_ = class_weights.for_fit(
+            self, class_weight, x, y, sample_weight
+        )
         with self.undone_if_invalid():
-            return super().train_on_batch(x, y, *args, **kwargs)
+            return super().train_on_batch(
+                x, y, sample_weight, return_dict=return_dict
+            )
 
     @contextlib.contextmanager
     def undone_if_invalid(self) -> Iterator[None]:
@@ -329,7 +385,12 @@ class ReprogrammingTrainer(ModelOfSamples):
                     "This label map is solved from the labels of training: "
                     "pass `y`. Received: y=None"
                 )
-            self.label_mapper.update_statistics(source_outputs, y, loss.labels)
+            self.label_mapper.update_statistics(
+                source_outputs,
+                y,
+                loss.labels,
+                batches.unwrap_single(sample_weight),
+            )
         if y is not None and loss.expects_integers:
             # A backend's own lookup fails, or takes another class.
             valid = self.valid_labels(y)

@@ -1,5 +1,7 @@
 """Output mappings: from the source's outputs to predictions of the target."""
 
+from keras_reprogram.outputs.cross_validation import CrossValidation
+from keras_reprogram.outputs.cross_validation import Solution
 from keras_reprogram.outputs.forecast_head import ForecastHead
 from keras_reprogram.outputs.label_mapper import LabelMapper
 from keras_reprogram.outputs.logistic_regression import logistic_regression
@@ -28,6 +30,7 @@ __all__ = [
     "AttributeMapping",
     "BayesianMapping",
     "BayesianPlusMapping",
+    "CrossValidation",
     "FixedMapping",
     "ForecastHead",
     "FrequencyMapping",
@@ -43,6 +46,7 @@ __all__ = [
     "ResidualLabelMapper",
     "SemanticMapping",
     "SimilarityMapping",
+    "Solution",
     "SourceSelection",
     "StatisticsMapping",
     "logistic_regression",

@@ -27,28 +27,45 @@ def mean_variance(mean: np.ndarray, variance: np.ndarray) -> float:
     return float(total / max(len(mean), 1)) or 1.0
 
 
-def scaled(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def scaled(
+    features: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Centers features and divides all of them by one number.
 
     Args:
         features: Array `[N, S]`.
+        weights: Array `[N]` of weights of the samples, not all 0. Defaults to
+            `None`, for equal ones.
 
     Returns:
         Features with means of 0 and a mean variance of 1; their original means
         `[S]`; and the number.
     """
-    features, mean = centered(features)
-    unit = np.sqrt(mean_variance(mean, np.square(features).mean(axis=0)))
+    features, mean = centered(features, weights)
+    variance = weighted_mean(np.square(features), weights)
+    unit = np.sqrt(mean_variance(mean, variance))
     return features / unit, mean, float(unit)
 
 
-def centered(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def centered(
+    rows: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns rows minus their mean, and the mean, in float64."""
     # Subtracting the first row makes constant columns exactly 0.
     first = rows[0].astype("float64")
     rows = rows - first
-    mean = rows.mean(axis=0)
+    mean = weighted_mean(rows, weights)
     return rows - mean, first + mean
+
+
+def weighted_mean(
+    rows: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns the mean of rows, each with its weight."""
+    mean: np.ndarray = (
+        rows.mean(axis=0) if weights is None else weights @ rows / weights.sum()
+    )
+    return mean
 
 
 def check_penalty(regularization: Any) -> None:

@@ -12,6 +12,9 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.series.standardization import mean_and_deviation
 from keras_reprogram.outputs import targets
+from keras_reprogram.outputs.label_weights import Batch
+from keras_reprogram.outputs.label_weights import weights_of_shape
+from keras_reprogram.outputs.label_weights import with_weights
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
 from keras_reprogram.probabilities import full_dtype
@@ -139,24 +142,28 @@ class ForecastHead(OutputMapping):
         standardized = ops.matmul(features, self.kernel) + self.bias
         return mean + deviation * ops.transpose(standardized, (0, 2, 1))
 
-    def adapt(self, batches: Iterable[tuple[Any, np.ndarray]]) -> None:
+    def adapt(self, batches: Iterable[Batch]) -> None:
         """Computes each channel's deviation from the targets.
 
         Args:
-            batches: Iterable of pairs of anything and targets
-                `[N, horizon, channels]`.
+            batches: Iterable of tuples of anything, targets
+                `[N, horizon, channels]`, and optionally weights `[N]` or
+                `[N, horizon]`.
 
         Raises:
-            ValueError: If there is no batch.
+            ValueError: If there is no batch, or no weight is above 0.
         """
         statistics = RidgeStatistics()
-        for _, values in batches:
+        for _, values, weights in with_weights(batches):
+            values = np.asarray(values)
+            if weights is not None:
+                weights = weights_of_shape(weights, values.shape[:2]).ravel()
             rows = np.reshape(values, (-1, self.channels))
-            statistics.add(np.zeros((len(rows), 0)), rows)
+            statistics.add(np.zeros((len(rows), 0)), rows, weights)
         if not statistics.count:
             raise ValueError(
-                "The scale of a forecast is computed from at least one batch "
-                "of data. Received: no batches"
+                "The scale of a forecast is computed from at least one sample "
+                "with a weight above 0. Received: no batches, or weights of 0"
             )
         _, scale = statistics.target_scale()
         self.scale.assign(scale.astype("float32"))

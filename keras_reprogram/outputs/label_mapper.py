@@ -1,5 +1,6 @@
 """The layer that maps source classes to target classes."""
 
+import dataclasses
 import itertools
 import warnings
 from collections.abc import Iterable
@@ -18,7 +19,13 @@ from keras_reprogram.keras_internals import in_stateless_scope
 from keras_reprogram.outputs import mappings
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
+from keras_reprogram.outputs.cross_validation import Solution
 from keras_reprogram.outputs.label_statistics import statistics_of_step
+from keras_reprogram.outputs.label_statistics import weights_of_step
+from keras_reprogram.outputs.label_weights import Batch
+from keras_reprogram.outputs.label_weights import Weighted
+from keras_reprogram.outputs.label_weights import weights_of_shape
+from keras_reprogram.outputs.label_weights import with_weights
 from keras_reprogram.outputs.mappings.mapping import Mapping
 from keras_reprogram.outputs.mappings.mapping import MapShape
 from keras_reprogram.outputs.mappings.mapping import StatisticsMapping
@@ -275,7 +282,7 @@ class LabelMapper(ReadingMapping):
             # would keep four copies in memory on TensorFlow.
             return self.stored_values.take(0, shape, dtype), bias
         if not self.needs_data:
-            matrix, bias = self.mapping.solve(None, self.map_shape)
+            matrix, bias, *_ = self.mapping.solve(None, self.map_shape)
             if num_selected is None:
                 return matrix, bias
             return selected_sources(matrix), bias
@@ -351,11 +358,12 @@ class LabelMapper(ReadingMapping):
         outputs: Tensor,
         labels: Tensor,
         form: LabelFormat = targets.INTEGERS,
+        sample_weight: Tensor = None,
     ) -> None:
         """Adds the samples of a training step to the statistics.
 
-        Every sample counts once, whatever its weight in the loss. Invalid
-        labels and one-hot labels of zeros do not count.
+        A sample counts by its weight. Invalid labels and one-hot labels of
+        zeros do not count.
 
         Args:
             outputs: Tensor `(batch, ..., S)`. The source's outputs.
@@ -364,12 +372,20 @@ class LabelMapper(ReadingMapping):
                 or binary targets `(batch, ..., T)`.
             form: A `LabelFormat`. Its `ignored` label does not count.
                 Defaults to integers without an ignored label.
+            sample_weight: Tensor `(batch,)` or `(batch, ...)`. Weights of
+                samples or positions. Defaults to `None`, for weights of 1.
         """
         outputs = ops.stop_gradient(ops.convert_to_tensor(outputs))
         logits = self.reading.logits(outputs)
+        rows = ops.shape(logits)[:-1]
         logits = ops.reshape(logits, (-1, self.map_shape.num_sources))
+        sources, shares = self.statistics_mapping.contribution(
+            logits, self.num_classes
+        )
+        if sample_weight is not None:
+            shares = ops.multiply(shares, weights_of_step(sample_weight, rows))
         sums = statistics_of_step(
-            self.statistics_mapping.contribution(logits, self.num_classes),
+            (sources, shares),
             labels,
             self.map_shape,
             self.num_position_axes,
@@ -407,58 +423,80 @@ class LabelMapper(ReadingMapping):
         if self.statistics is not None:
             self.statistics.assign(np.zeros(self.statistics.shape))
 
-    def adapt(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+    def adapt(self, batches: Iterable[Batch]) -> None:
         """Solves the map from a pass over data.
 
         Args:
-            batches: Iterable of pairs of the source's outputs `[N, ..., S]`
-                on reprogrammed samples and their labels `[N, ...]`.
+            batches: Iterable of tuples of the source's outputs `[N, ..., S]`
+                on reprogrammed samples, their labels `[N, ...]`, and optionally
+                weights of samples `[N]` or of labels, by which they count.
 
         Raises:
-            ValueError: If there is no batch, an output is not finite, or a
-                label is not an integer in `[0, num_classes)`.
+            ValueError: If there is no batch, an output is not finite, a label
+                is not an integer in `[0, num_classes)`, a weight is negative or
+                not finite, or all are 0.
 
-        Warns if a class has no sample.
+        Warns if a class has no sample with a weight.
         """
-        has_samples = np.zeros(self.num_classes, bool)
-        labeled = (self.labeled_logits(*batch) for batch in batches)
-        noted = (note_classes(has_samples, *batch) for batch in labeled)
+        seen = SeenClasses(np.zeros(self.num_classes, bool))
+        labeled = (
+            self.labeled_logits(*batch) for batch in with_weights(batches)
+        )
+        noted = map(seen.noted, labeled)
         first = next(noted, None)
         if first is None:
             raise ValueError(
                 "A label map is solved from at least one batch of data. "
                 "Received: no batches"
             )
-        self.assign(
+        # A mapping of one's own may return the matrix and the bias alone.
+        solution = Solution(
             *self.mapping.solve(itertools.chain([first], noted), self.map_shape)
         )
+        if not seen.has_weight:
+            raise ValueError(
+                "A label map is solved from samples with weights above 0. "
+                "Received: weights of 0"
+            )
+        self.assign(solution.matrix, solution.bias)
+        self.cross_validation = solution.cross_validation
         self.reset_statistics()
-        missing = np.flatnonzero(~has_samples)
+        missing = np.flatnonzero(~seen.classes)
         if missing.size:
             warnings.warn(
                 f"{missing.size} of {self.num_classes} target classes had no "
-                "sample in the data from which the label map was solved, "
-                f"first {missing[:10].tolist()}: shuffle the data, or pass "
-                "more of them to `adapt`.",
+                "sample with a weight in the data from which the label map was "
+                f"solved, first {missing[:10].tolist()}: shuffle the data, or "
+                "pass more of them to `adapt`.",
                 stacklevel=2,
             )
 
     def labeled_logits(
-        self, outputs: np.ndarray, labels: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns logits `[M, S]` and labels of the labeled positions."""
+        self,
+        outputs: np.ndarray,
+        labels: np.ndarray,
+        weights: np.ndarray | None = None,
+    ) -> Weighted:
+        """Returns logits `[M, S]`, labels, and weights of labeled positions."""
         logits = self.reading.logits(np.asarray(outputs), np)
         labels = np.asarray(labels)
+        axis = (labels.shape[-1],) if self.multi_label else ()
+        if weights is not None:
+            of_labels = np.ndim(weights) == labels.ndim
+            rows = labels.shape if of_labels else logits.shape[:-1]
+            weights = weights_of_shape(weights, rows)
+            weights = weights.reshape(-1, *(axis if of_labels else ()))
         if logits.ndim > 2:
             logits = logits.reshape(-1, logits.shape[-1])
-            axis = (labels.shape[-1],) if self.multi_label else ()
             labels = labels.reshape(-1, *axis)
         if self.multi_label:
-            return logits, labels
+            return logits, labels, weights
         is_labeled = labels != targets.IGNORED
         if self.num_position_axes:
             is_labeled &= labels != targets.NO_LABEL
-        return logits[is_labeled], labels[is_labeled]
+        if weights is not None:
+            weights = weights[is_labeled]
+        return logits[is_labeled], labels[is_labeled], weights
 
     def assign(
         self, matrix: np.ndarray, bias: np.ndarray | None = None
@@ -536,13 +574,29 @@ class LabelMapper(ReadingMapping):
         }
 
 
-def note_classes(
-    has_samples: np.ndarray, logits: np.ndarray, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Records which classes occur in a batch, and returns the batch."""
-    if labels.ndim == 2:
-        has_samples |= (labels == 1).any(axis=0)
-    else:
-        classes = labels[(labels >= 0) & (labels < has_samples.size)]
-        has_samples[classes.astype("int64")] = True
-    return logits, labels
+@dataclasses.dataclass
+class SeenClasses:
+    """Which classes occur in batches, with a weight above 0.
+
+    Args:
+        classes: Boolean array `[T]`.
+        has_weight: Boolean. Whether any weight is above 0. Defaults to `False`.
+    """
+
+    classes: np.ndarray
+    has_weight: bool = False
+
+    def noted(self, batch: Weighted) -> Weighted:
+        """Records the classes of a batch, and returns the batch."""
+        _, labels, weights = batch
+        if weights is None:
+            weights = np.ones(len(labels))
+        self.has_weight |= bool(weights.any() or not len(labels))
+        if labels.ndim == 2:
+            counts = weights if weights.ndim == 2 else weights[:, None]
+            self.classes |= ((labels == 1) & (counts > 0)).any(axis=0)
+            return batch
+        labels = labels[weights > 0]
+        classes = labels[(labels >= 0) & (labels < self.classes.size)]
+        self.classes[classes.astype("int64")] = True
+        return batch

@@ -54,6 +54,22 @@ def statistics_of_step(
     return ops.reshape(sums, shape.matrix)
 
 
+def weights_of_step(sample_weight: Tensor, rows: tuple[Tensor, ...]) -> Tensor:
+    """Returns sample weights as `(M, 1)`, one for each sample or position.
+
+    Args:
+        sample_weight: Tensor `(batch,)` or `(batch, ...)`; a last axis of 1 may
+            follow.
+        rows: Tuple. The shape `(batch, ...)` of samples and positions.
+    """
+    weights = ops.cast(sample_weight, "float32")
+    if len(weights.shape) > len(rows):
+        weights = ops.squeeze(weights, -1)
+    for _ in range(len(rows) - len(weights.shape)):
+        weights = ops.expand_dims(weights, -1)
+    return ops.reshape(ops.broadcast_to(weights, rows), (-1, 1))
+
+
 def class_indices(labels: Tensor, num_position_axes: int) -> Tensor:
     """Returns labels as integers `(M, 1)`, -1 for a one-hot label of zeros."""
     if len(labels.shape) == num_position_axes + 2 and labels.shape[-1] != 1:

@@ -7,11 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_reprogram.outputs import checks
+from keras_reprogram.outputs.cross_validation import CrossValidation
+from keras_reprogram.outputs.cross_validation import stratified_folds
 from keras_reprogram.outputs.feature_scale import check_penalty
 from keras_reprogram.outputs.feature_scale import scaled
+from keras_reprogram.outputs.label_weights import check_weights
 
 MAXIMUM_ITERATIONS = 1000
 TOLERANCE = 1e-4
+# From weights and bias for principal components to those for the features.
+Restore = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
 CANDIDATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 FOLDS = 5
 ITERATIONS_OF_CROSS_VALIDATION = 100
@@ -23,6 +29,7 @@ def logistic_regression(
     labels: np.ndarray,
     num_classes: int,
     regularization: float = 0.1,
+    sample_weight: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fits `softmax(features @ weights + bias)` to the labels.
 
@@ -34,7 +41,10 @@ def logistic_regression(
     ```
 
     with `v` the mean variance of the features. The bias is not penalized, and
-    predictions do not depend on the unit of the features.
+    predictions do not depend on the unit of the features. With sample weights,
+    means and variances are weighted: a weight of 2 is a sample that occurs
+    twice, a weight of 0 one that does not, and a factor of all weights changes
+    nothing.
 
     The Hessian of the summed cross-entropy is at most `X^T X / 2`, whatever
     the weights, so one singular value decomposition of `X` gives a step that
@@ -61,21 +71,29 @@ def logistic_regression(
             `features.var(axis=0).mean()`. Scikit-learn's `C` is
             `1 / (N * regularization * features.var(axis=0).mean())`. Defaults
             to `0.1`.
+        sample_weight: Array `[N]` of weights of the samples, of at least 0;
+            for binary targets also `[N, T]`, one for each label. Defaults to
+            `None`, for equal weights.
 
     Returns:
         The weights `[S, T]` and the bias `[T]`, float64.
 
     Raises:
-        ValueError: If features are not finite, a label is not a class, or the
-            penalty is not greater than 0.
+        ValueError: If features are not finite, a label is not a class, the
+            penalty is not greater than 0, or no weight is.
 
     References:
         - Böhning, 1992, "Multinomial logistic regression algorithm", for the
           bound.
     """
-    return regularization_path(features, labels, num_classes, [regularization])[
-        0
-    ]
+    (solution,) = regularization_path(
+        features,
+        labels,
+        num_classes,
+        [regularization],
+        sample_weight=sample_weight,
+    )
+    return solution
 
 
 def regularization_path(
@@ -84,6 +102,7 @@ def regularization_path(
     num_classes: int,
     regularizations: Sequence[float],
     iterations: int = MAXIMUM_ITERATIONS,
+    sample_weight: np.ndarray | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Fits logistic regressions for several penalties with warm starts.
 
@@ -94,6 +113,7 @@ def regularization_path(
         regularizations: Sequence of floats. Penalties as for
             `logistic_regression`, preferably in falling order.
         iterations: Integer. Largest number of steps for each penalty.
+        sample_weight: As for `logistic_regression`.
 
     Returns:
         A list of weights and bias for every penalty.
@@ -101,14 +121,23 @@ def regularization_path(
     for regularization in regularizations:
         check_penalty(regularization)
     features, labels = check_samples(features, labels, num_classes)
-    # Centering separates the bound into features and bias.
-    features, mean, unit = scaled(features)
-    left, singular, right = np.linalg.svd(features, full_matrices=False)
-    inputs = left * singular
+    weights_of_labels = check_sample_weight(sample_weight, labels)
+    if weights_of_labels is not None:
+        counted = weights_of_labels.any(axis=1)
+        features, labels = features[counted], labels[counted]
+        weights_of_labels = weights_of_labels[counted]
+        # Their sum is the number of samples, as without weights.
+        weights_of_labels = weights_of_labels / weights_of_labels.mean()
+    inputs, singular, restore = principal_components(
+        features, weights_of_labels
+    )
     multi_label = labels.ndim == 2
     targets = labels if multi_label else np.eye(num_classes)[labels]
     is_labeled = ~np.isnan(targets)
     targets = np.where(is_labeled, targets, 0.0)
+    counts = np.where(
+        is_labeled, 1.0 if weights_of_labels is None else weights_of_labels, 0.0
+    )
 
     def gradient(
         penalty: float, weights: np.ndarray, bias: np.ndarray
@@ -120,7 +149,7 @@ def regularization_path(
             scores -= scores.max(axis=1, keepdims=True)
             probabilities = np.exp(scores)
             probabilities /= probabilities.sum(axis=1, keepdims=True)
-        residuals = np.where(is_labeled, probabilities - targets, 0.0)
+        residuals = counts * (probabilities - targets)
         slope = inputs.T @ residuals + penalty * weights
         return slope, residuals.sum(axis=0)
 
@@ -131,16 +160,54 @@ def regularization_path(
     path = []
     for regularization in regularizations:
         penalty = regularization * len(labels)
-        curvatures = (singular**2 / 2 + penalty)[:, None], len(labels) / 2
+        curvatures = (
+            (singular**2 / 2 + penalty)[:, None],
+            counts.max(axis=1).sum() / 2,
+        )
         weights, bias = minimize(
             functools.partial(gradient, penalty),
             (weights, bias),
             curvatures,
             iterations,
         )
-        unrotated = right.T @ weights / unit
-        path.append((unrotated, bias - mean @ unrotated))
+        path.append(restore(weights, bias))
     return path
+
+
+def principal_components(
+    features: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, Restore]:
+    """Returns features along their principal axes, with a mean variance of 1.
+
+    Args:
+        features: Array `[N, S]`.
+        weights: Array `[N, 1]` or `[N, T]` of weights above 0, or `None`.
+
+    Returns:
+        The centered features along the axes `[N, R]`; the square roots of
+        their summed squares `[R]`; and a function from weights `[R, T]` and
+        bias for them to those for the features.
+    """
+    # Where targets have different weights, the largest bounds the curvature.
+    largest = None if weights is None else weights.max(axis=1)
+    # Centering separates the bound into features and bias.
+    features, mean, unit = scaled(features, largest)
+    if largest is None:
+        left, singular, axes = np.linalg.svd(features, full_matrices=False)
+        inputs = left * singular
+    else:
+        _, singular, axes = np.linalg.svd(
+            np.sqrt(largest)[:, None] * features, full_matrices=False
+        )
+        inputs = features @ axes.T
+
+    def restore(
+        weights: np.ndarray, bias: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        unrotated = axes.T @ weights / unit
+        return unrotated, bias - mean @ unrotated
+
+    return inputs, singular, restore
 
 
 def check_samples(
@@ -154,6 +221,28 @@ def check_samples(
             "A regression needs at least one sample. Received: none"
         )
     return features, labels
+
+
+def check_sample_weight(
+    sample_weight: np.ndarray | None, labels: np.ndarray
+) -> np.ndarray | None:
+    """Returns weights `[N, 1]` or `[N, T]`, not all 0, or `None`."""
+    if sample_weight is None:
+        return None
+    weights = check_weights(sample_weight)
+    rows = labels.shape[:1]
+    if weights.shape not in (labels.shape, rows, (*rows, 1)):
+        raise ValueError(
+            "`sample_weight` must hold one weight for each sample, or for each "
+            f"label. Received: weights of {weights.shape}, labels of "
+            f"{labels.shape}"
+        )
+    if not weights.any():
+        raise ValueError(
+            "A regression needs at least one sample with a weight above 0. "
+            "Received: weights of 0"
+        )
+    return weights.reshape(len(labels), -1)
 
 
 def minimize(
@@ -187,18 +276,21 @@ def cross_validated_regularization(
     num_classes: int,
     candidates: Sequence[float] = CANDIDATES,
     seed: int = 0,
-) -> float:
-    """Returns the penalty with the lowest cross-entropy on held-out samples.
+    sample_weight: np.ndarray | None = None,
+) -> CrossValidation:
+    """Chooses the penalty with the lowest cross-entropy on held-out samples.
 
-    Uses five folds of at most 600 samples in all: with more samples, the
-    penalty matters less.
+    Uses five folds of at most 600 samples in all, with every class spread over
+    the folds: with more samples, the penalty matters less. The score of a fold
+    is the mean over its samples, weighted by `sample_weight`. A sample whose
+    class no other fold has is not scored: no penalty predicts it.
 
     Example:
 
     ```python
     features = np.random.default_rng(0).normal(size=(50, 4))
     labels = features.argmax(axis=1)
-    cross_validated_regularization(features, labels, 4)  # 0.01
+    cross_validated_regularization(features, labels, 4).chosen  # 0.01
     ```
 
     Args:
@@ -208,36 +300,90 @@ def cross_validated_regularization(
         candidates: Sequence of floats. The penalties to choose from, as for
             `logistic_regression`.
         seed: Integer. Seed of the folds. Defaults to `0`.
+        sample_weight: As for `logistic_regression`. Defaults to `None`.
 
     Returns:
-        The chosen penalty, as for `logistic_regression`.
+        A `CrossValidation`, with the strongest penalty chosen if there are too
+        few samples to compare any.
     """
     features, labels = check_samples(features, labels, num_classes)
+    weights = check_sample_weight(sample_weight, labels)
+    if weights is None:
+        weights = np.ones((len(labels), 1))
+    counted = weights.any(axis=1)
+    features, labels, weights = (
+        array[counted] for array in (features, labels, weights)
+    )
     candidates = sorted(candidates, reverse=True)
-    order = np.random.default_rng(seed).permutation(len(labels))
-    folds = np.array_split(order[:MOST_SAMPLES_OF_CROSS_VALIDATION], FOLDS)
-    losses = np.zeros(len(candidates))
-    for left_out in filter(len, folds):
-        rest = np.setdiff1d(np.concatenate(folds), left_out)
-        if not len(rest):
-            break
+    folds = stratified_folds(
+        labels, FOLDS, seed, MOST_SAMPLES_OF_CROSS_VALIDATION
+    )
+    losses, accuracies = [], []
+    for index, left_out in enumerate(folds):
+        rest = np.concatenate([*folds[:index], *folds[index + 1 :], []])
+        rest = rest.astype("int64")
+        scored = weights_of_known(labels, weights, left_out, rest)
+        if not scored.any():
+            continue
         path = regularization_path(
             features[rest],
             labels[rest],
             num_classes,
             candidates,
             ITERATIONS_OF_CROSS_VALIDATION,
+            sample_weight=weights[rest],
         )
-        for index, (weights, bias) in enumerate(path):
-            scores = features[left_out] @ weights + bias
-            losses[index] += cross_entropy(scores, labels[left_out])
-    return candidates[losses.argmin()]
+        scores = [features[left_out] @ matrix + bias for matrix, bias in path]
+        losses.append(
+            [cross_entropy(one, labels[left_out], scored) for one in scores]
+        )
+        accuracies.append(
+            [accuracy(one, labels[left_out], scored) for one in scores]
+        )
+    shape = (len(losses), len(candidates))
+    by_fold = np.reshape(losses, shape).T
+    return CrossValidation(
+        candidates,
+        by_fold,
+        int(by_fold.sum(axis=1).argmin()),
+        other_scores={"accuracy": np.reshape(accuracies, shape).T},
+    )
 
 
-def cross_entropy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the cross-entropy, summed over samples and binary labels."""
+def weights_of_known(
+    labels: np.ndarray,
+    weights: np.ndarray,
+    left_out: np.ndarray,
+    rest: np.ndarray,
+) -> np.ndarray:
+    """Returns weights of held-out labels, 0 for those that the rest lacks."""
     if labels.ndim == 2:
-        signed = np.where(labels == 1, -scores, scores)
-        return float(np.logaddexp(0, signed)[~np.isnan(labels)].sum())
-    normalizers = np.logaddexp.reduce(scores, axis=1)
-    return float((normalizers - scores[np.arange(len(labels)), labels]).sum())
+        is_known = ~np.isnan(labels[left_out])
+        has_label = (~np.isnan(labels[rest])).any(axis=0)
+        return np.where(is_known & has_label, weights[left_out], 0.0)
+    is_known = np.isin(labels[left_out], labels[rest])
+    return np.where(is_known, weights[left_out, 0], 0.0)
+
+
+def cross_entropy(
+    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> float:
+    """Returns the mean cross-entropy of samples, or of binary labels."""
+    if labels.ndim == 2:
+        losses = np.logaddexp(0, np.where(labels == 1, -scores, scores))
+    else:
+        normalizers = np.logaddexp.reduce(scores, axis=1)
+        losses = normalizers - scores[np.arange(len(labels)), labels]
+    return float(np.average(losses, weights=weights))
+
+
+def accuracy(
+    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> float:
+    """Returns the share of samples, or of binary labels, that are correct."""
+    correct = (
+        (scores > 0) == (labels == 1)
+        if labels.ndim == 2
+        else scores.argmax(axis=1) == labels
+    )
+    return float(np.average(correct, weights=weights))

@@ -9,6 +9,8 @@ import numpy as np
 from keras_reprogram.configurable import constant
 from keras_reprogram.keras_internals import concrete_value
 from keras_reprogram.keras_internals import in_symbolic_scope
+from keras_reprogram.outputs.cross_validation import CrossValidation
+from keras_reprogram.outputs.label_weights import Batch
 from keras_reprogram.outputs.targets import LabelFormat
 from keras_reprogram.outputs.targets import Targets
 from keras_reprogram.probabilities import full_dtype
@@ -47,6 +49,8 @@ class OutputMapping(ProgramPart, Resolvable):
         uses_samples: Boolean. Whether predictions depend on the samples
             besides the source's outputs.
         targets: The `Targets` that labels are checked against, once built.
+        cross_validation: The `CrossValidation` by which `adapt` chose a
+            setting, or `None`. `ReprogrammedModel` shows it.
         steps_since_solve: Integer. Epochs or steps of training since the
             mapping was last solved, for mappings that are solved again.
         stored_values: `StoredValues` while the layer is built for a program
@@ -56,6 +60,7 @@ class OutputMapping(ProgramPart, Resolvable):
     needs_outputs: bool = True
     uses_samples: bool = False
     targets: Targets
+    cross_validation: CrossValidation | None = None
     steps_since_solve: int | None = None
     stored_values: StoredValues | None = None
 
@@ -87,13 +92,15 @@ class OutputMapping(ProgramPart, Resolvable):
             ValueError: If the source's outputs do not suit the mapping.
         """
 
-    def adapt(self, batches: Iterable[tuple[Any, np.ndarray]]) -> None:
+    def adapt(self, batches: Iterable[Batch]) -> None:
         """Initializes the mapping from data before training.
 
         Args:
-            batches: Iterable of pairs of the source's outputs `[N, ..., S]`
-                and labels, as `targets.standardized` returns them. Outputs
-                are `None` unless `needs_outputs`.
+            batches: Iterable of tuples of the source's outputs `[N, ..., S]`;
+                labels, as `targets.standardized` returns them; and weights,
+                `None` for equal ones or an array for the first axes of the
+                labels. `ReprogrammedModel` yields all three; other callers may
+                leave out weights. Outputs are `None` unless `needs_outputs`.
         """
 
     @property
@@ -109,7 +116,11 @@ class OutputMapping(ProgramPart, Resolvable):
     # === Training ===
 
     def update_statistics(
-        self, outputs: Tensor, labels: Tensor, form: LabelFormat
+        self,
+        outputs: Tensor,
+        labels: Tensor,
+        form: LabelFormat,
+        sample_weight: Tensor = None,
     ) -> None:
         """Adds the samples of a training step to the statistics.
 
@@ -117,6 +128,8 @@ class OutputMapping(ProgramPart, Resolvable):
             outputs: Tensor `(batch, ..., S)`. The source's outputs.
             labels: Tensor. Their labels.
             form: A `LabelFormat`.
+            sample_weight: Tensor `(batch, ...)`. Weights of samples or
+                positions. Defaults to `None`, for equal ones.
         """
         raise NotImplementedError
 

@@ -12,6 +12,10 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
+from keras_reprogram.outputs.cross_validation import Solution
+from keras_reprogram.outputs.label_weights import Batch
+from keras_reprogram.outputs.label_weights import weights_of_shape
+from keras_reprogram.outputs.label_weights import with_weights
 from keras_reprogram.outputs.reading_mapping import ReadingMapping
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
 from keras_reprogram.probabilities import full_dtype
@@ -63,7 +67,7 @@ class RegressionHead(ReadingMapping):
         regularization: Float greater than 0. Strength of the ridge regression's
             penalty, in units of the mean variance of the source's outputs.
             Defaults to `None`, which selects it by generalized
-            cross-validation.
+            cross-validation: `label_mapper.cross_validation` holds the scores.
         from_logits: Boolean. Whether the source returns logits or features
             instead of probabilities, which are converted to logarithms, or to
             logits after a sigmoid. Defaults to `None`: `ReprogrammedModel`
@@ -162,38 +166,48 @@ class RegressionHead(ReadingMapping):
         standardized = ops.add(ops.matmul(features, self.kernel), self.bias)
         return ops.add(self.mean, ops.multiply(self.scale, standardized))
 
-    def adapt(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+    def adapt(self, batches: Iterable[Batch]) -> None:
         """Computes the targets' mean and scale, and the initial kernel.
 
         Args:
-            batches: Iterable of pairs of the source's outputs `[N, ..., S]` on
-                reprogrammed samples and their targets `[N, ..., T]`.
+            batches: Iterable of tuples of the source's outputs `[N, ..., S]` on
+                reprogrammed samples, their targets `[N, ..., T]`, and
+                optionally weights `[N]` or `[N, ...]`, by which all means are
+                weighted.
 
         Raises:
-            ValueError: If there is no batch, or an output is not finite.
+            ValueError: If there is no batch, an output is not finite, or no
+                weight is above 0.
         """
         statistics = RidgeStatistics()
-        for outputs, values in batches:
+        for outputs, values, weights in with_weights(batches):
             outputs = self.reading.features(np.asarray(outputs), np)
             if not np.isfinite(outputs).all():
                 raise ValueError(
                     "A regression needs finite outputs of the source. "
                     "Received: outputs with NaN or infinity"
                 )
+            if weights is not None:
+                weights = weights_of_shape(weights, outputs.shape[:-1]).ravel()
             statistics.add(
                 outputs.reshape(-1, outputs.shape[-1]),
                 values.reshape(-1, self.num_outputs),
+                weights,
             )
         if not statistics.count:
             raise ValueError(
-                "A regression head is adapted to at least one batch of data. "
-                "Received: no batches"
+                "A regression head is adapted to at least one sample with a "
+                "weight above 0. Received: no batches, or weights of 0"
             )
         mean, scale = statistics.target_scale()
         source_mean, source_scale = statistics.source_scale()
-        kernel, bias = np.zeros(self.kernel.shape), np.zeros(self.num_outputs)
+        solution = Solution(
+            np.zeros(self.kernel.shape), np.zeros(self.num_outputs)
+        )
         if self.initial == "ridge_regression":
-            kernel, bias = statistics.solve(self.regularization)
+            solution = statistics.solve(self.regularization)
+        kernel, bias, self.cross_validation = solution
+        if self.initial == "ridge_regression":
             bias = (bias + source_mean @ kernel - mean) / scale
             kernel = kernel * source_scale[:, None] / scale
         for variable, value in (

@@ -3,10 +3,13 @@
 import numpy as np
 
 from keras_reprogram.outputs.checks import check_numbers
+from keras_reprogram.outputs.cross_validation import CrossValidation
+from keras_reprogram.outputs.cross_validation import Solution
 from keras_reprogram.outputs.feature_scale import centered
 from keras_reprogram.outputs.feature_scale import check_penalty
 from keras_reprogram.outputs.feature_scale import mean_variance
 from keras_reprogram.outputs.feature_scale import vary
+from keras_reprogram.outputs.label_weights import check_weights
 
 # In units of the features' mean variance.
 CANDIDATES = 10.0 ** np.arange(-6, 2)
@@ -18,21 +21,38 @@ class RidgeStatistics:
     Stores the samples while they are fewer than features and targets, then the
     matrix of all products of features and targets, whose size and time to solve
     do not depend on the number of samples.
+
+    Attributes:
+        count: Integer. Number of samples with a weight above 0.
+        total: Float. Sum of their weights.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.total = 0.0
         self.rows: list[np.ndarray] = []
+        self.weights: list[np.ndarray] = []
         self.num_rows = 0
 
-    def add(self, features: np.ndarray, targets: np.ndarray) -> None:
+    def add(
+        self,
+        features: np.ndarray,
+        targets: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+    ) -> None:
         """Adds samples.
 
         Args:
             features: Array `[N, S]`.
             targets: Array `[N, T]`.
+            sample_weight: Array `[N]` of weights of at least 0. A sample of
+                weight 0 is left out. Defaults to `None`, for weights of 1.
         """
         rows = np.concatenate([features, targets], axis=1).astype("float64")
+        weights = np.ones(len(rows))
+        if sample_weight is not None:
+            weights = np.asarray(sample_weight, "float64")
+            rows, weights = rows[weights > 0], weights[weights > 0]
         if not len(rows):
             return
         if not self.count:
@@ -44,9 +64,11 @@ class RidgeStatistics:
             self.products: np.ndarray | None = None
         rows -= self.shift
         self.count += len(rows)
-        self.sums += rows.sum(axis=0)
-        self.squares += np.square(rows).sum(axis=0)
+        self.total += weights.sum()
+        self.sums += weights @ rows
+        self.squares += weights @ np.square(rows)
         self.rows.append(rows)
+        self.weights.append(weights)
         self.num_rows += len(rows)
         if self.num_rows >= len(self.shift):
             self.multiply_rows()
@@ -55,12 +77,12 @@ class RidgeStatistics:
         """Replaces stored rows by their products."""
         if not self.rows:
             return
-        (rows,) = self.rows if len(self.rows) == 1 else [np.vstack(self.rows)]
-        products = rows.T @ rows
+        rows, weights = np.concatenate(self.rows), np.concatenate(self.weights)
+        products = rows.T @ (weights[:, None] * rows)
         if self.products is not None:
             products += self.products
         self.products = products
-        self.rows, self.num_rows = [], 0
+        self.rows, self.weights, self.num_rows = [], [], 0
 
     def decomposition(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns the features' principal components.
@@ -69,23 +91,24 @@ class RidgeStatistics:
             The variances `[R]`, the axes `[S, R]`, and the targets'
             covariances with the features along the axes, `[R, T]`.
         """
-        mean, size = self.sums / self.count, self.num_features
+        mean, size = self.sums / self.total, self.num_features
         if self.products is None:
             rows = np.concatenate(self.rows) - mean
+            rows *= np.sqrt(np.concatenate(self.weights))[:, None]
             left, singular, right = np.linalg.svd(
                 rows[:, :size], full_matrices=False
             )
             loads = singular[:, None] * (left.T @ rows[:, size:])
-            return singular**2 / self.count, right.T, loads / self.count
+            return singular**2 / self.total, right.T, loads / self.total
         self.multiply_rows()
-        covariance = self.products / self.count - np.outer(mean, mean)
+        covariance = self.products / self.total - np.outer(mean, mean)
         variances, axes = np.linalg.eigh(covariance[:size, :size])
         return variances.clip(0), axes, axes.T @ covariance[:size, size:]
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the mean and variance of features and targets together."""
-        mean = self.sums / self.count
-        variance = (self.squares / self.count - mean**2).clip(0)
+        mean = self.sums / self.total
+        variance = (self.squares / self.total - mean**2).clip(0)
         return mean + self.shift, variance
 
     def target_scale(self) -> tuple[np.ndarray, np.ndarray]:
@@ -102,9 +125,7 @@ class RidgeStatistics:
         mean, variance = self.moments()
         return mean, np.where(vary(mean, variance), np.sqrt(variance), 1.0)
 
-    def solve(
-        self, regularization: float | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, regularization: float | None = None) -> Solution:
         """Returns weights `[S, T]` and bias `[T]` that predict the targets.
 
         Args:
@@ -114,18 +135,25 @@ class RidgeStatistics:
         size = self.num_features
         unit = mean_variance(mean[:size], variance[:size])
         variances, axes, loads = self.decomposition()
+        chosen_by = None
         if regularization is None:
-            regularization = self.generalized_cross_validation(
+            chosen_by = self.generalized_cross_validation(
                 variances, loads, unit
             )
+            regularization = chosen_by.chosen
         penalty = regularization * unit
         weights = axes @ (loads / (variances + penalty)[:, None])
-        return weights, mean[size:] - mean[:size] @ weights
+        return Solution(weights, mean[size:] - mean[:size] @ weights, chosen_by)
 
     def generalized_cross_validation(
         self, variances: np.ndarray, loads: np.ndarray, unit: float
-    ) -> float:
-        """Returns the penalty with the lowest estimated test error."""
+    ) -> CrossValidation:
+        """Returns the estimated test error of each penalty.
+
+        It is the mean squared error of standardized targets. The number of
+        samples in it is that of samples with a weight: a factor of all weights
+        changes nothing.
+        """
         _, scale = self.target_scale()
         _, variance = self.moments()
         loads = loads / scale
@@ -136,16 +164,22 @@ class RidgeStatistics:
             error = total.sum() - (loads**2 * shrunk[:, None]).sum()
             used = 1 + (variances / (variances + penalty)).sum()
             left = max(1 - used / self.count, 1e-6)
-            scores.append(max(error, 0.0) / left**2)
+            scores.append(max(error, 0.0) / left**2 / max(len(scale), 1))
         # The strongest of several that are equally good.
         best = len(scores) - 1 - int(np.argmin(scores[::-1]))
-        return float(CANDIDATES[best])
+        return CrossValidation(
+            CANDIDATES.tolist(),
+            np.reshape(scores, (-1, 1)),
+            best,
+            score="estimated squared error",
+        )
 
 
 def ridge_regression(
     features: np.ndarray,
     targets: np.ndarray,
     regularization: float | None = None,
+    sample_weight: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fits `features @ weights + bias` to numbers, in closed form.
 
@@ -155,7 +189,9 @@ def ridge_regression(
 
     with centered `X` and `Y`, and `v` the mean variance of the features. The
     bias is not penalized, and predictions do not depend on the unit of the
-    features. This minimizes half the mean squared error plus
+    features. Sample weights weight all means: a weight of 2 is a sample that
+    occurs twice, a weight of 0 one that does not, and a factor of all weights
+    changes nothing. This minimizes half the mean squared error plus
     `regularization * v / 2` times the squared norm of the weights.
 
     Example:
@@ -176,13 +212,16 @@ def ridge_regression(
             `N * regularization * features.var(axis=0).mean()`. Defaults to
             `None`, which selects the best of eight by generalized
             cross-validation.
+        sample_weight: Array `[N]` of weights of the samples, of at least 0.
+            Generalized cross-validation takes their number, not their sum, for
+            the number of samples. Defaults to `None`, for equal weights.
 
     Returns:
         The weights `[S, T]` and the bias `[T]`, float64.
 
     Raises:
         ValueError: If features or targets are not finite or their shapes do not
-            match, or the penalty is not greater than 0.
+            match, the penalty is not greater than 0, or no weight is.
 
     References:
         - Golub, Heath and Wahba 1979, "Generalized cross-validation as a
@@ -203,6 +242,16 @@ def ridge_regression(
             "[N, T], with at least one sample. Received: features of "
             f"{features.shape}, targets of {targets.shape}"
         )
+    weights = None
+    if sample_weight is not None:
+        weights = check_weights(sample_weight)
+        if weights.shape != (len(features),) or not weights.any():
+            raise ValueError(
+                "`sample_weight` must hold one weight for each sample, and one "
+                f"above 0. Received: weights of {weights.shape} for "
+                f"{len(features)} samples"
+            )
     statistics = RidgeStatistics()
-    statistics.add(features, targets)
-    return statistics.solve(regularization)
+    statistics.add(features, targets, weights)
+    weights_of_features, bias, _ = statistics.solve(regularization)
+    return weights_of_features, bias

@@ -144,9 +144,9 @@ def test_fit_does_not_adapt_to_its_validation_split(
     monkeypatch.setattr(
         adaptation,
         "adapt",
-        lambda model, x, *rest: (
+        lambda model, x, *rest, **settings: (
             sizes.append(len(x)),
-            adapt(model, x, *rest),
+            adapt(model, x, *rest, **settings),
         ),
     )
     model.fit(images, labels, validation_split=0.25, verbose=0)

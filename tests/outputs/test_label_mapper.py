@@ -77,9 +77,10 @@ def test_source_classes_of_a_target_are_looked_up(
     mapper.adapt([(golden_logits, golden_labels)])
     assert mapper.sources.shape == (3, num_selected)
     assert sum(np.prod(each.shape) for each in mapper.learned_variables) < 18
-    matrix, _ = mapper.mapping.solve(
+    solution = mapper.mapping.solve(
         [(golden_logits, golden_labels)], mapper.map_shape
     )
+    matrix = solution.matrix
     np.testing.assert_allclose(
         ops.convert_to_numpy(mapper.matrix), matrix, atol=1e-6
     )

@@ -1,7 +1,10 @@
+import importlib
+
 import numpy as np
 import pytest
 
 from keras_reprogram.outputs import logistic_regression
+from keras_reprogram.outputs.cross_validation import stratified_folds
 from keras_reprogram.outputs.logistic_regression import (
     cross_validated_regularization,
 )
@@ -43,8 +46,10 @@ def test_cross_validation_penalises_noise_more_than_signal():
     inputs = generator.normal(size=(100, 20))
     signal = inputs[:, :3].argmax(axis=1)
     noise = generator.integers(0, 3, 100)
-    clear = cross_validated_regularization(inputs, signal, 3)
-    assert clear < cross_validated_regularization(inputs, noise, 3) == 10.0
+    clear = cross_validated_regularization(inputs, signal, 3).chosen
+    assert (
+        clear < cross_validated_regularization(inputs, noise, 3).chosen == 10.0
+    )
 
 
 def test_cross_validation_agrees_with_fits_of_each_fold():
@@ -53,23 +58,26 @@ def test_cross_validation_agrees_with_fits_of_each_fold():
     labels = (inputs[:, :2] + generator.normal(size=(60, 2)) > 0).astype(float)
     labels[::7, 0] = np.nan
     candidates = (0.01, 0.1, 1.0)
-    order = np.random.default_rng(0).permutation(60)
-    losses = []
+    folds = stratified_folds(labels, 5, seed=0)
+    losses, accuracies = [], []
     for candidate in candidates:
-        total = 0.0
-        for fold in np.array_split(order, 5):
-            rest = np.setdiff1d(order, fold)
+        losses.append([])
+        accuracies.append([])
+        for fold in folds:
+            rest = np.setdiff1d(np.arange(60), fold)
             weights, bias = logistic_regression(
                 inputs[rest], labels[rest], 2, candidate
             )
             scores = inputs[fold] @ weights + bias
+            known = ~np.isnan(labels[fold])
             probability = 1 / (1 + np.exp(-scores))
             likelihood = np.where(labels[fold], probability, 1 - probability)
-            total -= np.log(likelihood[~np.isnan(labels[fold])]).sum()
-        losses.append(total)
-    expected = candidates[int(np.argmin(losses))]
+            losses[-1].append(-np.log(likelihood[known]).mean())
+            accuracies[-1].append((likelihood[known] > 0.5).mean())
     found = cross_validated_regularization(inputs, labels, 2, candidates)
-    assert found == expected
+    np.testing.assert_allclose(found.scores, losses[::-1], rtol=1e-4)
+    np.testing.assert_allclose(found.other_scores["accuracy"], accuracies[::-1])
+    assert found.chosen == candidates[int(np.argmin(np.mean(losses, axis=1)))]
 
 
 UNITS = [1e-30, 1e-20, 0.1, 1e15, 1e30]
@@ -91,7 +99,7 @@ def test_predictions_do_not_depend_on_the_unit(samples, features, unit):
     weights, bias = logistic_regression(unit * inputs, labels, 3)
     np.testing.assert_allclose(unit * inputs @ weights + bias, expected)
     penalty, unit_penalty = (
-        cross_validated_regularization(features, labels, 3)
+        cross_validated_regularization(features, labels, 3).chosen
         for features in (inputs, unit * inputs)
     )
     assert penalty == unit_penalty
@@ -132,7 +140,8 @@ def test_constant_features_predict_how_frequent_a_class_is(dtype, value):
 def test_few_samples_of_one_class_are_fitted(samples, classes):
     inputs = np.random.default_rng(0).normal(size=(samples, 4))
     labels = np.zeros(samples, int)
-    penalty = cross_validated_regularization(inputs, labels, classes)
+    found = cross_validated_regularization(inputs, labels, classes)
+    penalty = found.chosen
     weights, bias = logistic_regression(inputs, labels, classes, penalty)
     assert np.isfinite(weights).all() and np.isfinite(bias).all()
     assert ((inputs @ weights + bias).argmax(axis=1) == 0).all()
@@ -198,3 +207,115 @@ def test_each_target_has_its_own_logistic_regression(
         peer.fit(golden_logits[known], binary_labels[known, target])
         np.testing.assert_allclose(weights[:, target], peer.coef_[0], atol=1e-3)
         np.testing.assert_allclose(bias[target], peer.intercept_[0], atol=1e-3)
+
+
+@pytest.fixture
+def exact(monkeypatch):
+    # The room has a function of this name.
+    module = importlib.import_module(logistic_regression.__module__)
+    monkeypatch.setattr(module, "TOLERANCE", 1e-10)
+    monkeypatch.setattr(module, "MAXIMUM_ITERATIONS", 20_000)
+
+
+@pytest.mark.parametrize("samples, features", [(30, 6), (12, 20)])
+@pytest.mark.parametrize("unit", [1e-20, 1.0, 1e20])
+def test_integer_weights_are_repeated_samples(exact, samples, features, unit):
+    inputs, labels = problem(samples, features)
+    counts = np.arange(samples) % 4  # zero among them
+    found = logistic_regression(inputs, labels, 3, sample_weight=unit * counts)
+    expected = logistic_regression(
+        np.repeat(inputs, counts, axis=0), np.repeat(labels, counts), 3
+    )
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one, other, atol=1e-8)
+
+
+def test_weights_of_binary_labels_are_of_samples_or_of_targets(exact):
+    inputs, labels = problem(30, 4)
+    labels = np.where(np.arange(30)[:, None] % 7, np.eye(3)[labels], np.nan)
+    counts = np.arange(30) % 3
+    repeated = (np.repeat(array, counts, axis=0) for array in (inputs, labels))
+    expected = logistic_regression(*repeated, 3)
+    for weights in (counts, np.repeat(counts, 3).reshape(30, 3)):
+        found = logistic_regression(inputs, labels, 3, sample_weight=weights)
+        for one, other in zip(found, expected):
+            np.testing.assert_allclose(one, other, atol=1e-8)
+
+
+def test_targets_of_different_weights_agree_with_scikit_learn(exact):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    inputs, labels = problem(40, 4)
+    labels = np.eye(3)[labels]
+    weights = np.random.default_rng(0).exponential(size=(40, 3))
+    found, bias = logistic_regression(inputs, labels, 3, sample_weight=weights)
+    largest = weights.max(axis=1)
+    mean = np.average(inputs, axis=0, weights=largest)
+    unit = np.average((inputs - mean) ** 2, axis=0, weights=largest).mean()
+    for target in range(3):
+        peer = linear_model.LogisticRegression(
+            C=1 / (weights.mean() * 40 * 0.1 * unit), tol=1e-10, max_iter=9999
+        ).fit(inputs, labels[:, target], weights[:, target])
+        np.testing.assert_allclose(found[:, target], peer.coef_[0], atol=1e-4)
+        np.testing.assert_allclose(bias[target], peer.intercept_, atol=1e-4)
+
+
+def test_cross_validation_weights_its_losses():
+    inputs, labels = problem(60, 8)
+    weights = np.random.default_rng(0).exponential(size=60)
+    found = cross_validated_regularization(
+        inputs, labels, 3, (0.1,), sample_weight=weights
+    )
+    for fold, score in zip(stratified_folds(labels, 5), found.scores[0]):
+        rest = np.setdiff1d(np.arange(60), fold)
+        matrix, bias = logistic_regression(
+            inputs[rest], labels[rest], 3, 0.1, weights[rest]
+        )
+        scores = inputs[fold] @ matrix + bias
+        losses = np.log(np.exp(scores).sum(axis=1))
+        losses -= scores[np.arange(len(fold)), labels[fold]]
+        expected = np.average(losses, weights=weights[fold])
+        assert score == pytest.approx(expected, rel=1e-4)
+
+
+def test_samples_without_a_weight_are_in_no_fold():
+    inputs, labels = problem(40, 5)
+    counted = np.arange(40) % 3 > 0
+    found = cross_validated_regularization(
+        inputs, labels, 3, sample_weight=counted.astype("float64")
+    )
+    expected = cross_validated_regularization(
+        inputs[counted], labels[counted], 3
+    )
+    np.testing.assert_allclose(found.scores, expected.scores)
+
+
+def test_a_class_that_one_fold_has_alone_decides_nothing():
+    inputs, labels = problem(41, 5)
+    inputs[0], labels[0] = 50.0, 3
+    found = cross_validated_regularization(inputs, labels, 4)
+    assert np.isfinite(found.scores).all() and found.scores.shape[1] == 5
+    assert found.scores.max() < 2
+
+
+def test_a_sample_alone_has_no_folds():
+    found = cross_validated_regularization(np.eye(1), np.zeros(1, int), 2)
+    assert found.scores.shape == (7, 0) and found.chosen == 10.0
+
+
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        (np.zeros(3), "above 0"),
+        ([1, -1, 1], "at least 0"),
+        ([1, np.nan, 1], "finite"),
+        (np.ones(2), "one weight for each sample"),
+        (np.ones((3, 2)), "one weight for each sample"),
+        (["a", "b", "c"], "numbers"),
+    ],
+)
+@pytest.mark.parametrize(
+    "fit", [logistic_regression, cross_validated_regularization]
+)
+def test_weights_that_are_none_are_value_errors(fit, weights, message):
+    with pytest.raises(ValueError, match=message):
+        fit(np.eye(3), np.arange(3), 3, sample_weight=weights)

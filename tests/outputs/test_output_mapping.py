@@ -21,7 +21,9 @@ class Offset(OutputMapping):
         return True
 
     def adapt(self, batches):
-        self.offset.assign(np.mean([labels.mean() for _, labels in batches]))
+        self.offset.assign(
+            np.mean([labels.mean() for _, labels, *_ in batches])
+        )
         self.mark_solved()
 
     def check_solved(self):

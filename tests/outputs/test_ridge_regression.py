@@ -101,7 +101,7 @@ def test_batches_do_not_matter_and_may_be_empty():
     for start, stop in ((0, 0), (0, 1), (1, 40), (40, 40), (40, 60)):
         statistics.add(x[start:stop], y[start:stop])
     for found, expected in zip(
-        statistics.solve(0.1), ridge_regression(x, y, 0.1)
+        statistics.solve(0.1)[:2], ridge_regression(x, y, 0.1)
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
@@ -136,7 +136,7 @@ def test_rows_and_their_products_have_one_solution(samples):
     for row, target in zip(x, y):
         statistics.add(row[None], target[None])
     assert (statistics.products is None) == (samples < 7)
-    whole = statistics.solve(0.1)
+    whole = statistics.solve(0.1)[:2]
     statistics.multiply_rows()
     for found, expected in zip(statistics.solve(0.1), whole):
         np.testing.assert_allclose(found, expected, rtol=1e-8)
@@ -164,3 +164,66 @@ def test_what_cannot_be_fitted_is_a_value_error(features, targets, message):
 def test_regularization_must_be_positive(regularization):
     with pytest.raises(ValueError, match="Received: regularization="):
         ridge_regression(np.eye(2), np.eye(2), regularization)
+
+
+@pytest.mark.parametrize("samples, features", [(60, 5), (20, 50)])
+@pytest.mark.parametrize("unit", [1e-20, 1.0, 1e20])
+def test_integer_weights_are_repeated_samples(samples, features, unit):
+    x, y = data(samples, features)
+    counts = np.arange(samples) % 4  # zero among them
+    found = ridge_regression(x, y, 0.1, unit * counts)
+    repeated = (np.repeat(array, counts, axis=0) for array in (x, y))
+    for one, other in zip(found, ridge_regression(*repeated, 0.1)):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("samples, features", [(60, 5), (20, 50)])
+def test_the_choice_does_not_depend_on_the_scale_of_weights(samples, features):
+    x, y = data(samples, features)
+    weights = np.random.default_rng(0).exponential(size=samples)
+    weights[::5] = 0.0
+    found = statistics_with(x, y, 1e-6 * weights).solve()
+    left = weights > 0
+    expected = statistics_with(x[left], y[left], weights[left]).solve()
+    np.testing.assert_allclose(found.matrix, expected.matrix, rtol=1e-8)
+    np.testing.assert_allclose(
+        found.cross_validation.scores,
+        expected.cross_validation.scores,
+        rtol=1e-4,
+    )
+
+
+def statistics_with(x, y, weights):
+    statistics = RidgeStatistics()
+    for rows in np.array_split(np.arange(len(x)), 3):
+        statistics.add(x[rows], y[rows], weights[rows])
+    return statistics
+
+
+def test_generalized_cross_validation_is_that_of_the_hat_matrix():
+    x, y = data(12, 4)
+    found = statistics_with(x, y, np.ones(12)).solve().cross_validation
+    centered = x - x.mean(axis=0)
+    targets = (y - y.mean(axis=0)) / y.std(axis=0)
+    for candidate, score in zip(found.candidates, found.scores[:, 0]):
+        penalty = 12 * candidate * x.var(axis=0).mean()
+        hat = 1 / 12 + centered @ np.linalg.solve(
+            centered.T @ centered + penalty * np.eye(4), centered.T
+        )
+        error = np.mean((targets - hat @ targets) ** 2)
+        expected = error / (1 - np.trace(hat) / 12) ** 2
+        assert score == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        (np.zeros(2), "one above 0"),
+        (np.ones(3), "one weight for each"),
+        ([1, -1], "at least 0"),
+        ([1, np.nan], "finite"),
+    ],
+)
+def test_weights_that_are_none_are_value_errors(weights, message):
+    with pytest.raises(ValueError, match=message):
+        ridge_regression(np.eye(2), np.eye(2), 0.1, weights)

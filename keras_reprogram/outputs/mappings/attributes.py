@@ -9,6 +9,7 @@ from keras import ops
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.outputs.cross_validation import Solution
 from keras_reprogram.outputs.mappings.fixed import check_groups
 from keras_reprogram.outputs.mappings.mapping import Batches
 from keras_reprogram.outputs.mappings.mapping import Mapping
@@ -89,9 +90,7 @@ class AttributeMapping(Mapping):
                 f"classes. Received: {len(self.kinds[0])} classes"
             )
 
-    def solve(
-        self, batches: Batches | None, shape: MapShape
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, batches: Batches | None, shape: MapShape) -> Solution:
         self.check_shape(shape)
         # The mean of all attributes, the map without `top_k`.
         matrix = np.zeros(shape.matrix)
@@ -99,7 +98,7 @@ class AttributeMapping(Mapping):
             for target, group in enumerate(kind):
                 share = 1.0 / len(group) / len(self.kinds)
                 np.add.at(matrix[:, target], group, share)
-        return matrix, np.zeros(shape.num_classes)
+        return Solution(matrix, np.zeros(shape.num_classes))
 
     def apply(self, outputs: Tensor, matrix: Tensor) -> Tensor:
         scores = [

@@ -24,7 +24,10 @@ class BayesianMapping(UpdatedMapping):
     ```
 
     with the statistics of `FrequencyMapping`. A target class without samples
-    gets the mean of all source classes.
+    gets the mean of all source classes. Bayes' rule takes the frequencies of
+    the target classes in the data as their prior distribution; class weights
+    multiply it, and `class_weight="balanced"` makes it uniform. Sample weights
+    count as numbers of samples beside `smoothing`.
 
     Args:
         update_every: Integer. Number of epochs or steps between two

@@ -8,6 +8,7 @@ import numpy as np
 from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.outputs.cross_validation import Solution
 from keras_reprogram.outputs.mappings.mapping import Batches
 from keras_reprogram.outputs.mappings.mapping import Mapping
 from keras_reprogram.outputs.mappings.mapping import MapShape
@@ -24,14 +25,12 @@ class IdentityMapping(SourceSelection):
         - [Adversarial Reprogramming](https://arxiv.org/abs/1806.11146)
     """
 
-    def solve(
-        self, batches: Batches | None, shape: MapShape
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, batches: Batches | None, shape: MapShape) -> Solution:
         order = np.arange(shape.num_sources)
         matrix = select_blocks(
             order, shape.num_classes, shape.sources_per_target
         )
-        return matrix, np.zeros(shape.num_classes)
+        return Solution(matrix, np.zeros(shape.num_classes))
 
 
 @serializable
@@ -48,16 +47,14 @@ class RandomMapping(SourceSelection):
     def __post_init__(self) -> None:
         self.set_fields(seed=check_seed(self.seed))
 
-    def solve(
-        self, batches: Batches | None, shape: MapShape
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, batches: Batches | None, shape: MapShape) -> Solution:
         generator = np.random.default_rng(self.seed)
         matrix = select_blocks(
             generator.permutation(shape.num_sources),
             shape.num_classes,
             shape.sources_per_target,
         )
-        return matrix, np.zeros(shape.num_classes)
+        return Solution(matrix, np.zeros(shape.num_classes))
 
 
 @serializable
@@ -106,9 +103,7 @@ class FixedMapping(Mapping):
                 f"matrix of shape {list(received)}"
             )
 
-    def solve(
-        self, batches: Batches | None, shape: MapShape
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, batches: Batches | None, shape: MapShape) -> Solution:
         self.check_shape(shape)
         if self.groups is not None:
             matrix = means_of_groups(self.groups, shape.num_sources)
@@ -119,7 +114,7 @@ class FixedMapping(Mapping):
                 "`mapping` must be finite. Received: a matrix with NaN or "
                 "infinity"
             )
-        return matrix, np.zeros(shape.num_classes)
+        return Solution(matrix, np.zeros(shape.num_classes))
 
     def num_selected(self, sources_per_target: int) -> int | None:
         if self.groups is not None:

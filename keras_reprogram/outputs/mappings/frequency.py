@@ -21,6 +21,10 @@ class FrequencyMapping(SourceSelection, StatisticsMapping):
     statistics[s, t] = number of samples of class t predicted as class s
     ```
 
+    Samples are counted by their weights: with `class_weight="balanced"`,
+    classes compete for a source class by the share of their samples that is
+    predicted as it, not by the number.
+
     The largest cell assigns its source class to its target class, then the
     largest of the rest, until every target class has `sources_per_target`.
 

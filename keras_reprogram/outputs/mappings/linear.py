@@ -11,6 +11,8 @@ from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs import logistic_regression as regression
 from keras_reprogram.outputs.checks import check_samples
+from keras_reprogram.outputs.cross_validation import Solution
+from keras_reprogram.outputs.label_weights import with_weights
 from keras_reprogram.outputs.mappings.mapping import Batches
 from keras_reprogram.outputs.mappings.mapping import Mapping
 from keras_reprogram.outputs.mappings.mapping import MapShape
@@ -28,7 +30,8 @@ class LinearMapping(Mapping):
     outputs = source_logits @ matrix + bias
     ```
 
-    With `trainable=False` only the pattern is trained, which reduces
+    The regression weights samples by sample and class weights. With
+    `trainable=False` only the pattern is trained, which reduces
     overfitting on few samples.
 
     Args:
@@ -39,7 +42,8 @@ class LinearMapping(Mapping):
             regression, in units of the mean variance of the source's outputs,
             so that it does not depend on their unit; or `"cross_validation"`,
             which selects one between 0.01 and 10 on held-out samples, useful
-            for few samples. With a strong penalty, more is left for the pattern
+            for few samples: `label_mapper.cross_validation` holds the scores.
+            With a strong penalty, more is left for the pattern
             to learn. Defaults to `0.1`.
         trainable: Boolean. Whether the loss trains the map. Defaults to `True`.
 
@@ -86,28 +90,48 @@ class LinearMapping(Mapping):
         if not self.is_regression:
             self.initial.check_shape(shape)
 
-    def solve(
-        self, batches: Batches | None, shape: MapShape
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, batches: Batches | None, shape: MapShape) -> Solution:
         if not self.is_regression:
-            matrix, bias = self.initial.solve(batches, shape)
-            return matrix, bias
-        logits, labels = zip(
-            *(
-                check_samples(*batch, shape.num_classes)
-                for batch in batches or ()
-            )
-        )
-        samples = np.concatenate(logits), np.concatenate(labels)
-        penalty = self.regularization
+            return Solution(*self.initial.solve(batches, shape))
+        logits, labels, weights = samples_of(batches or (), shape.num_classes)
+        chosen_by, penalty = None, self.regularization
         if isinstance(penalty, str):
-            penalty = regression.cross_validated_regularization(
-                *samples, shape.num_classes
+            chosen_by = regression.cross_validated_regularization(
+                logits, labels, shape.num_classes, sample_weight=weights
             )
-        return regression.logistic_regression(
-            *samples, shape.num_classes, penalty
+            penalty = chosen_by.chosen
+        matrix, bias = regression.logistic_regression(
+            logits, labels, shape.num_classes, penalty, weights
         )
+        return Solution(matrix, bias, chosen_by)
 
     def get_config(self) -> dict[str, Any]:
         initial = keras.saving.serialize_keras_object(self.initial)
         return {**super().get_config(), "initial": initial}
+
+
+def samples_of(
+    batches: Batches, num_classes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Returns the logits, labels and weights of all batches as one array each.
+
+    Weights are `None` if no batch has any.
+    """
+    logits, labels, weights = [], [], []
+    for outputs, classes, given in with_weights(batches):
+        outputs, classes = check_samples(outputs, classes, num_classes)
+        logits.append(outputs)
+        labels.append(classes)
+        weights.append(given)
+    if all(given is None for given in weights):
+        return np.concatenate(logits), np.concatenate(labels), None
+    axes = next(given.shape[1:] for given in weights if given is not None)
+    filled = [
+        np.ones((len(classes), *axes)) if given is None else given
+        for classes, given in zip(labels, weights)
+    ]
+    return (
+        np.concatenate(logits),
+        np.concatenate(labels),
+        np.concatenate(filled),
+    )

@@ -9,13 +9,17 @@ from keras import ops
 from keras_reprogram.configurable import Configurable
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.outputs.checks import check_samples
+from keras_reprogram.outputs.cross_validation import Solution
+from keras_reprogram.outputs.label_weights import Batch
+from keras_reprogram.outputs.label_weights import check_weights
+from keras_reprogram.outputs.label_weights import with_weights
 from keras_reprogram.outputs.mappings.selection import check_capacity
 from keras_reprogram.program_parts import INTEGER
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import check_size
 from keras_reprogram.typing import Tensor
 
-Batches = Iterable[tuple[np.ndarray, np.ndarray]]
+Batches = Iterable[Batch]
 
 UPDATE_UNITS = ("epoch", "step")
 LARGEST_STATISTICS = 2**25  # in a program file
@@ -79,18 +83,20 @@ class Mapping(Configurable):
         """Whether `apply` is a matrix product."""
         return True
 
-    def solve(
-        self, batches: Batches | None, shape: MapShape
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, batches: Batches | None, shape: MapShape) -> Solution:
         """Solves the map before training.
 
         Args:
-            batches: Iterable of pairs of the source's logits `[N, S]` and
-                labels `[N]`. Not read unless `needs_data`.
+            batches: Iterable of tuples of the source's logits `[N, S]`, labels
+                `[N]`, and optionally sample weights `[N]` or `None`; for binary
+                targets, labels `[N, T]` and weights `[N]` or `[N, T]`. Not read
+                unless `needs_data`.
             shape: A `MapShape`.
 
         Returns:
-            The matrix `[S, T]` and the bias `[T]`, float64 arrays.
+            A `Solution`: the matrix `[S, T]` and the bias `[T]`, float64
+            arrays, and the `CrossValidation` by which a setting was chosen, if
+            there is one.
 
         Raises:
             ValueError: If the mapping does not fit the shape or the samples.
@@ -165,7 +171,9 @@ class StatisticsMapping(Mapping):
 
     A subclass defines `contribution`, what a sample adds to the statistics,
     and `matrix`, the map that follows from their sum. Both are used for the
-    pass over data before training and in training steps.
+    pass over data before training and in training steps. A sample is counted by
+    its weight in both: one of weight 2 as two samples. Class weights are thus
+    another prior distribution of the target classes.
     """
 
     @property
@@ -200,7 +208,11 @@ class StatisticsMapping(Mapping):
         raise NotImplementedError
 
     def statistics(
-        self, logits: np.ndarray, labels: np.ndarray, num_classes: int
+        self,
+        logits: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        sample_weight: np.ndarray | None = None,
     ) -> np.ndarray:
         """Returns the statistics of a batch, summed in float64.
 
@@ -209,40 +221,48 @@ class StatisticsMapping(Mapping):
             labels: Integer array `[N]` of target classes; or, for binary
                 targets, an array `[N, T]` of 0, 1 and NaN, where a 1 counts.
             num_classes: Integer. `T`.
+            sample_weight: Array `[N]` of weights of at least 0, by which
+                samples are counted; for binary targets also `[N, T]`. Defaults
+                to `None`, for a count of 1.
 
         Returns:
             A float64 array `[S, T]`.
 
         Raises:
-            ValueError: If logits are not finite or labels are not valid.
+            ValueError: If logits are not finite, or labels or weights are not
+                valid.
         """
         logits, labels = check_samples(logits, labels, num_classes)
         contribution = self.contribution(
             ops.convert_to_tensor(logits), num_classes
         )
         sources, weights = map(ops.convert_to_numpy, contribution)
+        if sample_weight is not None:
+            counts = check_weights(sample_weight).reshape(len(logits), -1)
+        else:
+            counts = np.ones((len(logits), 1))
         shape = (logits.shape[1], num_classes)
         if labels.ndim == 2:
             sums: np.ndarray = np.zeros(shape)
-            ones = np.nan_to_num(labels)
+            ones = np.nan_to_num(labels) * counts
             np.add.at(sums, sources, weights[:, :, None] * ones[:, None, :])
             return sums
         cells = sources.astype("int64") * num_classes + labels[:, None]
         counts = np.bincount(
             cells.ravel(),
-            weights.ravel(),
+            (weights * counts).ravel(),
             minlength=logits.shape[1] * num_classes,
         )
         return counts.reshape(shape)
 
-    def solve(
-        self, batches: Batches | None, shape: MapShape
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, batches: Batches | None, shape: MapShape) -> Solution:
         statistics: np.ndarray = np.zeros(shape.matrix)
-        for logits, labels in batches or ():
-            statistics += self.statistics(logits, labels, shape.num_classes)
+        for logits, labels, weights in with_weights(batches or ()):
+            statistics += self.statistics(
+                logits, labels, shape.num_classes, weights
+            )
         matrix = self.matrix(statistics, shape.sources_per_target)
-        return matrix, np.zeros(shape.num_classes)
+        return Solution(matrix, np.zeros(shape.num_classes))
 
 
 class UpdatedMapping(StatisticsMapping):

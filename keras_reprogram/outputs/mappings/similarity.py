@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs.checks import check_numbers
+from keras_reprogram.outputs.cross_validation import Solution
 from keras_reprogram.outputs.mappings.mapping import Batches
 from keras_reprogram.outputs.mappings.mapping import MapShape
 from keras_reprogram.outputs.mappings.mapping import SourceSelection
@@ -73,9 +74,7 @@ class SemanticMapping(SourceSelection):
                 f"classes. Received: {counts[0]} and {counts[1]} embeddings"
             )
 
-    def solve(
-        self, batches: Batches | None, shape: MapShape
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solve(self, batches: Batches | None, shape: MapShape) -> Solution:
         self.check_shape(shape)
         matrix = select_in_rounds(
             cosines(
@@ -84,7 +83,7 @@ class SemanticMapping(SourceSelection):
             ),
             shape.sources_per_target,
         )
-        return matrix, np.zeros(shape.num_classes)
+        return Solution(matrix, np.zeros(shape.num_classes))
 
 
 @serializable
@@ -99,7 +98,8 @@ class SimilarityMapping(SourceSelection, StatisticsMapping):
 
     In rounds, each target class in turn is assigned the most similar remaining
     source class, `sources_per_target` of them (2 or 3 in the paper). The map is
-    solved once, before training.
+    solved once, before training. Sample weights weight the mean of a class;
+    class weights do not change it.
 
     With embeddings of the classes of both tasks, of their names or from a
     hidden layer, use `SemanticMapping`.

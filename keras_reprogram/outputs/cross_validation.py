@@ -1,0 +1,188 @@
+"""Scores of candidates on samples that they were not fitted to."""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """Candidates, their scores on held-out samples, and the one chosen.
+
+    Example:
+
+    ```python
+    found = keras_reprogram.outputs.CrossValidation(
+        (0.1, 1.0), np.array([[0.5, 0.7], [0.4, 0.6]]), 1
+    )
+    found.chosen  # 1.0
+    found.mean  # [0.6, 0.5]
+    print(found.table())
+    # | regularization | cross-entropy |        |
+    # | -------------: | ------------: | :----- |
+    # |            0.1 | 0.600 ± 0.100 |        |
+    # |              1 | 0.500 ± 0.100 | chosen |
+    ```
+
+    Args:
+        candidates: Sequence of names or values.
+        scores: Array `[candidates, folds]`. With one column, as for
+            generalized cross-validation, there is no spread.
+        chosen_index: Integer. Index of the candidate that was chosen.
+        score: String. What the scores are. Defaults to `"cross-entropy"`.
+        candidate: String. What the candidates are. Defaults to
+            `"regularization"`.
+        other_scores: Dictionary from names to arrays `[candidates, folds]` of
+            scores that are shown, not chosen by. Defaults to none.
+    """
+
+    candidates: Sequence[Any]
+    scores: np.ndarray
+    chosen_index: int
+    score: str = "cross-entropy"
+    candidate: str = "regularization"
+    other_scores: Mapping[str, np.ndarray] = dataclasses.field(
+        default_factory=dict
+    )
+
+    @property
+    def chosen(self) -> Any:
+        """The candidate that was chosen."""
+        return self.candidates[self.chosen_index]
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean score of each candidate over the folds, NaN without folds."""
+        return mean_of(self.scores)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Standard error of `mean` over the folds, NaN for fewer than two."""
+        return standard_error_of(self.scores)
+
+    def __str__(self) -> str:
+        folds = self.scores.shape[1]
+        by = f"mean and standard error of {folds} folds"
+        if folds < 2:
+            by = "no folds" if not folds else "one score each"
+        return f"Choice of `{self.candidate}` ({by}):\n{self.table()}"
+
+    def table(self) -> str:
+        """Returns a row for each candidate, as aligned Markdown.
+
+        A cell is the mean over the folds, with its standard error.
+        """
+        columns = [[self.candidate, *map(text_of, self.candidates)]]
+        for name, scores in {
+            self.score: self.scores,
+            **self.other_scores,
+        }.items():
+            columns.append([name, *cells_of(scores)])
+        marks = [
+            "chosen" if index == self.chosen_index else ""
+            for index in range(len(self.candidates))
+        ]
+        return markdown_table([*columns, ["", *marks]])
+
+
+class Solution(NamedTuple):
+    """A linear map that was solved from data.
+
+    Attributes:
+        matrix: Array `[S, T]`.
+        bias: Array `[T]`.
+        cross_validation: The `CrossValidation` by which a setting was chosen,
+            or `None`.
+    """
+
+    matrix: np.ndarray
+    bias: np.ndarray
+    cross_validation: CrossValidation | None = None
+
+
+def mean_of(scores: np.ndarray) -> np.ndarray:
+    """Returns the means of rows, NaN for rows of nothing."""
+    if not scores.shape[1]:
+        return np.full(len(scores), np.nan)
+    means: np.ndarray = scores.mean(axis=1)
+    return means
+
+
+def standard_error_of(scores: np.ndarray) -> np.ndarray:
+    """Returns the standard errors of the means of rows."""
+    folds = scores.shape[1]
+    if folds < 2:
+        return np.full(len(scores), np.nan)
+    errors: np.ndarray = scores.std(axis=1, ddof=1) / np.sqrt(folds)
+    return errors
+
+
+def cells_of(scores: np.ndarray) -> list[str]:
+    """Returns means and standard errors as text."""
+    return [
+        f"{mean:#.3g}" if np.isnan(error) else f"{mean:.3f} ± {error:.3f}"
+        for mean, error in zip(mean_of(scores), standard_error_of(scores))
+    ]
+
+
+def text_of(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def markdown_table(columns: Sequence[Sequence[str]]) -> str:
+    """Returns columns of cells, the names first, as an aligned table.
+
+    Numbers are aligned to the right; the last column, of words, to the left.
+    """
+    widths = [max(3, *map(len, column)) for column in columns]
+    lines = []
+    for row in zip(*columns):
+        cells = [cell.rjust(width) for cell, width in zip(row, widths)]
+        cells[-1] = row[-1].ljust(widths[-1])
+        lines.append(f"| {' | '.join(cells)} |")
+    rules = [f"{'-' * (width - 1)}:" for width in widths]
+    rules[-1] = f":{'-' * (widths[-1] - 1)}"
+    lines.insert(1, f"| {' | '.join(rules)} |")
+    return "\n".join(lines)
+
+
+def stratified_folds(
+    labels: np.ndarray,
+    num_folds: int,
+    seed: int = 0,
+    most_samples: int | None = None,
+) -> list[np.ndarray]:
+    """Returns folds of samples, with every class spread over all of them.
+
+    A class has the same number of samples in every fold, or one more. So has
+    the whole. Samples of binary targets are spread by their rarest label of 1.
+
+    Args:
+        labels: Integer array `[N]` of classes; or array `[N, T]` of 0, 1 and
+            NaN.
+        num_folds: Integer. Number of folds; as many as there are samples if
+            these are fewer.
+        seed: Integer. Seed of the order of samples. Defaults to `0`.
+        most_samples: Integer. Number of samples in all folds together, of
+            every class its share. Defaults to `None`, for all samples.
+
+    Returns:
+        A list of arrays of indices, none of them empty.
+    """
+    strata = labels
+    if labels.ndim == 2:
+        ones = labels == 1
+        rarity = np.where(ones, ones.sum(axis=0), len(labels) + 1)
+        strata = np.where(ones.any(axis=1), rarity.argmin(axis=1), -1)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(strata[order], kind="stable")]
+    if most_samples is not None and most_samples < len(order):
+        places = np.linspace(0, len(order) - 1, most_samples).round()
+        order = order[places.astype("int64")]
+    return [
+        order[first::num_folds] for first in range(min(num_folds, len(order)))
+    ]
