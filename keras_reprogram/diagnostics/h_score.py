@@ -89,12 +89,28 @@ def h_score(
             f"{getattr(labels, 'dtype', type(labels).__name__)} and shape "
             f"{np.shape(labels)}"
         )
-    array = array - array.mean(axis=0)
+    return shrunk_h_score(array, array.shape[1], classes, shrinkage)
+
+
+def shrunk_h_score(
+    features: np.ndarray,
+    size: int,
+    classes: np.ndarray,
+    shrinkage: str | float = "ledoit_wolf",
+) -> float:
+    """Returns the H-score of features that may have been rotated.
+
+    Args:
+        features: Array `[N, R]`, with the products of samples of the original
+            features.
+        size: Integer. Number `D` of the original features.
+        classes: Integer array `[N]`.
+        shrinkage: As for `h_score`.
+    """
+    features = features - features.mean(axis=0)
     if shrinkage == "ledoit_wolf":
-        shrinkage = ledoit_wolf(array)
-    return separation(
-        spectrum(array), array.shape[1], classes, float(shrinkage)
-    )
+        shrinkage = ledoit_wolf(features, size)
+    return separation(spectrum(features), size, classes, float(shrinkage))
 
 
 def separation(
@@ -119,14 +135,15 @@ def separation(
     return float((between * variances / (variances + target)).sum())
 
 
-def ledoit_wolf(features: np.ndarray) -> float:
+def ledoit_wolf(features: np.ndarray, size: int) -> float:
     """Returns the coefficient of shrinkage of Ledoit and Wolf.
 
     Args:
-        features: Array `[N, D]`, centered.
+        features: Array `[N, R]`, centered.
+        size: Integer. Number `D` of the original features.
     """
-    samples, size = features.shape
-    wide = samples <= size
+    samples = len(features)
+    wide = samples <= features.shape[1]
     product = features @ features.T if wide else features.T @ features
     # Squared norms of the covariance and of the samples' own products.
     covariance = (product**2).sum() / samples**2

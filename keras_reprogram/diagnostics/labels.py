@@ -97,7 +97,8 @@ def target_columns(labels: Tensor) -> np.ndarray:
     """
     classes = class_indices(labels)
     if classes is not None:
-        return np.eye(classes.max() + 1)[classes]
+        indicators: np.ndarray = np.eye(classes.max() + 1)[classes]
+        return indicators
     columns = check_numbers("labels", to_numpy(labels)).astype("float64")
     if columns.ndim not in (1, 2) or not columns.size:
         raise ValueError(

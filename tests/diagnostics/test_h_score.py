@@ -51,7 +51,7 @@ def test_the_default_shrinkage_is_that_of_ledoit_and_wolf(size):
         ((np.outer(row, row) - covariance) ** 2).sum() for row in centered
     )
     expected = min(deviation / 15**2, distance) / distance
-    assert ledoit_wolf(centered) == pytest.approx(expected)
+    assert ledoit_wolf(centered, size) == pytest.approx(expected)
     assert h_score(features, labels) == pytest.approx(
         direct(features, labels, expected)
     )
@@ -61,7 +61,7 @@ def test_the_default_shrinkage_is_that_of_ledoit_and_wolf(size):
 def test_the_shrinkage_is_that_of_scikit_learn(size):
     covariance = pytest.importorskip("sklearn.covariance")
     features, _ = data(15, size)
-    assert ledoit_wolf(features - features.mean(axis=0)) == pytest.approx(
+    assert ledoit_wolf(features - features.mean(axis=0), size) == pytest.approx(
         covariance.ledoit_wolf_shrinkage(features)
     )
 

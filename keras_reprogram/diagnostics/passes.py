@@ -1,0 +1,245 @@
+"""Passes over samples, one for each source and canvas."""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import keras
+import numpy as np
+
+from keras_reprogram.configurable import positive_integers
+from keras_reprogram.diagnostics.readouts import with_readouts
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs.input_transformation import InputTransformation
+from keras_reprogram.models import ReprogrammedModel
+from keras_reprogram.models import adaptation
+from keras_reprogram.models import batches
+from keras_reprogram.models import checks
+from keras_reprogram.outputs import LabelMapper
+from keras_reprogram.sources import inspect_source
+from keras_reprogram.typing import Data
+from keras_reprogram.typing import FixedShape
+from keras_reprogram.typing import Shape
+
+Source: TypeAlias = keras.Model | tuple[keras.Model, InputTransformation]
+
+
+@dataclasses.dataclass(frozen=True)
+class SourcePass:
+    """One pass of a source over samples.
+
+    Attributes:
+        name: String. The source's name.
+        source: `keras.Model`.
+        input_shape: Tuple of integers. Shape of the source's input.
+        input_transformation: An input transformation, or `None` to resize
+            samples to the source's input.
+    """
+
+    name: str
+    source: keras.Model
+    input_shape: Shape
+    input_transformation: InputTransformation | None = None
+
+    def run(
+        self,
+        x: Data,
+        y: Data,
+        readouts: Sequence[str],
+        batch_size: int,
+        progress: keras.utils.Progbar,
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Returns the readouts `[N, D]` by name, and the labels.
+
+        Args:
+            x: As for `rank_sources`.
+            y: As for `rank_sources`.
+            readouts: Sequence of strings.
+            batch_size: Integer.
+            progress: `keras.utils.Progbar`, which is advanced by one for each
+                batch.
+        """
+        model_of_readouts, found = with_readouts(
+            self.source, readouts, self.input_shape
+        )
+        if not found:
+            total = batches.number_of_batches(x, batch_size)
+            progress.add(total or 0)
+            return {}, np.empty(0)
+        model = self.model_of(model_of_readouts, x)
+        x, y = checked(model, x, y)
+        outputs, labels = [], []
+        for _, output, label, _ in adaptation.source_outputs(
+            model, x, y, batch_size, None, verbose=0
+        ):
+            outputs.append(np.asarray(output))
+            labels.append(label)
+            progress.add(1)
+        if not outputs:
+            raise ValueError("`x` must hold samples. Received: no batches")
+        features = flattened(np.concatenate(outputs))
+        arrays, first = {}, 0
+        for readout in found:
+            size = sum(readout.block_sizes)
+            arrays[readout.name] = scaled_blocks(
+                features[:, first : first + size], readout.block_sizes
+            )
+            first += size
+        return arrays, np.concatenate(labels)
+
+    def model_of(self, source: keras.Model, x: Data) -> ReprogrammedModel:
+        """Returns a model whose source outputs the readouts."""
+        given = self.input_transformation
+        if given is None:
+            transformation: InputTransformation = InputReprogrammer(
+                target_shape(x, len(self.input_shape)),
+                self.input_shape,
+                pattern=None,
+            )
+        else:
+            # The given one may be part of another model.
+            transformation = type(given).from_config(given.get_config())
+        model = ReprogrammedModel(
+            source, transformation, LabelMapper(2), compile=False
+        )
+        if given is not None and given.built:
+            transformation.set_weights(given.get_weights())
+        return model
+
+
+def planned_passes(
+    sources: Mapping[str, Source] | Sequence[Source] | keras.Model,
+    canvases: Sequence[int | FixedShape] | None = None,
+) -> list[SourcePass]:
+    """Returns a pass for each source and canvas.
+
+    Args:
+        sources: As for `rank_sources`.
+        canvases: As for `rank_sources`.
+
+    Raises:
+        ValueError: If there are no sources, or one is not valid.
+    """
+    passes = []
+    for name, item in named(sources).items():
+        pair = item if isinstance(item, (tuple, list)) else (item, None)
+        if len(pair) != 2 or not isinstance(
+            pair[1], (InputTransformation, type(None))
+        ):
+            raise ValueError(
+                "A source must be a `keras.Model`, or a tuple of one and of an "
+                f"input transformation. Received: {name!r}: {item!r}"
+            )
+        source, transformation = pair
+        specification = inspect_source(source)
+        given: Shape | None = getattr(transformation, "source_shape", None)
+        shapes = [given or ()]
+        if given is None:
+            accepted = specification.accepted_shape
+            shapes = [with_sizes(accepted, canvas) for canvas in canvases or ()]
+            # A source of fixed size has one canvas.
+            shapes = list(dict.fromkeys(shapes)) or [
+                specification.preferred_shape
+            ]
+        passes += [
+            SourcePass(name, source, shape, transformation) for shape in shapes
+        ]
+    return passes
+
+
+def named(
+    sources: Mapping[str, Source] | Sequence[Source] | keras.Model,
+) -> dict[str, Source]:
+    """Returns sources by name; names in a list are those of the models."""
+    if isinstance(sources, keras.Model):
+        sources = [sources]
+    if not sources or not isinstance(sources, (Mapping, list, tuple)):
+        raise ValueError(
+            "`sources` must be a dictionary or a list of at least one source. "
+            f"Received: sources={sources!r}"
+        )
+    if isinstance(sources, Mapping):
+        return dict(sources)
+    if isinstance(sources, tuple) and isinstance(
+        sources[-1], InputTransformation
+    ):
+        raise ValueError(
+            "`sources` must be a list: pass `[(source, input_transformation)]` "
+            f"for one. Received: sources={sources!r}"
+        )
+    found: dict[str, Source] = {}
+    for item in sources:
+        model = item[0] if isinstance(item, (tuple, list)) else item
+        name = base = str(getattr(model, "name", model))
+        number = 1
+        while name in found:
+            number += 1
+            name = f"{base}_{number}"
+        found[name] = item
+    return found
+
+
+def with_sizes(shape: Shape, canvas: int | FixedShape) -> Shape:
+    """Returns a shape whose unknown sizes are those of a canvas."""
+    free = [axis for axis, size in enumerate(shape) if size is None]
+    sizes = positive_integers("canvases", canvas, len(free) or None)
+    filled = dict(zip(free, sizes))
+    return tuple(filled.get(axis, size) for axis, size in enumerate(shape))
+
+
+def target_shape(x: Data, rank: int) -> Shape | None:
+    """Returns the shape of a sample, or `None` if it is not known."""
+    x = batches.unwrap_single(x)
+    if not batches.is_array(x):
+        if not batches.is_reiterable(x):
+            return None
+        x, _, _ = next(batches.iterate(x, longest=1), (None, None, None))
+        if not batches.is_array(x):
+            return None
+    shape = tuple(x.shape[1:])
+    # Images without an axis of channels.
+    return (*shape, 1) if len(shape) == rank - 1 == 2 else shape
+
+
+def checked(model: ReprogrammedModel, x: Data, y: Data) -> tuple[Data, Data]:
+    """Returns samples and labels out of their containers, or raises."""
+    end = model.input_reprogrammer
+    x = checks.array_of_samples(x, end)
+    y = checks.array_of_labels(np.asarray(y) if isinstance(y, list) else y)
+    checks.check_samples(x, end)
+    checks.check_lengths(x, y)
+    if batches.is_endless(x):
+        raise ValueError(
+            "A data set that does not end must be limited, such as by "
+            "`dataset.take(10)`. Received: x="
+            f"{type(x).__name__} without an end"
+        )
+    return x, y
+
+
+def check_repeatable(x: Data, number: int) -> None:
+    """Raises if a data set cannot be read for every pass."""
+    if number > 1 and not batches.is_reiterable(x):
+        raise ValueError(
+            f"`x` is read once for each of {number} sources and canvases: pass "
+            "arrays, or a data set that can be iterated over again. Received: "
+            f"x={type(x).__name__}"
+        )
+
+
+def flattened(outputs: np.ndarray) -> np.ndarray:
+    """Returns outputs `[N, S]`, averaged over positions."""
+    if outputs.ndim > 2:
+        axes = tuple(range(1, outputs.ndim - 1))
+        outputs = outputs.mean(axis=axes)
+    return outputs.astype("float64")
+
+
+def scaled_blocks(features: np.ndarray, sizes: FixedShape) -> np.ndarray:
+    """Scales blocks of features; centered, each has a mean norm of one."""
+    parts = []
+    for part in np.split(features, np.cumsum(sizes)[:-1], axis=1):
+        norm = np.linalg.norm(part - part.mean(axis=0), axis=1).mean()
+        parts.append(part / (norm or 1.0))
+    return np.concatenate(parts, axis=1)
