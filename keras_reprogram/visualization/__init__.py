@@ -1,5 +1,6 @@
-"""Plots of patterns, masks, reprogrammed inputs, label maps and rankings."""
+"""Plots of patterns, inputs, label maps, rankings and alignment."""
 
+from keras_reprogram.visualization.curves import plot_alignment
 from keras_reprogram.visualization.pictures import plot_inputs
 from keras_reprogram.visualization.pictures import plot_label_map
 from keras_reprogram.visualization.pictures import plot_mask
@@ -7,6 +8,7 @@ from keras_reprogram.visualization.pictures import plot_pattern
 from keras_reprogram.visualization.rankings import plot_ranking
 
 __all__ = [
+    "plot_alignment",
     "plot_inputs",
     "plot_label_map",
     "plot_mask",
