@@ -9,6 +9,12 @@ import keras
 RESOLVED = "resolved"
 
 
+def serialized(layer: "Resolvable") -> dict[str, Any]:
+    """Returns a layer as Keras serializes it, with its `resolved_config`."""
+    serialize = keras.saving.serialize_keras_object
+    return {**serialize(layer), "config": serialize(layer.resolved_config())}
+
+
 class Resolvable(keras.layers.Layer):
     """Base class: keeps its arguments, and what a source decides besides.
 

@@ -154,7 +154,6 @@ OF_ONE_BEHAVIOR = (
     "models/trained_methods",
     "pretrained/sound_sources",
     "saving/programs_0_1_0",
-    "sources/trainable_source_layers",
     "style",
     "types",
 )

@@ -91,7 +91,9 @@ def evaluate_points(
         outputs=estimator.center(outputs),
         gradients=unflatten(gradient, variables),
         updates=state_updates(model, scopes[0]),
-        num_queries=estimator.num_points * ops.shape(x)[0],
+        num_queries=estimator.num_points
+        * model.input_reprogrammer.inputs_per_sample
+        * ops.shape(x)[0],
     )
 
 

@@ -14,6 +14,7 @@ from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.keras_internals import flatten_layers
+from keras_reprogram.sources.joined_source import parts_of
 
 ACTIVATIONS = ("linear", "softmax", "sigmoid")
 
@@ -151,6 +152,16 @@ class QueriedSource(keras.Model):
             "`save_program`, and load it with the source. Received: a model "
             "of a `QueriedSource`"
         )
+
+
+def queried_sources(source: keras.Model) -> list[QueriedSource]:
+    """Returns what is only queried: a source, or parts of a joined one."""
+    found = {
+        id(part): part
+        for part in parts_of(source)
+        if isinstance(part, QueriedSource)
+    }
+    return list(found.values())
 
 
 def check_exported(source: keras.Model) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_reprogram.black_box.estimators import GradientEstimator
 from keras_reprogram.black_box.point_evaluation import dimension
-from keras_reprogram.black_box.queried_source import QueriedSource
+from keras_reprogram.black_box.queried_source import queried_sources
 from keras_reprogram.black_box.query_counter import QueryCounter
 from keras_reprogram.black_box.search_session import SearchSession
 from keras_reprogram.black_box.trained_model import TrainedModel
@@ -27,7 +27,8 @@ class QueryState:
     Attributes:
         metrics: List of metrics that are added to those of the model.
         session: The estimator's `SearchSession`, or `None`.
-        queried: The model's source if it is a `QueriedSource`, else `None`.
+        queried: List of the `QueriedSource`s that the model's source is or
+            joins.
     """
 
     def __init__(
@@ -35,9 +36,7 @@ class QueryState:
     ) -> None:
         self.metrics: list[QueryCounter] = []
         self.session: SearchSession | None = None
-        self.queried: QueriedSource | None = None
-        if isinstance(model.source, QueriedSource):
-            self.queried = model.source
+        self.queried = queried_sources(model.source)
         if estimator is not None:
             self.metrics = [QueryCounter()]
             variables = model.input_reprogrammer.trainable_variables
@@ -54,8 +53,8 @@ class QueryState:
                 some backends do not keep metrics in their variables. Defaults
                 to `None`.
         """
-        if self.queried is not None:
-            return self.queried.num_queries
+        if self.queried:
+            return sum(source.num_queries for source in self.queried)
         if logs is not None:
             return int(logs["queries"])
         return sum(int(metric.result()) for metric in self.metrics)
@@ -63,8 +62,10 @@ class QueryState:
     def progress(self) -> dict[str, Any]:
         """Returns what `resume` needs, besides the values of variables."""
         progress: dict[str, Any] = {}
-        if self.queried is not None:
-            progress["num_queries"] = self.queried.num_queries
+        if self.queried:
+            progress["num_queries"] = [
+                source.num_queries for source in self.queried
+            ]
         if self.session is not None:
             progress["losses_told"] = np.stack(self.session.losses_told)
         return progress
@@ -75,7 +76,8 @@ class QueryState:
         Args:
             progress: Dictionary. The return value of `progress`.
         """
-        if self.queried is not None and "num_queries" in progress:
-            self.queried.num_queries = int(progress["num_queries"])
+        counts = np.ravel(progress.get("num_queries", ()))
+        for source, count in zip(self.queried, counts):
+            source.num_queries = int(count)
         if self.session is not None and "losses_told" in progress:
             self.session.replay(progress["losses_told"])

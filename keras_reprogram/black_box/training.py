@@ -13,10 +13,11 @@ from keras_reprogram.black_box.queried_source import QueriedSource
 from keras_reprogram.black_box.query_state import QueryState
 from keras_reprogram.black_box.trained_model import TrainedModel
 from keras_reprogram.sources.gradient_path import what_blocks_gradient
+from keras_reprogram.sources.joined_source import parts_of
 from keras_reprogram.training_step import StepOutputs
 from keras_reprogram.typing import Tensor
 
-__all__ = ["QueryState", "check", "train_step"]
+__all__ = ["QueryState", "check", "has_no_gradient", "train_step"]
 
 
 def check(model: TrainedModel, estimator: GradientEstimator | None) -> None:
@@ -58,14 +59,37 @@ def check_estimated(model: TrainedModel) -> None:
         )
 
 
+def sources_behind_programs(model: TrainedModel) -> list[keras.Model]:
+    """Returns the sources whose inputs are trained."""
+    layers = model.input_reprogrammer.for_each_source()
+    return [
+        source
+        for source, layer in zip(parts_of(model.source), layers, strict=True)
+        if layer.trainable_weights
+    ]
+
+
+def has_no_gradient(model: TrainedModel) -> bool:
+    """Whether no gradient gets through some source to its program."""
+    return any(
+        isinstance(source, QueriedSource) or what_blocks_gradient(source)
+        for source in sources_behind_programs(model)
+    )
+
+
 def check_exact(model: TrainedModel) -> None:
-    if isinstance(model.source, QueriedSource):
+    for source in sources_behind_programs(model):
+        check_has_gradient(source)
+
+
+def check_has_gradient(source: keras.Model) -> None:
+    if isinstance(source, QueriedSource):
         raise ValueError(
             "A `QueriedSource` has no gradient: pass a `gradient_estimator` of "
             "`keras_reprogram.black_box`, or train a label map alone, with "
             "`pattern=None`. Received: gradient_estimator=None"
         )
-    blocked = what_blocks_gradient(model.source)
+    blocked = what_blocks_gradient(source)
     if blocked:
         raise ValueError(
             "No gradient gets through this source to the program: rebuild "
@@ -173,6 +197,6 @@ def update_metrics(
             metric.update_state(loss, sample_weight=keras.ops.shape(x)[0])
         elif metric.name == "queries":
             metric.update_state(num_queries)
-            if model.query_state.queried is not None:
+            if model.query_state.queried:
                 metric.count.assign(model.query_state.num_queries())
     return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)

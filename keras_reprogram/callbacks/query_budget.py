@@ -34,7 +34,7 @@ class QueryBudget(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         query_state = self.model.query_state
-        if query_state.queried is None and not query_state.metrics:
+        if not query_state.queried and not query_state.metrics:
             raise ValueError(
                 "A model that is trained by its gradient sends no queries: "
                 "pass a `gradient_estimator` to `compile`, or leave out the "
@@ -65,7 +65,7 @@ class QueryBudget(keras.callbacks.Callback):
     def on_test_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        if self.model.query_state.queried is None:
+        if not self.model.query_state.queried:
             return  # These queries are not counted.
         num_queries = self.model.query_state.num_queries()
         largest = max(self.largest_of_validation, num_queries - self.last)

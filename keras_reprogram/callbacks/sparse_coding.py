@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_reprogram.callbacks.periodic import Periodic
+from keras_reprogram.inputs.tokens.sparse_combination import SparseCombination
 
 
 class SparseCoding(Periodic):
@@ -12,15 +13,19 @@ class SparseCoding(Periodic):
 
     Args:
         every: Integer. Number of epochs between two solutions.
+        mapping: The `SparseCombination`.
     """
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: int, mapping: SparseCombination) -> None:
         super().__init__()
         self.every = every
+        self.mapping = mapping
 
     def act(self) -> None:
-        # Through the model: on JAX, layers hold no values during an epoch.
-        self.model.input_reprogrammer.mapping.refit()
+        # On JAX, layers hold no values during an epoch until the model is
+        # asked for.
+        if self.model is not None:
+            self.mapping.refit()
 
     def on_epoch_begin(
         self, epoch: int, logs: dict[str, Any] | None = None

@@ -1,5 +1,6 @@
 """Input transformations, which convert samples to inputs of the source."""
 
+from keras_reprogram.inputs.averaged_views import AveragedViews
 from keras_reprogram.inputs.images.affine import Affine
 from keras_reprogram.inputs.images.augmentation import RandomShift
 from keras_reprogram.inputs.images.bases import Basis
@@ -31,6 +32,7 @@ from keras_reprogram.inputs.images.token_patches import TokenPatches
 from keras_reprogram.inputs.images.wrapped_placement import WrappedPlacement
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
 from keras_reprogram.inputs.input_transformation import InputTransformation
+from keras_reprogram.inputs.joined_transformation import JoinedTransformation
 from keras_reprogram.inputs.series.series_reprogrammer import SeriesReprogrammer
 from keras_reprogram.inputs.series.series_statistics import StatisticsPrompt
 from keras_reprogram.inputs.series.series_statistics import series_statistics
@@ -48,6 +50,7 @@ from keras_reprogram.inputs.tokens.token_reprogrammer import TokenReprogrammer
 
 __all__ = [
     "Affine",
+    "AveragedViews",
     "Basis",
     "ChannelConcatenation",
     "ColorGain",
@@ -63,6 +66,7 @@ __all__ = [
     "Grid",
     "InputReprogrammer",
     "InputTransformation",
+    "JoinedTransformation",
     "LowRank",
     "MaskToken",
     "Outside",

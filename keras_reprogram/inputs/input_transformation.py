@@ -32,9 +32,10 @@ class InputTransformation(ProgramPart, Resolvable):
        marks the samples that hold `valid_values`.
     6. `fit` adds `training_callbacks`. `predict` and `evaluate` run within
        `inference`, and gradient estimators within `same_samples`.
-    7. `resolved_config` and the layer's weights go into a program file. When
-       it is read, `expected_inputs`, `expected_variables` and
-       `expected_outputs` are called before the layer is resolved.
+    7. `resolved_config` and the layer's weights go into a program file, those
+       of each layer of `for_each_source`. When it is read, `expected_inputs`,
+       `expected_variables` and `expected_outputs` are called before the layer
+       is resolved.
 
     A subclass keeps its constructor's arguments unchanged; `resolve` and
     `build` set other attributes.
@@ -80,7 +81,41 @@ class InputTransformation(ProgramPart, Resolvable):
         """Whether `call` evaluates the source on samples."""
         return False
 
+    @property
+    def inputs_per_sample(self) -> int:
+        """Number of inputs, rows of the source's batch, for a sample."""
+        return 1
+
+    def for_each_source(self) -> list["InputTransformation"]:
+        """Returns a transformation for each source of a joined one.
+
+        For a layer of a single source this is the layer itself.
+        """
+        return [self]
+
+    def check_number_of_sources(
+        self, specification: SourceSpecification
+    ) -> None:
+        """Raises a `ValueError` unless there is one layer for each source.
+
+        Args:
+            specification: A `SourceSpecification`.
+        """
+        layers = len(self.for_each_source())
+        sources = len(specification.parts) or 1
+        if layers != sources:
+            raise ValueError(
+                "Each source has an input transformation of its own: pass a "
+                "list with one for each, in the order of the sources. "
+                f"Received: {layers} for {sources} sources"
+            )
+
     # === Samples ===
+
+    @property
+    def augmentations(self) -> list[keras.layers.Layer]:
+        """The layers that change samples in training."""
+        return [] if self.augmentation is None else [self.augmentation]
 
     def merge(self, samples: dict[str, Tensor]) -> Tensor:
         """Merges a dictionary of arrays or tensors into one.

@@ -21,9 +21,9 @@ import keras
 
 from keras_reprogram.black_box import CMAES
 from keras_reprogram.black_box import GradientEstimator
-from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.black_box import TwoSided
 from keras_reprogram.black_box import estimators
+from keras_reprogram.black_box import training as zeroth_order
 from keras_reprogram.losses import MaskedBinaryCrossentropy
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
@@ -42,7 +42,6 @@ from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.targets import NO_LABEL
 from keras_reprogram.outputs.targets import BinaryTargets
 from keras_reprogram.outputs.targets import ClassTargets
-from keras_reprogram.sources.gradient_path import what_blocks_gradient
 from keras_reprogram.typing import Callbacks
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -143,9 +142,7 @@ def automatic_estimator(
         return None
     if not model.input_reprogrammer.trainable_weights:
         return None
-    if isinstance(model.source, QueriedSource):
-        return ESTIMATOR
-    return ESTIMATOR if what_blocks_gradient(model.source) else None
+    return ESTIMATOR if zeroth_order.has_no_gradient(model) else None
 
 
 def automatic_optimizer(

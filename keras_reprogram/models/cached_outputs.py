@@ -235,9 +235,10 @@ def check(model: "ReprogrammingTrainer") -> None:
             f"{len(mapper.trainable_variables)} trained variables of the label "
             f"map and {others} others"
         )
-    if model.input_reprogrammer.augmentation is not None:
+    augmentations = model.input_reprogrammer.augmentations
+    if augmentations:
         raise ValueError(
             "Augmented samples are others in every epoch: use `fit`, or leave "
             "out `augmentation`. Received: "
-            f"augmentation={model.input_reprogrammer.augmentation}"
+            f"augmentation={augmentations[0]}"
         )

@@ -9,14 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.black_box import estimators
 from keras_reprogram.black_box import training as zeroth_order
 from keras_reprogram.black_box.queried_source import check_exported
+from keras_reprogram.black_box.queried_source import queried_sources
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs.input_transformation import InputTransformation
+from keras_reprogram.inputs.joined_transformation import joined_transformation
 from keras_reprogram.kept_state import lock_of
 from keras_reprogram.models import automatic_compilation
 from keras_reprogram.models import checks
@@ -34,6 +35,8 @@ from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.saving import program_file
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
+from keras_reprogram.sources.joined_source import joined_source
+from keras_reprogram.sources.joined_source import parts_of
 from keras_reprogram.training_step import StepOutputs
 from keras_reprogram.training_step import StepSamples
 from keras_reprogram.typing import Callbacks
@@ -113,9 +116,13 @@ class ReprogrammedModel(ReprogrammingTrainer):
     Args:
         source: The pretrained model: a KerasHub classifier or any
             `keras.Model` with one input and an output `(batch, classes)`. It
-            is frozen, also for other uses of the same object.
+            is frozen, also for other uses of the same object. A list of
+            several stands for a `JoinedSource`.
         input_reprogrammer: An `InputReprogrammer`. What it leaves out, its
-            source shape and the source's scaling, is taken from the source.
+            source shape and the source's scaling, is taken from the source. A
+            list of one for each of several sources stands for a
+            `JoinedTransformation`. Defaults to an `InputReprogrammer()` for
+            each source.
         label_mapper: A `LabelMapper`. Defaults to a trained linear map with
             as many target classes as the source has classes.
         trainable_source_layers: Names of the source's layers that are
@@ -139,8 +146,10 @@ class ReprogrammedModel(ReprogrammingTrainer):
 
     def __init__(
         self,
-        source: keras.Model,
-        input_reprogrammer: InputTransformation | None = None,
+        source: keras.Model | Sequence[keras.Model],
+        input_reprogrammer: InputTransformation
+        | Sequence[InputTransformation]
+        | None = None,
         label_mapper: OutputMapping | None = None,
         trainable_source_layers: int | Sequence[str] = (),
         compile: bool = True,
@@ -154,8 +163,12 @@ class ReprogrammedModel(ReprogrammingTrainer):
                 f"and {sorted(MODEL_ARGUMENTS)} of `keras.Model`. Received: "
                 f"unknown arguments {unknown}"
             )
+        source = joined_source(source)
         specification = inspect_source(source)
-        input_reprogrammer = input_reprogrammer or InputReprogrammer()
+        if input_reprogrammer is None:
+            input_reprogrammer = [InputReprogrammer() for _ in parts_of(source)]
+        input_reprogrammer = joined_transformation(input_reprogrammer)
+        input_reprogrammer.check_number_of_sources(specification)
         # One output, where it is a probability, is two classes.
         label_mapper = label_mapper or LabelMapper(
             max(2, specification.num_classes)
@@ -201,7 +214,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
             self.input_reprogrammer.select_outputs(outputs, self.input),
         )
         model.input_reprogrammer = self.input_reprogrammer
-        model.run_eagerly = isinstance(self.source, QueriedSource)
+        model.run_eagerly = bool(queried_sources(self.source))
         return model
 
     def call(
@@ -271,7 +284,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
                 )
         self.gradient_estimator = gradient_estimator
         self.query_state = zeroth_order.QueryState(self, gradient_estimator)
-        if isinstance(self.source, QueriedSource) or (
+        if queried_sources(self.source) or (
             gradient_estimator is not None and gradient_estimator.runs_eagerly
         ):
             kwargs = {**kwargs, "run_eagerly": True, "jit_compile": False}
@@ -476,14 +489,15 @@ class ReprogrammedModel(ReprogrammingTrainer):
     def load_program(
         cls,
         filepath: str | os.PathLike[str],
-        source: keras.Model,
+        source: keras.Model | Sequence[keras.Model],
         check_source: bool | str = True,
     ) -> "ReprogrammedModel":
         """Puts a program in front of a source again.
 
         Args:
             filepath: A file that `save_program` wrote, on any backend.
-            source: The source on which the program was trained.
+            source: The source on which the program was trained, or a list of
+                several, in their order.
             check_source: Whether to raise if the source is another one: by
                 its computation and its weights. `"outputs"` also asks a
                 `QueriedSource` about four fixed inputs, and needs a file that
@@ -496,6 +510,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
             ValueError: If the file is not a valid program, or the source is
                 not the one that it was trained on.
         """
+        source = joined_source(source)
         inspect_source(source)  # before what only a model has
         with lock_of(source):
             model: ReprogrammedModel = program_file.load(

@@ -18,6 +18,7 @@ import keras
 from keras_reprogram.configurable import PACKAGE
 from keras_reprogram.configurable import REGISTERED
 from keras_reprogram.inputs import InputTransformation
+from keras_reprogram.inputs.averaged_views import with_views_outside
 from keras_reprogram.outputs import OutputMapping
 from keras_reprogram.program_parts import Objects
 from keras_reprogram.program_parts import ProgramPart
@@ -104,14 +105,14 @@ def build_ends(header: Header) -> dict[str, Any]:
     """
     if sum(1 for _ in objects(header)) > MOST_OBJECTS:
         raise ValueError(f"a program holds at most {MOST_OBJECTS} objects")
-    input_transformation = build(header["inputs"][0])
+    inputs = [build(each) for each in header["inputs"]]
     output_mapping = build(header["output"])
-    if not isinstance(input_transformation, InputTransformation):
+    if not all(isinstance(each, InputTransformation) for each in inputs):
         raise ValueError("an input is not an InputTransformation")
     if not isinstance(output_mapping, OutputMapping):
         raise ValueError("the output is not an OutputMapping")
     return {
-        "input_reprogrammer": input_transformation,
+        "input_reprogrammer": with_views_outside(inputs),
         "label_mapper": output_mapping,
     }
 

@@ -22,6 +22,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import boolean
+from keras_reprogram.resolvable import serialized
 from keras_reprogram.saving import program_archive
 from keras_reprogram.saving import program_classes
 from keras_reprogram.saving import program_header
@@ -40,6 +41,7 @@ from keras_reprogram.saving.source_check import check_fits
 from keras_reprogram.saving.source_check import check_same
 from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import inspect_source
+from keras_reprogram.sources.joined_source import parts_of
 
 Built = TypeVar("Built")
 
@@ -56,14 +58,20 @@ def save(
     filepath = pathlib.Path(filepath)
     variables = [as_array(variable) for variable in model.program_variables]
     matrices: list[np.ndarray] = []
-    input_transformation = configuration(model.input_reprogrammer, matrices)
+    inputs = [
+        configuration(each, matrices)
+        for each in model.input_reprogrammer.for_each_source()
+    ]
     output_mapping = configuration(model.label_mapper, matrices)
     header = {
         "format": program_header.FORMAT,
         "version": program_header.VERSION,
-        "inputs": [input_transformation],
+        "inputs": inputs,
         "output": output_mapping,
-        "sources": [fingerprint(model.source, probe=probe_source or None)],
+        "sources": [
+            fingerprint(part, probe=probe_source or None)
+            for part in parts_of(model.source)
+        ],
         "variables": described(variables),
         "matrices": described(matrices),
     }
@@ -89,13 +97,8 @@ def configuration(end: Any, matrices: list[np.ndarray]) -> dict[str, Any]:
         end: The input transformation or the output mapping.
         matrices: List that the configuration's large matrices are added to.
     """
-    serialize = keras.saving.serialize_keras_object
-    found: dict[str, Any] = {
-        **serialize(end),
-        "config": serialize(end.resolved_config()),
-    }
     taken: dict[str, Any] = program_matrices.taken_out(
-        without_generators(found), matrices
+        without_generators(serialized(end)), matrices
     )
     return taken
 
@@ -188,7 +191,7 @@ def load(
     if check_source != OUTPUTS:
         check_source = boolean("check_source", check_source)
     with opened(filepath) as archive:
-        expected = archive.header["sources"][0]
+        expected = archive.header["sources"]
         if check_source:
             check_same(source, expected, check_source == OUTPUTS)
         with damaged(filepath):

@@ -23,9 +23,10 @@ tokenizer    the fingerprint of the tokenizer of the samples
 A reader refuses a file of another version, a file that requires a feature it
 does not know, and any of these entries that is not as above. It ignores
 entries that it does not know: whoever adds one that may not be ignored adds
-its name to `requires`, or raises the version. This version reads programs of
-one input and knows no features. Headers of version 0.1.0 are translated
-before anything looks at them.
+its name to `requires`, or raises the version. This version knows no features.
+The inputs of a `JoinedTransformation` are those of its parts, and what
+`AveragedViews` has around it is around each of them. Headers of version 0.1.0
+are translated before anything looks at them.
 """
 
 import json
@@ -45,6 +46,7 @@ VERSION = 2
 FEATURES: tuple[str, ...] = ()
 LARGEST_HEADER = 4 * 2**20  # bytes
 LARGEST_TOTAL = 2**30  # bytes
+MOST_SOURCES = 100
 # An empty list of three bytes takes 64 in memory, a key of four 200.
 MOST_BRACKETS = 2**17
 MOST_QUOTES = 2**19
@@ -108,12 +110,20 @@ def check_entries(header: Header) -> None:
             "the program requires features of a later version of this package"
         )
     for entry in ("inputs", "sources"):
-        if not isinstance(header[entry], list) or len(header[entry]) != 1:
-            raise ValueError(f"the program does not have one of `{entry}`")
+        if (
+            not isinstance(header[entry], list)
+            or not 0 < len(header[entry]) <= MOST_SOURCES
+        ):
+            raise ValueError(
+                f"the program does not have 1 to {MOST_SOURCES} `{entry}`"
+            )
+    if len(header["inputs"]) != len(header["sources"]):
+        raise ValueError("the program does not have an input for each source")
     for configuration in (*header["inputs"], header["output"]):
         if not isinstance(configuration["config"], dict):
             raise ValueError("an input or the output has no configuration")
-    check_fingerprint(header["sources"][0])
+    for fingerprint in header["sources"]:
+        check_fingerprint(fingerprint)
     names = header.get("class_names")
     if names is not None and not (
         isinstance(names, list) and all(map(is_name, names))

@@ -83,7 +83,7 @@ class ProgramReader:
         """
         with program_file.opened(filepath) as archive:
             header = archive.header
-            (expected,) = header["sources"]
+            expected = header["sources"]
             if digest(expected) not in self.compared:
                 check_same(
                     self.source, expected, stacklevel=self.stacklevel + 3

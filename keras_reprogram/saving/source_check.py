@@ -1,6 +1,7 @@
 """Whether a program is put in front of the source that it was trained on."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from keras_reprogram.inputs import InputTransformation
 from keras_reprogram.sources import compare_fingerprints
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources import not_compared
+from keras_reprogram.sources.joined_source import parts_of
 
 # What also asks a source that is only queried.
 OUTPUTS = "outputs"
@@ -16,15 +18,50 @@ OUTPUTS = "outputs"
 
 def check_same(
     source: keras.Model,
-    expected: dict[str, Any],
+    expected: Sequence[dict[str, Any]],
     probe: bool = False,
     stacklevel: int = 5,  # to whom calls `load_program`
 ) -> None:
-    """Raises if a source is another one, and warns of what is not compared."""
+    """Raises if a source is another one, and warns of what is not compared.
+
+    Args:
+        source: The source.
+        expected: Fingerprint of each source that the program was trained on.
+        probe: Whether a source that is only queried is asked, too.
+        stacklevel: As for `warnings.warn`, from the caller.
+    """
+    check_number(source, expected)
+    parts = parts_of(source)
+    for index, (part, fingerprint) in enumerate(zip(parts, expected)):
+        place = f"sources[{index}]: " if len(parts) > 1 else ""
+        check_part(part, fingerprint, probe, stacklevel + 1, place)
+
+
+def check_number(
+    source: keras.Model, expected: Sequence[dict[str, Any]]
+) -> None:
+    """Raises unless there are as many sources as the program has inputs."""
+    parts = parts_of(source)
+    if len(parts) != len(expected):
+        raise ValueError(
+            f"The program was trained on {len(expected)} sources: pass as "
+            "many, in a list, in their order. Received: "
+            f"source={source.name} of {len(parts)}"
+        )
+
+
+def check_part(
+    source: keras.Model,
+    expected: dict[str, Any],
+    probe: bool,
+    stacklevel: int,
+    place: str,
+) -> None:
+    """As `check_same`, for one source."""
     found = compare_fingerprints(source, expected, probe)
     if found:
         raise ValueError(
-            "The program was trained on another source: "
+            f"The program was trained on another source: {place}"
             f"{'; '.join(found)}. Pass the source that it was trained on, or "
             f"`check_source=False`. Received: source={source.name}"
         )
@@ -36,21 +73,33 @@ def check_same(
         )
     left_open = not_compared(source, expected, probe)
     if left_open is not None:
-        warnings.warn(left_open, stacklevel=stacklevel)
+        warnings.warn(f"{place}{left_open}", stacklevel=stacklevel)
 
 
 def check_fits(
     source: keras.Model,
-    expected: dict[str, Any],
+    expected: Sequence[dict[str, Any]],
     input_transformation: InputTransformation,
 ) -> None:
     """Raises unless the program's inputs and label map suit the source.
 
     Args:
         source: The source.
-        expected: Fingerprint of the source that the program was trained on.
+        expected: Fingerprint of each source that the program was trained on.
         input_transformation: Built or not.
     """
+    check_number(source, expected)
+    layers = input_transformation.for_each_source()
+    for part, fingerprint, layer in zip(parts_of(source), expected, layers):
+        check_part_fits(part, fingerprint, layer)
+
+
+def check_part_fits(
+    source: keras.Model,
+    expected: dict[str, Any],
+    input_transformation: InputTransformation,
+) -> None:
+    """As `check_fits`, for one source."""
     specification = inspect_source(source)
     classes = expected["output_shape"][-1]
     if specification.num_classes != classes:

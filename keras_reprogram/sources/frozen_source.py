@@ -9,8 +9,8 @@ from keras import ops
 
 from keras_reprogram import keras_internals
 from keras_reprogram.acceleration.fast_layers import with_fast_layers
-from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.sources.trainable_source_layers import names_of_layers
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
@@ -238,29 +238,7 @@ class FrozenSource(keras.layers.Layer):
         self.freeze()
 
     def call(self, inputs: Tensor) -> Tensor:
-        # `training=False` is passed here and not in a functional graph, where
-        # the outer model's `training=True` would override it.
-        outputs = with_fast_layers(self.source)(
-            self.converted(inputs), training=False
-        )
-        # Losses that the source's layers add belong to its own training.
-        keras_internals.clear_losses(self.source)
-        # The output may be a dictionary or list of one tensor.
-        return keras.tree.flatten(outputs)[0]
-
-    def converted(self, inputs: Tensor) -> Tensor:
-        """Converts inputs to the structure and dtype of the source's inputs."""
-        tensors = self.source.inputs
-        if len(tensors) != 1:
-            return inputs
-        (values,) = keras.tree.flatten(inputs)
-        dtype = keras.backend.standardize_dtype(tensors[0].dtype)
-        if keras.backend.is_int_dtype(dtype):
-            # Without clipping, a cast wraps values out of range around.
-            bounds = np.iinfo(dtype)
-            values = ops.clip(ops.round(values), bounds.min, bounds.max)
-            values = ops.cast(values, dtype)
-        return keras.tree.pack_sequence_as(self.source.input, [values])
+        return run_frozen(self.source, inputs)
 
     def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         # Use the source's symbolic output: the default calls the source, on
@@ -287,6 +265,45 @@ class FrozenSource(keras.layers.Layer):
         return layer
 
 
+def run_frozen(source: keras.Model, inputs: Tensor) -> Tensor:
+    """Returns a source's output in inference, for inputs of any dtype."""
+    # `training=False` is passed here and not in a functional graph, where the
+    # outer model's `training=True` would override it.
+    outputs = with_fast_layers(source)(
+        converted(source, inputs), training=False
+    )
+    # Losses that the source's layers add belong to its own training.
+    keras_internals.clear_losses(source)
+    # The output may be a dictionary or list of one tensor.
+    return keras.tree.flatten(outputs)[0]
+
+
+def converted(source: keras.Model, inputs: Tensor) -> Tensor:
+    """Converts inputs to the structure and dtype of a source's inputs."""
+    values = [
+        converted_values(value, tensor.dtype)
+        for value, tensor in zip(
+            keras.tree.flatten(inputs), source.inputs, strict=True
+        )
+    ]
+    return keras.tree.pack_sequence_as(
+        keras_internals.graph_of(source).input, values
+    )
+
+
+def converted_values(values: Tensor, dtype: object) -> Tensor:
+    """Returns values as an input takes them: rounded for integers."""
+    name = keras.backend.standardize_dtype(dtype)
+    if not keras.backend.is_int_dtype(name) or name == (
+        keras.backend.standardize_dtype(values.dtype)
+    ):
+        return values
+    # Without clipping, a cast wraps values out of range around.
+    bounds = np.iinfo(name)
+    values = ops.clip(ops.round(values), bounds.min, bounds.max)
+    return ops.cast(values, name)
+
+
 def is_base_of_lora(
     layer: keras.layers.Layer, variable: keras.Variable
 ) -> bool:
@@ -302,42 +319,3 @@ def without(
 ) -> list[keras.Variable]:
     ids = set(map(id, excluded))
     return [variable for variable in variables if id(variable) not in ids]
-
-
-def names_of_layers(
-    source: keras.Model, trainable_source_layers: int | Sequence[str]
-) -> list[str]:
-    """Checks `trainable_source_layers` and returns names of layers."""
-    depth = integer(trainable_source_layers)
-    if depth is not None:
-        layers = [layer for layer in source.layers if layer.weights]
-        last = [layer.name for layer in layers]
-        if not 0 <= depth <= len(last):
-            raise ValueError(
-                "`trainable_source_layers` must be the number of last layers, "
-                f"0 to {len(last)}, or names of layers. Received: "
-                f"trainable_source_layers={trainable_source_layers}"
-            )
-        chosen = layers[len(last) - depth :]
-        if any(layer.trainable_weights for layer in layers):
-            # The source is partly trainable: the others were frozen by hand.
-            chosen = [layer for layer in chosen if layer.trainable_weights]
-        return [layer.name for layer in chosen]
-    names = (
-        trainable_source_layers
-        if isinstance(trainable_source_layers, (list, tuple))
-        else [trainable_source_layers]
-    )
-    known = {
-        layer.name: layer
-        for layer in keras_internals.flatten_layers(source, False)
-        if layer.weights
-    }
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(
-            "`trainable_source_layers` must be names of the source's layers "
-            f"with weights, or a number of its last ones. Received: {unknown}; "
-            f"there are {sorted(known)}"
-        )
-    return list(names)

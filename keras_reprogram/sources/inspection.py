@@ -58,8 +58,8 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
 
     Args:
         source: `keras.Model`. A built model with one input and an output of
-            shape `(batch, classes)` or `(batch, ..., classes)`, or a
-            `TextSource`.
+            shape `(batch, classes)` or `(batch, ..., classes)`, a
+            `TextSource`, or a `JoinedSource`.
 
     Returns:
         A `SourceSpecification`.
@@ -73,6 +73,9 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
             "`source` must be a `keras.Model`. Received: source of type "
             f"{type(source).__name__}"
         )
+    joined = getattr(source, "specification", None)
+    if isinstance(joined, SourceSpecification):
+        return joined
     input_shape = (
         (None, None, source.table.output_dim)
         if isinstance(source, TextSource)

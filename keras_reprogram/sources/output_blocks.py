@@ -3,6 +3,7 @@
 import keras
 
 from keras_reprogram.keras_internals import producer
+from keras_reprogram.sources.output_features import OutputFeatures
 from keras_reprogram.typing import FixedShape
 
 CONCATENATIONS = ("Concatenate",)  # of `keras.layers` and of `keras.ops`
@@ -40,6 +41,8 @@ def sizes_of(tensor: keras.KerasTensor) -> list[int]:
         operation, "outputs", None
     ):
         return sizes_of(operation.outputs[index])
+    if isinstance(operation, OutputFeatures):
+        return sizes_of(inputs[0])
     if type(operation).__name__ in CONCATENATIONS and (
         operation.axis in (-1, len(tensor.shape) - 1)
     ):

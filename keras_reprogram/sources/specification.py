@@ -38,6 +38,9 @@ class SourceSpecification:
         block_sizes: Tuple of integers. Sizes of the parts that the output
             concatenates, as `output_blocks.block_sizes` returns them. Defaults
             to `()`, one block.
+        parts: Tuple of `SourceSpecification`s. Those of the sources that a
+            `JoinedSource` joins, whose own shapes are empty. Defaults to `()`,
+            for a source of one input.
     """
 
     accepted_shape: Shape
@@ -52,6 +55,7 @@ class SourceSpecification:
     padding_token: int = 0
     start_token: int | None = None
     block_sizes: FixedShape = ()
+    parts: tuple["SourceSpecification", ...] = ()
 
     @property
     def from_logits(self) -> bool:

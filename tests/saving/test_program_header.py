@@ -71,6 +71,12 @@ def test_what_cannot_be_read_rightly_is_refused(header, entries):
 
 
 @pytest.mark.parametrize("entry", ["inputs", "sources"])
-def test_several_inputs_are_refused_by_this_version(header, entry):
-    with pytest.raises(ValueError, match=f"one of `{entry}`"):
+def test_there_are_as_many_inputs_as_sources(header, entry):
+    with pytest.raises(ValueError, match="an input for each source"):
         parsed({**header, entry: 2 * header[entry]})
+    for count in (0, 101):
+        many = {name: count * header[name] for name in ("inputs", "sources")}
+        with pytest.raises(ValueError, match="1 to 100 `inputs`"):
+            parsed({**header, **many})
+    two = {name: 2 * header[name] for name in ("inputs", "sources")}
+    assert len(parsed({**header, **two})["inputs"]) == 2

@@ -157,3 +157,51 @@ def test_a_damaged_description_is_a_value_error(path, architecture):
     for check_source in (True, "outputs"):
         with pytest.raises(ValueError, match="Received: "):
             load(path, network(), check_source=check_source)
+
+
+def joined_program(sources, path):
+    model = ReprogrammedModel(
+        sources,
+        [InputReprogrammer((4, 4, 1)) for _ in sources],
+        LabelMapper(2, "random"),
+    )
+    model.save_program(path)
+    return model
+
+
+def test_a_program_of_several_sources_has_a_fingerprint_of_each(path):
+    sources = [network(), network("tanh")]
+    model = joined_program(sources, path)
+    with zipfile.ZipFile(path) as archive:
+        header = json.loads(archive.read("program.json"))
+    assert header["sources"] == [fingerprint(source) for source in sources]
+    kinds = [each["class_name"] for each in header["inputs"]]
+    assert kinds == ["InputReprogrammer", "InputReprogrammer"]
+    x = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        loaded = load(path, sources)
+    np.testing.assert_array_equal(
+        loaded.predict_on_batch(x), model.predict_on_batch(x)
+    )
+
+
+@pytest.mark.numpy_alone
+def test_sources_in_another_order_or_number_are_a_value_error(path):
+    sources = [network(), network("tanh")]
+    joined_program(sources, path)
+    for given, message in [
+        (sources[::-1], r'another source: sources\[0\]: .*"tanh"'),
+        ([sources[0], sources[0]], r'another source: sources\[1\]: .*"relu"'),
+        (sources[0], "trained on 2 sources"),
+        (sources[:1], "trained on 2 sources"),
+        ([*sources, sources[0]], "trained on 2 sources.* of 3"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            load(path, given)
+    with pytest.raises(ValueError, match="trained on 2 sources"):
+        load(path, sources[0], check_source=False)
+    load(path, sources[::-1], check_source=False)
+    saved(sources[0], path)
+    with pytest.raises(ValueError, match="trained on 1 sources"):
+        load(path, sources)

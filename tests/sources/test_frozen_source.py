@@ -246,3 +246,12 @@ def test_fingerprint_says_what_differs(source):
     assert any(
         "input shape" in text for text in compare_fingerprints(other, expected)
     )
+
+
+def test_a_sequential_model_that_was_never_called_is_run():
+    source = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    values = np.ones((2, 4), "float32")
+    found = FrozenSource(source)(values)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(found), ops.convert_to_numpy(source(values))
+    )

@@ -276,6 +276,10 @@ class SeriesReprogrammer(SequenceTransformation):
             variables += self.statistics.expected_variables(embeddings)
         return variables
 
+    @property
+    def inputs_per_sample(self) -> int:
+        return self.target_shape[1]
+
     def expected_outputs(self, outputs_shape: Shape) -> Shape:
         steps = () if len(outputs_shape) == 2 else (self.num_patches,)
         return (None, self.target_shape[1], *steps, outputs_shape[-1])

@@ -178,7 +178,7 @@ class SparseCombination(TokenMapping):
             return []
         from keras_reprogram.callbacks.sparse_coding import SparseCoding
 
-        return [SparseCoding(self.refit_every)]
+        return [SparseCoding(self.refit_every, self)]
 
     def get_config(self) -> dict[str, Any]:
         return {
