@@ -224,8 +224,9 @@ class ReprogrammedModel(ReprogrammingTrainer):
             return super().call(inputs, training, mask)
         samples = self.one_input(inputs.samples)
         outputs = self.source_model(samples, training=training)
-        # `fit` updates the label map itself.
-        predictions = self.label_mapper(outputs, samples, training=False)
+        # `fit` updates a label map that is solved again itself.
+        training = training and not self.label_mapper.updates_statistics
+        predictions = self.label_mapper(outputs, samples, training=training)
         return StepOutputs(predictions, outputs)
 
     def compile(

@@ -1,5 +1,6 @@
 """Output mappings: from the source's outputs to predictions of the target."""
 
+from keras_reprogram.outputs.attentive_probe import AttentiveProbe
 from keras_reprogram.outputs.cross_validation import CrossValidation
 from keras_reprogram.outputs.cross_validation import Solution
 from keras_reprogram.outputs.forecast_head import ForecastHead
@@ -27,6 +28,7 @@ from keras_reprogram.outputs.residual_label_mapper import ResidualLabelMapper
 from keras_reprogram.outputs.ridge_regression import ridge_regression
 
 __all__ = [
+    "AttentiveProbe",
     "AttributeMapping",
     "BayesianMapping",
     "BayesianPlusMapping",
