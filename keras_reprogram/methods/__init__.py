@@ -1,8 +1,10 @@
 """Published methods: a module each, with one function for the whole model."""
 
+from keras_reprogram.methods.acavp import acavp as acavp
 from keras_reprogram.methods.adversarial_reprogramming import (
     adversarial_reprogramming as adversarial_reprogramming,
 )
+from keras_reprogram.methods.alf import alf as alf
 from keras_reprogram.methods.attr_vr import attr_vr as attr_vr
 from keras_reprogram.methods.auto_vp import auto_vp as auto_vp
 from keras_reprogram.methods.bar import bar as bar

@@ -26,6 +26,7 @@ def parameters(layer: keras.layers.Layer) -> int:
         ("visual_prompting", 224, {}, 69_840),
         ("visual_prompting", 224, {"prompt": "patch"}, 2_700),
         ("visual_prompting", 224, {"prompt": "random_patch"}, 2_700),
+        ("acavp", 224, {}, 7 + 2 * 224**2 * 3),
         ("evp", 224, {}, (224**2 - 164**2) * 3),
         ("ilm_vp", 224, {}, 101_376),
         ("ilm_vp", 32, {"inner_size": 32}, 147_456),
