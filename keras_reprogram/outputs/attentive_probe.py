@@ -16,8 +16,11 @@ from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
 from keras_reprogram.outputs import reading
 from keras_reprogram.outputs import targets
-from keras_reprogram.outputs.checks import check_samples
+from keras_reprogram.outputs.label_weights import Batch
+from keras_reprogram.outputs.label_weights import Weighted
+from keras_reprogram.outputs.label_weights import with_weights
 from keras_reprogram.outputs.logistic_regression import logistic_regression
+from keras_reprogram.outputs.mappings.linear import samples_of
 from keras_reprogram.outputs.principal_components import principal_components
 from keras_reprogram.outputs.reading import Reading
 from keras_reprogram.outputs.reading_mapping import ReadingMapping
@@ -338,27 +341,25 @@ class AttentiveProbe(ReadingMapping):
         fused = (fused - self.fused_mean) / self.fused_scale
         return ops.add(ops.matmul(fused, self.kernel), self.bias)
 
-    def adapt(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+    def adapt(self, batches: Iterable[Batch]) -> None:
         """Finds the projections, the standardization and the classifier.
 
         Args:
-            batches: Iterable of pairs of the source's outputs `[N, S]` on
-                reprogrammed samples and their labels `[N]`.
+            batches: Iterable of tuples of the source's outputs `[N, S]` on
+                reprogrammed samples, their labels `[N]`, and optionally
+                weights `[N]`, which count for the classifier.
 
         Raises:
             ValueError: If there is no batch, an output is not finite, or a
                 label is not an integer in `[0, num_classes)`.
         """
-        pairs = [
-            check_samples(outputs, labels, self.num_classes, "outputs")
-            for outputs, labels in batches
-        ]
-        if not pairs:
+        kept = [labeled(batch) for batch in with_weights(batches)]
+        if not kept:
             raise ValueError(
                 "An attentive probe is adapted to at least one batch of data. "
                 "Received: no batches"
             )
-        outputs, labels = (np.concatenate(part) for part in zip(*pairs))
+        outputs, labels, weights = samples_of(kept, self.num_classes)
         outputs = outputs.astype(self.full_dtype)
         features = ops.convert_to_numpy(self.reading.features(outputs, np))
         means, projections = zip(
@@ -384,7 +385,11 @@ class AttentiveProbe(ReadingMapping):
         self.fused_mean.assign(mean)
         self.fused_scale.assign(scale)
         kernel, bias = logistic_regression(
-            (fused - mean) / scale, labels, self.num_classes, REGULARIZATION
+            (fused - mean) / scale,
+            labels,
+            self.num_classes,
+            REGULARIZATION,
+            weights,
         )
         self.kernel.assign(kernel)
         self.bias.assign(bias)
@@ -433,6 +438,15 @@ class AttentiveProbe(ReadingMapping):
             "dropout": self.dropout,
             "seed": self.seed,
         }
+
+
+def labeled(batch: Weighted) -> Weighted:
+    """Returns the samples of a batch whose labels the loss does not ignore."""
+    outputs, labels, weights = batch
+    kept = np.asarray(labels) != targets.IGNORED
+    if weights is not None:
+        weights = np.asarray(weights)[kept]
+    return np.asarray(outputs)[kept], np.asarray(labels)[kept], weights
 
 
 def unit_norm(rows: Tensor, library: Any = ops) -> Tensor:

@@ -6,6 +6,7 @@ from keras import ops
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.outputs import AttentiveProbe
+from keras_reprogram.outputs.targets import IGNORED
 
 BLOCKS = (5, 12, 7)
 WIDTH = 4
@@ -123,6 +124,25 @@ def test_noise_and_dropout_are_of_training_alone():
     np.testing.assert_array_equal(
         ops.convert_to_numpy(probe(features(), training=True)), exact
     )
+
+
+def test_samples_without_a_weight_or_a_label_do_not_count():
+    probes = [
+        AttentiveProbe(3, WIDTH, block_sizes=BLOCKS, seed=0) for _ in range(3)
+    ]
+    ignored = np.where(np.arange(24) < 6, IGNORED, LABELS)
+    batches = (
+        (features()[6:], LABELS[6:], None),
+        (features(), ignored, np.ones(24)),
+        (features(), LABELS, 3.0 * (np.arange(24) > 5)),
+    )
+    for probe, batch in zip(probes, batches):
+        probe.build((None, sum(BLOCKS)))
+        probe.adapt([batch])
+    first, second, third = map(values_of, probes)
+    np.testing.assert_allclose(second["kernel"], first["kernel"], rtol=1e-3)
+    # Projections take no account of weights.
+    assert not np.allclose(third["block_mean"], first["block_mean"])
 
 
 @pytest.fixture(scope="module")
