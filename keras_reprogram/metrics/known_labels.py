@@ -60,12 +60,7 @@ class KnownBinaryAccuracy(keras.metrics.Mean):
         super().__init__(name=name, dtype=dtype)
         self._direction = "up"
         self.from_logits = boolean("from_logits", from_logits)
-        self.threshold = number("threshold", threshold, 0, 1)
-        if self.threshold in (0.0, 1.0):
-            raise ValueError(
-                "`threshold` must be a probability above 0 and below 1, for "
-                f"logits too. Received: threshold={threshold!r}"
-            )
+        self.threshold = check_threshold(threshold)
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
@@ -134,11 +129,7 @@ class KnownAccuracy(keras.metrics.Mean):
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         self._direction = "up"
-        if ignore_class is not None and integer(ignore_class) is None:
-            raise ValueError(
-                "`ignore_class` must be an integer or `None`. Received: "
-                f"ignore_class={ignore_class!r}"
-            )
+        check_ignore_class(ignore_class)
         self.ignore_class = integer(ignore_class)
 
     def update_state(
@@ -251,6 +242,26 @@ class KnownAUC(keras.metrics.AUC):
         if weights is not None:
             weights = ops.convert_to_numpy(weights).tolist()
         return {**super().get_config(), "label_weights": weights}
+
+
+def check_threshold(threshold: object) -> float:
+    """Returns a probability above 0 and below 1, or raises a `ValueError`."""
+    value = number("threshold", threshold, 0, 1)
+    if value in (0.0, 1.0):
+        raise ValueError(
+            "`threshold` must be a probability above 0 and below 1, for "
+            f"logits too. Received: threshold={threshold!r}"
+        )
+    return value
+
+
+def check_ignore_class(ignore_class: object) -> None:
+    """Raises a `ValueError` unless this is an integer or `None`."""
+    if ignore_class is not None and integer(ignore_class) is None:
+        raise ValueError(
+            "`ignore_class` must be an integer or `None`. Received: "
+            f"ignore_class={ignore_class!r}"
+        )
 
 
 def classes_of_shape(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
