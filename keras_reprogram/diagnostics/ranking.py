@@ -22,6 +22,7 @@ from keras_reprogram.diagnostics.passes import check_repeatable
 from keras_reprogram.diagnostics.passes import planned_passes
 from keras_reprogram.diagnostics.readouts import READOUTS
 from keras_reprogram.models import batches
+from keras_reprogram.outputs.cross_validation import stratified_folds
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
@@ -292,14 +293,11 @@ def ridge_scores(
         folds: Integer. Number of folds.
     """
     classes, targets = class_indices(labels), target_columns(labels)
-    order = np.random.default_rng(0).permutation(len(features))
-    if classes is not None:
-        # Every class is spread over all folds.
-        order = order[np.argsort(classes[order], kind="stable")]
+    strata = np.zeros(len(targets), int) if classes is None else classes
     scores = []
-    for index in range(min(folds, len(order))):
-        held_out = np.zeros(len(order), bool)
-        held_out[order[index::folds]] = True
+    for fold in stratified_folds(strata, folds):
+        held_out = np.zeros(len(targets), bool)
+        held_out[fold] = True
         predictions = ridge_predictions(
             features[~held_out], targets[~held_out], features[held_out]
         )

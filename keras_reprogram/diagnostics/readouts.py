@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.keras_internals import graph_nodes
 from keras_reprogram.keras_internals import has_graph
 from keras_reprogram.sources.features import features
@@ -108,7 +109,7 @@ def has_layers_to_read(source: keras.Model) -> bool:
     """Whether tensors of the source's graph can be outputs as well."""
     return (
         has_graph(source)
-        and not isinstance(source, TextSource)
+        and not isinstance(source, (QueriedSource, TextSource))
         and len(source.inputs) == 1
         and inspect_source(source).num_position_axes == 0
     )

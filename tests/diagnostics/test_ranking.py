@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.diagnostics import RankedReadout
 from keras_reprogram.diagnostics import Ranking
 from keras_reprogram.diagnostics import h_score
@@ -100,6 +101,15 @@ def test_other_arguments_raise(arguments):
     arguments = {"x": images(), "y": LABELS, **arguments}
     with pytest.raises(ValueError, match="Received: "):
         rank_sources([contrast(), brightness()], verbose=0, **arguments)
+
+
+def test_a_queried_source_is_ranked():
+    source = QueriedSource(lambda x: x[:, 0, 0], (4, 4, 3), 3, True)
+    found = rank_sources(
+        {"queried": source}, images(), LABELS, batch_size=24, verbose=0
+    )
+    assert found.best.ridge > 0.6
+    assert source.num_queries == 24
 
 
 def test_a_progress_bar_covers_all_passes(capsys):

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.diagnostics.readouts import with_readouts
 from keras_reprogram.sources import TextSource
 from keras_reprogram.sources import features
@@ -95,6 +96,13 @@ def test_outputs_at_positions_are_not_taken_apart():
     inputs = keras.Input((6, 4))
     source = keras.Model(inputs, keras.layers.Dense(3)(inputs))
     model, readouts = with_readouts(source, NAMES, (6, 4))
+    assert model is source
+    assert readouts == [("logits", (3,))]
+
+
+def test_a_queried_source_is_not_taken_apart():
+    source = QueriedSource(lambda x: x[:, 0, 0], (4, 4, 3), 3, True)
+    model, readouts = with_readouts(source, NAMES, (4, 4, 3))
     assert model is source
     assert readouts == [("logits", (3,))]
 
