@@ -75,11 +75,12 @@ RATE, BATCH_SIZE = 2e-3, 32
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", default=list(DATA))
+    parser.add_argument("--parts", nargs="+", default=["ranking", "gain"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--train", type=int, default=200)
     parser.add_argument("--test", type=int, default=400)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--canvases", type=int, nargs="*", default=[64, 96])
+    parser.add_argument("--canvases", type=int, nargs="+", default=[64, 96])
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
     parser.add_argument(
         "--cache", type=pathlib.Path, default=pathlib.Path("output/ranking")
@@ -88,13 +89,15 @@ def main() -> None:
     for folder in (options.output, options.cache):
         folder.mkdir(exist_ok=True, parents=True)
     runs = Runs(options.output / "ranking.jsonl")
-    for data in options.data:
-        for seed in options.seeds:
-            rank(runs, data, seed, options)
-    for canvas in options.canvases:
-        for seed in options.seeds:
-            for data in options.data:
-                compare_gain(runs, data, seed, canvas, options)
+    if "ranking" in options.parts:
+        for data in options.data:
+            for seed in options.seeds:
+                rank(runs, data, seed, options)
+    if "gain" in options.parts:
+        for canvas in options.canvases:
+            for seed in options.seeds:
+                for data in options.data:
+                    compare_gain(runs, data, seed, canvas, options)
     print(report(runs.rows))
 
 
