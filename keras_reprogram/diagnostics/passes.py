@@ -12,17 +12,22 @@ from keras_reprogram.configurable import positive_integers
 from keras_reprogram.diagnostics.readouts import with_readouts
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs.input_transformation import InputTransformation
+from keras_reprogram.inputs.joined_transformation import joined_transformation
 from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.models import adaptation
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
 from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.sources import inspect_source
+from keras_reprogram.sources.joined_source import joined_source
+from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 
-Source: TypeAlias = keras.Model | tuple[keras.Model, InputTransformation]
+Models: TypeAlias = keras.Model | list[keras.Model]
+Transformations: TypeAlias = InputTransformation | list[InputTransformation]
+Source: TypeAlias = Models | tuple[Models, Transformations]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,15 +37,24 @@ class SourcePass:
     Attributes:
         name: String. The source's name.
         source: `keras.Model`.
-        input_shape: Tuple of integers. Shape of the source's input.
+        input_shapes: Tuple of shapes. That of the source's input, or of the
+            inputs of joined sources.
         input_transformation: An input transformation, or `None` to resize
             samples to the source's input.
     """
 
     name: str
     source: keras.Model
-    input_shape: Shape
+    input_shapes: tuple[Shape, ...]
     input_transformation: InputTransformation | None = None
+
+    @property
+    def canvas(self) -> str:
+        """The shapes in a string."""
+        return " + ".join(
+            "x".join("?" if size is None else str(size) for size in shape)
+            for shape in self.input_shapes
+        )
 
     def run(
         self,
@@ -61,7 +75,7 @@ class SourcePass:
                 batch.
         """
         model_of_readouts, found = with_readouts(
-            self.source, readouts, self.input_shape
+            self.source, readouts, self.input_shapes[0]
         )
         if not found:
             total = batches.number_of_batches(x, batch_size)
@@ -92,10 +106,13 @@ class SourcePass:
         """Returns a model whose source outputs the readouts."""
         given = self.input_transformation
         if given is None:
-            transformation: InputTransformation = InputReprogrammer(
-                target_shape(x, len(self.input_shape)),
-                self.input_shape,
-                pattern=None,
+            transformation = joined_transformation(
+                [
+                    InputReprogrammer(
+                        target_shape(x, len(shape)), shape, pattern=None
+                    )
+                    for shape in self.input_shapes
+                ]
             )
         else:
             # The given one may be part of another model.
@@ -123,29 +140,54 @@ def planned_passes(
     """
     passes = []
     for name, item in named(sources).items():
-        pair = item if isinstance(item, (tuple, list)) else (item, None)
-        if len(pair) != 2 or not isinstance(
-            pair[1], (InputTransformation, type(None))
-        ):
+        pair = item if isinstance(item, tuple) else (item, None)
+        if len(pair) != 2:
             raise ValueError(
-                "A source must be a `keras.Model`, or a tuple of one and of an "
-                f"input transformation. Received: {name!r}: {item!r}"
+                "A source must be a `keras.Model`, a list of several to join, "
+                "or a tuple of either and of an input transformation. "
+                f"Received: {name!r}: {item!r}"
             )
-        source, transformation = pair
-        specification = inspect_source(source)
-        given: Shape | None = getattr(transformation, "source_shape", None)
-        shapes = [given or ()]
-        if given is None:
-            accepted = specification.accepted_shape
-            shapes = [with_sizes(accepted, canvas) for canvas in canvases or ()]
-            # A source of fixed size has one canvas.
-            shapes = list(dict.fromkeys(shapes)) or [
-                specification.preferred_shape
+        source = joined_source(pair[0])
+        parts = specifications_of(source)
+        transformation, given = None, [None] * len(parts)
+        if pair[1] is not None:
+            transformation = joined_transformation(pair[1])
+            given = [
+                getattr(each, "source_shape", None)
+                for each in transformation.for_each_source()
             ]
+        choices = [
+            tuple(
+                shape_of(part, shape, canvas)
+                for part, shape in zip(parts, given)
+            )
+            for canvas in canvases or (None,)
+        ]
+        # A source of fixed size has one canvas.
         passes += [
-            SourcePass(name, source, shape, transformation) for shape in shapes
+            SourcePass(name, source, shapes, transformation)
+            for shapes in dict.fromkeys(choices)
         ]
     return passes
+
+
+def specifications_of(source: keras.Model) -> Sequence[SourceSpecification]:
+    """Returns a specification for each part of a source."""
+    specification = inspect_source(source)
+    return specification.parts or (specification,)
+
+
+def shape_of(
+    source: SourceSpecification,
+    given: Shape | None,
+    canvas: int | FixedShape | None,
+) -> Shape:
+    """Returns the shape of a source's input on a canvas."""
+    if given is not None:
+        return given
+    if canvas is None:
+        return source.preferred_shape
+    return with_sizes(source.accepted_shape, canvas)
 
 
 def named(
@@ -161,17 +203,13 @@ def named(
         )
     if isinstance(sources, Mapping):
         return dict(sources)
-    if isinstance(sources, tuple) and isinstance(
-        sources[-1], InputTransformation
-    ):
-        raise ValueError(
-            "`sources` must be a list: pass `[(source, input_transformation)]` "
-            f"for one. Received: sources={sources!r}"
-        )
+    if isinstance(sources, tuple):
+        sources = [sources]
     found: dict[str, Source] = {}
     for item in sources:
-        model = item[0] if isinstance(item, (tuple, list)) else item
-        name = base = str(getattr(model, "name", model))
+        models = item[0] if isinstance(item, tuple) else item
+        models = models if isinstance(models, list) else [models]
+        name = base = "+".join(getattr(it, "name", str(it)) for it in models)
         number = 1
         while name in found:
             number += 1

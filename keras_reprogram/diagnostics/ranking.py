@@ -25,7 +25,6 @@ from keras_reprogram.models import batches
 from keras_reprogram.outputs.cross_validation import stratified_folds
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import FixedShape
-from keras_reprogram.typing import Shape
 
 SCORES = ("ridge", "logme", "h_score")
 # In units of the features' total variance.
@@ -38,8 +37,7 @@ class RankedReadout:
 
     Attributes:
         source: String. The source's name.
-        canvas: Tuple of integers. Shape of the source's input, with `None`
-            for unknown sizes.
+        canvas: String. Shape of the source's input, such as `"64x64x3"`.
         readout: String. `"logits"`, `"features"` or `"stages"`.
         num_features: Integer. Size of the readout.
         ridge: Float. Cross-validated score of ridge regression: the accuracy,
@@ -52,7 +50,7 @@ class RankedReadout:
     """
 
     source: str
-    canvas: Shape
+    canvas: str
     readout: str
     num_features: int
     ridge: float
@@ -64,7 +62,7 @@ class RankedReadout:
     @property
     def name(self) -> str:
         """Source, canvas and readout in one string."""
-        return f"{self.source} {described(self.canvas)} {self.readout}"
+        return f"{self.source} {self.canvas} {self.readout}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +112,7 @@ class Ranking:
         for row in self.rows:
             cells = (
                 row.source,
-                described(row.canvas),
+                row.canvas,
                 row.readout,
                 f"{row.num_features:,}",
                 f"{row.ridge:.3f} ± {row.ridge_spread:.3f}",
@@ -181,9 +179,10 @@ def rank_sources(
 
     Args:
         sources: Dictionary from names to sources, or list of sources. A source
-            is a `keras.Model` that a `ReprogrammedModel` accepts, or a tuple
-            of one and of an input transformation for it. Without an input
-            transformation, samples are resized to the source's input.
+            is a `keras.Model` that a `ReprogrammedModel` accepts, a list of
+            several that are joined, or a tuple of either and of an input
+            transformation for it. Without an input transformation, samples
+            are resized to the source's input.
         x: Samples, as for `ReprogrammedModel.adapt`.
         y: Labels, if `x` is an array: classes `[N]`, or floating point numbers
             `[N]` or `[N, T]`, as for `logme`. Defaults to `None`.
@@ -239,7 +238,7 @@ def rank_sources(
             rows.append(
                 RankedReadout(
                     item.name,
-                    item.input_shape,
+                    item.canvas,
                     readout,
                     features.shape[1],
                     **scores_of(features, labels, folds),
@@ -341,10 +340,6 @@ def score_of(
     error = ((predictions - targets) ** 2).sum()
     variation = ((targets - center) ** 2).sum()
     return float(1 - error / variation) if variation else 0.0
-
-
-def described(shape: Shape) -> str:
-    return "x".join("?" if size is None else str(size) for size in shape)
 
 
 def check_score(score: str) -> None:

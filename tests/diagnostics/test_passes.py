@@ -44,11 +44,12 @@ def scaled(outputs):
 @pytest.mark.numpy_alone
 def test_there_is_a_pass_for_every_source_and_canvas(source):
     plans = planned_passes({"a": any_size(), "b": source}, [4, (6, 8)])
-    assert [(plan.name, plan.input_shape) for plan in plans] == [
-        ("a", (4, 4, 3)),
-        ("a", (6, 8, 3)),
-        ("b", (8, 8, 3)),
+    assert [(plan.name, plan.input_shapes) for plan in plans] == [
+        ("a", ((4, 4, 3),)),
+        ("a", ((6, 8, 3),)),
+        ("b", ((8, 8, 3),)),
     ]
+    assert plans[1].canvas == "6x8x3"
 
 
 @pytest.mark.numpy_alone
@@ -82,8 +83,8 @@ def test_an_input_transformation_is_copied_with_its_weights(source):
 def test_data_sets_lists_of_labels_and_missing_channels_are_accepted(source):
     (plan,) = planned_passes([source])
     expected = run(plan)
-    np.testing.assert_allclose(run(plan, y=LABELS.tolist()), expected)
-    np.testing.assert_allclose(run(plan, IMAGES[..., 0]), expected)
+    found = run(plan, IMAGES[..., 0], LABELS.tolist())
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
     batches = [
         (IMAGES[start : start + 3], LABELS[start : start + 3])
         for start in (0, 3, 6)
@@ -91,6 +92,19 @@ def test_data_sets_lists_of_labels_and_missing_channels_are_accepted(source):
     arrays, labels = plan.run(batches, None, ["logits"], 3, CountedBatches())
     np.testing.assert_allclose(arrays["logits"], expected, rtol=1e-4)
     np.testing.assert_array_equal(labels, LABELS)
+
+
+def test_joined_sources_are_blocks_of_one_readout(source):
+    pooled = any_size()
+    (plan,) = planned_passes([[source, pooled]], [4])
+    assert plan.name == f"{source.name}+{pooled.name}"
+    assert plan.canvas == "8x8x3 + 4x4x3"
+    parts = [
+        scaled(each(InputReprogrammer((4, 4, 1), shape, pattern=None)(IMAGES)))
+        for each, shape in ((source, (8, 8, 3)), (pooled, (4, 4, 3)))
+    ]
+    expected = np.concatenate(parts, axis=1)
+    np.testing.assert_allclose(run(plan), expected, rtol=1e-4)
 
 
 @pytest.mark.numpy_alone
@@ -101,8 +115,8 @@ def test_data_sets_lists_of_labels_and_missing_channels_are_accepted(source):
         {},
         None,
         ["efficientnet"],
-        [(keras.Model(), "resize")],
-        (any_size(), InputReprogrammer()),
+        [(any_size(), "resize")],
+        [(any_size(), InputReprogrammer(), 4)],
     ],
 )
 def test_other_sources_raise(sources):

@@ -78,7 +78,7 @@ def test_numbers_have_r_squared_and_no_h_score():
     found = scores_of(features, features @ [1.0, 2.0, 3.0], folds=5)
     assert found["ridge"] > 0.99
     assert np.isnan(found["h_score"])
-    row = RankedReadout("a", (4,), "logits", 3, seconds=1.0, **found)
+    row = RankedReadout("a", "4", "logits", 3, seconds=1.0, **found)
     ranking = Ranking((row,), "ridge")
     assert ranking.table().splitlines()[-1].split("|")[-3].strip() == ""
     with pytest.raises(ValueError, match="classes only"):

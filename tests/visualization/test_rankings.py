@@ -10,9 +10,9 @@ pytestmark = pytest.mark.numpy_alone
 
 
 def row(source, ridge, logme):
-    shape, spread, seconds = (8, 8, 3), 0.1, 1.0
+    canvas, spread, seconds = "8x8x3", 0.1, 1.0
     return RankedReadout(
-        source, shape, "logits", 6, ridge, spread, logme, 1.0, seconds
+        source, canvas, "logits", 6, ridge, spread, logme, 1.0, seconds
     )
 
 
