@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_reprogram import keras_internals
 from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import positive_integer
@@ -125,7 +126,7 @@ def outputs_of_source(model: ReprogrammedModel, samples: Data) -> np.ndarray:
     """Returns the outputs of the frozen source, in inference mode."""
     inputs = keras.tree.map_structure(
         lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype),
-        model.source.input,
+        keras_internals.graph_of(model.source).input,
     )
     runner = keras.Model(inputs, model.frozen_source(inputs))
     runner.run_eagerly = isinstance(model.source, QueriedSource)

@@ -8,6 +8,8 @@ from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.diagnostics import alignment
 from keras_reprogram.diagnostics import sliced_wasserstein
+from keras_reprogram.inputs import JoinedTransformation
+from keras_reprogram.sources import JoinedSource
 
 
 @pytest.fixture
@@ -103,6 +105,29 @@ def test_the_source_is_in_inference_mode(source, images):
         alignment(model, images, source_outputs=outputs),
     ]
     np.testing.assert_allclose(*found, rtol=1e-4)
+
+
+def test_joined_sources_take_samples_for_each_input(samples):
+    def linear(size):
+        inputs = keras.Input((size,))
+        return keras.Model(inputs, keras.layers.Dense(2)(inputs))
+
+    joined = JoinedSource([linear(4), linear(6)])
+    transformations = [
+        InputReprogrammer((4,), pattern=None, value_range=None)
+        for _ in range(2)
+    ]
+    model = ReprogrammedModel(
+        joined, JoinedTransformation(transformations), LabelMapper(3)
+    )
+    own = [samples, np.random.default_rng(1).normal(size=(30, 6))]
+    outputs = joined([values.astype("float32") for values in own])
+    for size in (100, 8):
+        found = alignment(model, samples, own, max_samples=size)
+        expected = alignment(
+            model, samples, source_outputs=outputs, max_samples=size
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_exactly_one_reference_is_needed(model, samples):

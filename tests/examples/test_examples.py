@@ -237,6 +237,36 @@ def test_vision_benchmark(tmp_path, run):
     assert (tmp_path / "vision.png").stat().st_size > 1000
 
 
+@pytest.mark.numpy_alone
+def test_alignment_benchmark_reports_correlations_over_methods(monkeypatch):
+    pytest.importorskip("scipy")
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    benchmark = importlib.import_module("alignment")
+    terms = dict.fromkeys(
+        ("source_risk", "target_risk", "sliced_distance", "distance"), 0.5
+    ) | {"sliced_bound": 1.5, "bound": 2.0, "labeled_bound": 1.0}
+    rows = [
+        {
+            "source": "numerals",
+            "data": "digits",
+            "seed": seed,
+            "method": name,
+            "map": "linear" if name != "identity" else name,
+            "alignment": [2.0 + index % 2, 3.0 - index],
+            "accuracy": 0.5 + 0.1 * index,
+            "bound": terms,
+        }
+        for seed in (0, 1)
+        for index, name in enumerate(("no pattern", "low rank", "identity"))
+    ]
+    report = benchmark.report(rows)
+    # Closer at the end is more accurate.
+    assert "| 3, all | 2 | 0.00 ± 0.00 | 0.00 ± 0.00 | -1.00 ± 0.00" in report
+    assert "| linear | 2 | 100% | 0.67 | 0.600 |" in report
+    assert "0.50 ± 0.00 | 1.50 ± 0.00 | 2.00 ± 0.00" in report
+    assert "| 2 of 2 |" in report
+
+
 @pytest.fixture
 def data_sets(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
