@@ -17,7 +17,8 @@ from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.models import adaptation
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
-from keras_reprogram.outputs import LabelMapper
+from keras_reprogram.outputs import RegressionHead
+from keras_reprogram.probabilities import as_features
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources.joined_source import joined_source
 from keras_reprogram.sources.specification import SourceSpecification
@@ -93,12 +94,20 @@ class SourcePass:
         if not outputs:
             raise ValueError("`x` must hold samples. Received: no batches")
         features = flattened(np.concatenate(outputs))
+        if not np.isfinite(features).all():
+            raise ValueError(
+                "A source must return finite numbers: is its input scaled as "
+                "in its training? Received: outputs of "
+                f"{self.name!r} that are NaN or infinite"
+            )
         arrays, first = {}, 0
         for readout in found:
             size = sum(readout.block_sizes)
-            arrays[readout.name] = scaled_blocks(
-                features[:, first : first + size], readout.block_sizes
-            )
+            part = features[:, first : first + size]
+            if readout.name == "logits":
+                activation = inspect_source(self.source).activation
+                part = as_features(part, activation, np)
+            arrays[readout.name] = scaled_blocks(part, readout.block_sizes)
             first += size
         return arrays, np.concatenate(labels)
 
@@ -118,7 +127,7 @@ class SourcePass:
             # The given one may be part of another model.
             transformation = type(given).from_config(given.get_config())
         model = ReprogrammedModel(
-            source, transformation, LabelMapper(2), compile=False
+            source, transformation, RegressionHead(), compile=False
         )
         if given is not None and given.built:
             transformation.set_weights(given.get_weights())

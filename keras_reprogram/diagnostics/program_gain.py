@@ -22,6 +22,7 @@ from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.models import batches
 from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.outputs import RegressionHead
+from keras_reprogram.probabilities import as_features
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import Shape
@@ -172,10 +173,14 @@ def program_gain(
         change_program(
             model, x, labels, program, scale, epochs, batch_size, seed
         )
-    outputs = model.predict_source(x, batch_size=batch_size)
+    logits = as_features(
+        model.predict_source(x, batch_size=batch_size),
+        inspect_source(source).activation,
+        np,
+    )
     return ProgramGain(
         program,
-        logme(outputs, labels),
+        logme(logits, labels),
         logme(features_of(source, plain, x, batch_size), labels),
     )
 

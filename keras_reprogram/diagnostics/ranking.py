@@ -142,7 +142,7 @@ def rank_sources(
 
     | readout | outputs |
     |---|---|
-    | `"logits"` | the source's output |
+    | `"logits"` | the source's output; of probabilities, the logarithms or logits |
     | `"features"` | the inputs of its last layer, if that is dense |
     | `"stages"` | its stages, see `sources.stage_features`, if KerasHub defines them |
 

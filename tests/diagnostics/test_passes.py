@@ -67,6 +67,14 @@ def test_samples_are_resized_and_outputs_are_scaled(source):
     np.testing.assert_allclose(run(plan), expected, rtol=1e-4)
 
 
+def test_probabilities_are_read_as_logarithms(source):
+    softmax = keras.Model(source.input, keras.ops.softmax(source.output))
+    (plan,) = planned_passes([softmax])
+    resized = InputReprogrammer((4, 4, 1), (8, 8, 3), pattern=None)(IMAGES)
+    expected = scaled(keras.ops.log_softmax(source(resized)))
+    np.testing.assert_allclose(run(plan), expected, rtol=1e-3)
+
+
 def test_an_input_transformation_is_copied_with_its_weights(source):
     given = InputReprogrammer((4, 4, 1), (8, 8, 3), placement="pad")
     given(IMAGES)
@@ -137,6 +145,15 @@ def test_samples_without_labels_or_of_another_number_raise(source):
         plan.run(IMAGES, None, ["logits"], 3, CountedBatches())
     with pytest.raises(ValueError, match="7 samples and 6 labels"):
         plan.run(IMAGES, LABELS[:6], ["logits"], 3, CountedBatches())
+
+
+def test_outputs_that_are_not_finite_raise():
+    inputs = keras.Input((4, 4, 1))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    source = keras.Model(inputs, keras.ops.log(pooled))
+    (plan,) = planned_passes({"logarithm": source})
+    with pytest.raises(ValueError, match="'logarithm'"):
+        plan.run(0 * IMAGES, LABELS, ["logits"], 7, CountedBatches())
 
 
 @pytest.mark.numpy_alone

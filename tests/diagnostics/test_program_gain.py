@@ -70,6 +70,16 @@ def test_the_program_of_a_model_is_evaluated_as_it_is(source):
     assert found.program_evidence == pytest.approx(expected, abs=1e-5)
 
 
+def test_the_evidence_of_probabilities_is_that_of_their_logarithms(source):
+    transformation = padded()
+    softmax = keras.Model(source.input, keras.ops.softmax(source.output))
+    found = program_gain(softmax, IMAGES, LABELS, "current", transformation)
+    logits = keras.ops.log_softmax(source(transformation(IMAGES)))
+    assert found.program_evidence == pytest.approx(
+        logme(logits, LABELS), abs=1e-4
+    )
+
+
 def test_a_gradient_program_is_a_signed_step_down_the_loss_of_all_samples():
     inputs = keras.Input((3,))
     hidden = keras.layers.Dense(4, "tanh")(inputs)
