@@ -23,6 +23,7 @@ import argparse
 import dataclasses
 import functools
 import importlib.util
+import itertools
 import json
 import pathlib
 import sys
@@ -35,7 +36,6 @@ import numpy as np
 
 import keras_reprogram
 from keras_reprogram import diagnostics
-from keras_reprogram.inputs import ConvolutionPattern
 from keras_reprogram.inputs import Grid
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import Pad
@@ -197,20 +197,22 @@ def picture_inputs(
 
 
 def series_inputs() -> dict[str, Callable[..., InputReprogrammer]]:
-    everywhere = UniversalPattern("everywhere", activation=None)
-    settings: dict[str, dict[str, Any]] = {
-        "no pattern": {"pattern": None},
-        "universal (default)": {"pattern": everywhere},
-        "no pattern, half": {"placement": Pad(STEPS // 2), "pattern": None},
-        "outside": {"placement": Pad(STEPS // 2), "pattern": "outside"},
-        "overlaid": {"placement": Pad(STEPS // 2), "pattern": everywhere},
-        "two copies": {"placement": Tile(2, STEPS // 2), "pattern": everywhere},
-        "grid of 8": {"pattern": UniversalPattern(basis=Grid(8))},
-        "trainable layers": {"pattern": ConvolutionPattern(3)},
-    }
+    def of(pattern: Callable[[], Any], **settings: Any) -> Callable[..., Any]:
+        return lambda **shapes: InputReprogrammer(
+            pattern=pattern(), value_range=None, **settings, **shapes
+        )
+
+    half = Pad(STEPS // 2)
+    everywhere = functools.partial(UniversalPattern, activation=None)
     return {
-        name: functools.partial(InputReprogrammer, value_range=None, **setting)
-        for name, setting in settings.items()
+        "no pattern": of(lambda: None),
+        "universal (default)": of(everywhere),
+        "no pattern, half": of(lambda: None, placement=half),
+        "outside": of(lambda: "outside", placement=half),
+        "overlaid": of(everywhere, placement=half),
+        "two copies": of(everywhere, placement=Tile(2, STEPS // 2)),
+        "grid of 8": of(lambda: UniversalPattern(basis=Grid(8))),
+        "tanh everywhere": of(UniversalPattern),
     }
 
 
@@ -384,9 +386,9 @@ GROUPS = {
     "linear map": lambda row: row["map"] == "linear",
 }
 VALUES = {
-    "start": lambda path: path[0],
-    "end": lambda path: path[-1],
-    "change": lambda path: path[-1] - path[0],
+    "start": lambda row: row["alignment"][0],
+    "end": lambda row: row["alignment"][1],
+    "change": lambda row: row["alignment"][1] - row["alignment"][0],
 }
 
 
@@ -402,11 +404,17 @@ def by(rows: list[dict], *keys: str) -> dict[tuple, list[dict]]:
 
 
 def correlations(rows: list[dict]) -> str:
-    """Spearman's and Kendall's over methods, mean and spread over draws."""
+    """Spearman's and Kendall's over methods, mean and spread over draws.
+
+    The accuracy on training samples is what alignment competes with.
+    """
     from scipy.stats import kendalltau
     from scipy.stats import spearmanr
 
     columns = [f"{name} {c}" for name in VALUES for c in ("ρ", "τ")]
+    columns.append("training accuracy ρ")
+    statistics = [*itertools.product(VALUES.values(), (spearmanr, kendalltau))]
+    statistics.append((lambda row: row["train_accuracy"], spearmanr))
     lines = [
         "| source | set | methods | draws | " + " | ".join(columns) + " |",
         "|---|---|---|---:|" + "---:|" * len(columns),
@@ -416,16 +424,15 @@ def correlations(rows: list[dict]) -> str:
         for (source, data), mine in by(kept, "source", "data").items():
             draws = by(mine, "seed")
             cells = []
-            for value in VALUES.values():
-                for statistic in (spearmanr, kendalltau):
-                    found = [
-                        statistic(
-                            [value(row["alignment"]) for row in draw],
-                            [row["accuracy"] for row in draw],
-                        ).statistic
-                        for draw in draws.values()
-                    ]
-                    cells.append(f"{np.mean(found):.2f} ± {np.std(found):.2f}")
+            for value, statistic in statistics:
+                found = [
+                    statistic(
+                        [value(row) for row in draw],
+                        [row["accuracy"] for row in draw],
+                    ).statistic
+                    for draw in draws.values()
+                ]
+                cells.append(f"{np.mean(found):.2f} ± {np.std(found):.2f}")
             number = max(map(len, draws.values()))
             lines.append(
                 f"| {source} | {data} | {number}, {group} | {len(draws)} | "

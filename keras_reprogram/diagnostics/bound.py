@@ -95,12 +95,12 @@ def risk_bound(
 
     ```
     labeled_bound = source_risk + min over permutations s of
-        mean_i (|z_i - z'_s(i)| / 2 + sqrt(2) [y_i is not y'_s(i)])
+        mean_i (|p_i - p'_s(i)| + sqrt(2) [y_i is not y'_s(i)])
     ```
 
-    of `(z, y)` of the source and `(z', y')` of the target. By the triangle
-    inequality, and since softmax does not increase distances by more than
-    1 / 2, it holds for these samples without an assumption.
+    of probabilities and labels `(p, y)` of the source and `(p', y')` of the
+    target. By the triangle inequality it holds for these samples without an
+    assumption.
 
     Example:
 
@@ -152,7 +152,10 @@ def risk_bound(
         costs = euclidean_distances(source_logits, target_logits)
         distance = least_mean_cost(costs)
         is_other = source_labels[:, None] != target_labels
-        costs = costs / 2 + LARGEST_LOSS * is_other
+        costs = euclidean_distances(
+            probabilities(source_logits), probabilities(target_logits)
+        )
+        costs += LARGEST_LOSS * is_other
         labeled_bound = source_risk + least_mean_cost(costs)
     else:
         distance = sliced_wasserstein(
@@ -170,10 +173,15 @@ def risk_bound(
 
 def risk(logits: np.ndarray, labels: np.ndarray) -> float:
     """Returns the mean distance of probabilities from the labels' one-hot."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    errors = powers / powers.sum(axis=1, keepdims=True)
+    errors = probabilities(logits)
     errors[np.arange(len(labels)), labels] -= 1.0
     return float(np.linalg.norm(errors, axis=1).mean())
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    softmax: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return softmax
 
 
 def check_logits(name: str, logits: np.ndarray) -> None:

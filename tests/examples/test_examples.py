@@ -254,6 +254,7 @@ def test_alignment_benchmark_reports_correlations_over_methods(monkeypatch):
             "map": "linear" if name != "identity" else name,
             "alignment": [2.0 + index % 2, 3.0 - index],
             "accuracy": 0.5 + 0.1 * index,
+            "train_accuracy": 0.9 - index / 10,
             "bound": terms,
         }
         for seed in (0, 1)
