@@ -23,7 +23,7 @@ paper takes `q` = 25 for brain networks of 200x200 pixels on a canvas of
 Differences: `beta` is ours, and Adam is taken from the published code, which
 trains with the true gradient. The paper's focal loss with a focus of 2 weighs
 classes by their frequency, and is worth a few points where classes are
-unbalanced: pass `class_weight` to `fit`.
+unbalanced: pass `class_weight="balanced"` to `fit`.
 """
 
 from typing import Any

@@ -22,7 +22,9 @@ def best_threshold(
     """Chooses the thresholds above which ones, or the second class, score best.
 
     Choose them on samples that the model was not trained on: of validation
-    data, or of the held-out folds of a cross-validation.
+    data, or of the folds of a cross-validation, whose held-out `predictions`
+    and `sample_indices` are attributes of
+    `model.label_mapper.cross_validation`.
 
     ```
     two classes:     predictions[:, 1] - predictions[:, 0] > threshold

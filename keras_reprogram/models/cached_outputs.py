@@ -193,6 +193,7 @@ class Head(KeptState):
     ) -> Tensor:
         model = self.reference()
         if model is not None:
+            sample_weight = class_weights.of_positions(sample_weight, y_pred)
             y, y_pred = model.loss_arguments(y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 

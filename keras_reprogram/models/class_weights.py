@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
+from keras import ops
 
 from keras_reprogram.models import batches
 from keras_reprogram.models.compiled_loss import CompiledLoss
@@ -13,6 +15,7 @@ from keras_reprogram.outputs.label_weights import ClassWeights
 from keras_reprogram.outputs.targets import BinaryTargets
 from keras_reprogram.outputs.targets import ClassTargets
 from keras_reprogram.typing import Data
+from keras_reprogram.typing import Tensor
 
 if TYPE_CHECKING:
     from keras_reprogram.models.trainer import ReprogrammingTrainer
@@ -152,9 +155,11 @@ def for_fit(
     if class_weight is None:
         return sample_weight, None, None
     if not batches.is_array(x):
+        check_data_set(model, x)
         of_classes = resolved(model, class_weight, x, steps=steps)
         check_trained(model, of_classes)
-        return sample_weight, of_data_set(model, of_classes), of_classes
+        as_keras = dict(enumerate(map(float, of_classes.values)))
+        return sample_weight, as_keras, of_classes
     if y is None:
         raise ValueError(
             "`class_weight` needs labels: pass `y`. Received: y=None"
@@ -170,21 +175,41 @@ def for_fit(
     return weights, None, None
 
 
-def of_data_set(
-    model: "ReprogrammingTrainer", class_weights: ClassWeights
-) -> dict[int, float]:
-    """Returns class weights as `keras.Model.fit` takes them for a data set.
+def check_data_set(model: "ReprogrammingTrainer", x: Data) -> None:
+    """Raises if Keras does not apply class weights to a data set.
 
-    Raises:
-        ValueError: If there is a label for each position, which Keras would
-            read as one-hot labels.
+    It would read a label for each position as one-hot labels.
     """
     targets = model.label_mapper.targets
-    if isinstance(targets, ClassTargets) and targets.position_sizes:
+    has_positions = isinstance(targets, ClassTargets) and bool(
+        targets.position_sizes
+    )
+    is_weighted = isinstance(x, keras.utils.PyDataset) or type(
+        x
+    ).__module__.startswith("tensorflow.")
+    if has_positions or not is_weighted:
         raise ValueError(
-            "A data set with a label for each position brings its weights "
-            "itself, as batches `(x, y, sample_weight)`: leave out "
-            "`class_weight`, or pass arrays. Received: `class_weight` with a "
-            "data set"
+            "Class weights are applied to arrays, and to a "
+            "`keras.utils.PyDataset` or `tf.data.Dataset` with one label for "
+            "each sample. Other data sets bring their weights themselves, as "
+            "batches `(x, y, sample_weight)`. Received: `class_weight` with "
+            f"x={type(x).__name__}"
         )
-    return dict(enumerate(map(float, class_weights.values)))
+
+
+def of_positions(sample_weight: Tensor, y_pred: Tensor) -> Tensor:
+    """Returns weights of samples as weights of all their positions.
+
+    Keras would multiply losses `(batch, positions)` by `(batch,)`.
+
+    Args:
+        sample_weight: Tensor `(batch,)` or `(batch, ...)`, or `None`.
+        y_pred: Tensor `(batch, ..., T)`. The predictions.
+    """
+    rows = ops.shape(y_pred)[:-1]
+    if sample_weight is None or len(sample_weight.shape) >= len(rows):
+        return sample_weight
+    sample_weight = ops.convert_to_tensor(sample_weight)
+    for _ in range(len(rows) - len(sample_weight.shape)):
+        sample_weight = ops.expand_dims(sample_weight, -1)
+    return ops.broadcast_to(sample_weight, rows)

@@ -169,9 +169,9 @@ class ReprogrammingTrainer(ModelOfSamples):
 
         `class_weight` is a dictionary, as in Keras, or `"balanced"`, which
         gives every class of the training samples the same sum of weights. With
-        arrays, it may be combined with `sample_weight`. A data set is counted
-        in a pass of its own; one that does not end, or is read only once, needs
-        a dictionary.
+        arrays, it may be combined with `sample_weight`. Of data sets, a
+        `PyDataset` and a `tf.data.Dataset` take it, and are read once more to
+        be counted; one that does not end needs a dictionary.
 
         In several processes of `torch.distributed` each process trains on its
         share of the data, in as many batches as the others. All start from
@@ -396,6 +396,9 @@ class ReprogrammingTrainer(ModelOfSamples):
             valid = self.valid_labels(y)
             if valid is not None:
                 y = ops.where(valid, y, ops.zeros_like(y))
+        if y_pred is not None:
+            weights = batches.unwrap_single(sample_weight)
+            sample_weight = class_weights.of_positions(weights, y_pred)
         y, y_pred = self.loss_arguments(y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 

@@ -40,6 +40,11 @@ class CrossValidation:
             `"regularization"`.
         other_scores: Dictionary from names to arrays `[candidates, folds]` of
             scores that are shown, not chosen by. Defaults to none.
+        sample_indices: Integer array `[M]`. The samples of all folds, as they
+            came. Defaults to `None`.
+        predictions: Array `[M, T]`. What the chosen candidate predicts for each
+            of them in the fold that left it out, for the choice of a threshold.
+            Defaults to `None`.
     """
 
     candidates: Sequence[Any]
@@ -50,6 +55,8 @@ class CrossValidation:
     other_scores: Mapping[str, np.ndarray] = dataclasses.field(
         default_factory=dict
     )
+    sample_indices: np.ndarray | None = None
+    predictions: np.ndarray | None = None
 
     @property
     def chosen(self) -> Any:

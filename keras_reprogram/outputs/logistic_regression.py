@@ -310,18 +310,17 @@ def cross_validated_regularization(
     weights = check_sample_weight(sample_weight, labels)
     if weights is None:
         weights = np.ones((len(labels), 1))
-    counted = weights.any(axis=1)
-    features, labels, weights = (
-        array[counted] for array in (features, labels, weights)
-    )
     candidates = sorted(candidates, reverse=True)
+    counted = np.flatnonzero(weights.any(axis=1))
     folds = stratified_folds(
-        labels, FOLDS, seed, MOST_SAMPLES_OF_CROSS_VALIDATION
+        labels[counted], FOLDS, seed, MOST_SAMPLES_OF_CROSS_VALIDATION
     )
+    folds = [counted[fold] for fold in folds]
+    rows = np.concatenate([counted[:0], *folds])
     losses, accuracies = [], []
-    for index, left_out in enumerate(folds):
-        rest = np.concatenate([*folds[:index], *folds[index + 1 :], []])
-        rest = rest.astype("int64")
+    predictions = np.full((len(candidates), len(rows), num_classes), np.nan)
+    for left_out in folds:
+        rest = rows[~np.isin(rows, left_out)]
         scored = weights_of_known(labels, weights, left_out, rest)
         if not scored.any():
             continue
@@ -334,6 +333,7 @@ def cross_validated_regularization(
             sample_weight=weights[rest],
         )
         scores = [features[left_out] @ matrix + bias for matrix, bias in path]
+        predictions[:, np.isin(rows, left_out)] = scores
         losses.append(
             [cross_entropy(one, labels[left_out], scored) for one in scores]
         )
@@ -342,11 +342,15 @@ def cross_validated_regularization(
         )
     shape = (len(losses), len(candidates))
     by_fold = np.reshape(losses, shape).T
+    best = int(by_fold.sum(axis=1).argmin())
+    is_predicted = ~np.isnan(predictions[0]).any(axis=1)
     return CrossValidation(
         candidates,
         by_fold,
-        int(by_fold.sum(axis=1).argmin()),
+        best,
         other_scores={"accuracy": np.reshape(accuracies, shape).T},
+        sample_indices=rows[is_predicted],
+        predictions=predictions[best, is_predicted],
     )
 
 

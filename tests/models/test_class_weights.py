@@ -75,6 +75,7 @@ def test_adapt_weights_its_regression():
     assert_is_regression(model, np.repeat([1, 1, 5], [15, 6, 3]))
 
 
+@pytest.mark.numpy_alone
 def test_adapt_balances_classes_of_any_data():
     model = model_of()
     balanced = dict(class_weight="balanced", verbose=0)
@@ -209,13 +210,14 @@ def test_positions_have_weights_of_samples_and_classes():
     weights = np.repeat(np.arange(4), 6)
     sums = np.bincount(LABELS, weights)
     assert_is_regression(model, weights / sums[LABELS])
-    with pytest.raises(ValueError, match="brings its weights itself"):
+    with pytest.raises(ValueError, match="bring their weights themselves"):
         compiled(sizes=(6, 4)).fit(
             Weighted(np.tile(samples, (3, 1, 1)), np.tile(labels, (3, 1))),
             class_weight={0: 2.0},
         )
 
 
+@pytest.mark.numpy_alone
 def test_binary_targets_are_balanced_by_target():
     labels = np.eye(3)[LABELS]
     labels[::7] = np.nan
@@ -251,6 +253,7 @@ def test_a_regression_head_weights_its_statistics():
         model.adapt(SAMPLES, targets, class_weight="balanced")
 
 
+@pytest.mark.numpy_alone
 @pytest.mark.parametrize("verbose", [0, 1, 2])
 @pytest.mark.parametrize("method", ["adapt", "fit", "fit_label_map"])
 def test_cross_validated_scores_are_shown_and_kept(method, verbose, capsys):
@@ -262,6 +265,7 @@ def test_cross_validated_scores_are_shown_and_kept(method, verbose, capsys):
     assert (table in capsys.readouterr().out) == (verbose > 0)
 
 
+@pytest.mark.numpy_alone
 def test_scores_of_generalized_cross_validation_are_shown(capsys):
     model = model_of(RegressionHead(1))
     model.adapt(SAMPLES, SAMPLES.sum(axis=1))
@@ -280,6 +284,7 @@ class Endless(keras.utils.PyDataset):
         return SAMPLES, LABELS
 
 
+@pytest.mark.numpy_alone
 @pytest.mark.parametrize(
     "data, settings, message",
     [
@@ -294,11 +299,6 @@ class Endless(keras.utils.PyDataset):
             {"sample_weight": COUNTS},
             "beside a data set",
         ),
-        (
-            (iter([(SAMPLES, LABELS)]),),
-            {"class_weight": "balanced"},
-            "pass `class_weight` as a dictionary",
-        ),
         ((Endless(),), {"class_weight": "balanced"}, "as a dictionary"),
     ],
 )
@@ -309,3 +309,43 @@ def test_weights_that_are_none_are_value_errors(
     with pytest.raises(ValueError, match=message) as error:
         getattr(compiled(), method)(*data, verbose=0, **settings)
     assert "Received: " in str(error.value)
+
+
+@pytest.mark.numpy_alone
+def test_a_generator_is_not_counted():
+    with pytest.raises(ValueError, match="`class_weight` as a dictionary"):
+        compiled().adapt(iter([(SAMPLES, LABELS)]), class_weight="balanced")
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize("data", [[(SAMPLES, LABELS)], "generator", "loader"])
+def test_data_sets_that_take_no_class_weights_are_refused_at_once(data):
+    if data == "generator":
+        data = iter([(SAMPLES, LABELS)])
+    if data == "loader":
+        torch = pytest.importorskip("torch")
+        arrays = map(torch.from_numpy, (SAMPLES, LABELS))
+        data = torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(*arrays)
+        )
+    model = compiled()
+    with pytest.raises(ValueError, match="bring their weights themselves"):
+        model.fit(data, class_weight={0: 1.0}, verbose=0)
+    assert not model.label_mapper.solved
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_label_map"])
+def test_a_loss_at_positions_has_the_weights_of_samples(method):
+    model = compiled(sizes=(4, 4))  # as many positions as samples
+    samples = SAMPLES[:16].reshape(4, 4, 4)
+    labels = LABELS[8:].reshape(4, 4)
+    weights = np.arange(4.0)
+    history = getattr(model, method)(
+        samples, labels, sample_weight=weights, verbose=0
+    ).history
+    logits = model.predict(samples, verbose=0).astype("float64")
+    losses = np.log(np.exp(logits).sum(axis=-1)) - np.take_along_axis(
+        logits, labels[..., None], axis=-1
+    ).squeeze(-1)
+    expected = np.mean(weights[:, None] * losses)
+    assert history["loss"][0] == pytest.approx(expected, rel=1e-4)

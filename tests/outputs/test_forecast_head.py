@@ -128,3 +128,19 @@ def test_a_forecast_is_not_trained_in_a_scale_that_nobody_found():
     assert model.predict(x, verbose=0).shape == (4, 3, 2)
     with pytest.raises(ValueError, match="call `adapt`"):
         model.train_on_batch(x, np.zeros((4, 3, 2)))
+
+
+@pytest.mark.numpy_alone
+def test_the_scale_is_weighted():
+    outputs, past = data()
+    targets = np.random.default_rng(1).normal(size=(2, 6, 3))
+    for weights in (np.array([3.0, 1.0]), np.array([[3.0], [1.0]])):
+        head = ForecastHead(6)
+        head(outputs, past)
+        head.adapt([(None, targets, weights)])
+        expected = targets[[0, 0, 0, 1]].std(axis=(0, 1))
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(head.scale), expected, rtol=1e-6
+        )
+    with pytest.raises(ValueError, match="weight above 0"):
+        head.adapt([(None, targets, np.zeros(2))])

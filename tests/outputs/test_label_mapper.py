@@ -274,3 +274,34 @@ def test_binary_targets_at_every_position(outputs):
     mapper.targets.check(labels, LabelFormat())
     mapper.adapt([(outputs, labels)])
     assert ops.convert_to_numpy(mapper(outputs)).shape == (4, 5, 2)
+
+
+@pytest.mark.numpy_alone
+def test_classes_without_a_weight_are_named(golden_logits, golden_labels):
+    mapper = LabelMapper(3, "bayesian")
+    mapper.build((None, 6))
+    weights = (golden_labels != 1).astype("float64")
+    with pytest.warns(UserWarning, match=r"1 of 3 target classes.*\[1\]"):
+        mapper.adapt([(golden_logits, golden_labels, weights)])
+    with pytest.raises(ValueError, match="weights above 0"):
+        mapper.adapt([(golden_logits, golden_labels, 0 * weights)])
+    with pytest.raises(ValueError, match="one weight for each"):
+        mapper.adapt([(golden_logits, golden_labels, np.ones(5))])
+
+
+@pytest.mark.numpy_alone
+def test_balanced_classes_have_a_uniform_prior(golden_logits, golden_labels):
+    # Bayes' rule with smoothing 0: shares of classes, not numbers.
+    mapper = LabelMapper(3, BayesianMapping(smoothing=0.0))
+    mapper.build((None, 6))
+    counts = np.bincount(golden_labels)
+    mapper.adapt([(golden_logits, golden_labels, 1 / counts[golden_labels])])
+    likelihood = mapper.mapping.statistics(golden_logits, golden_labels, 3)
+    likelihood /= likelihood.sum(axis=0)
+    totals = likelihood.sum(axis=1, keepdims=True)
+    posterior = likelihood / np.where(totals > 0, totals, 1)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(mapper.matrix),
+        posterior / posterior.sum(axis=0),
+        rtol=1e-5,
+    )

@@ -74,3 +74,44 @@ def test_invalid_labels_are_not_counted(golden_logits):
     expected = top_k_statistics(golden_logits[valid], labels[valid], True)
     gathered = ops.convert_to_numpy(mapper.statistics)
     np.testing.assert_array_equal(gathered, expected)
+
+
+@pytest.mark.parametrize("name", ["iterative", "bayesian_plus"])
+def test_samples_of_a_step_count_by_their_weights(
+    name, golden_logits, golden_labels
+):
+    mapper = LabelMapper(3, name)
+    mapper.build((None, 6))
+    weights = np.arange(12) % 4
+    for given in (weights, weights[:, None]):
+        mapper.update_statistics(
+            golden_logits, golden_labels, sample_weight=given
+        )
+    expected = mapper.mapping.statistics(
+        np.repeat(golden_logits, weights, axis=0),
+        np.repeat(golden_labels, weights),
+        3,
+    )
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(mapper.statistics.value), 2 * expected, rtol=1e-5
+    )
+
+
+def test_positions_count_by_the_weights_of_their_samples(
+    golden_logits, golden_labels
+):
+    mapper = LabelMapper(3, "iterative")
+    mapper.build((None, 4, 6))
+    of_samples = np.array([1.0, 0.0, 2.0], "float32")
+    for weights in (of_samples, np.repeat(of_samples, 4).reshape(3, 4)):
+        mapper.update_statistics(
+            golden_logits.reshape(3, 4, 6),
+            golden_labels.reshape(3, 4),
+            sample_weight=weights,
+        )
+    expected = mapper.mapping.statistics(
+        golden_logits, golden_labels, 3, np.repeat(of_samples, 4)
+    )
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(mapper.statistics.value), 2 * expected
+    )

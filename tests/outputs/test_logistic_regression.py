@@ -265,12 +265,15 @@ def test_cross_validation_weights_its_losses():
     found = cross_validated_regularization(
         inputs, labels, 3, (0.1,), sample_weight=weights
     )
+    predictions = np.zeros((60, 3))
+    predictions[found.sample_indices] = found.predictions
     for fold, score in zip(stratified_folds(labels, 5), found.scores[0]):
         rest = np.setdiff1d(np.arange(60), fold)
         matrix, bias = logistic_regression(
             inputs[rest], labels[rest], 3, 0.1, weights[rest]
         )
         scores = inputs[fold] @ matrix + bias
+        np.testing.assert_allclose(predictions[fold], scores, atol=1e-4)
         losses = np.log(np.exp(scores).sum(axis=1))
         losses -= scores[np.arange(len(fold)), labels[fold]]
         expected = np.average(losses, weights=weights[fold])
@@ -287,6 +290,10 @@ def test_samples_without_a_weight_are_in_no_fold():
         inputs[counted], labels[counted], 3
     )
     np.testing.assert_allclose(found.scores, expected.scores)
+    np.testing.assert_allclose(found.predictions, expected.predictions)
+    np.testing.assert_array_equal(
+        found.sample_indices, np.flatnonzero(counted)[expected.sample_indices]
+    )
 
 
 def test_a_class_that_one_fold_has_alone_decides_nothing():
@@ -300,6 +307,7 @@ def test_a_class_that_one_fold_has_alone_decides_nothing():
 def test_a_sample_alone_has_no_folds():
     found = cross_validated_regularization(np.eye(1), np.zeros(1, int), 2)
     assert found.scores.shape == (7, 0) and found.chosen == 10.0
+    assert found.predictions.shape == (0, 2)
 
 
 @pytest.mark.parametrize(
