@@ -439,3 +439,20 @@ def test_distributed(tmp_path):
     )
     (row,) = json.loads((tmp_path / "results.json").read_text())
     assert row["replicas"] == 2 and 0 < row["test_accuracy"] < 1
+
+
+@on_torch
+def test_alignment_guide(tmp_path, run):
+    output = run("guides/alignment.py")
+    distances = {
+        name: float(value)
+        for name, value in re.findall(r"^(.*): ([0-9.]+)$", output, re.M)
+    }
+    smallest = distances.pop("Between two parts of the source's samples")
+    whole, *_ = without = [
+        value for name, value in distances.items() if "margin" in name
+    ]
+    assert 0 < smallest < min(without) == without[2] < whole
+    assert distances["Risk on the target"] <= distances["Bound with labels"]
+    assert "vacuous: True" in output
+    assert (tmp_path / "alignment.png").stat().st_size > 1000
