@@ -186,11 +186,11 @@ class AveragedViews(InputTransformation):
         )
 
     def build(self, input_shape: Shape) -> None:
+        self.check_sample_shape(tuple(input_shape[1:]))
         if not self.transformation.built:
             self.transformation.build((None, *input_shape[1:]))
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        self.check_sample_shape(tuple(inputs.shape[1:]))
         views = [self.view_of(inputs, view) for view in self.views]
         return self.transformation(
             ops.concatenate(views, axis=0), training=training
@@ -200,8 +200,10 @@ class AveragedViews(InputTransformation):
         """Returns a batch of samples as a view shows them."""
         height, width = (axis + 1 for axis in self.axes.spatial)
         if not isinstance(view, str):
-            for axis, share in zip((height, width), view):
-                samples = shifted(samples, axis, share)
+            # The sizes of a tensor are tensors themselves in some exports.
+            sizes = self.axes.spatial_shape(self.sample_shape)
+            for axis, share, size in zip((height, width), view, sizes):
+                samples = shifted(samples, axis, share, size)
             return samples
         if view in FLIPS:
             flipped = [(height, width)[index] for index in FLIPS[view]]
@@ -263,8 +265,10 @@ class AveragedViews(InputTransformation):
         }
 
     def get_build_config(self) -> dict[str, Any] | None:
-        # A pattern that uses the source is built by the model.
-        return None if self.uses_source else super().get_build_config()
+        # What is resolved by a source is built by the model.
+        parts = self.transformation.for_each_source()
+        configs = [each.get_build_config() for each in parts]
+        return None if None in configs else super().get_build_config()
 
     @property
     def expected_inputs(self) -> Shape | None:
@@ -282,18 +286,40 @@ class AveragedViews(InputTransformation):
         self.transformation.check_variables()
 
 
-def shifted(samples: Tensor, axis: int, share: float) -> Tensor:
-    """Returns samples shifted along an axis by a share of their length."""
-    length = samples.shape[axis]
+def shifted(
+    samples: Tensor, axis: int, share: float, length: int | None
+) -> Tensor:
+    """Returns samples shifted along an axis by a share of their length.
+
+    Args:
+        samples: Tensor. A batch of samples.
+        axis: Integer.
+        share: Float.
+        length: Integer. Their length along the axis, `None` if it is unknown.
+    """
     if length is None:
         length = ops.shape(samples)[axis]
         steps = ops.round(ops.cast(length, "float32") * share)
         indices = ops.arange(length) - ops.cast(steps, "int32")
         indices = ops.clip(indices, 0, length - 1)
+        return ops.take(samples, indices, axis=axis)
+    steps = round(length * share)
+    count = min(abs(steps), length - 1)
+    if not count:
+        return samples
+
+    def rows(start: int, stop: int) -> Tensor:
+        return samples[(slice(None),) * axis + (slice(start, stop),)]
+
+    # Every export has slices; few have lookups along any axis.
+    repeats = [1] * len(samples.shape)
+    repeats[axis] = count
+    if steps > 0:
+        parts = [ops.tile(rows(0, 1), repeats), rows(0, length - count)]
     else:
-        steps = round(length * share)
-        indices = np.clip(np.arange(length) - steps, 0, length - 1)
-    return ops.take(samples, indices, axis=axis)
+        last = rows(length - 1, length)
+        parts = [rows(count, length), ops.tile(last, repeats)]
+    return ops.concatenate(parts, axis=axis)
 
 
 def checked_transformation(

@@ -185,8 +185,10 @@ class JoinedTransformation(InputTransformation):
         }
 
     def get_build_config(self) -> dict[str, Any] | None:
-        # A pattern that uses the source is built by the model.
-        return None if self.uses_source else super().get_build_config()
+        # What is resolved by a source is built by the model.
+        parts = self.transformations
+        configs = [each.get_build_config() for each in parts]
+        return None if None in configs else super().get_build_config()
 
     def expected_variables(
         self, specification: SourceSpecification

@@ -11,6 +11,7 @@ from keras import ops
 from keras_reprogram.sources.architecture import Architecture
 from keras_reprogram.sources.architecture import merged_weights
 from keras_reprogram.sources.fixed_inputs import outputs_on_fixed_inputs
+from keras_reprogram.sources.joined_source import JoinedSource
 from keras_reprogram.typing import Tensor
 
 
@@ -33,7 +34,12 @@ def fingerprint(
 
     Returns:
         A dictionary that can be written as JSON.
+
+    Raises:
+        ValueError: If the source is a `JoinedSource`, each part of which has
+            a fingerprint of its own.
     """
+    check_single(source)
     architecture = Architecture(source)
     outputs = None
     if probe:
@@ -55,6 +61,16 @@ def fingerprint(
             "outputs": outputs,
         },
     }
+
+
+def check_single(source: keras.Model) -> None:
+    """Raises for a joined source."""
+    if isinstance(source, JoinedSource):
+        raise ValueError(
+            "Each part of a joined source has a fingerprint of its own: take "
+            "those of `source.sources`. Received: "
+            f"source={source.name} of {len(source.sources)} parts"
+        )
 
 
 def digests(

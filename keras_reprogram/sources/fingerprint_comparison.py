@@ -7,6 +7,7 @@ from typing import NamedTuple
 import keras
 
 from keras_reprogram.sources.architecture import Architecture
+from keras_reprogram.sources.fingerprint import check_single
 from keras_reprogram.sources.fingerprint import digests
 from keras_reprogram.sources.fingerprint import weight_digest
 from keras_reprogram.sources.fixed_inputs import MAX_VALUES
@@ -38,8 +39,10 @@ def compare_fingerprints(
         the source matches the fingerprint.
 
     Raises:
-        ValueError: If the fingerprint is damaged.
+        ValueError: If the fingerprint is damaged, or the source is a
+            `JoinedSource`.
     """
+    check_single(source)
     wanted = recorded_architecture(expected)
     if wanted is None:
         return differences_from_version_0_1_0(source, expected)

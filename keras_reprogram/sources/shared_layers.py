@@ -13,6 +13,7 @@ from typing import TypeAlias
 import keras
 
 from keras_reprogram import keras_internals
+from keras_reprogram.sources.text import TextSource
 from keras_reprogram.typing import Tensor
 
 # The names from a source down to a layer, each with its number among the
@@ -50,14 +51,14 @@ def find_shared_layers(sources: Sequence[keras.Model]) -> list[SharedLayer]:
     """
     # What cannot be built again keeps its layers.
     order = sorted(
-        range(len(sources)), key=lambda index: is_plain_graph(sources[index])
+        range(len(sources)), key=lambda index: can_be_rebuilt(sources[index])
     )
     owners: dict[int, tuple[int, Path]] = {}
     found = []
     for index in order:
         for layer, path in layers_of(sources[index], owners):
             if id(layer) in owners:
-                check_plain(sources[index], path)
+                check_can_be_rebuilt(sources[index], path)
                 found.append(SharedLayer(index, path, *owners[id(layer)]))
         for layer, path in layers_of(sources[index]):
             owners.setdefault(id(layer), (index, path))
@@ -95,12 +96,19 @@ def named_sublayers(
     """Returns sublayers by name and number among those of that name."""
     found: dict[tuple[str, int], keras.layers.Layer] = {}
     counts: dict[str, int] = {}
-    children = {id(child): child for child in keras_internals.sublayers(layer)}
+    children = {id(child): child for child in children_of(layer)}
     for child in children.values():
         number = counts.get(child.name, 0)
         counts[child.name] = number + 1
         found[child.name, number] = child
     return found
+
+
+def children_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns the sublayers that a layer is built from."""
+    if isinstance(layer, TextSource):
+        return [layer.model]
+    return keras_internals.sublayers(layer)
 
 
 def at_path(layer: keras.layers.Layer, path: Path) -> keras.layers.Layer:
@@ -110,14 +118,19 @@ def at_path(layer: keras.layers.Layer, path: Path) -> keras.layers.Layer:
     return layer
 
 
-def is_plain_graph(layer: keras.layers.Layer) -> bool:
-    """Whether a model is its graph, and its configuration lists its layers."""
+def can_be_rebuilt(layer: keras.layers.Layer) -> bool:
+    """Whether a model can be built again with other layers.
+
+    Its configuration lists its layers, or it is a `TextSource`.
+    """
+    if isinstance(layer, TextSource):
+        return True
     return type(layer).__module__.startswith(
         "keras."
     ) and keras_internals.computes_graph(layer)
 
 
-def check_plain(source: keras.Model, path: Path) -> None:
+def check_can_be_rebuilt(source: keras.Model, path: Path) -> None:
     """Raises unless a source can be built again with another layer at a path.
 
     Args:
@@ -126,12 +139,12 @@ def check_plain(source: keras.Model, path: Path) -> None:
     """
     around = [at_path(source, path[:depth]) for depth in range(len(path))]
     for layer in around:
-        if not is_plain_graph(layer):
+        if not can_be_rebuilt(layer):
             raise ValueError(
                 "A saved model keeps layers that parts of a joined source "
-                "share where the parts are functional or sequential models: "
-                "save the program, by `save_program`, or join models that "
-                "share no layers. Received: a part "
+                "share where the parts are functional or sequential models "
+                "or `TextSource`s: save the program, by `save_program`, or "
+                "join models that share no layers. Received: a part "
                 f"{source.name} that shares layers within a "
                 f"{type(layer).__name__}"
             )
@@ -161,14 +174,16 @@ def rebuilt(
     """Returns a model with other layers, itself if none is replaced."""
     if id(layer) in replaced:
         return replaced[id(layer)]
-    if not is_plain_graph(layer):
+    if not can_be_rebuilt(layer):
         return layer
     parts = {
-        id(child): rebuilt(child, replaced)
-        for child in keras_internals.sublayers(layer)
+        id(child): rebuilt(child, replaced) for child in children_of(layer)
     }
     if all(id(new) == key for key, new in parts.items()):
         return layer
+    if isinstance(layer, TextSource):
+        (model,) = parts.values()
+        return TextSource(model, layer.pooling, name=layer.name)
     inputs = inputs_like(keras_internals.graph_of(layer).input)
     outputs = keras_internals.run_function(
         keras_internals.graph_of(layer),

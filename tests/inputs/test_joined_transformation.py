@@ -213,6 +213,7 @@ def test_a_probe_of_joined_sources_is_fitted_on_cached_outputs():
         model.fit_label_map(X, Y, verbose=0)
 
 
+@pytest.mark.numpy_alone
 def test_a_pattern_reads_the_source_of_its_own_part():
     sources = [image_source(6, 2), image_source(8, 5)]
     model = ReprogrammedModel(
@@ -235,6 +236,7 @@ def test_a_pattern_reads_the_source_of_its_own_part():
     )
 
 
+@pytest.mark.numpy_alone
 def test_programs_of_both_parts_are_found_by_queries():
     calls = []
 

@@ -11,6 +11,8 @@ from keras_reprogram.acceleration.fast_layers import with_fast_layers
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import JoinedSource
+from keras_reprogram.sources import compare_fingerprints
+from keras_reprogram.sources import fingerprint
 from keras_reprogram.sources import inspect_source
 
 
@@ -192,3 +194,13 @@ def test_the_blocks_are_those_of_the_parts(dtype):
     both = keras.layers.Concatenate(dtype=dtype)([inputs, hidden])
     source = JoinedSource([keras.Model(inputs, both), dense(2, "softmax")])
     assert inspect_source(source).block_sizes == (4, 3, 2)
+
+
+@pytest.mark.numpy_alone
+def test_each_part_has_a_fingerprint_and_the_whole_has_none():
+    parts = [dense(), dense(2)]
+    joined = JoinedSource(parts)
+    with pytest.raises(ValueError, match="`source.sources`.*of 2 parts"):
+        fingerprint(joined)
+    with pytest.raises(ValueError, match="`source.sources`.*of 2 parts"):
+        compare_fingerprints(joined, fingerprint(parts[0]))

@@ -1,11 +1,18 @@
 """Sources that share layers share them after they are saved and loaded."""
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 from keras import ops
 
+from keras_reprogram import LabelMapper
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import FreeEmbeddings
+from keras_reprogram.inputs import SourceTokens
+from keras_reprogram.inputs import TokenReprogrammer
 from keras_reprogram.sources import JoinedSource
+from keras_reprogram.sources import TextSource
 from keras_reprogram.sources import features
 from keras_reprogram.sources import stage_features
 
@@ -54,6 +61,7 @@ JOINED = {
 
 
 @pytest.mark.parametrize("name", JOINED)
+@pytest.mark.numpy_alone
 def test_shared_layers_are_stored_once_and_loaded_as_they_were(
     classifier, name, tmp_path
 ):
@@ -96,3 +104,31 @@ def test_layers_that_a_file_cannot_share_are_a_value_error():
     ]
     with pytest.raises(ValueError, match="`save_program`.*Wrapper"):
         JoinedSource(parts).get_config()
+
+
+@pytest.mark.numpy_alone
+def test_one_text_model_is_read_twice(tmp_path):
+    backbone = keras_hub.models.BertBackbone(
+        vocabulary_size=20,
+        num_layers=1,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=16,
+        max_sequence_length=32,
+    )
+    sources = [TextSource(backbone, kind) for kind in ("mean", "last")]
+    model = ReprogrammedModel(
+        sources,
+        [TokenReprogrammer(FreeEmbeddings(9), target_length=4)]
+        + [TokenReprogrammer(SourceTokens(20), target_length=4)],
+        LabelMapper(2, "random"),
+    )
+    tokens = np.arange(12).reshape(3, 4) % 8 + 1
+    wanted = model.predict_on_batch(tokens)
+    model.save(tmp_path / "texts.keras")
+    loaded = keras.saving.load_model(tmp_path / "texts.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(tokens), wanted)
+    assert loaded.source.count_params() == backbone.count_params()
+    model.save_program(tmp_path / "texts.program")
+    loaded = ReprogrammedModel.load_program(tmp_path / "texts.program", sources)
+    np.testing.assert_array_equal(loaded.predict_on_batch(tokens), wanted)
