@@ -22,6 +22,7 @@ stopped. Outputs of sources are kept in `output/ranking`.
 
 import argparse
 import functools
+import itertools
 import json
 import pathlib
 import sys
@@ -375,47 +376,82 @@ def compare_gain(
 
 
 def report(rows: list[dict[str, Any]]) -> str:
-    lines = ["| data | candidates | draws | truth | ridge | LogME | H-score |"]
-    lines.append("|---" * 7 + "|")
     candidates = [row for row in rows if row["kind"] == "candidate"]
+    gains = [row for row in rows if row["kind"] == "gain"]
+    return "\n\n".join(
+        [
+            rankings_table(candidates),
+            costs(candidates, gains),
+            gains_table(gains),
+        ]
+    )
+
+
+def rankings_table(candidates: list[dict[str, Any]]) -> str:
+    """Kendall's tau over draws, and the accuracy lost by the first choice.
+
+    The last column compares the truth with that of other draws: no score of
+    one draw is likely to predict it better.
+    """
+    header = ["data", "candidates", "draws", "truth", *SCORES, "other draws"]
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for data in dict.fromkeys(row["data"] for row in candidates):
         mine = [row for row in candidates if row["data"] == data]
         seeds = sorted({row["seed"] for row in mine})
         draws = [[r for r in mine if r["seed"] == seed] for seed in seeds]
-        truth = [row["accuracy"] for row in mine]
-        cells = [
-            data,
-            str(len(draws[0])),
-            str(len(seeds)),
-            f"{min(truth):.3f} to {max(truth):.3f}",
-        ]
+        draws = [draw for draw in draws if len(draw) == len(draws[0])]
+        truths = [[row["accuracy"] for row in draw] for draw in draws]
+        cells = [data, str(len(draws[0])), str(len(draws))]
+        cells.append(f"{np.min(truths):.3f} to {np.max(truths):.3f}")
         for score in SCORES:
             taus = [
-                kendalltau(
-                    [row[score] for row in draw],
-                    [row["accuracy"] for row in draw],
-                ).statistic
-                for draw in draws
+                tau([row[score] for row in draw], truth)
+                for draw, truth in zip(draws, truths)
             ]
-            lost = [regret(draw, score) for draw in draws]
+            lost = np.mean([regret(draw, score) for draw in draws])
             cells.append(
-                f"{np.mean(taus):.2f} ± {np.std(taus):.2f} "
-                f"({np.mean(lost):.3f})"
+                f"{np.mean(taus):.2f} ± {np.std(taus):.2f} ({lost:.3f})"
             )
+        others = [tau(*pair) for pair in itertools.combinations(truths, 2)]
+        cells.append(f"{np.mean(others):.2f}" if others else "")
         lines.append("| " + " | ".join(cells) + " |")
-    lines.append("")
-    gains = [row for row in rows if row["kind"] == "gain"]
-    header = [
-        "data",
-        "canvas",
-        "draw",
-        *PROGRAMS,
-        "current",
-        "program",
-        "probe",
+    return "\n".join(lines)
+
+
+def tau(first: list[float], second: list[float]) -> float:
+    return float(kendalltau(first, second).statistic)
+
+
+def costs(candidates: list[dict[str, Any]], gains: list[dict[str, Any]]) -> str:
+    """Seconds of scores and of training, as shares."""
+    passes = {
+        (row["data"], row["seed"], row["source"], row["canvas"]): row[
+            "pass_seconds"
+        ]
+        for row in candidates
+    }
+    computed = sum(passes.values())
+    scored = sum(row["scoring_seconds"] for row in candidates)
+    trained = sum(row["training_seconds"] for row in candidates)
+    lines = [
+        f"Passes {computed:.0f} s, scores {scored:.1f} s, probes {trained:.0f} "
+        f"s: scores are {scored / trained:.0%} of training all probes, and "
+        f"with the passes {(computed + scored) / (computed + trained):.0%}."
     ]
-    lines.append("| " + " | ".join(header) + " |")
-    lines.append("|---" * len(header) + "|")
+    seconds = sum(row["training_seconds"] for row in gains)
+    for program in PROGRAMS if gains else ():
+        spent = sum(row[f"{program}_seconds"] for row in gains)
+        lines.append(
+            f"The ratio of a {program} program takes {spent / seconds:.0%} of "
+            "training one."
+        )
+    return "\n".join(lines)
+
+
+def gains_table(gains: list[dict[str, Any]]) -> str:
+    header = ["data", "canvas", "draw", *PROGRAMS, "current"]
+    header += ["program", "probe"]
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for row in gains:
         cells = [row["data"], str(row["canvas"]), str(row["seed"])]
         cells += [f"{row[name]:+.3f}" for name in (*PROGRAMS, "current")]
@@ -423,6 +459,12 @@ def report(rows: list[dict[str, Any]]) -> str:
             f"{row[f'{name}_accuracy']:.3f}" for name in ("program", "probe")
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    for name in (*PROGRAMS, "current"):
+        right = sum(
+            (row[name] > 0) == (row["program_accuracy"] > row["probe_accuracy"])
+            for row in gains
+        )
+        lines.append(f"\nSign of {name}: right in {right} of {len(gains)}.")
     return "\n".join(lines)
 
 
