@@ -378,13 +378,12 @@ def compare_gain(
 def report(rows: list[dict[str, Any]]) -> str:
     candidates = [row for row in rows if row["kind"] == "candidate"]
     gains = [row for row in rows if row["kind"] == "gain"]
-    return "\n\n".join(
-        [
-            rankings_table(candidates),
-            costs(candidates, gains),
-            gains_table(gains),
-        ]
-    )
+    parts = [rankings_table(candidates)]
+    for readout in READOUTS:
+        mine = [row for row in candidates if row["readout"] == readout]
+        parts.append(f"Of {readout} alone:\n\n{rankings_table(mine)}")
+    parts += [costs(candidates, gains), gains_table(gains)]
+    return "\n\n".join(parts)
 
 
 def rankings_table(candidates: list[dict[str, Any]]) -> str:
