@@ -11,6 +11,11 @@ from keras_reprogram import LabelMapper
 from keras_reprogram import ProgramBank
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.black_box import QueriedSource
+from keras_reprogram.inputs import Affine
+from keras_reprogram.inputs import ColorGain
+from keras_reprogram.inputs import LowRank
+from keras_reprogram.inputs import UniversalPattern
+from keras_reprogram.outputs import AttentiveProbe
 
 BACKEND = keras.config.backend()
 FORMATS = {
@@ -117,6 +122,35 @@ def test_an_exported_file_says_what_the_model_says(
 
 
 FORMAT = "onnx" if BACKEND == "torch" else "tf_saved_model"
+
+
+def test_an_affine_program_and_an_attentive_probe_are_exported(
+    bright_quadrants, tmp_path
+):
+    pytest.importorskip("onnxscript" if FORMAT == "onnx" else "tensorflow")
+    inputs = keras.Input((8, 8, 3))
+    stages = [
+        keras.layers.Flatten()(keras.layers.AveragePooling2D(size)(inputs))
+        for size in (2, 4)
+    ]
+    model = ReprogrammedModel(
+        keras.Model(inputs, keras.ops.concatenate(stages, axis=-1)),
+        InputReprogrammer(
+            (8, 8, 1),
+            placement=ColorGain(Affine(outside=True)),
+            pattern=UniversalPattern(basis=LowRank(2)),
+        ),
+        AttentiveProbe(3, width=4),
+    )
+    generator = np.random.default_rng(0)
+    for variable in model.input_reprogrammer.trainable_weights:
+        variable.assign(generator.normal(size=variable.shape))
+    model.adapt(*bright_quadrants, verbose=0)
+    samples = bright_quadrants[0][:5].astype("float32")
+    wanted = model.predict(samples, verbose=0)
+    path = str(tmp_path / f"exported{ENDINGS[FORMAT]}")
+    model.export(path, format=FORMAT, verbose=False)
+    np.testing.assert_allclose(RUN[FORMAT](path, samples), wanted, atol=1e-3)
 
 
 def test_a_file_without_the_function_of_its_source_is_refused(tmp_path):

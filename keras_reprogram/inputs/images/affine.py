@@ -1,6 +1,7 @@
 """A trained affine transformation of the sample on the canvas."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -214,29 +215,36 @@ class Affine(WrappedPlacement):
             ops.add(offset, middle) for offset, middle in zip(offsets, middles)
         ]
 
-    def moved(self, canvas: Tensor, axes: Axes) -> Tensor:
-        """Returns a batch of canvases with their contents moved."""
+    def moved(self, canvas: Tensor, sizes: FixedShape, axes: Axes) -> Tensor:
+        """Returns a batch of canvases with their contents moved.
+
+        Args:
+            canvas: Tensor. A batch of canvases of any number of channels.
+            sizes: Tuple of integers. Their spatial shape.
+            axes: `Axes` of a canvas.
+        """
+        # Rows of positions, because rows of a matrix can be gathered in every
+        # export format.
+        order = [axis + 1 for axis in axes.spatial] + [0]
+        others: tuple[Any, ...] = (-1,)
         if axes.channel is not None:
-            canvas = ops.moveaxis(canvas, axes.channel + 1, -1)
-        else:
-            canvas = ops.expand_dims(canvas, -1)
-        sizes: FixedShape = tuple(canvas.shape[1:-1])
-        rows = ops.reshape(canvas, (-1, np.prod(sizes), ops.shape(canvas)[-1]))
-        total = None
+            order.append(axes.channel + 1)
+            others = (-1, ops.shape(canvas)[axes.channel + 1])
+        rows = ops.transpose(canvas, order)
+        rows = ops.reshape(rows, (math.prod(sizes), -1))
+        total = ops.zeros((), rows.dtype)
         for index, weight in neighbors(self.positions(sizes), sizes):
             weight = ops.cast(ops.expand_dims(weight, -1), rows.dtype)
-            part = ops.multiply(ops.take(rows, index, axis=1), weight)
-            total = part if total is None else ops.add(total, part)
-        canvas = ops.reshape(total, ops.shape(canvas))
-        if axes.channel is not None:
-            return ops.moveaxis(canvas, -1, axes.channel + 1)
-        return ops.squeeze(canvas, -1)
+            part = ops.multiply(ops.take(rows, index, axis=0), weight)
+            total = ops.add(total, part)
+        moved = ops.reshape(total, (*sizes, *others))
+        return ops.transpose(moved, np.argsort(order).tolist())
 
     def place(
         self, samples: Tensor, canvas_shape: FixedShape, axes: Axes
     ) -> Tensor:
         canvas = super().place(samples, canvas_shape, axes)
-        return self.moved(canvas, axes)
+        return self.moved(canvas, axes.spatial_shape(canvas_shape), axes)
 
     def mask_pattern(
         self,
@@ -258,7 +266,8 @@ class Affine(WrappedPlacement):
             axes,
         )
         covered = ops.expand_dims(ops.subtract(1.0, free), 0)
-        covered = ops.squeeze(self.moved(covered, axes), 0)
+        sizes = axes.spatial_shape(canvas_shape)
+        covered = ops.squeeze(self.moved(covered, sizes, axes), 0)
         return ops.multiply(pattern, ops.subtract(1.0, covered))
 
     def get_config(self) -> dict[str, Any]:
