@@ -442,6 +442,21 @@ def test_distributed(tmp_path):
 
 
 @on_torch
+def test_choosing_a_source_guide(tmp_path, run):
+    output = run("guides/choosing_a_source.py")
+    table = [line for line in output.splitlines() if line.startswith("| ")]
+    assert len(table) == 1 + 2 * 3 + 2
+    assert table[1].startswith("| photographs | ") and "stages" in table[1]
+    of_stages, of_logits = (
+        float(value)
+        for value in re.findall(r"Test accuracy of \w+: ([0-9.]+)", output)
+    )
+    assert of_stages > of_logits > 0.3
+    assert re.search(r"Gain of a program: [+-][0-9.]+", output)
+    assert (tmp_path / "ranking.png").stat().st_size > 1000
+
+
+@on_torch
 def test_alignment_guide(tmp_path, run):
     output = run("guides/alignment.py")
     distances = {
