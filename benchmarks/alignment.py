@@ -284,7 +284,9 @@ def main() -> None:
         for name in options.sources:
             for data in options.data or TASKS[name].data:
                 rows += finish(name, data, seed, rows, path, options.methods)
-    print(report(rows))
+    tables = report(rows)
+    print(tables)
+    (options.output / "alignment.md").write_text(tables + "\n")
 
 
 def finish(name, data, seed, rows, path, methods) -> list[dict]:
@@ -352,7 +354,11 @@ def run(task: Task, method: str, train: Arrays, test: Arrays, seed: int):
 
 
 def bound(source: Source, model, outputs, labels) -> dict[str, float]:
-    """The bound's terms, by the sliced and by the exact distance."""
+    """The bound's terms, by the sliced and by the exact distance.
+
+    The sliced one is of all test samples, and may be above the exact one of
+    some of them.
+    """
     matrix = keras.ops.convert_to_numpy(model.label_mapper.matrix)
     chosen = matrix.argmax(axis=0)
     number = min(EXACT, len(labels), len(source.labels))
