@@ -1,7 +1,8 @@
-"""Normalization of vectors to unit length."""
+"""Vectors of unit length, and entries of vectors."""
 
 from types import ModuleType
 
+import numpy as np
 from keras import ops
 
 from keras_reprogram.typing import Tensor
@@ -33,3 +34,21 @@ def unit_vectors(
     # The gradient of a square root of zero is not finite.
     norms = library.sqrt(library.where(is_zero, one, squares))
     return library.divide(scaled, norms)
+
+
+def gathered(values: Tensor, indices: Tensor | np.ndarray) -> Tensor:
+    """Returns entries of the last axis, `[..., *indices.shape]`.
+
+    They are gathered as rows of a matrix: Keras's PyTorch backend gathers
+    along other axes by operations that its exporter to ONNX does not have.
+
+    Args:
+        values: Tensor `[batch, ..., S]`.
+        indices: Integer tensor or array of any shape, of entries from 0.
+    """
+    kept = ops.shape(values)[1:-1]
+    rows = ops.reshape(values, (-1, values.shape[-1]))
+    found = ops.take(ops.transpose(rows), indices, axis=0)
+    axes = range(len(indices.shape))
+    found = ops.transpose(found, (len(axes), *axes))
+    return ops.reshape(found, (-1, *kept, *indices.shape))

@@ -44,6 +44,7 @@ from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import gathered
 
 MAP_RATE = 0.001 / 40  # in units of the border's
 MAP_VARIABLES = ("attribute_weights", "residual")
@@ -149,7 +150,7 @@ class ResidualAttributeMapper(ResidualLabelMapper):
     def scores(self, outputs: Tensor) -> Tensor:
         outputs = self.reading.classes(ops.cast(outputs, self.full_dtype))
         weights = ops.softmax(ops.cast(self.attribute_weights, outputs.dtype))
-        attributes = ops.take(outputs, self.sources, axis=-1)
+        attributes = gathered(outputs, self.sources)
         return ops.sum(ops.multiply(attributes, weights), axis=-1)
 
     @property

@@ -32,6 +32,7 @@ from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import unit_vectors
 
 EPSILON = 1e-5
 ROWS_AT_ONCE = 1024
@@ -269,7 +270,7 @@ class AttentiveProbe(ReadingMapping):
         features = self.reading.features(outputs)
         found = []
         for start, stop in self.bounds:
-            block = unit_norm(features[:, start:stop])
+            block = unit_vectors(features[:, start:stop])
             block = ops.subtract(block, self.block_mean[start:stop])
             found.append(ops.matmul(block, self.projection[start:stop]))
         return ops.stack(found, axis=1)
@@ -365,7 +366,8 @@ class AttentiveProbe(ReadingMapping):
         means, projections = zip(
             *(
                 principal_components(
-                    unit_norm(features[:, start:stop], np), self.width
+                    unit_vectors(features[:, start:stop], library=np),
+                    self.width,
                 )
                 for start, stop in self.bounds
             )
@@ -447,9 +449,3 @@ def labeled(batch: Weighted) -> Weighted:
     if weights is not None:
         weights = np.asarray(weights)[kept]
     return np.asarray(outputs)[kept], np.asarray(labels)[kept], weights
-
-
-def unit_norm(rows: Tensor, library: Any = ops) -> Tensor:
-    """Returns rows divided by their norms; rows of zeros stay."""
-    norms = library.sqrt(library.sum(library.square(rows), -1, keepdims=True))
-    return library.divide(rows, library.maximum(norms, 1e-12))

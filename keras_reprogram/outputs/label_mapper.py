@@ -39,6 +39,7 @@ from keras_reprogram.replicas import summed_over_replicas
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import gathered
 
 LARGEST_MAP = 2**28  # numbers of a matrix, 1 GiB
 
@@ -309,7 +310,7 @@ class LabelMapper(ReadingMapping):
         if self.sources is None:
             outputs = self.mapping.apply(outputs, self.dense)
         else:
-            selected = ops.take(outputs, self.sources, axis=-1)
+            selected = gathered(outputs, self.sources)
             outputs = ops.mean(selected, axis=-1)
         if self.reading.gives_probabilities:
             # Losses divide by the sum of the probabilities, which would be 0 if

@@ -15,6 +15,7 @@ from keras_reprogram.outputs.mappings.mapping import Batches
 from keras_reprogram.outputs.mappings.mapping import Mapping
 from keras_reprogram.outputs.mappings.mapping import MapShape
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import gathered
 
 
 @serializable
@@ -110,5 +111,5 @@ class AttributeMapping(Mapping):
 
     def score(self, outputs: Tensor, group: list[int]) -> Tensor:
         """Returns the mean of the `top_k` largest outputs of each group."""
-        attributes = ops.take(outputs, np.asarray(group), axis=-1)
+        attributes = gathered(outputs, np.asarray(group))
         return ops.mean(ops.top_k(attributes, self.top_k)[0], axis=-1)
