@@ -12,7 +12,9 @@ from keras_reprogram import ProgramBank
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.inputs import Affine
+from keras_reprogram.inputs import AveragedViews
 from keras_reprogram.inputs import ColorGain
+from keras_reprogram.inputs import JoinedTransformation
 from keras_reprogram.inputs import LowRank
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.outputs import AttentiveProbe
@@ -171,3 +173,30 @@ def test_a_file_without_the_function_of_its_source_is_refused(tmp_path):
     with pytest.raises(Exception, match="not exported"):
         around.export(str(tmp_path / "refused"), format=FORMAT, verbose=False)
     assert not list(tmp_path.glob("refused/saved_model.pb"))
+
+
+def test_joined_sources_and_views_are_exported(tmp_path):
+    if FORMAT == "onnx" and importlib.util.find_spec("onnxscript") is None:
+        pytest.skip("needs the package onnxscript")
+    inputs = keras.Input((4, 4, 3))
+    sources = [
+        keras.Model(inputs, keras.layers.Dense(3, activation)(flat))
+        for activation, flat in [
+            (None, keras.layers.Flatten()(inputs)),
+            ("softmax", keras.layers.GlobalAveragePooling2D()(inputs)),
+        ]
+    ]
+    joined = [InputReprogrammer((4, 4, 1)) for _ in sources]
+    model = ReprogrammedModel(
+        sources,
+        AveragedViews(
+            JoinedTransformation(joined), ["identity", "turn_90", (0.25, -0.25)]
+        ),
+        LabelMapper(2, np.arange(12.0).reshape(6, 2)),
+    )
+    samples = np.random.default_rng(0).random((5, 4, 4, 1)).astype("float32")
+    wanted = model.predict_on_batch(255 * samples)
+    path = str(tmp_path / f"exported{ENDINGS[FORMAT]}")
+    model.export(path, format=FORMAT, verbose=False)
+    found = RUN[FORMAT](path, 255 * samples)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)

@@ -14,6 +14,7 @@ from keras_reprogram import configurable
 from keras_reprogram.configurable import REGISTERED
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import ProgramPart
+from keras_reprogram.resolvable import serialized
 from keras_reprogram.saving import program_classes
 from keras_reprogram.saving import program_header
 
@@ -346,3 +347,51 @@ def test_what_is_registered_and_no_part_of_a_program_is_not_built():
         )
         with pytest.raises(ValueError, match="no program holds"):
             program_classes.class_of(described_class)
+
+
+def several_inputs():
+    """The configurations of two inputs with views, as a file holds them."""
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    parts = [keras.Model(inputs, keras.layers.Dense(n)(x)) for n in (3, 4)]
+    joined = [keras_reprogram.InputReprogrammer((4, 4, 1)) for _ in parts]
+    views = keras_reprogram.inputs.AveragedViews(
+        keras_reprogram.inputs.JoinedTransformation(joined),
+        ["identity", "both", (0.1, 0.0)],
+    )
+    keras_reprogram.ReprogrammedModel(parts, views)
+    found = [serialized(each) for each in views.for_each_source()]
+    return json.loads(json.dumps(found))
+
+
+@pytest.mark.numpy_alone
+def test_views_and_several_inputs_are_made_from_what_they_declare():
+    inputs = several_inputs()
+    output = header_of("program_grid")["output"]
+    header = {"inputs": inputs, "output": output}
+    found = program_classes.build_ends(header)["input_reprogrammer"]
+    assert found.views == ("identity", "both", (0.1, 0.0))
+    assert len(found.for_each_source()) == 2
+    for place, value in [
+        ((0, "config", "views"), ["identity"]),
+        ((0, "config", "views"), ["print"]),
+        ((0, "config", "views"), [[0.1, 1e99]]),
+        ((0, "config", "views"), [[0.001 * n, 0] for n in range(200)]),
+        ((0, "config", "transformation"), inputs[1]),
+        ((0, "config", "transformation"), output),
+        ((0, "config", "transformation"), None),
+        ((1,), inputs[1]["config"]["transformation"]),
+        ((1,), output),
+        (
+            (1,),
+            keras.saving.serialize_keras_object(
+                keras_reprogram.inputs.JoinedTransformation(
+                    [keras_reprogram.InputReprogrammer() for _ in range(2)]
+                )
+            ),
+        ),
+    ]:
+        changed = copy.deepcopy(inputs)
+        put(changed, place, value)
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            program_classes.build_ends({**header, "inputs": changed})
