@@ -103,7 +103,7 @@ def compare(classifier, canvas: int, options) -> dict:
         },
         options.repeats,
     )
-    tables = [*bank.banked_inputs.weights, *bank.banked_labels.weights]
+    tables = [*bank.banked_inputs[0].weights, *bank.banked_labels.weights]
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "task.program"
         single.save_program(file)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -27,12 +28,13 @@ class BankedProgram:
 
     Args:
         num_classes: Integer. Number of target classes.
-        form: An `AffineForm`, of the input transformation.
+        forms: List of the `AffineForm` of the input transformation of each
+            source.
         label_row: List of arrays. The rows of the label map's tables.
     """
 
     num_classes: int
-    form: AffineForm
+    forms: list[AffineForm]
     label_row: list[np.ndarray]
 
 
@@ -42,7 +44,7 @@ class Admission:
     Args:
         source: The bank's source.
         sample_shape: Tuple of integers. The bank's `sample_shape`.
-        banked_inputs: The bank's `BankedInputs`.
+        banked_inputs: The bank's `BankedInputs`, one for each source.
         banked_labels: The bank's `BankedLabels`.
         stacklevel: Integer. As for `warnings.warn`, from the caller of `read`.
     """
@@ -51,7 +53,7 @@ class Admission:
         self,
         source: keras.Model,
         sample_shape: FixedShape,
-        banked_inputs: BankedInputs,
+        banked_inputs: Sequence[BankedInputs],
         banked_labels: BankedLabels,
         stacklevel: int,
     ) -> None:
@@ -82,7 +84,7 @@ class Admission:
             input_reprogrammer: InputTransformation,
             label_mapper: OutputMapping,
         ) -> None:
-            self.checked_input(name, input_reprogrammer)
+            self.checked_inputs(name, input_reprogrammer)
             self.checked_output(name, label_mapper)
 
         found: Ends | ReprogrammedModel
@@ -97,19 +99,39 @@ class Admission:
                 )
         else:
             found = self.reader.read(program, accept)
-        reprogrammer = self.checked_input(name, found.input_reprogrammer)
+        layers = self.checked_inputs(name, found.input_reprogrammer)
         mapper = self.checked_output(name, found.label_mapper)
         self.banked_labels.check(mapper)
         return BankedProgram(
             num_classes=mapper.num_classes,
-            form=affine_form(reprogrammer),
+            forms=[affine_form(layer) for layer in layers],
             label_row=self.banked_labels.row(mapper),
         )
 
+    def checked_inputs(
+        self, name: str, transformation: InputTransformation
+    ) -> list[InputReprogrammer]:
+        """Returns the layer of each source, if it may be one of the bank's.
+
+        Args:
+            name: String. The name of the program, for errors.
+            transformation: Built or not.
+        """
+        layers = transformation.for_each_source()
+        if len(layers) != len(self.banked_inputs):
+            raise ValueError(
+                "A bank's programs have an input transformation for each "
+                f"source of the bank. Received: {name!r} with {len(layers)} "
+                f"for {len(self.banked_inputs)} sources"
+            )
+        return [
+            self.checked_input(name, layer, banked)
+            for layer, banked in zip(layers, self.banked_inputs)
+        ]
+
     def checked_input(
-        self, name: str, layer: InputTransformation
+        self, name: str, layer: InputTransformation, banked: BankedInputs
     ) -> InputReprogrammer:
-        """Returns the layer, built or not, if it may be one of the bank's."""
         if not isinstance(layer, InputReprogrammer):
             raise ValueError(
                 "A bank holds programs on the canvas of its source: serve "
@@ -121,11 +143,13 @@ class Admission:
                 "The pattern depends on the sample: serve the program by its "
                 f"own model. Received: {name!r} with pattern={layer.pattern}"
             )
-        self.check_shapes(name, layer)
+        self.check_shapes(name, layer, banked)
         return layer
 
-    def check_shapes(self, name: str, layer: InputReprogrammer) -> None:
-        axes, wanted = self.banked_inputs.axes, self.banked_inputs.source_shape
+    def check_shapes(
+        self, name: str, layer: InputReprogrammer, banked: BankedInputs
+    ) -> None:
+        axes, wanted = banked.axes, banked.source_shape
         canvas = layer.settings.canvas_shape or wanted
         samples = check_sample_shape(layer)
         if len(samples) != axes.rank:

@@ -19,12 +19,13 @@ class AnsweringModel(SharedModel):
         programs: Dictionary of the `Entry` of each program, by name.
         revisions: Array `[capacity]`. How often each row was given to a
             program or freed.
-        banked_inputs: The `BankedInputs` that take the samples.
+        banked_inputs: List of the `BankedInputs` of each source, all of which
+            take the same samples.
     """
 
     programs: dict[str, Entry]
     revisions: np.ndarray
-    banked_inputs: BankedInputs
+    banked_inputs: list[BankedInputs]
 
     def entry(self, name: str) -> Entry:
         """Returns the `Entry` of a program, by its name."""
@@ -121,6 +122,6 @@ class AnsweringModel(SharedModel):
             entries,
             rows,
             batch_size,
-            self.banked_inputs.sample_shape,
-            self.banked_inputs.axes,
+            self.banked_inputs[0].sample_shape,
+            self.banked_inputs[0].axes,
         )

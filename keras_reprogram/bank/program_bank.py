@@ -11,11 +11,13 @@ import keras
 import numpy as np
 
 from keras_reprogram.bank.admission import Admission
+from keras_reprogram.bank.affine_form import AffineForm
 from keras_reprogram.bank.answering_model import AnsweringModel
 from keras_reprogram.bank.banked_inputs import BankedInputs
 from keras_reprogram.bank.banked_sources import label_tables
 from keras_reprogram.bank.batches import Entry
 from keras_reprogram.bank.shared_lock import SharedLock
+from keras_reprogram.bank.tables import RowChange
 from keras_reprogram.bank.tables import written_or_not
 from keras_reprogram.black_box.queried_source import check_exported
 from keras_reprogram.configurable import positive_integer
@@ -25,6 +27,9 @@ from keras_reprogram.inputs.images.axes import known_sizes
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
+from keras_reprogram.sources.joined_source import joined_source
+from keras_reprogram.sources.specification import SourceSpecification
+from keras_reprogram.typing import FixedShape
 
 Program = ReprogrammedModel | str | os.PathLike[str]
 
@@ -75,7 +80,8 @@ class ProgramBank(AnsweringModel):
 
     Args:
         source: The pretrained `keras.Model` that the programs were trained
-            on.
+            on, or a list of several, which take as many channels as each
+            other.
         sample_shape: Tuple of integers. The largest sample along each axis.
             Smaller ones are padded.
         num_classes: Integer. Largest number of target classes of a program.
@@ -88,7 +94,8 @@ class ProgramBank(AnsweringModel):
             it stores their indices instead of a matrix. Defaults to `None`,
             label maps of any kind.
         source_shape: Tuple of integers. Shape of the source's input, if the
-            source leaves it open. Defaults to `None`.
+            source leaves it open; a list of one for each of several sources.
+            Defaults to `None`.
         data_format: String. As for `InputReprogrammer`. Defaults to `None`.
         programs: Dictionary. The programs that are in the tables, for loading:
             row, number of classes and sample shape by name. Defaults to
@@ -109,37 +116,40 @@ class ProgramBank(AnsweringModel):
 
     def __init__(
         self,
-        source: keras.Model,
+        source: keras.Model | Sequence[keras.Model],
         sample_shape: Sequence[int],
         num_classes: int,
         capacity: int = 64,
         placements: int = 8,
         sources_per_target: int | None = None,
-        source_shape: Sequence[int] | None = None,
+        source_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
         data_format: str | None = None,
         programs: Mapping[str, Sequence[Any]] | None = None,
         **kwargs: Any,
     ) -> None:
+        source = joined_source(source)
         specification = inspect_source(source)
-        shape = tuple(source_shape or specification.preferred_shape)
-        canvas_shape = known_sizes(shape)
-        if canvas_shape is None or specification.num_position_axes:
-            raise ValueError(
-                "A bank needs a source with one output a sample and inputs of "
-                "a known shape: pass `source_shape`. Received: source shape="
-                f"{shape}"
-            )
         data_format = data_format or keras.config.image_data_format()
-        axes = Axes(len(canvas_shape), data_format)
         largest = tuple(
             positive_integer("sample_shape", size) for size in sample_shape
         )
-        padded_shape = axes.with_spatial(
-            canvas_shape, axes.spatial_shape(largest)
-        )
-        banked_inputs = BankedInputs(
-            padded_shape, canvas_shape, capacity, placements, data_format
-        )
+        banked_inputs = [
+            BankedInputs(
+                padded_shape(canvas_shape, largest, data_format),
+                canvas_shape,
+                capacity,
+                placements,
+                data_format,
+            )
+            for canvas_shape in canvas_shapes(specification, source_shape)
+        ]
+        shapes = {each.sample_shape for each in banked_inputs}
+        if len(shapes) > 1:
+            raise ValueError(
+                "The sources of a bank take as many channels as each other: "
+                "serve the programs by their own models. Received: padded "
+                f"samples of shapes {sorted(shapes)}"
+            )
         banked_labels = label_tables(
             num_classes, capacity, sources_per_target, specification.activation
         )
@@ -147,11 +157,17 @@ class ProgramBank(AnsweringModel):
 
         # === Functional Model ===
         inputs = {
-            "samples": keras.Input(padded_shape, name="samples"),
+            "samples": keras.Input(shapes.pop(), name="samples"),
             "programs": keras.Input((), dtype="int32", name="programs"),
         }
-        canvas = banked_inputs(inputs["samples"], inputs["programs"])
-        outputs = banked_labels(frozen_source(canvas), inputs["programs"])
+        canvases = [
+            each(inputs["samples"], inputs["programs"])
+            for each in banked_inputs
+        ]
+        outputs = frozen_source(
+            canvases if specification.parts else canvases[0]
+        )
+        outputs = banked_labels(outputs, inputs["programs"])
         super().__init__(inputs, outputs, **kwargs)
 
         # === Config ===
@@ -173,7 +189,7 @@ class ProgramBank(AnsweringModel):
     @property
     def capacity(self) -> int:
         """Number of programs that there is room for."""
-        return self.banked_inputs.capacity
+        return self.banked_inputs[0].capacity
 
     # === Adding and dropping ===
 
@@ -214,15 +230,17 @@ class ProgramBank(AnsweringModel):
             ]
             rows = dict(zip(self.free_rows(admitted), admitted.values()))
             changes = [
-                *self.banked_inputs.changes(
-                    {row: program.form for row, program in rows.items()}, kept
+                *self.changes_of_inputs(
+                    {row: program.forms for row, program in rows.items()}, kept
                 ),
                 *self.banked_labels.changes(
                     {row: program.label_row for row, program in rows.items()}
                 ),
             ]
             entries = {
-                name: Entry(row, program.num_classes, program.form.sample_shape)
+                name: Entry(
+                    row, program.num_classes, program.forms[0].sample_shape
+                )
                 for name, (row, program) in zip(admitted, rows.items())
             }
             before = self.programs
@@ -230,6 +248,18 @@ class ProgramBank(AnsweringModel):
                 self.revisions[list(rows)] += 1
                 # A new dictionary: another thread may iterate over the old.
                 self.name_programs({**before, **entries})
+
+    def changes_of_inputs(
+        self, forms: Mapping[int, Sequence[AffineForm]], kept: Sequence[int]
+    ) -> list[RowChange]:
+        """Returns the changes of the tables of all sources."""
+        return [
+            change
+            for index, banked in enumerate(self.banked_inputs)
+            for change in banked.changes(
+                {row: each[index] for row, each in forms.items()}, kept
+            )
+        ]
 
     def name_programs(self, programs: dict[str, Entry]) -> None:
         self.programs = programs
@@ -282,10 +312,12 @@ class ProgramBank(AnsweringModel):
             "sample_shape": self.sample_shape,
             "num_classes": self.banked_labels.num_classes,
             "capacity": self.capacity,
-            "placements": self.banked_inputs.num_placements,
+            "placements": self.banked_inputs[0].num_placements,
             "sources_per_target": self.sources_per_target,
-            "source_shape": self.banked_inputs.source_shape,
-            "data_format": self.banked_inputs.data_format,
+            "source_shape": [each.source_shape for each in self.banked_inputs]
+            if len(self.banked_inputs) > 1
+            else self.banked_inputs[0].source_shape,
+            "data_format": self.banked_inputs[0].data_format,
             "programs": self.programs,
             "name": self.name,
         }
@@ -301,3 +333,40 @@ class ProgramBank(AnsweringModel):
             copy.deepcopy(config["source"]), custom_objects=custom_objects
         )
         return cls(**{**config, "source": source})
+
+
+def canvas_shapes(
+    specification: SourceSpecification,
+    given: Sequence[int] | Sequence[Sequence[int]] | None,
+) -> list[FixedShape]:
+    """Returns the shape of the input of each source.
+
+    Args:
+        specification: That of the source.
+        given: The bank's `source_shape`.
+    """
+    parts = specification.parts or (specification,)
+    shapes: Sequence[Any] = [part.preferred_shape for part in parts]
+    if given is not None:
+        shapes = given if specification.parts else [given]
+    known = [
+        known_sizes(tuple(shape))
+        for shape in shapes
+        if isinstance(shape, (list, tuple))
+    ]
+    found = [shape for shape in known if shape is not None]
+    if len(found) != len(parts) or specification.num_position_axes:
+        raise ValueError(
+            "A bank needs a source with one output a sample and inputs of a "
+            "known shape: pass `source_shape`, in a list for several sources. "
+            f"Received: source shape={shapes if len(parts) > 1 else shapes[0]}"
+        )
+    return found
+
+
+def padded_shape(
+    canvas_shape: FixedShape, largest: FixedShape, data_format: str
+) -> FixedShape:
+    """Returns the shape that samples are padded to for a canvas."""
+    axes = Axes(len(canvas_shape), data_format)
+    return axes.with_spatial(canvas_shape, axes.spatial_shape(largest))

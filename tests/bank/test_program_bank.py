@@ -1,11 +1,18 @@
 import keras
 import numpy as np
+import pytest
 from banks import assert_answers
 from banks import bank_of
 from banks import mixed
 from banks import task
 
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
 from keras_reprogram import ProgramBank
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import AveragedViews
+from keras_reprogram.inputs import JoinedTransformation
+from keras_reprogram.sources import JoinedSource
 
 # Input transformation and label map of each task.
 
@@ -74,3 +81,68 @@ def test_a_config_is_not_changed_by_what_is_made_of_it(twelve_classes):
     for _ in range(2):
         copy = ProgramBank.from_config(config)
     assert set(config) == keys and copy.capacity == bank.capacity
+
+
+def test_a_bank_of_joined_sources_answers_as_each_model(tmp_path):
+    def part(size, activation):
+        inputs = keras.Input((size, size, 3))
+        flat = keras.layers.Flatten()(keras.layers.Rescaling(0.01)(inputs))
+        return keras.Model(inputs, keras.layers.Dense(4, activation)(flat))
+
+    sources = JoinedSource([part(6, None), part(8, "softmax")])
+    models = {
+        name: ReprogrammedModel(
+            sources,
+            [
+                InputReprogrammer((4, 4, 1), placement="pad"),
+                InputReprogrammer((4, 4, 1), pattern=None),
+            ],
+            LabelMapper(classes, "random"),
+        )
+        for name, classes in (("a", 2), ("b", 3))
+    }
+    models["b"].save_program(tmp_path / "b.program")
+    bank = ProgramBank(sources, (4, 4, 1), 3, capacity=4)
+    bank.add({"a": models["a"], "b": tmp_path / "b.program"})
+    samples = np.random.default_rng(0).integers(0, 256, (4, 4, 4, 1))
+    names = ["a", "b", "b", "a"]
+    for sample, name, answer in zip(
+        samples, names, bank.answer(samples, names)
+    ):
+        wanted = models[name].predict_on_batch(sample[None].astype("uint8"))
+        np.testing.assert_allclose(answer, wanted[0], rtol=1e-4, atol=1e-4)
+    bank.save(tmp_path / "bank.keras")
+    loaded = keras.saving.load_model(tmp_path / "bank.keras")
+    for answer, wanted in zip(
+        loaded.answer(samples, names), bank.answer(samples, names)
+    ):
+        np.testing.assert_allclose(answer, wanted)
+    alone = ReprogrammedModel(
+        sources.sources[0],
+        InputReprogrammer((4, 4, 1)),
+        LabelMapper(2, "random"),
+    )
+    with pytest.raises(ValueError, match="'c' with 1 for 2 sources"):
+        bank.add({"c": alone})
+    views = ReprogrammedModel(
+        sources,
+        AveragedViews(
+            JoinedTransformation([InputReprogrammer((4, 4, 1)) for _ in "ab"])
+        ),
+        LabelMapper(2, "random"),
+    )
+    with pytest.raises(ValueError, match="'c' with a AveragedViews"):
+        bank.add({"c": views})
+
+
+@pytest.mark.numpy_alone
+def test_sources_of_other_channels_are_not_banked():
+    inputs = [keras.Input((6, 6, channels)) for channels in (1, 3)]
+    sources = [
+        keras.Model(it, keras.layers.GlobalAveragePooling2D()(it))
+        for it in inputs
+    ]
+    with pytest.raises(ValueError, match="as many channels as each other"):
+        ProgramBank(sources, (4, 4, 1), 3)
+    with pytest.raises(ValueError, match="in a list for several sources"):
+        ProgramBank(sources, (4, 4, 1), 3, source_shape=(6, 6, 3))
