@@ -105,10 +105,17 @@ def named_sublayers(
 
 
 def children_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """Returns the sublayers that a layer is built from."""
+    """Returns the sublayers that a layer is built from.
+
+    Other attributes of a functional model, such as a preprocessor, are no part
+    of its configuration.
+    """
     if isinstance(layer, TextSource):
         return [layer.model]
-    return keras_internals.sublayers(layer)
+    if not can_be_rebuilt(layer):
+        return keras_internals.sublayers(layer)
+    operations = [node.operation for node in keras_internals.graph_nodes(layer)]
+    return [it for it in operations if isinstance(it, keras.layers.Layer)]
 
 
 def at_path(layer: keras.layers.Layer, path: Path) -> keras.layers.Layer:

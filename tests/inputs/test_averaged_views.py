@@ -8,6 +8,7 @@ from keras import ops
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.black_box import OneSided
 from keras_reprogram.inputs import AveragedViews
 from keras_reprogram.inputs import FeatureMosaic
 from keras_reprogram.inputs import JoinedTransformation
@@ -161,3 +162,19 @@ def test_views_are_around_all_else():
         JoinedTransformation([AveragedViews(probe()), probe()])
     with pytest.raises(ValueError, match="must be an `InputTransformation`"):
         AveragedViews(LabelMapper(2))
+
+
+@pytest.mark.numpy_alone
+def test_every_view_is_a_query():
+    model = ReprogrammedModel(
+        image_source(4),
+        AveragedViews(InputReprogrammer((4, 4, 1)), VIEWS),
+        LabelMapper(2, "random"),
+    )
+    model.compile(
+        "sgd",
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        gradient_estimator=OneSided(2),
+    )
+    model.train_on_batch(X, np.arange(3) % 2)
+    assert model.num_queries == 4 * 3 * 3  # views, samples, points

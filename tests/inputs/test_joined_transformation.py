@@ -257,3 +257,26 @@ def test_programs_of_both_parts_are_found_by_queries():
     assert model.num_queries == sum(calls) == 3 * 4
     with pytest.raises(ValueError, match="export"):
         model.export("model")
+
+
+@pytest.mark.numpy_alone
+def test_a_part_without_gradient_matters_where_it_has_a_program():
+    inputs = keras.Input((6, 6, 3), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    integers = keras.Model(inputs, keras.layers.Dense(3)(x))
+
+    def model_with(pattern):
+        return ReprogrammedModel(
+            [image_source(6), integers],
+            [
+                InputReprogrammer((4, 4, 1)),
+                InputReprogrammer((4, 4, 1), pattern=pattern),
+            ],
+            LabelMapper(2, "random"),
+        )
+
+    model = model_with(None)
+    model.compile("sgd", LOSS, gradient_estimator=None)
+    model.train_on_batch(X, Y)
+    with pytest.raises(ValueError, match="uint8 between"):
+        model_with("everywhere").compile("sgd", LOSS, gradient_estimator=None)

@@ -26,6 +26,7 @@ def classifier():
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(0.5)(x)
     model = keras.Model(inputs, keras.layers.Dense(6)(x))
+    model.preprocessor = keras.layers.Rescaling(1 / 255)
     for variable in model.weights:
         values = np.random.default_rng(0).uniform(0.5, 1, variable.shape)
         variable.assign(values)
@@ -51,7 +52,18 @@ def cut_and_whole(classifier, size):
     return keras.Model(inputs, x)
 
 
+def with_preprocessor(classifier, size):
+    """An attribute that is no part of a model's configuration."""
+    model = stages(classifier, size)
+    model.preprocessor = classifier.preprocessor
+    return model
+
+
 JOINED = {
+    "a preprocessor": lambda it: [
+        with_preprocessor(it, 8),
+        with_preprocessor(it, 12),
+    ],
     "two canvases": lambda it: [stages(it, 8), stages(it, 12)],
     "three canvases": lambda it: [called(it, 8), called(it, 12), called(it, 9)],
     "two readings": lambda it: [stages(it, 8), it, features(it)],
