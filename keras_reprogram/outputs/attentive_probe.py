@@ -324,7 +324,10 @@ class AttentiveProbe(ReadingMapping):
     def jittered(self, tokens: Tensor) -> Tensor:
         shape = ops.shape(tokens)
         noise = keras.random.normal(
-            shape, 0.0, self.jitter, tokens.dtype, seed=self.seed_generator
+            shape,
+            stddev=self.jitter,
+            dtype=tokens.dtype,
+            seed=self.seed_generator,
         )
         drawn = keras.random.uniform(
             (shape[0], 1, 1), seed=self.seed_generator, dtype=tokens.dtype
