@@ -131,6 +131,8 @@ FORMAT = "onnx" if BACKEND == "torch" else "tf_saved_model"
 def test_an_affine_program_and_an_attentive_probe_are_exported(
     bright_quadrants, tmp_path
 ):
+    if BACKEND == "jax":
+        pytest.skip("TensorFlow writes the same format")
     pytest.importorskip("onnxscript" if FORMAT == "onnx" else "tensorflow")
     inputs = keras.Input((8, 8, 3))
     stages = [
