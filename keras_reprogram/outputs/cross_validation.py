@@ -32,8 +32,9 @@ class CrossValidation:
 
     Args:
         candidates: Sequence of names or values.
-        scores: Array `[candidates, folds]`. With one column, as for
-            generalized cross-validation, there is no spread.
+        scores: Array `[candidates, folds]`, NaN for a fold on which a
+            candidate was not scored. With one column, as for generalized
+            cross-validation, there is no spread.
         chosen_index: Integer. Index of the candidate that was chosen.
         score: String. What the scores are. Defaults to `"cross-entropy"`.
         candidate: String. What the candidates are. Defaults to
@@ -114,20 +115,22 @@ class Solution(NamedTuple):
 
 
 def mean_of(scores: np.ndarray) -> np.ndarray:
-    """Returns the means of rows, NaN for rows of nothing."""
-    if not scores.shape[1]:
-        return np.full(len(scores), np.nan)
-    means: np.ndarray = scores.mean(axis=1)
-    return means
+    """Returns the means of rows over what is not NaN, NaN for nothing."""
+    is_scored = ~np.isnan(scores)
+    totals = np.where(is_scored, scores, 0.0).sum(axis=1)
+    counts = is_scored.sum(axis=1)
+    return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
 
 
 def standard_error_of(scores: np.ndarray) -> np.ndarray:
     """Returns the standard errors of the means of rows."""
-    folds = scores.shape[1]
-    if folds < 2:
-        return np.full(len(scores), np.nan)
-    errors: np.ndarray = scores.std(axis=1, ddof=1) / np.sqrt(folds)
-    return errors
+    is_scored = ~np.isnan(scores)
+    counts = is_scored.sum(axis=1)
+    deviations = scores - mean_of(scores)[:, None]
+    squares = np.where(is_scored, np.square(deviations), 0.0).sum(axis=1)
+    variance = squares / np.maximum(counts - 1, 1)
+    errors = np.sqrt(variance / np.maximum(counts, 1))
+    return np.where(counts > 1, errors, np.nan)
 
 
 def cells_of(scores: np.ndarray) -> list[str]:
@@ -177,4 +180,61 @@ def stratified_folds(
         order = order[places.astype("int64")]
     return [
         order[first::num_folds] for first in range(min(num_folds, len(order)))
+    ]
+
+
+def grouped_folds(
+    labels: np.ndarray, groups: np.ndarray, num_folds: int, seed: int = 0
+) -> list[np.ndarray]:
+    """Returns folds in which all samples of a group are together.
+
+    Groups are put, the largest first, where classes become most even. With
+    samples of one patient, writer or field in several folds, scores would be
+    those of samples that resemble the training samples.
+
+    Args:
+        labels: Integer array `[N]` of classes.
+        groups: Array `[N]`. What a sample belongs to: numbers or strings.
+        num_folds: Integer. Number of folds; as many as there are groups if
+            these are fewer.
+        seed: Integer. Seed of the order of groups. Defaults to `0`.
+
+    Returns:
+        A list of arrays of indices, none of them empty.
+
+    Raises:
+        ValueError: If there is not one group for each sample.
+    """
+    if groups.shape != labels.shape:
+        raise ValueError(
+            "`groups` must hold one group for each sample. Received: groups of "
+            f"shape {groups.shape} for {len(labels)} samples"
+        )
+    _, members = np.unique(groups, return_inverse=True)
+    members = members.reshape(-1)
+    counts = np.zeros((members.max(initial=-1) + 1, labels.max(initial=0) + 1))
+    np.add.at(counts, (members, labels), 1)
+    totals = np.maximum(counts.sum(axis=0), 1)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    num_folds = min(num_folds, len(counts))
+    filled = np.zeros((num_folds, counts.shape[1]))
+    fold_of = np.zeros(len(counts), "int64")
+    for position, group in enumerate(order):
+        left = len(counts) - position
+        empty = np.flatnonzero(filled.sum(axis=1) == 0)
+        # Every fold gets a group.
+        choices = empty if left <= len(empty) else np.arange(num_folds)
+        shares = (filled[choices] + counts[group]) / totals
+        others = filled / totals
+        uneven = [
+            np.var(
+                np.vstack([np.delete(others, fold, axis=0), share]), axis=0
+            ).mean()
+            for fold, share in zip(choices, shares)
+        ]
+        fold_of[group] = choices[int(np.argmin(uneven))]
+        filled[fold_of[group]] += counts[group]
+    return [
+        np.flatnonzero(fold_of[members] == fold) for fold in range(num_folds)
     ]
