@@ -1,90 +1,240 @@
 """Functions that return compiled models with recommended settings."""
 
-import keras
+import os
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
-from keras_reprogram.inputs import InputReprogrammer
-from keras_reprogram.inputs import RandomShift
+import keras
+import numpy as np
+
+from keras_reprogram.configurable import number
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.configurable import positive_integers
 from keras_reprogram.models import ReprogrammedModel
-from keras_reprogram.outputs import LabelMapper
-from keras_reprogram.outputs import LinearMapping
-from keras_reprogram.sources import inspect_source
+from keras_reprogram.models.automatic_compilation import show
+from keras_reprogram.models.batches import is_array
+from keras_reprogram.models.batches import is_endless
+from keras_reprogram.models.batches import iterate
+from keras_reprogram.models.batches import unwrap_single
+from keras_reprogram.outputs.label_weights import ClassWeight
+from keras_reprogram.selection.cached_features import CachedFeatures
+from keras_reprogram.selection.comparison import Comparison
+from keras_reprogram.selection.inner_products import InnerProducts
+from keras_reprogram.selection.labeled import labeled_samples
+from keras_reprogram.selection.parts import Source
+from keras_reprogram.selection.parts import parts_of
+from keras_reprogram.selection.progress import Progress
+from keras_reprogram.typing import Data
+
+# Odd sizes, at which each layer of stride 2 sees the pixels that it saw in
+# training: networks trained with TensorFlow pad one side more at even sizes.
+CANVASES = (65, 97, 129)
+MOST_SAMPLES = 10_000
 
 
 def few_samples(
-    source: keras.Model,
-    num_classes: int,
-    input_reprogrammer: InputReprogrammer | None = None,
-    learning_rate: float | None = None,
+    sources: Source | Sequence[Source] | Mapping[str, Source],
+    x: Data,
+    y: Data = None,
+    num_classes: int | None = None,
+    class_weight: ClassWeight = None,
+    sample_weight: Data = None,
+    groups: Data = None,
+    canvases: Sequence[int] = CANVASES,
+    views: Sequence[Any] = (),
+    augmentation: keras.layers.Layer | None = None,
+    folds: int = 5,
+    trial_seconds: float = 0.0,
+    cache_directory: str | os.PathLike[str] | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    verbose: str | int = "auto",
 ) -> ReprogrammedModel:
-    """Returns a compiled model for a few hundred labeled samples.
+    """Returns the best model for 50 to a few thousand labeled samples.
 
-    Four measures reduce overfitting: the label map starts from a logistic
-    regression whose penalty is chosen by cross-validation; samples are
-    shifted at random in training; the learning rate is small; and the weights
-    are averaged over about 50 steps.
+    Each source computes the samples once for each size of its input. Linear
+    maps of these features are then compared on the training samples alone, by
+    cross-validation:
 
-    As a source, pass `keras_reprogram.sources.stage_features(classifier)`:
-    with few samples, a map of all stages is more accurate than one of the last
-    stage's features, and that is more accurate than one of logits. If mirrored
-    samples have the same class, add flips to the shifts:
+    | candidate | what it is |
+    |---|---|
+    | ridge, *part* | ridge regression on all stages of a source, each scaled to a mean norm of 1 |
+    | logistic, *part* | logistic regression on the same |
+    | all sizes, joined, all joined | the same on several inputs of a source, on several sources, on everything |
+    | learned scales | ridge regression whose scales are chosen by the error of samples left out |
+    | views | features averaged over `views` of a sample |
+    | residual map | the best of them with class scores `z (I + E)` instead of `z` |
 
-    ```python
-    keras.Sequential(
-        [
-            keras.layers.RandomFlip("horizontal_and_vertical"),
-            keras_reprogram.inputs.RandomShift(),
-        ]
-    )
-    ```
+    With `trial_seconds`, two candidates are trained as well, on fold after fold
+    until this time is over: an attentive probe of the stages, and a small
+    program in front of the best source, an affine map of the sample and a
+    pattern of low rank. With few samples the highest of many scores is often
+    so by chance: another candidate than ridge regression on everything is
+    chosen only if it is ahead by more than a standard error.
 
-    If there are samples for validation, train with
-    `keras_reprogram.callbacks.RestoreBest`, whose first candidate is the
-    linear probe itself. Put
-    `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` before it, so that it
-    evaluates the averaged weights instead of those of the last step.
+    The candidates and their scores are shown, and kept in
+    `model.label_mapper.cross_validation`. The score is the accuracy, weighted
+    as the samples are: with `class_weight="balanced"` the balanced accuracy.
+    Outputs are logits that are calibrated on samples left out.
 
     Example:
 
     ```python
     inputs = keras.Input((8, 8, 3))
-    outputs = keras.layers.Dense(6)(keras.layers.Flatten()(inputs))
-    source = keras.Model(inputs, outputs)  # stands for a pretrained model
+    hidden = keras.layers.Dense(12, "relu")(keras.layers.Flatten()(inputs))
+    source = keras.Model(inputs, keras.layers.Dense(6)(hidden))  # pretrained
 
-    model = keras_reprogram.recipes.few_samples(source, num_classes=2)
-    images = np.random.randint(0, 256, size=(16, 8, 8, 3), dtype="uint8")
-    labels = np.arange(16) % 2
-    model.fit(images, labels, epochs=2, verbose=0)
+    images = np.random.randint(0, 256, size=(40, 8, 8, 3), dtype="uint8")
+    labels = np.arange(40) % 2
+    model = keras_reprogram.recipes.few_samples(
+        source, images, labels, verbose=0
+    )
+    print(model.label_mapper.cross_validation.table())
+    model.predict(images, verbose=0).shape  # (40, 2)
     ```
 
     Args:
-        source: `keras.Model`. The pretrained model.
-        num_classes: Integer. Number of target classes.
-        input_reprogrammer: `InputReprogrammer`. The input transformation.
-            Defaults to `None`: samples are resized to the source's size, with
-            a pattern everywhere and `RandomShift()` as augmentation.
-        learning_rate: Float. Learning rate of Adam. Defaults to `None`:
-            `1 / S` for a source of `S` outputs, at most 1e-3. A step of Adam
-            changes all weights of the map by about the same amount, and a
-            logit is a sum over `S` of them.
+        sources: `keras.Model`, the pretrained source, or several as a list or a
+            dictionary from names. Of a KerasHub image classifier all stages are
+            read, of another classifier the inputs of its last dense layer, of
+            any other model its outputs. For samples that are not to be resized
+            to the source's input, pass a pair of a source and an
+            `InputTransformation`.
+        x: Array of samples `[N, ...]`; or a finite data set of batches
+            `(x, y)` or `(x, y, sample_weight)`.
+        y: Labels, where `x` is an array: integers `[N]`, or one-hot `[N, T]`.
+        num_classes: Integer. Number of classes. Defaults to `None`: the largest
+            label plus 1.
+        class_weight: Dictionary from classes to weights, or `"balanced"`, with
+            which every class counts the same. Defaults to `None`.
+        sample_weight: Array `[N]` of weights, where `x` is an array. Defaults
+            to `None`.
+        groups: Array `[N]`. What a sample belongs to, such as a patient or a
+            writer. Samples of one group are in one fold, so that scores are
+            those of new groups. Defaults to `None`.
+        canvases: List of integers. Heights and widths of the input, for
+            sources that take any. Each is one more pass. Defaults to
+            `(65, 97, 129)`.
+        views: List of views of a sample that leave its label as it is, such as
+            `["identity", "horizontal"]`; see
+            `keras_reprogram.inputs.AveragedViews`. Defaults to `()`.
+        augmentation: Keras layer. Applied to samples in the training of a
+            program. Defaults to `None`.
+        folds: Integer of at least 2. Number of folds. Defaults to `5`.
+        trial_seconds: Float. Seconds for candidates that are trained. Defaults
+            to `0.0`, none are.
+        cache_directory: Path of a directory for the sources' outputs, which are
+            found again in later calls. Defaults to `None`, a temporary one.
+        batch_size: Integer. Samples of a batch of a pass. Defaults to `32`.
+        seed: Integer. Seed of the folds. Defaults to `0`.
+        verbose: 0 for silence, 1 or `"auto"` for progress bars and the table.
 
     Returns:
-        A compiled `ReprogrammedModel`.
+        A compiled `ReprogrammedModel`, which `fit` can train on.
 
     Raises:
-        ValueError: If the source has several inputs or outputs.
-    """
-    if input_reprogrammer is None:
-        input_reprogrammer = InputReprogrammer(augmentation=RandomShift())
-    if learning_rate is None:
-        num_sources = inspect_source(source).num_classes
-        learning_rate = min(1e-3, 1 / num_sources)
-    mapping = LinearMapping(regularization="cross_validation")
-    model = ReprogrammedModel(
-        source, input_reprogrammer, LabelMapper(num_classes, mapping)
+        ValueError: If labels, weights, groups or sources are not valid, or
+            there are more than 10,000 samples.
+
+    References:
+        - [Head2Toe](https://arxiv.org/abs/2201.03529): features of all stages
+        - [ALF](https://arxiv.org/abs/2601.09322): attention over stages
+        - [RVP](https://arxiv.org/abs/2609.36680): residual maps
+        - [ACAVP](https://arxiv.org/abs/2510.07823): affine programs
+    """  # noqa: E501
+    folds = positive_integer("folds", folds)
+    canvases = positive_integers("canvases", canvases)
+    trial_seconds = number("trial_seconds", trial_seconds, 0)
+    if folds < 2 or not canvases:
+        raise ValueError(
+            "`folds` must be an integer of at least 2, and `canvases` one or "
+            f"more sizes. Received: folds={folds}, canvases={canvases}"
+        )
+    samples, labels, weights = arrays_of(x, y, sample_weight, batch_size)
+    labeled = labeled_samples(
+        labels,
+        num_classes,
+        class_weight,
+        weights,
+        None if groups is None else np.asarray(groups),
+        folds,
+        seed,
     )
-    model.compile(
-        keras.optimizers.Adam(learning_rate, use_ema=True, ema_momentum=0.98),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+    parts = parts_of(sources, samples.shape[1:], canvases, views)
+    start = time.monotonic()
+    cache = CachedFeatures(cache_directory)
+    progress = Progress(len(parts) * len(samples), verbose)
+    features = [
+        cache.features(
+            part.new_model(labeled.num_classes),
+            samples,
+            batch_size,
+            progress.add,
+        )
+        for part in parts
+    ]
+    products = InnerProducts(features, [part.block_sizes for part in parts])
+    seconds = {"passes": time.monotonic() - start}
+    comparison = Comparison(parts, products, samples, labeled, verbose)
+    comparison.score_closed_forms()
+    seconds["closed forms"] = time.monotonic() - start - sum(seconds.values())
+    if trial_seconds > 0:
+        comparison.score_trials(trial_seconds, augmentation)
+        seconds["trials"] = time.monotonic() - start - sum(seconds.values())
+    model = comparison.model()
+    found = comparison.cross_validation
+    model.label_mapper.cross_validation = found
+    spent = ", ".join(
+        f"{name} {value:.1f} s" for name, value in seconds.items()
     )
+    show(f"{found}\n{spent}", verbose)
     return model
+
+
+def arrays_of(
+    x: Data, y: Data, sample_weight: Data, batch_size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Returns samples, labels and weights of data of any kind as arrays."""
+    x, y = unwrap_single(x), unwrap_single(y)
+    samples, labels, weights = [], [], []
+    count = 0
+    if is_array(x) and y is not None and len(x) != len(y):
+        raise ValueError(
+            "`y` must hold one label for each sample. Received: "
+            f"{len(x)} samples and {len(y)} labels"
+        )
+    if is_endless(x):
+        raise ValueError(
+            "Candidates are compared on all samples of a data set: pass one "
+            f"that ends. Received: x={type(x).__name__} without an end"
+        )
+    for batch, classes, given in iterate(
+        x, y, batch_size, sample_weight=sample_weight
+    ):
+        if classes is None:
+            raise ValueError(
+                "Candidates are compared on labeled samples: pass `y`, or "
+                "batches (x, y). Received: samples without labels"
+            )
+        count += len(batch)
+        if count > MOST_SAMPLES:
+            raise ValueError(
+                f"Inner products of more than {MOST_SAMPLES} samples take too "
+                "much memory: pass fewer samples, or `fit` a "
+                "`ReprogrammedModel`. Received: more than "
+                f"{MOST_SAMPLES} samples"
+            )
+        samples.append(batch)
+        labels.append(classes)
+        weights.append(np.ones(len(batch)) if given is None else given)
+    if not samples:
+        raise ValueError(
+            "Candidates are compared on labeled samples. Received: no batches"
+        )
+    return (
+        np.concatenate(samples),
+        np.concatenate(labels),
+        np.concatenate(weights),
+    )

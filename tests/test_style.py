@@ -194,6 +194,8 @@ TESTED_TOGETHER = {
     ),
     "sources/fingerprint": ("fingerprint_comparison",),
     "sources/frozen_source": ("fixed_inputs",),
+    "selection/comparison": ("progress",),
+    "selection/trials": ("models",),
 }
 OF_ALL_METHODS = {"methods/pages", "methods/parameters", "methods/table"}
 

@@ -1,0 +1,124 @@
+"""Features that a source computes once, read from disk."""
+
+import hashlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from keras_reprogram.inputs.input_transformation import InputTransformation
+from keras_reprogram.resolvable import serialized
+from keras_reprogram.saving.program_reader import without_names
+from keras_reprogram.sources import fingerprint
+from keras_reprogram.sources.fingerprint import weight_digest
+
+
+class CachedFeatures:
+    """Features of samples, computed once and memory-mapped from files.
+
+    A file's name is a digest of the source, of the input transformation and of
+    the samples: features are found again in a later run, and those of another
+    source or other samples never are.
+
+    Args:
+        directory: Path of the files. Defaults to `None`, a temporary directory
+            that is removed together with this object.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        self.temporary = None
+        if directory is None:
+            self.temporary = tempfile.TemporaryDirectory()
+            directory = self.temporary.name
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def features(
+        self,
+        model: keras.Model,
+        samples: np.ndarray,
+        batch_size: int,
+        on_batch: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """Returns the outputs of a model's source, as a memory map.
+
+        Args:
+            model: A `ReprogrammedModel`.
+            samples: Array of samples.
+            batch_size: Integer.
+            on_batch: Function that is called with the number of samples of
+                each batch that was computed or read.
+
+        Returns:
+            Array `[N, S]`, read-only.
+        """
+        path = self.directory / (
+            f"{digest(model.source, model.input_reprogrammer, samples)}.npy"
+        )
+        if not path.exists():
+            self.compute(path, model, samples, batch_size, on_batch)
+        elif on_batch is not None:
+            on_batch(len(samples))
+        found: np.ndarray = np.load(path, mmap_mode="r")
+        return found
+
+    def compute(
+        self,
+        path: pathlib.Path,
+        model: keras.Model,
+        samples: np.ndarray,
+        batch_size: int,
+        on_batch: Callable[[int], None] | None,
+    ) -> None:
+        # A pass that is interrupted leaves no file of this name.
+        handle, partial = tempfile.mkstemp(dir=self.directory, suffix=".tmp")
+        os.close(handle)
+        try:
+            rows = None
+            batch_size = min(batch_size, len(samples))
+            for start in range(0, len(samples), batch_size):
+                batch = samples[start : start + batch_size]
+                # A smaller last batch would be compiled anew: fill it up.
+                filled = np.resize(np.arange(len(batch)), batch_size)
+                outputs = model.predict_source(batch[filled])[: len(batch)]
+                if rows is None:
+                    rows = np.lib.format.open_memmap(
+                        partial,
+                        "w+",
+                        outputs.dtype,
+                        (len(samples), *outputs.shape[1:]),
+                    )
+                rows[start : start + len(batch)] = outputs
+                if on_batch is not None:
+                    on_batch(len(batch))
+            if rows is not None:
+                rows.flush()
+            os.replace(partial, path)
+        finally:
+            if os.path.exists(partial):
+                os.remove(partial)
+
+
+def digest(
+    source: keras.Model,
+    transformation: InputTransformation,
+    samples: np.ndarray,
+) -> str:
+    """Returns a name for the features of samples."""
+    found = hashlib.blake2b(digest_size=20)
+    described = fingerprint(source)
+    for value in (
+        described["weights"],
+        described["architecture"]["steps"],
+        described["architecture"]["outputs"],
+        without_names(serialized(transformation)),
+        [weight_digest(weight) for weight in transformation.weights],
+        samples.shape,
+        samples.dtype.str,
+    ):
+        found.update(repr(value).encode())
+    found.update(np.ascontiguousarray(samples).tobytes())
+    return found.hexdigest()

@@ -1,0 +1,265 @@
+"""Candidates in closed form, and their scores on held-out samples."""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_reprogram.outputs import kernel_regression
+from keras_reprogram.outputs.kernel_regression import Dual
+from keras_reprogram.outputs.kernel_regression import Solver
+from keras_reprogram.selection.inner_products import InnerProducts
+from keras_reprogram.selection.labeled import Labeled
+from keras_reprogram.selection.parts import Part
+from keras_reprogram.selection.residual import temperature_of
+
+RIDGE, LOGISTIC = "ridge", "logistic"
+SOLVERS: dict[str, tuple[Solver, Sequence[float]]] = {
+    RIDGE: (kernel_regression.ridge, kernel_regression.RIDGE_PENALTIES),
+    LOGISTIC: (
+        kernel_regression.logistic,
+        kernel_regression.LOGISTIC_PENALTIES,
+    ),
+}
+# Factors by which the scale of a block is changed where scales are learned.
+FACTORS = (0.25, 4.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A regression on the features of one or several parts.
+
+    Args:
+        name: String.
+        parts: Tuple of integers. Indices of the parts whose features it reads.
+        solver: String. `"ridge"` or `"logistic"`.
+        learns_scales: Boolean. Whether the scales of blocks are chosen by the
+            error of held-out samples. Defaults to `False`: every block has a
+            mean norm of 1.
+    """
+
+    name: str
+    parts: tuple[int, ...]
+    solver: str = RIDGE
+    learns_scales: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A candidate's scores on held-out samples.
+
+    Args:
+        candidate: The `Candidate`.
+        penalty: Float. The penalty that was chosen.
+        scores: Array `[folds]`. The measure on each fold.
+        held_out: Array `[N, T]`. Class scores of each sample, by the function
+            that was fitted to the other folds.
+        loss: Float. Mean squared or cross-entropy error, which decides between
+            equal scores.
+    """
+
+    candidate: Candidate
+    penalty: float
+    scores: np.ndarray
+    held_out: np.ndarray
+    loss: float
+
+    @property
+    def name(self) -> str:
+        """Name of the candidate."""
+        return self.candidate.name
+
+    def temperature(self, labeled: Labeled) -> float:
+        """Returns the factor that makes class scores calibrated logits."""
+        rows = np.concatenate(labeled.folds)
+        return temperature_of(
+            self.held_out[rows], labeled.labels[rows], labeled.weights[rows]
+        )
+
+
+def closed_forms(parts: Sequence[Part]) -> list[Candidate]:
+    """Returns regressions of each part, and of parts that belong together.
+
+    Those are one source with inputs of several sizes, several sources with
+    inputs of one size, and everything.
+    """
+    found: dict[str, Candidate] = {}
+    for has_views in (False, True):
+        indices = [
+            index
+            for index, part in enumerate(parts)
+            if bool(part.views) == has_views
+        ]
+        suffix = ", views" if has_views else ""
+        groups: dict[tuple[int, ...], str] = {}
+        for index in indices:
+            groups[(index,)] = parts[index].name
+        for key in ("origin", "canvas"):
+            for value in dict.fromkeys(
+                getattr(parts[index], key) for index in indices
+            ):
+                group = tuple(
+                    index
+                    for index in indices
+                    if getattr(parts[index], key) == value
+                )
+                groups.setdefault(group, joined_name(parts, group) + suffix)
+        if indices:
+            groups.setdefault(tuple(indices), f"all joined{suffix}")
+        for solver in SOLVERS:
+            for group, name in groups.items():
+                candidate = Candidate(f"{solver}, {name}", group, solver)
+                # A logistic regression takes as long as ten of the others.
+                if solver == RIDGE or len(group) in (1, len(indices)):
+                    found[candidate.name] = candidate
+    return list(found.values())
+
+
+def joined_name(parts: Sequence[Part], group: Sequence[int]) -> str:
+    """Returns a name for parts of one source, or with inputs of one size."""
+    first = parts[group[0]]
+    if all(parts[index].origin == first.origin for index in group):
+        return f"{first.name.removesuffix(f' at {first.canvas}')}, all sizes"
+    return "joined" if first.canvas is None else f"joined at {first.canvas}"
+
+
+def evaluate(
+    candidate: Candidate,
+    products: InnerProducts,
+    labeled: Labeled,
+    on_fold: Callable[[], None] | None = None,
+) -> Evaluation:
+    """Scores a candidate by cross-validation.
+
+    Args:
+        candidate: A `Candidate`.
+        products: The `InnerProducts` of all parts.
+        labeled: The `Labeled` samples.
+        on_fold: Function that is called after each fold.
+    """
+    solver, penalties = SOLVERS[candidate.solver]
+    held_out = np.zeros(
+        (len(penalties), len(labeled.labels), labeled.num_classes)
+    )
+    for fold in labeled.folds:
+        rest = labeled.without(fold)
+        scales = None
+        if candidate.learns_scales:
+            scales = learned_scales(candidate, products, labeled, rest)
+        kernel = products.kernel(candidate.parts, scales)
+        duals = solver(
+            kernel[np.ix_(rest, rest)],
+            labeled.labels[rest],
+            labeled.num_classes,
+            penalties,
+            labeled.weights[rest],
+        )
+        rows = kernel[np.ix_(fold, rest)]
+        for index, dual in enumerate(duals):
+            held_out[index, fold] = dual.scores(rows)
+        if on_fold is not None:
+            on_fold()
+    losses = [error_of(candidate, labeled, scores) for scores in held_out]
+    measures = [labeled.measure(scores) for scores in held_out]
+    # The strongest penalty of several that are equally good.
+    chosen = max(
+        range(len(penalties)),
+        key=lambda index: (measures[index], -losses[index], penalties[index]),
+    )
+    return Evaluation(
+        candidate,
+        penalties[chosen],
+        labeled.measures(held_out[chosen]),
+        held_out[chosen],
+        losses[chosen],
+    )
+
+
+def error_of(
+    candidate: Candidate, labeled: Labeled, scores: np.ndarray
+) -> float:
+    """Returns the weighted mean error that the candidate's solver minimizes."""
+    rows = np.concatenate(labeled.folds)
+    scores, labels = scores[rows], labeled.labels[rows]
+    if candidate.solver == RIDGE:
+        targets = np.eye(labeled.num_classes)[labels]
+        errors = np.square(scores - targets).sum(axis=1)
+    else:
+        errors = np.logaddexp.reduce(scores, axis=1)
+        errors = errors - scores[np.arange(len(labels)), labels]
+    return float(np.average(errors, weights=labeled.weights[rows]))
+
+
+def solve(
+    evaluation: Evaluation,
+    products: InnerProducts,
+    labeled: Labeled,
+    rows: np.ndarray | None = None,
+) -> tuple[Dual, np.ndarray | None]:
+    """Fits a candidate, with its chosen penalty, to samples.
+
+    Args:
+        evaluation: The candidate's `Evaluation`.
+        products: The `InnerProducts` of all parts.
+        labeled: The `Labeled` samples.
+        rows: Indices of the samples to fit to. Defaults to `None`, all.
+
+    Returns:
+        The `Dual`, and the learned factors of blocks or `None`.
+    """
+    candidate = evaluation.candidate
+    if rows is None:
+        rows = np.arange(len(labeled.labels))
+    scales = None
+    if candidate.learns_scales:
+        scales = learned_scales(candidate, products, labeled, rows)
+    kernel = products.kernel(candidate.parts, scales)[np.ix_(rows, rows)]
+    solver, penalties = SOLVERS[candidate.solver]
+    # From the same warm start as in the folds.
+    path = sorted(
+        penalty for penalty in penalties if penalty >= evaluation.penalty
+    )
+    duals = solver(
+        kernel,
+        labeled.labels[rows],
+        labeled.num_classes,
+        path,
+        labeled.weights[rows],
+    )
+    return duals[0], scales
+
+
+def learned_scales(
+    candidate: Candidate,
+    products: InnerProducts,
+    labeled: Labeled,
+    rows: np.ndarray,
+) -> np.ndarray:
+    """Returns a factor for each block, by one search along each of them.
+
+    A factor is kept if it lowers the squared error of leaving out one sample
+    after another, which ridge regression has in closed form.
+    """
+    blocks = [
+        kernel[np.ix_(rows, rows)]
+        for kernel in products.blocks(candidate.parts)
+    ]
+    labels, weights = labeled.labels[rows], labeled.weights[rows]
+    factors = np.ones(len(blocks))
+    total = sum(blocks)
+
+    def error(kernel: np.ndarray) -> float:
+        return kernel_regression.leave_one_out_error(
+            kernel, labels, labeled.num_classes, sample_weight=weights
+        )
+
+    lowest = error(total)
+    for index, block in enumerate(blocks):
+        for factor in FACTORS:
+            changed = total + (factor - factors[index]) * block
+            found = error(changed)
+            if found < lowest:
+                lowest, total = found, changed
+                factors[index] = factor
+    return factors

@@ -1,0 +1,245 @@
+"""The comparison of candidates, and the model that is chosen."""
+
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_reprogram.models import ReprogrammedModel
+from keras_reprogram.outputs.cross_validation import CrossValidation
+from keras_reprogram.selection import trials
+from keras_reprogram.selection.candidates import RIDGE
+from keras_reprogram.selection.candidates import Candidate
+from keras_reprogram.selection.candidates import Evaluation
+from keras_reprogram.selection.candidates import closed_forms
+from keras_reprogram.selection.candidates import evaluate
+from keras_reprogram.selection.inner_products import InnerProducts
+from keras_reprogram.selection.labeled import Labeled
+from keras_reprogram.selection.models import model_of
+from keras_reprogram.selection.parts import Part
+from keras_reprogram.selection.progress import Progress
+from keras_reprogram.selection.residual import ResidualMap
+from keras_reprogram.selection.trials import AttentiveTrial
+from keras_reprogram.selection.trials import ProgramTrial
+from keras_reprogram.selection.trials import Trial
+
+# A search along each block decomposes matrices of all samples in each fold.
+MOST_SAMPLES_OF_LEARNED_SCALES = 500
+
+
+class Row(NamedTuple):
+    """A candidate in the table.
+
+    Attributes:
+        name: String.
+        scores: Array `[folds]`.
+        model: Function that returns the model.
+    """
+
+    name: str
+    scores: np.ndarray
+    model: Callable[[], ReprogrammedModel]
+
+
+class Comparison:
+    """Candidates for a task, their scores, and the best of them.
+
+    Args:
+        parts: List of `Part`s.
+        products: Their `InnerProducts`.
+        samples: Array `[N, ...]`.
+        labeled: The `Labeled` samples.
+        verbose: 0 for silence, 1 or `"auto"` for progress bars.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        products: InnerProducts,
+        samples: np.ndarray,
+        labeled: Labeled,
+        verbose: str | int,
+    ) -> None:
+        self.parts, self.products, self.samples = parts, products, samples
+        self.labeled, self.verbose = labeled, verbose
+        self.rows: list[Row] = []
+        self.evaluations: list[Evaluation] = []
+        self.chosen = 0
+
+    def score_closed_forms(self) -> None:
+        """Scores the candidates that have a closed form; chooses one."""
+        candidates = closed_forms(self.parts)
+        progress = Progress(
+            (len(candidates) + 1) * len(self.labeled.folds), self.verbose
+        )
+        for candidate in candidates:
+            self.add(candidate, progress)
+        best = self.best_of(RIDGE)
+        if len(self.labeled.labels) <= MOST_SAMPLES_OF_LEARNED_SCALES:
+            name = best.name.replace(RIDGE, f"{RIDGE} with learned scales", 1)
+            learned = Candidate(name, best.candidate.parts, learns_scales=True)
+            self.add(learned, progress)
+        best = self.best_closed_form()
+        self.chosen = self.evaluations.index(best)
+        residual = Row(
+            f"residual map, {best.name}",
+            self.labeled.measures(self.residual_scores(best)),
+            lambda: self.closed_form_model(best, with_residual=True),
+        )
+        self.rows.append(residual)
+        self.choose_if_better(residual)
+
+    def add(self, candidate: Candidate, progress: Progress) -> None:
+        """Scores a candidate that has a closed form."""
+        found = evaluate(candidate, self.products, self.labeled, progress.add)
+        self.evaluations.append(found)
+        self.rows.append(
+            Row(
+                candidate.name,
+                found.scores,
+                lambda: self.closed_form_model(found),
+            )
+        )
+
+    def best_of(
+        self, solver: str | None = None, parts: int | None = None
+    ) -> Evaluation:
+        """Returns the candidate with the highest score.
+
+        Args:
+            solver: String. Of this solver alone. Defaults to `None`.
+            parts: Integer. Of so many parts alone. Defaults to `None`.
+        """
+        return max(
+            (
+                found
+                for found in self.evaluations
+                if solver in (None, found.candidate.solver)
+                and parts in (None, len(found.candidate.parts))
+            ),
+            key=self.measure,
+        )
+
+    def best_closed_form(self) -> Evaluation:
+        """Returns ridge regression on everything, or what is better.
+
+        With few samples the highest of many scores is often so by chance.
+        """
+        default = max(
+            self.evaluations,
+            key=lambda found: (
+                not self.has_views(found),
+                len(found.candidate.parts),
+                found.candidate.solver == RIDGE,
+                not found.candidate.learns_scales,
+            ),
+        )
+        better = [
+            found
+            for found in self.evaluations
+            if trials.is_better(found.scores, default.scores)
+        ]
+        return max([default, *better], key=self.measure)
+
+    def has_views(self, found: Evaluation) -> bool:
+        """Whether a candidate's features are averaged over views."""
+        return bool(self.parts[found.candidate.parts[0]].views)
+
+    def measure(self, found: Evaluation) -> float:
+        """Returns a candidate's score on all held-out samples."""
+        return self.labeled.measure(found.held_out)
+
+    def choose_if_better(self, row: Row) -> None:
+        """Chooses a row that is ahead by more than a standard error."""
+        if trials.is_better(row.scores, self.rows[self.chosen].scores):
+            self.chosen = self.rows.index(row)
+
+    def residual_scores(self, best: Evaluation) -> np.ndarray:
+        """Returns logits of each fold, by the residual map of the others."""
+        labeled = self.labeled
+        logits = np.zeros_like(best.held_out)
+        for fold in labeled.folds:
+            rest = labeled.without(fold)
+            residual = ResidualMap.fitted(
+                best.held_out[rest], labeled.labels[rest], labeled.weights[rest]
+            )
+            logits[fold] = residual.logits(best.held_out[fold])
+        return logits
+
+    def closed_form_model(
+        self, found: Evaluation, with_residual: bool = False
+    ) -> ReprogrammedModel:
+        """Returns the model of a candidate that has a closed form."""
+        residual = None
+        if with_residual:
+            residual = ResidualMap.fitted(
+                found.held_out, self.labeled.labels, self.labeled.weights
+            )
+        return model_of(
+            found, self.parts, self.products, self.labeled, residual
+        )
+
+    def score_trials(
+        self, seconds: float, augmentation: keras.layers.Layer | None
+    ) -> None:
+        """Trains candidates on fold after fold until the time is over.
+
+        Args:
+            seconds: Float.
+            augmentation: Keras layer, or `None`.
+        """
+        found = self.trials(augmentation)
+        progress = Progress(len(found) * len(self.labeled.folds), self.verbose)
+        end = time.monotonic() + seconds
+        for index, trial in enumerate(found):
+            # What one trial leaves of its share is for the next ones.
+            share = (end - time.monotonic()) / (len(found) - index)
+            scores = trials.run(
+                trial, self.labeled, time.monotonic() + share, progress.add
+            )
+            row = Row(trial.name, scores, trial.model)
+            self.rows.append(row)
+            self.choose_if_better(row)
+
+    def trials(self, augmentation: keras.layers.Layer | None) -> list[Trial]:
+        """Returns the candidates that can be trained."""
+        best = self.best_of(parts=1)
+        (index,) = best.candidate.parts
+        part = self.parts[index]
+        found: list[Trial] = []
+        if len(part.block_sizes) > 1 and not part.views:
+            features = self.products.features[index]
+            found.append(AttentiveTrial(part, features, self.labeled))
+        if ProgramTrial.is_possible(part):
+            found.append(
+                ProgramTrial(
+                    part,
+                    best,
+                    self.products,
+                    self.samples,
+                    self.labeled,
+                    augmentation,
+                )
+            )
+        return found
+
+    def model(self) -> ReprogrammedModel:
+        """Returns the chosen model."""
+        return self.rows[self.chosen].model()
+
+    @property
+    def cross_validation(self) -> CrossValidation:
+        """The candidates and their scores, the best first."""
+        scores = np.full((len(self.rows), len(self.labeled.folds)), np.nan)
+        for index, row in enumerate(self.rows):
+            scores[index, : len(row.scores)] = row.scores
+        return CrossValidation(
+            [row.name for row in self.rows],
+            scores,
+            self.chosen,
+            score="accuracy",
+            candidate="candidate",
+        )

@@ -1,0 +1,116 @@
+"""Inner products of samples, for every block of every part."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_reprogram.outputs.kernel_regression import unit_norm
+from keras_reprogram.typing import FixedShape
+
+ROWS_OF_A_PRODUCT = 256
+
+
+class InnerProducts:
+    """Inner products `[N, N]` of samples, for every block of every part.
+
+    Blocks are centered and scaled to a mean norm of 1.
+
+    Args:
+        features: For each part, an array `[N, S]`, in memory or on disk.
+        block_sizes: For each part, the sizes of its blocks.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[np.ndarray],
+        block_sizes: Sequence[FixedShape],
+    ) -> None:
+        self.features = features
+        self.block_sizes = block_sizes
+        self.kernels: list[list[np.ndarray]] = []
+        self.units: list[list[float]] = []
+        for part, sizes in zip(features, block_sizes):
+            kernels, units = [], []
+            for start, size in zip(np.cumsum([0, *sizes]), sizes):
+                block = np.asarray(part[:, start : start + size], "float32")
+                block = block - block.mean(axis=0)
+                unit = unit_norm(block)
+                block *= unit
+                kernels.append((block @ block.T).astype("float64"))
+                units.append(unit)
+            self.kernels.append(kernels)
+            self.units.append(units)
+
+    def blocks(self, parts: Sequence[int]) -> list[np.ndarray]:
+        """Returns the inner products of each block of several parts."""
+        return [kernel for part in parts for kernel in self.kernels[part]]
+
+    def kernel(
+        self, parts: Sequence[int], factors: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Returns the sum of the blocks' inner products.
+
+        Args:
+            parts: Indices of parts.
+            factors: A factor for each block. Defaults to `None`, all 1.
+        """
+        blocks = self.blocks(parts)
+        if factors is None:
+            factors = np.ones(len(blocks))
+        total = np.zeros_like(blocks[0])
+        for factor, block in zip(factors, blocks):
+            total += factor * block
+        return total
+
+    def scales(
+        self, part: int, factors: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Returns what each feature of a part was multiplied by.
+
+        Args:
+            part: Index of the part.
+            factors: A factor for the inner products of each of its blocks.
+        """
+        units = np.asarray(self.units[part])
+        if factors is not None:
+            units = units * np.sqrt(factors)
+        return np.repeat(units, self.block_sizes[part])
+
+    def weights(
+        self,
+        parts: Sequence[int],
+        coefficients: np.ndarray,
+        rows: np.ndarray | None = None,
+        factors: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a combination of samples as weights of features.
+
+        Args:
+            parts: Indices of parts.
+            coefficients: Array `[M, T]`. A combination of samples.
+            rows: Indices `[M]` of these samples. Defaults to `None`, all.
+            factors: A factor for each block.
+
+        Returns:
+            Weights `[S, T]` of the parts' features, one part after the other,
+            and the bias `[T]` that centering amounts to.
+        """
+        found, bias, first = [], np.zeros(coefficients.shape[1]), 0
+        for part in parts:
+            features = self.features[part]
+            count = len(self.block_sizes[part])
+            own = None if factors is None else factors[first : first + count]
+            first += count
+            squares = np.square(self.scales(part, own))[:, None]
+            mean = features.mean(axis=0, dtype="float64")
+            product = np.zeros((features.shape[1], coefficients.shape[1]))
+            indices = np.arange(len(features)) if rows is None else rows
+            for start in range(0, len(indices), ROWS_OF_A_PRODUCT):
+                chosen = indices[start : start + ROWS_OF_A_PRODUCT]
+                product += (features[chosen] - mean).T @ coefficients[
+                    start : start + ROWS_OF_A_PRODUCT
+                ]
+            weights = squares * product
+            bias -= mean @ weights
+            found.append(weights)
+        return np.concatenate(found), bias

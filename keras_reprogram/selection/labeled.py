@@ -1,0 +1,133 @@
+"""Labels, weights and folds of the samples that candidates are fitted to."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_reprogram.outputs.cross_validation import grouped_folds
+from keras_reprogram.outputs.cross_validation import stratified_folds
+from keras_reprogram.outputs.label_weights import BALANCED
+from keras_reprogram.outputs.label_weights import ClassWeight
+from keras_reprogram.outputs.label_weights import ClassWeights
+from keras_reprogram.outputs.label_weights import weights_of_shape
+from keras_reprogram.outputs.targets import ClassTargets
+from keras_reprogram.outputs.targets import LabelFormat
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Labeled:
+    """Labels of samples, their weights and folds.
+
+    Args:
+        labels: Integer array `[N]`.
+        num_classes: Integer. `T`.
+        weights: Array `[N]` of weights with a mean of 1.
+        folds: List of arrays of indices, which leave no sample out.
+    """
+
+    labels: np.ndarray
+    num_classes: int
+    weights: np.ndarray
+    folds: list[np.ndarray]
+
+    def without(self, fold: np.ndarray) -> np.ndarray:
+        """Returns the indices of all samples that are not in a fold."""
+        return np.setdiff1d(np.arange(len(self.labels)), fold)
+
+    def measure(
+        self, scores: np.ndarray, rows: np.ndarray | None = None
+    ) -> float:
+        """Returns the weighted accuracy of class scores.
+
+        With balanced class weights it is the balanced accuracy.
+
+        Args:
+            scores: Array `[N, T]`.
+            rows: Indices of the samples that count. Defaults to `None`, all.
+        """
+        if rows is None:
+            rows = np.arange(len(self.labels))
+        is_right = scores[rows].argmax(axis=1) == self.labels[rows]
+        return float(np.average(is_right, weights=self.weights[rows]))
+
+    def measures(self, scores: np.ndarray) -> np.ndarray:
+        """Returns the weighted accuracy of each fold."""
+        return np.array([self.measure(scores, fold) for fold in self.folds])
+
+
+def labeled_samples(
+    labels: np.ndarray,
+    num_classes: int | None,
+    class_weight: ClassWeight,
+    sample_weight: np.ndarray | None,
+    groups: np.ndarray | None,
+    num_folds: int,
+    seed: int,
+) -> Labeled:
+    """Checks labels, and returns them with their weights and folds.
+
+    Args:
+        labels: Integers `[N]` or `[N, 1]`, or one-hot labels `[N, T]`.
+        num_classes: Integer. Defaults to `None`, the largest label plus 1.
+        class_weight: Dictionary from classes to weights, `"balanced"`, or
+            `None`.
+        sample_weight: Array `[N]`, or `None`.
+        groups: Array `[N]`, or `None`. Samples of one group are in one fold.
+        num_folds: Integer.
+        seed: Integer. Seed of the folds.
+
+    Raises:
+        ValueError: If labels, weights or groups are not valid.
+    """
+    labels = np.asarray(labels)
+    one_hot = labels.ndim == 2 and labels.shape[1] > 1
+    if num_classes is None:
+        num_classes = labels.shape[1] if one_hot else largest_label(labels) + 1
+    if num_classes < 2:
+        raise ValueError(
+            "A classifier needs samples of two classes: pass more samples, or "
+            "`num_classes`. Received: labels of one class"
+        )
+    targets = ClassTargets(num_classes)
+    form = LabelFormat(sparse=not one_hot)
+    labels = targets.standardized(labels, form).reshape(-1).astype("int64")
+    weights = (
+        np.ones(len(labels))
+        if sample_weight is None
+        else weights_of_shape(sample_weight, labels.shape).copy()
+    )
+    if class_weight is not None:
+        of_classes = (
+            ClassWeights.balanced(targets, [(labels, weights)])
+            if class_weight == BALANCED
+            else ClassWeights.given(class_weight, targets)
+        )
+        weights *= of_classes.of_labels(labels)
+    if not weights.sum():
+        raise ValueError(
+            "At least one sample must have a weight. Received: weights of 0"
+        )
+    folds = (
+        stratified_folds(labels, num_folds, seed)
+        if groups is None
+        else grouped_folds(labels, np.asarray(groups), num_folds, seed)
+    )
+    if len(folds) < 2:
+        raise ValueError(
+            "Cross-validation needs two samples, of two groups. Received: "
+            f"{len(labels)} samples"
+        )
+    return Labeled(labels, num_classes, weights / weights.mean(), folds)
+
+
+def largest_label(labels: np.ndarray) -> int:
+    if (
+        labels.dtype.kind not in "biuf"
+        or not labels.size
+        or (labels.dtype.kind == "f" and np.any(labels != np.round(labels)))
+    ):
+        raise ValueError(
+            "`y` must be integers from 0, one for each sample, or one-hot "
+            f"labels. Received: y of dtype {labels.dtype}, shape {labels.shape}"
+        )
+    return int(labels.max())

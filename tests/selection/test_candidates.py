@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from keras_reprogram.outputs import kernel_regression
+from keras_reprogram.selection.candidates import Candidate
+from keras_reprogram.selection.candidates import closed_forms
+from keras_reprogram.selection.candidates import evaluate
+from keras_reprogram.selection.candidates import learned_scales
+from keras_reprogram.selection.candidates import solve
+from keras_reprogram.selection.inner_products import InnerProducts
+from keras_reprogram.selection.labeled import labeled_samples
+from keras_reprogram.selection.parts import Part
+
+pytestmark = pytest.mark.numpy_alone
+
+
+def problem(signal=2.0, count=40):
+    """A block of noise and a block with two classes."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    noise = generator.normal(size=(count, 6))
+    useful = generator.normal(size=(count, 3)) + signal * labels[:, None]
+    features = np.hstack([noise, useful]).astype("float32")
+    labeled = labeled_samples(labels, None, None, None, None, 5, 0)
+    return InnerProducts([features], [(6, 3)]), labeled
+
+
+def part(name, origin, canvas, views=()):
+    return Part(name, None, None, origin, canvas, views)
+
+
+def test_one_part_is_read_by_each_regression():
+    names = [found.name for found in closed_forms([part("a", 0, None)])]
+    assert names == ["ridge, a", "logistic, a"]
+
+
+def test_parts_of_one_source_and_of_one_size_are_joined():
+    parts = [
+        part("a at 8", 0, 8),
+        part("a at 16", 0, 16),
+        part("b at 8", 1, 8),
+        part("b at 16", 1, 16),
+    ]
+    found = {each.name: each.parts for each in closed_forms(parts)}
+    ridges = {name: parts for name, parts in found.items() if "ridge" in name}
+    assert ridges == {
+        "ridge, a at 8": (0,),
+        "ridge, a at 16": (1,),
+        "ridge, b at 8": (2,),
+        "ridge, b at 16": (3,),
+        "ridge, a, all sizes": (0, 1),
+        "ridge, b, all sizes": (2, 3),
+        "ridge, joined at 8": (0, 2),
+        "ridge, joined at 16": (1, 3),
+        "ridge, all joined": (0, 1, 2, 3),
+    }
+    assert found["logistic, all joined"] == (0, 1, 2, 3)
+
+
+def test_parts_with_views_are_joined_with_one_another_alone():
+    parts = [
+        part("a", 0, None),
+        part("b", 1, None),
+        part("a, views", 0, None, ("identity",)),
+        part("b, views", 1, None, ("identity",)),
+    ]
+    found = {each.name: each.parts for each in closed_forms(parts)}
+    assert found["ridge, joined"] == (0, 1)
+    assert found["ridge, joined, views"] == (2, 3)
+
+
+@pytest.mark.parametrize("solver", ["ridge", "logistic"])
+def test_held_out_scores_are_those_of_a_fit_to_the_other_folds(solver):
+    products, labeled = problem()
+    found = evaluate(Candidate("one", (0,), solver), products, labeled)
+    fold = labeled.folds[1]
+    dual, _ = solve(found, products, labeled, labeled.without(fold))
+    kernel = products.kernel((0,))[np.ix_(fold, labeled.without(fold))]
+    np.testing.assert_allclose(
+        found.held_out[fold], dual.scores(kernel), atol=1e-6
+    )
+    assert found.scores.shape == (5,)
+    assert labeled.measure(found.held_out) > 0.8
+
+
+def test_labels_that_mean_nothing_have_the_score_of_chance():
+    products, labeled = problem(signal=0.0, count=200)
+    for solver in ("ridge", "logistic"):
+        found = evaluate(Candidate("one", (0,), solver), products, labeled)
+        assert 0.35 < labeled.measure(found.held_out) < 0.68
+
+
+def test_learned_scales_weaken_a_block_of_noise():
+    products, labeled = problem()
+    rows = np.arange(40)
+    candidate = Candidate("one", (0,), learns_scales=True)
+    noise, useful = learned_scales(candidate, products, labeled, rows)
+    assert noise < useful
+
+    def error(kernel):
+        return kernel_regression.leave_one_out_error(kernel, labeled.labels, 2)
+
+    before, after = (
+        error(products.kernel((0,), factors))
+        for factors in (None, np.array([noise, useful]))
+    )
+    assert after < before
+
+
+def test_every_fold_is_reported():
+    products, labeled = problem()
+    folds = []
+    evaluate(Candidate("one", (0,)), products, labeled, lambda: folds.append(1))
+    assert len(folds) == 5

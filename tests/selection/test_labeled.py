@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from keras_reprogram.selection.labeled import labeled_samples
+
+pytestmark = pytest.mark.numpy_alone
+
+
+def labeled(labels, **changes):
+    given = {
+        "num_classes": None,
+        "class_weight": None,
+        "sample_weight": None,
+        "groups": None,
+        "num_folds": 5,
+        "seed": 0,
+        **changes,
+    }
+    return labeled_samples(np.asarray(labels), **given)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[0, 2, 1, 2], [[0], [2], [1], [2]], np.eye(3)[[0, 2, 1, 2]]],
+)
+def test_labels_of_any_form_become_integers(labels):
+    found = labeled(labels)
+    assert found.num_classes == 3
+    np.testing.assert_array_equal(found.labels, [0, 2, 1, 2])
+
+
+def test_balanced_weights_make_the_measure_the_balanced_accuracy():
+    labels = np.repeat([0, 1], [9, 3])
+    found = labeled(labels, class_weight="balanced")
+    # Nine right samples of class 0 and one of three of class 1.
+    scores = np.tile([1.0, 0.0], (12, 1))
+    scores[-1] = [0, 1]
+    assert np.isclose(found.measure(scores), (1 + 1 / 3) / 2)
+    assert np.isclose(labeled(labels).measure(scores), 10 / 12)
+
+
+def test_weights_of_classes_and_samples_multiply():
+    found = labeled(
+        [0, 0, 1, 1],
+        class_weight={1: 3.0},
+        sample_weight=np.array([1.0, 2.0, 1.0, 2.0]),
+    )
+    np.testing.assert_allclose(found.weights * 12 / 4, [1, 2, 3, 6])
+
+
+def test_folds_leave_no_sample_out_and_share_none():
+    found = labeled(np.arange(23) % 3)
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate(found.folds)), np.arange(23)
+    )
+    for fold in found.folds:
+        assert not set(found.without(fold)) & set(fold)
+
+
+def test_samples_of_a_group_are_in_one_fold():
+    groups = np.arange(40) // 4
+    found = labeled(np.arange(40) % 2, groups=groups)
+    assert len(found.folds) == 5
+    for fold in found.folds:
+        assert not set(groups[fold]) & set(groups[found.without(fold)])
+
+
+@pytest.mark.parametrize(
+    ("labels", "changes", "message"),
+    [
+        ([0.5, 1.0], {}, "integers"),
+        (["a", "b"], {}, "integers from 0"),
+        ([0, 0, 0], {}, "two classes"),
+        ([0, 1, 5], {"num_classes": 3}, "0 to 2"),
+        ([0, 1, -1], {}, "0 to 1"),
+        ([0, 1], {"class_weight": "equal"}, "class_weight"),
+        ([0, 1], {"sample_weight": np.ones(3)}, "sample_weight"),
+        ([0, 1], {"sample_weight": np.zeros(2)}, "must have a weight"),
+        ([0, 1], {"groups": np.zeros(2)}, "two groups"),
+        ([0, 1], {"groups": np.zeros(3)}, "one group for each sample"),
+    ],
+)
+def test_labels_that_cannot_be_compared_are_a_value_error(
+    labels, changes, message
+):
+    with pytest.raises(ValueError, match=message):
+        labeled(labels, **changes)

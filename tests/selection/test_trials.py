@@ -1,0 +1,120 @@
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_reprogram.inputs import RandomShift
+from keras_reprogram.selection import trials
+from keras_reprogram.selection.candidates import Candidate
+from keras_reprogram.selection.candidates import evaluate
+from keras_reprogram.selection.inner_products import InnerProducts
+from keras_reprogram.selection.labeled import labeled_samples
+from keras_reprogram.selection.models import linear_map
+from keras_reprogram.selection.models import model_of
+from keras_reprogram.selection.parts import parts_of
+
+
+def problem():
+    """Images with a bright half, and a source of two stages."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    edges = keras.layers.AveragePooling2D(4)(inputs)
+    edges = keras.layers.Flatten()(edges)
+    hidden = keras.layers.Dense(6, "relu")(edges)
+    source = keras.Model(
+        inputs, keras.layers.Concatenate()([edges, hidden]), name="stages"
+    )
+    generator = np.random.default_rng(0)
+    labels = np.arange(24) % 2
+    images = generator.integers(0, 120, (24, 4, 4, 1))
+    images[labels == 1, :, :2] += 60
+    images = images.astype("uint8")
+    labeled = labeled_samples(labels, None, None, None, None, 3, 0)
+    (part,) = parts_of(source, (4, 4, 1), ())
+    features = part.new_model(2).predict_source(images)
+    products = InnerProducts([features], [part.block_sizes])
+    found = evaluate(Candidate("ridge, stages", (0,)), products, labeled)
+    return part, features, products, images, labeled, found
+
+
+def test_the_model_of_a_candidate_predicts_as_its_kernel_does():
+    part, features, products, images, labeled, found = problem()
+    model = model_of(found, [part], products, labeled)
+    matrix, bias = linear_map(found, products, labeled)
+    np.testing.assert_allclose(
+        model.predict(images, verbose=0),
+        found.temperature(labeled) * (features @ matrix + bias),
+        atol=1e-3,
+    )
+    assert model.label_mapper.solved
+
+
+def test_a_program_starts_from_the_candidate_in_closed_form():
+    part, _, products, images, labeled, found = problem()
+    trial = trials.ProgramTrial(
+        part, found, products, images, labeled, learning_rate=1e-12
+    )
+    model = model_of(found, [part], products, labeled)
+    np.testing.assert_allclose(
+        trial.model().predict(images, verbose=0),
+        model.predict(images, verbose=0),
+        atol=1e-2,
+    )
+
+
+def test_a_program_is_trained_while_the_label_map_stays():
+    part, _, products, images, labeled, found = problem()
+    trial = trials.ProgramTrial(
+        part, found, products, images, labeled, RandomShift(), steps=4
+    )
+    assert trial.is_possible(part)
+    model = trial.trained(labeled.without(labeled.folds[0]))
+    moved = model.input_reprogrammer.placement.movement()
+    assert abs(keras.ops.convert_to_numpy(moved.translation)).max() > 0
+    scores = trial.scores(labeled.without(labeled.folds[0]), labeled.folds[0])
+    assert scores.shape == (8, 2)
+
+
+def test_an_attentive_probe_is_trained_on_cached_features():
+    part, features, _, images, labeled, _ = problem()
+    trial = trials.AttentiveTrial(part, features, labeled, epochs=2)
+    fold = labeled.folds[0]
+    scores = trial.scores(labeled.without(fold), fold)
+    assert scores.shape == (len(fold), 2)
+    model = trial.model()
+    assert model.predict(images, verbose=0).shape == (24, 2)
+
+
+class Fixed:
+    """A trial of the right answers, which takes some time."""
+
+    name = "fixed"
+
+    def __init__(self, labeled, seconds=0.0):
+        self.labeled, self.seconds = labeled, seconds
+
+    def scores(self, rows, held_out):
+        time.sleep(self.seconds)
+        return np.eye(2)[self.labeled.labels[held_out]]
+
+
+@pytest.mark.numpy_alone
+def test_a_trial_is_scored_on_every_fold_that_there_is_time_for():
+    labels = np.arange(12) % 2
+    labeled = labeled_samples(labels, None, None, None, None, 4, 0)
+    found = trials.run(Fixed(labeled), labeled, time.monotonic() + 100)
+    np.testing.assert_array_equal(found, np.ones(4))
+    slow = Fixed(labeled, seconds=0.2)
+    assert len(trials.run(slow, labeled, time.monotonic() + 0.3)) < 4
+    assert len(trials.run(slow, labeled, time.monotonic() - 1)) == 0
+
+
+@pytest.mark.numpy_alone
+def test_a_trial_must_be_ahead_by_more_than_a_standard_error():
+    best = np.array([0.8, 0.7, 0.9])
+    assert trials.is_better(best + 0.05, best)
+    assert not trials.is_better(best, best)
+    assert not trials.is_better(best + [0.3, -0.2, 0.0], best)
+    assert not trials.is_better(best[:1] + 0.1, best)
+    assert trials.is_better(best[:2] + 0.1, best)
