@@ -65,13 +65,14 @@ def cells() -> Samples:
     return *solar_cells.load_cells(64), None
 
 
-def fields() -> Samples:
+def fields(by_block: bool = False) -> Samples:
     """Crops on 9x9 pixels of an airborne image, Indian Pines (CC BY 3.0).
 
     The eight largest classes, in an infrared, a red and a green band, from
     the package `tensorly`. Neighboring pixels share their surroundings:
     samples are told apart by blocks of 18x18 pixels that they do not reach
-    out of, and the blocks form two groups like the fields of a chessboard.
+    out of, and the blocks form two groups like the fields of a chessboard, or a group
+    each.
     """
     folder = package_folder("tensorly") / "datasets" / "data"
     scene = np.load(folder / "Indian_pines_corrected.npy")[..., [45, 27, 15]]
@@ -90,7 +91,8 @@ def fields() -> Samples:
     images = windows[rows - 4, columns - 4].transpose(0, 2, 3, 1)
     labels = np.searchsorted(np.sort(largest), crops[rows, columns])
     blocks = rows // 18 + columns // 18
-    return (images * 255).round().astype("uint8"), labels, blocks % 2
+    groups = 100 * (rows // 18) + columns // 18 if by_block else blocks % 2
+    return (images * 255).round().astype("uint8"), labels, groups
 
 
 def exercises() -> Samples:

@@ -1,0 +1,414 @@
+"""How accurate a model of few labeled samples is, and what it is measured by.
+
+    pip install keras-reprogram[benchmarks]
+    python benchmarks/few_samples.py --rows baselines
+    python benchmarks/few_samples.py --rows recipes
+
+Five sets at 50, 200 and 1,000 labeled samples, five draws of each (three of
+1,000). A draw's smaller training sets are parts of its larger ones and hold
+two samples of each class at least; 200 further samples name the best baseline
+of a set and a size, and the score is that of samples that nothing else has
+seen: the accuracy, of solar cells the balanced accuracy, for which all methods
+weight their classes. Fields and people are in one of the three parts alone.
+Trained baselines have the same samples, shifted and, where a mirrored one is a
+sample of the same class, flipped, and `STEPS` steps of Adam, whose rate falls to
+zero along a cosine. Each run is a line of
+`benchmarks/results/few_samples.jsonl`: the command goes on where it was
+stopped. `--minutes` ends it after the run in which they are over.
+"""
+
+import argparse
+import functools
+import json
+import pathlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import data_sets
+import keras
+import numpy as np
+
+import keras_reprogram
+from keras_reprogram import sources
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs import RandomShift
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
+
+import common  # noqa: E402
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+SETS = ("digits", "cells", "fields", "exercises", "garments")
+# A cell or a field is one from either side, a garment from two; a digit is not.
+FLIPS = {
+    "cells": "horizontal_and_vertical",
+    "fields": "horizontal_and_vertical",
+    "garments": "horizontal",
+}
+WITH_RARE_CLASSES = ("cells",)
+SIZES = {50: 5, 200: 5, 1000: 3}  # draws of each
+NUM_VALIDATION, NUM_TEST = 200, 1000
+BATCH_SIZE, CANVAS = 32, 64
+STEPS = {50: 100, 200: 200, 1000: 350}
+RATE_OF_FINE_TUNING, RATE_FROM_SCRATCH = 1e-4, 2e-3
+
+
+class Draw:
+    """The samples of one draw from a set.
+
+    Args:
+        name: Name of the set.
+        size: Number of training samples.
+        seed: Number of the draw.
+    """
+
+    def __init__(self, name: str, size: int, seed: int) -> None:
+        self.name, self.size, self.seed = name, size, seed
+        images, labels, groups = loaded(name)
+        self.num_classes = int(labels.max()) + 1
+        generator = np.random.default_rng(seed)
+        order = generator.permutation(len(labels))
+        if groups is None:
+            ends = np.cumsum([max(SIZES), NUM_VALIDATION])
+            pool, held_out, rest = np.split(order, ends)
+        else:
+            names = generator.permutation(np.unique(groups))
+            sides = np.split(names, [len(names) // 2, len(names) * 2 // 3])
+            pool, held_out, rest = (
+                order[np.isin(groups[order], side)] for side in sides
+            )
+        pool = with_first_of_each_class(pool, labels)[: max(SIZES)]
+        self.train, self.validation, self.test = (
+            (images[part], labels[part])
+            for part in (
+                pool[:size],
+                held_out[:NUM_VALIDATION],
+                rest[:NUM_TEST],
+            )
+        )
+        self.groups = None if groups is None else groups[pool[:size]]
+
+    @property
+    def class_weight(self) -> dict[int, float] | None:
+        if self.name not in WITH_RARE_CLASSES:
+            return None
+        counts = np.bincount(self.train[1], minlength=self.num_classes)
+        weights = self.size / (self.num_classes * np.maximum(counts, 1))
+        return dict(enumerate(weights.tolist()))
+
+    @property
+    def augmentation(self) -> keras.layers.Layer:
+        if self.name == "exercises":  # each band of rows is a series
+            return keras.layers.RandomTranslation(0.0, 0.1)
+        if self.name not in FLIPS:
+            return RandomShift()
+        flip = keras.layers.RandomFlip(FLIPS[self.name])
+        return keras.Sequential([flip, RandomShift()])
+
+
+@functools.cache
+def loaded(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    if name == "fields":
+        return data_sets.fields(by_block=True)
+    return getattr(data_sets, name)()
+
+
+def with_first_of_each_class(
+    order: np.ndarray, labels: np.ndarray, count: int = 2
+) -> np.ndarray:
+    """Moves the first samples of each class to the front."""
+    first = np.concatenate(
+        [order[labels[order] == label][:count] for label in np.unique(labels)]
+    )
+    return np.concatenate([first, order[~np.isin(order, first)]])
+
+
+# === Baselines ===
+
+
+@functools.cache
+def classifier() -> keras.Model:
+    return common.load_classifier(None)
+
+
+def probe(look: str, canvas: int) -> Callable[[Draw], dict[str, Any]]:
+    """Logistic regression, its penalty chosen by cross-validation."""
+
+    def run(draw: Draw) -> dict[str, Any]:
+        return probed(look, canvas, draw)
+
+    return run
+
+
+def source_of(look: str, canvas: int) -> keras.Model:
+    if look == "stages":
+        return sources.stage_features(classifier(), (canvas, canvas, 3))
+    return sources.features(classifier())
+
+
+def plain_model(source: keras.Model, canvas: int, draw: Draw) -> keras.Model:
+    return keras_reprogram.ReprogrammedModel(
+        source,
+        InputReprogrammer(
+            draw.train[0].shape[1:], (canvas, canvas, 3), pattern=None
+        ),
+        keras_reprogram.LabelMapper(draw.num_classes),
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def features_of(
+    look: str, canvas: int, name: str, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features of a draw's largest training set, validation and test."""
+    draw = Draw(name, max(SIZES), seed)
+    model = plain_model(source_of(look, canvas), canvas, draw)
+    return tuple(
+        model.predict_source(part[0], batch_size=100)
+        for part in (draw.train, draw.validation, draw.test)
+    )
+
+
+def probed(look: str, canvas: int, draw: Draw) -> dict[str, Any]:
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    train, *others = features_of(look, canvas, draw.name, draw.seed)
+    train, labels = train[: draw.size], draw.train[1]
+    # One unit for all features, as in the library's own regression.
+    mean, unit = train.mean(axis=0), train.std(axis=0).mean() + 1e-12
+    # The inner products are all that a penalized regression depends on.
+    left, singular, right = np.linalg.svd(
+        (train - mean) / unit, full_matrices=False
+    )
+    groups = np.arange(len(labels)) if draw.groups is None else draw.groups
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    regression = LogisticRegressionCV(
+        Cs=np.logspace(-5, 1, 7) / train.shape[1] * 100,
+        cv=[
+            (rest, held_out)
+            for rest, held_out in folds.split(train, labels, groups)
+            if len(np.unique(labels[rest])) == draw.num_classes
+        ],
+        class_weight="balanced" if draw.class_weight else None,
+        scoring="balanced_accuracy" if draw.class_weight else "accuracy",
+        max_iter=300,
+        l1_ratios=(0,),
+        use_legacy_attributes=False,
+    )
+    regression.fit(left * singular, labels)
+    scores = [
+        regression.decision_function((part - mean) / unit @ right.T)
+        for part in others
+    ]
+    return {
+        "scores": [
+            np.stack([-part, part], axis=1) if part.ndim == 1 else part
+            for part in scores
+        ]
+    }
+
+
+def fine_tuning(draw: Draw) -> dict[str, Any]:
+    """All weights, from the probe, with the batch statistics of before.
+
+    The probe of what served a set better in `benchmarks/vision.py`.
+    """
+    look = "features" if draw.name == "cells" else "stages"
+    network = common.load_classifier(None)
+    plain = plain_model(source_of(look, CANVAS), CANVAS, draw)
+    plain.adapt(*draw.train, verbose=0)
+    source = (
+        sources.stage_features(network, (CANVAS, CANVAS, 3))
+        if look == "stages"
+        else sources.features(network)
+    )
+    head = keras.layers.Dense(draw.num_classes)
+    samples = keras.Input(draw.train[0].shape[1:])
+    inputs = plain.input_reprogrammer(draw.augmentation(samples))
+    model = keras.Model(samples, head(InferenceMode(source)(inputs)))
+    head.set_weights(plain.label_mapper.get_weights()[:2])
+    return trained(model, draw, RATE_OF_FINE_TUNING)
+
+
+class InferenceMode(keras.layers.Layer):
+    """A network whose weights train while its batch statistics do not."""
+
+    def __init__(self, network: keras.Model) -> None:
+        super().__init__()
+        self.network = keras.Model(network.inputs, network.outputs)
+
+    def build(self, input_shape) -> None:
+        self.built = True
+
+    def call(self, images):
+        return self.network(images, training=False)
+
+
+def from_scratch(draw: Draw) -> dict[str, Any]:
+    """A small convolutional network on the samples as they are."""
+    samples = keras.Input(draw.train[0].shape[1:])
+    hidden = keras.layers.Rescaling(1 / 127.5, -1)(draw.augmentation(samples))
+    size = min(draw.train[0].shape[1:3])
+    for width in (32, 64, 128):
+        for _ in range(2):
+            hidden = keras.layers.Conv2D(width, 3, padding="same")(hidden)
+            hidden = keras.layers.BatchNormalization(momentum=0.9)(hidden)
+            hidden = keras.layers.ReLU()(hidden)
+        if size >= 8:
+            hidden = keras.layers.MaxPooling2D()(hidden)
+            size //= 2
+    hidden = keras.layers.GlobalAveragePooling2D()(hidden)
+    hidden = keras.layers.Dropout(0.3)(hidden)
+    model = keras.Model(samples, keras.layers.Dense(draw.num_classes)(hidden))
+    return trained(model, draw, RATE_FROM_SCRATCH)
+
+
+def recipe_of_before(draw: Draw) -> dict[str, Any]:
+    """A pattern and a label map, trained from the probe of all stages.
+
+    With shifted samples, Adam at a small rate, and averaged weights: what was
+    recommended for few samples before candidates were compared.
+    """
+    source = source_of("stages", CANVAS)
+    model = keras_reprogram.ReprogrammedModel(
+        source,
+        InputReprogrammer(
+            draw.train[0].shape[1:],
+            (CANVAS, CANVAS, 3),
+            augmentation=draw.augmentation,
+        ),
+        keras_reprogram.LabelMapper(
+            draw.num_classes,
+            keras_reprogram.outputs.LinearMapping(
+                regularization="cross_validation"
+            ),
+        ),
+    )
+    rate = min(1e-3, 1 / source.output_shape[-1])
+    model.compile(
+        keras.optimizers.Adam(rate, use_ema=True, ema_momentum=0.98),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return trained(model, draw, None)
+
+
+def trained(
+    model: keras.Model, draw: Draw, rate: float | None
+) -> dict[str, Any]:
+    steps = STEPS[draw.size]
+    epochs = round(steps / -(-draw.size // BATCH_SIZE))
+    if rate is not None:
+        schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
+        model.compile(
+            keras.optimizers.Adam(schedule),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+    model.fit(
+        *draw.train,
+        batch_size=BATCH_SIZE,
+        epochs=epochs,
+        class_weight=draw.class_weight,
+        verbose=0,
+    )
+    return predicted(model, draw)
+
+
+def predicted(model: keras.Model, draw: Draw) -> dict[str, Any]:
+    return {
+        "scores": [
+            model.predict(part[0], batch_size=100, verbose=0)
+            for part in (draw.validation, draw.test)
+        ]
+    }
+
+
+BASELINES: dict[str, Callable[[Draw], dict[str, Any]]] = {
+    "probe of the last layer": probe("features", CANVAS),
+    "probe of all stages": probe("stages", CANVAS),
+    "probe of all stages, 97": probe("stages", 97),
+    "from scratch": from_scratch,
+    "recipe of before": recipe_of_before,
+    "fine-tuning": fine_tuning,
+}
+RECIPES: dict[str, Callable[[Draw], dict[str, Any]]] = {}
+ROWS = {"baselines": BASELINES, "recipes": RECIPES}
+
+
+def scores_of(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Accuracy and balanced accuracy."""
+    is_right = scores.argmax(axis=1) == labels
+    by_class = [is_right[labels == label].mean() for label in np.unique(labels)]
+    return {
+        "accuracy": round(float(is_right.mean()), 4),
+        "balanced_accuracy": round(float(np.mean(by_class)), 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", default=list(ROWS))
+    parser.add_argument("--data", nargs="+", default=list(SETS))
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--draws", type=int, nargs="+", default=range(5))
+    parser.add_argument("--minutes", type=float, default=150)
+    parser.add_argument(
+        "--results", type=pathlib.Path, default=RESULTS / "few_samples.jsonl"
+    )
+    options = parser.parse_args()
+    end = time.monotonic() + 60 * options.minutes
+    done = {
+        (row["data"], row["size"], row["draw"], row["method"])
+        for row in rows_of(options.results)
+    }
+    methods = {
+        name: run
+        for kind in options.rows
+        for name, run in (
+            ROWS[kind]
+            if kind in ROWS
+            else {kind: {**BASELINES, **RECIPES}[kind]}
+        ).items()
+    }
+    for seed in options.draws:
+        for size in options.sizes:
+            if seed >= SIZES[size]:
+                continue
+            for data in options.data:
+                for method, run in methods.items():
+                    if (data, size, seed, method) in done:
+                        continue
+                    if time.monotonic() > end:
+                        return
+                    keras.utils.set_random_seed(seed)
+                    draw = Draw(data, size, seed)
+                    start = time.perf_counter()
+                    found = run(draw)
+                    seconds = time.perf_counter() - start
+                    validation, test = found.pop("scores")
+                    row = {
+                        "data": data,
+                        "size": size,
+                        "draw": seed,
+                        "method": method,
+                        **scores_of(draw.test[1], test),
+                        "validation": scores_of(draw.validation[1], validation),
+                        "seconds": round(seconds, 1),
+                        **found,
+                    }
+                    print(json.dumps(row), flush=True)
+                    with options.results.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+
+
+def rows_of(path: pathlib.Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+if __name__ == "__main__":
+    main()
