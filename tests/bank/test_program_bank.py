@@ -83,6 +83,7 @@ def test_a_config_is_not_changed_by_what_is_made_of_it(twelve_classes):
     assert set(config) == keys and copy.capacity == bank.capacity
 
 
+@pytest.mark.numpy_alone
 def test_a_bank_of_joined_sources_answers_as_each_model(tmp_path):
     def part(size, activation):
         inputs = keras.Input((size, size, 3))

@@ -199,6 +199,7 @@ def test_a_joined_model_is_fitted_saved_and_cloned(model, tmp_path):
     np.testing.assert_array_equal(copy.predict(X, verbose=0), wanted)
 
 
+@pytest.mark.numpy_alone
 def test_a_probe_of_joined_sources_is_fitted_on_cached_outputs():
     probes = [InputReprogrammer(pattern=None) for _ in range(2)]
     model = ReprogrammedModel([image_source(6)] * 2, probes, LabelMapper(2))
