@@ -18,6 +18,7 @@ from keras_reprogram.models import adaptation
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
 from keras_reprogram.outputs import RegressionHead
+from keras_reprogram.outputs.kernel_regression import unit_norm
 from keras_reprogram.probabilities import as_features
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources.joined_source import joined_source
@@ -287,6 +288,5 @@ def scaled_blocks(features: np.ndarray, sizes: FixedShape) -> np.ndarray:
     """Scales blocks of features; centered, each has a mean norm of one."""
     parts = []
     for part in np.split(features, np.cumsum(sizes)[:-1], axis=1):
-        norm = np.linalg.norm(part - part.mean(axis=0), axis=1).mean()
-        parts.append(part / (norm or 1.0))
+        parts.append(part * unit_norm(part))
     return np.concatenate(parts, axis=1)

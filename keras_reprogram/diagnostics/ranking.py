@@ -23,12 +23,11 @@ from keras_reprogram.diagnostics.passes import planned_passes
 from keras_reprogram.diagnostics.readouts import READOUTS
 from keras_reprogram.models import batches
 from keras_reprogram.outputs.cross_validation import stratified_folds
+from keras_reprogram.outputs.kernel_regression import ridge
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import FixedShape
 
 SCORES = ("ridge", "logme", "h_score")
-# In units of the features' total variance.
-PENALTIES = np.logspace(-6, 0, 13)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -293,38 +292,29 @@ def ridge_scores(
     """
     classes, targets = class_indices(labels), target_columns(labels)
     strata = np.zeros(len(targets), int) if classes is None else classes
+    kernel = features @ features.T
     scores = []
-    for fold in stratified_folds(strata, folds):
-        held_out = np.zeros(len(targets), bool)
-        held_out[fold] = True
-        predictions = ridge_predictions(
-            features[~held_out], targets[~held_out], features[held_out]
+    for held_out in stratified_folds(strata, folds):
+        train = np.setdiff1d(np.arange(len(targets)), held_out)
+        solutions = ridge(
+            kernel[np.ix_(train, train)], targets[train], targets.shape[1]
         )
-        center = targets[~held_out].mean(axis=0)
+        products = kernel[np.ix_(held_out, train)]
+        center = targets[train].mean(axis=0)
         scores.append(
             [
-                score_of(found, targets[held_out], center, classes is not None)
-                for found in predictions
+                score_of(
+                    solution.scores(products),
+                    targets[held_out],
+                    center,
+                    classes is not None,
+                )
+                for solution in solutions
             ]
         )
     array = np.array(scores)
     best: np.ndarray = array[:, array.mean(axis=0).argmax()]
     return best
-
-
-def ridge_predictions(
-    features: np.ndarray, targets: np.ndarray, others: np.ndarray
-) -> list[np.ndarray]:
-    """Returns predictions for other samples, for each penalty."""
-    mean, center = features.mean(axis=0), targets.mean(axis=0)
-    values, axes = spectrum(features - mean)
-    loads = axes.T @ (targets - center)
-    kernel = (others - mean) @ (features - mean).T @ axes
-    total = values.sum() or 1.0
-    return [
-        kernel @ (loads / (values + penalty * total)[:, None]) + center
-        for penalty in PENALTIES
-    ]
 
 
 def score_of(
