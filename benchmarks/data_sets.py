@@ -71,8 +71,8 @@ def fields(by_block: bool = False) -> Samples:
     The eight largest classes, in an infrared, a red and a green band, from
     the package `tensorly`. Neighboring pixels share their surroundings:
     samples are told apart by blocks of 18x18 pixels that they do not reach
-    out of, and the blocks form two groups like the fields of a chessboard, or a group
-    each.
+    out of, and the blocks form two groups like the fields of a chessboard, or
+    a group each.
     """
     folder = package_folder("tensorly") / "datasets" / "data"
     scene = np.load(folder / "Indian_pines_corrected.npy")[..., [45, 27, 15]]

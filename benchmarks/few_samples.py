@@ -2,7 +2,8 @@
 
     pip install keras-reprogram[benchmarks]
     python benchmarks/few_samples.py --rows baselines
-    python benchmarks/few_samples.py --rows recipes
+    python benchmarks/few_samples.py --rows recipes trials
+    python benchmarks/few_samples.py --report
 
 Five sets at 50, 200 and 1,000 labeled samples, five draws of each (three of
 1,000). A draw's smaller training sets are parts of its larger ones and hold
@@ -11,8 +12,8 @@ of a set and a size, and the score is that of samples that nothing else has
 seen: the accuracy, of solar cells the balanced accuracy, for which all methods
 weight their classes. Fields and people are in one of the three parts alone.
 Trained baselines have the same samples, shifted and, where a mirrored one is a
-sample of the same class, flipped, and `STEPS` steps of Adam, whose rate falls to
-zero along a cosine. Each run is a line of
+sample of the same class, flipped, and `STEPS` steps of Adam, whose rate falls
+to zero along a cosine. Each run is a line of
 `benchmarks/results/few_samples.jsonl`: the command goes on where it was
 stopped. `--minutes` ends it after the run in which they are over.
 """
@@ -334,8 +335,108 @@ BASELINES: dict[str, Callable[[Draw], dict[str, Any]]] = {
     "recipe of before": recipe_of_before,
     "fine-tuning": fine_tuning,
 }
-RECIPES: dict[str, Callable[[Draw], dict[str, Any]]] = {}
-ROWS = {"baselines": BASELINES, "recipes": RECIPES}
+# === The recipe ===
+
+
+@functools.cache
+def sources_of_recipe(one: bool) -> dict[str, keras.Model]:
+    """All stages of one network at two sizes, or of three networks."""
+    presets = keras_reprogram.pretrained
+    networks = {
+        "Lite0": presets.efficientnet_lite0_preset,
+        "Lite1": presets.efficientnet_lite1_preset,
+        "Lite2": presets.efficientnet_lite2_preset,
+    }
+    sizes = [("Lite0", 65), ("Lite0", 97)]
+    if not one:
+        sizes += [("Lite1", 97), ("Lite2", 97)]
+    models = {
+        name: common.load_classifier(networks[name]()) for name in dict(sizes)
+    }
+    return {
+        f"{name} at {size}": sources.stage_features(
+            models[name], (size, size, 3)
+        )
+        for name, size in sizes
+    }
+
+
+@functools.lru_cache(maxsize=1)
+def held_out_features(
+    name: str, seed: int, one: bool
+) -> list[dict[str, np.ndarray]]:
+    """Features of a draw's validation and test samples by each source."""
+    draw = Draw(name, min(SIZES), seed)
+    found: list[dict[str, np.ndarray]] = [{}, {}]
+    for key, source in sources_of_recipe(one).items():
+        canvas = source.input_shape[1]
+        model = plain_model(source, canvas, draw)
+        for part, features in zip((draw.validation, draw.test), found):
+            features[key] = model.predict_source(part[0], batch_size=100)
+    return found
+
+
+def recipe(
+    one: bool = False, trial_seconds: float = 0.0
+) -> Callable[[Draw], dict[str, Any]]:
+    """The choice among candidates, of one network or of three."""
+
+    def run(draw: Draw) -> dict[str, Any]:
+        given = sources_of_recipe(one)
+        start = time.perf_counter()
+        model = keras_reprogram.recipes.few_samples(
+            given,
+            *draw.train,
+            num_classes=draw.num_classes,
+            class_weight="balanced" if draw.class_weight else None,
+            groups=draw.groups,
+            augmentation=draw.augmentation,
+            trial_seconds=trial_seconds,
+            verbose=0,
+        )
+        seconds = time.perf_counter() - start
+        found = model.label_mapper.cross_validation
+        names = {id(source): name for name, source in given.items()}
+        parts = getattr(model.source, "sources", [model.source])
+        if "program" in found.chosen:
+            scores = predicted(model, draw)["scores"]
+        else:
+            # The same linear map, of features that all sizes share.
+            scores = [
+                keras.ops.convert_to_numpy(
+                    model.label_mapper(
+                        np.concatenate(
+                            [features[names[id(part)]] for part in parts], -1
+                        )
+                    )
+                )
+                for features in held_out_features(draw.name, draw.seed, one)
+            ]
+        return {
+            "scores": scores,
+            "chosen": found.chosen,
+            "seconds_of_choice": round(seconds, 1),
+            "candidates": {
+                name: [round(mean, 4), round(spread, 4)]
+                for name, mean, spread in zip(
+                    found.candidates,
+                    found.mean.tolist(),
+                    found.spread.tolist(),
+                )
+            },
+        }
+
+    return run
+
+
+RECIPES: dict[str, Callable[[Draw], dict[str, Any]]] = {
+    "recipe": recipe(),
+    "recipe, one network": recipe(one=True),
+}
+TRIALS: dict[str, Callable[[Draw], dict[str, Any]]] = {
+    "recipe, one network, trials": recipe(one=True, trial_seconds=300),
+}
+ROWS = {"baselines": BASELINES, "recipes": RECIPES, "trials": TRIALS}
 
 
 def scores_of(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
@@ -350,28 +451,31 @@ def scores_of(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", nargs="+", default=list(ROWS))
+    parser.add_argument("--rows", nargs="+", default=["baselines", "recipes"])
     parser.add_argument("--data", nargs="+", default=list(SETS))
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--draws", type=int, nargs="+", default=range(5))
     parser.add_argument("--minutes", type=float, default=150)
     parser.add_argument(
+        "--report", action="store_true", help="the table of what has been run"
+    )
+    parser.add_argument(
         "--results", type=pathlib.Path, default=RESULTS / "few_samples.jsonl"
     )
     options = parser.parse_args()
+    if options.report:
+        report(options.results)
+        return
     end = time.monotonic() + 60 * options.minutes
     done = {
         (row["data"], row["size"], row["draw"], row["method"])
         for row in rows_of(options.results)
     }
+    every = {**BASELINES, **RECIPES, **TRIALS}
     methods = {
-        name: run
+        name: every[name]
         for kind in options.rows
-        for name, run in (
-            ROWS[kind]
-            if kind in ROWS
-            else {kind: {**BASELINES, **RECIPES}[kind]}
-        ).items()
+        for name in ROWS.get(kind, [kind])
     }
     for seed in options.draws:
         for size in options.sizes:
@@ -408,6 +512,118 @@ def rows_of(path: pathlib.Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# === Report ===
+
+# Of these the best on validation samples is what the recipe is compared with.
+NAMED = (
+    "probe of all stages",
+    "probe of all stages, 97",
+    "fine-tuning",
+    "from scratch",
+)
+
+
+def report(path: pathlib.Path) -> None:
+    """A table of all methods, and the recipe's differences by draw."""
+    rows = rows_of(path)
+    if not rows:
+        return
+    found = {
+        (row["data"], row["size"], row["draw"], row["method"]): row
+        for row in rows
+    }
+    cells = [
+        (data, size)
+        for data in SETS
+        for size in SIZES
+        if any((row["data"], row["size"]) == (data, size) for row in rows)
+    ]
+    methods = [
+        method
+        for method in {**BASELINES, **RECIPES, **TRIALS}
+        if any(row["method"] == method for row in rows)
+    ]
+    lines = [
+        "| set, samples | " + " | ".join(methods) + " |",
+        "|---" * (len(methods) + 1) + "|",
+    ]
+    for data, size in cells:
+        values = [
+            described(scores(found, data, size, method)) for method in methods
+        ]
+        lines.append(f"| {data}, {size} | " + " | ".join(values) + " |")
+    lines += ["", *differences(found, cells)]
+    table = "\n".join(lines) + "\n"
+    print(table)
+    path.with_suffix(".md").write_text(table)
+
+
+def scores(found, data, size, method, part=None) -> dict[int, float]:
+    """The measure of a set, by draw."""
+    measure = "balanced_accuracy" if data in WITH_RARE_CLASSES else "accuracy"
+    rows = {
+        draw: found.get((data, size, draw, method))
+        for draw in range(SIZES[size])
+    }
+    return {
+        draw: (row[part] if part else row)[measure]
+        for draw, row in rows.items()
+        if row
+    }
+
+
+def described(values: dict[int, float]) -> str:
+    if not values:
+        return ""
+    numbers = list(values.values())
+    return f"{np.mean(numbers):.3f} ± {np.std(numbers):.3f} ({len(numbers)})"
+
+
+def differences(found, cells) -> list[str]:
+    """The recipe less the named baseline, the older recipe and a probe."""
+    lines = [
+        "| set, samples | best on validation | recipe less that "
+        "| less the recipe of before | less the last layer |",
+        "|---" * 5 + "|",
+    ]
+    columns: list[list[float]] = [[], [], []]
+    behind = 0
+    for data, size in cells:
+        ours = scores(found, data, size, "recipe")
+        named = {
+            method: np.mean(list(values.values()))
+            for method in NAMED
+            if (values := scores(found, data, size, method, "validation"))
+        }
+        if not ours or not named:
+            continue
+        best = max(named, key=named.__getitem__)
+        texts = []
+        for index, method in enumerate(
+            (best, "recipe of before", "probe of the last layer")
+        ):
+            theirs = scores(found, data, size, method)
+            gains = [
+                ours[draw] - theirs[draw] for draw in ours if draw in theirs
+            ]
+            if not gains:
+                texts.append("")
+                continue
+            mean = float(np.mean(gains))
+            columns[index].append(mean)
+            error = float("nan")
+            if len(gains) > 1:
+                error = float(np.std(gains, ddof=1) / np.sqrt(len(gains)))
+            behind += index == 0 and mean < -2 * error
+            texts.append(f"{mean:+.3f} ± {error:.3f} ({len(gains)})")
+        lines.append(f"| {data}, {size} | {best} | " + " | ".join(texts) + " |")
+    means = [f"{np.mean(column):+.3f}" if column else "" for column in columns]
+    lines.append("| mean | | " + " | ".join(means) + " |")
+    lines.append("")
+    lines.append(f"Behind by two standard errors: {behind} of {len(cells)}.")
+    return lines
 
 
 if __name__ == "__main__":

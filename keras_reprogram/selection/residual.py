@@ -34,9 +34,8 @@ def temperature_of(
 
     def loss(logits: np.ndarray) -> float:
         uniform = np.logaddexp.reduce(logits, axis=1) - logits.mean(axis=1)
-        return (1 - smoothing) * cross_entropy(
-            logits, labels, weights
-        ) + smoothing * float(uniform.mean())
+        of_labels = cross_entropy(logits, labels, weights)
+        return (1 - smoothing) * of_labels + smoothing * float(uniform.mean())
 
     losses = [loss(factor * scores) for factor in factors]
     return float(factors[int(np.argmin(losses))])
