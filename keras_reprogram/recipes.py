@@ -12,6 +12,7 @@ import numpy as np
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
+from keras_reprogram.metrics import scores_by_class
 from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.models.automatic_compilation import show
 from keras_reprogram.models.batches import is_array
@@ -32,6 +33,7 @@ from keras_reprogram.typing import Data
 # training: networks trained with TensorFlow pad one side more at even sizes.
 CANVASES = (65, 97, 129)
 MOST_SAMPLES = 10_000
+MOST_CLASSES = 30  # whose scores are shown one by one
 
 
 def few_samples(
@@ -74,10 +76,12 @@ def few_samples(
     so by chance: another candidate than ridge regression on everything is
     chosen only if it is ahead by more than a standard error.
 
-    The candidates and their scores are shown, and kept in
-    `model.label_mapper.cross_validation`. The score is the accuracy, weighted
-    as the samples are: with `class_weight="balanced"` the balanced accuracy.
-    Outputs are logits that are calibrated on samples left out.
+    The candidates and their scores are shown, with the scores of each class,
+    and kept in `model.label_mapper.cross_validation`. The score is the
+    accuracy, weighted as the samples are: with `class_weight="balanced"` the
+    balanced accuracy. Outputs are logits that are calibrated on samples left
+    out, whose own are in `cross_validation.predictions`: for two classes,
+    `keras_reprogram.metrics.best_threshold` finds a threshold from them.
 
     Example:
 
@@ -189,7 +193,10 @@ def few_samples(
     spent = ", ".join(
         f"{name} {value:.1f} s" for name, value in seconds.items()
     )
-    show(f"{found}\n{spent}", verbose)
+    by_class = ""
+    if found.predictions is not None and labeled.num_classes <= MOST_CLASSES:
+        by_class = scores_by_class(labeled.labels, found.predictions).table()
+    show("\n".join(filter(None, (str(found), by_class, spent))), verbose)
     return model
 
 

@@ -142,7 +142,7 @@ def test_candidates_are_shown_unless_it_is_silent(capsys):
     few_samples(source(), images, labels)
     shown = capsys.readouterr().out
     assert "| ridge, one" in shown.replace("  ", "")
-    assert "passes" in shown and "chosen" in shown
+    assert "passes" in shown and "chosen" in shown and "recall" in shown
 
 
 @pytest.mark.parametrize(
@@ -166,3 +166,15 @@ def test_what_cannot_be_compared_is_a_value_error(change, message):
     given = {"sources": source(), "x": images, "y": labels, "verbose": 0}
     with pytest.raises(ValueError, match=message):
         few_samples(**{**given, **change})
+
+
+def test_predictions_of_samples_left_out_are_kept():
+    images, labels = data()
+    model = few_samples(source(), images, labels, verbose=0)
+    found = chosen(model)
+    logits = found.predictions[np.argsort(found.sample_indices)]
+    assert logits.shape == (30, 2)
+    assert np.isclose(
+        np.mean(logits.argmax(axis=1) == labels),
+        found.mean[found.chosen_index],
+    )

@@ -37,11 +37,14 @@ class Row(NamedTuple):
         name: String.
         scores: Array `[folds]`.
         model: Function that returns the model.
+        logits: Array `[N, T]` of logits of samples left out; `None` if there
+            are none of some folds. Defaults to `None`.
     """
 
     name: str
     scores: np.ndarray
     model: Callable[[], ReprogrammedModel]
+    logits: np.ndarray | None = None
 
 
 class Comparison:
@@ -84,10 +87,12 @@ class Comparison:
             self.add(learned, progress)
         best = self.best_closed_form()
         self.chosen = self.evaluations.index(best)
+        logits = self.residual_logits(best)
         residual = Row(
             f"residual map, {best.name}",
-            self.labeled.measures(self.residual_scores(best)),
+            self.labeled.measures(logits),
             lambda: self.closed_form_model(best, with_residual=True),
+            logits,
         )
         self.rows.append(residual)
         self.choose_if_better(residual)
@@ -101,6 +106,7 @@ class Comparison:
                 candidate.name,
                 found.scores,
                 lambda: self.closed_form_model(found),
+                found.temperature(self.labeled) * found.held_out,
             )
         )
 
@@ -157,7 +163,7 @@ class Comparison:
         if trials.is_better(row.scores, self.rows[self.chosen].scores):
             self.chosen = self.rows.index(row)
 
-    def residual_scores(self, best: Evaluation) -> np.ndarray:
+    def residual_logits(self, best: Evaluation) -> np.ndarray:
         """Returns logits of each fold, by the residual map of the others."""
         labeled = self.labeled
         logits = np.zeros_like(best.held_out)
@@ -236,10 +242,15 @@ class Comparison:
         scores = np.full((len(self.rows), len(self.labeled.folds)), np.nan)
         for index, row in enumerate(self.rows):
             scores[index, : len(row.scores)] = row.scores
+        logits = self.rows[self.chosen].logits
         return CrossValidation(
             [row.name for row in self.rows],
             scores,
             self.chosen,
             score="accuracy",
             candidate="candidate",
+            sample_indices=None
+            if logits is None
+            else np.arange(len(self.labeled.labels)),
+            predictions=logits,
         )

@@ -30,7 +30,7 @@ def temperature_of(
     """
     unit = float(np.abs(scores - scores.mean(axis=1, keepdims=True)).mean())
     factors = 1 / (TEMPERATURES * (unit or 1.0))
-    smoothing = 1 / (len(labels) + scores.shape[1])
+    smoothing: float = 1 / (len(labels) + scores.shape[1])
 
     def loss(logits: np.ndarray) -> float:
         uniform = np.logaddexp.reduce(logits, axis=1) - logits.mean(axis=1)
