@@ -273,26 +273,13 @@ def recipe_of_before(draw: Draw) -> dict[str, Any]:
     With shifted samples, Adam at a small rate, and averaged weights: what was
     recommended for few samples before candidates were compared.
     """
-    source = source_of("stages", CANVAS)
-    model = keras_reprogram.ReprogrammedModel(
-        source,
-        InputReprogrammer(
-            draw.train[0].shape[1:],
-            (CANVAS, CANVAS, 3),
-            augmentation=draw.augmentation,
-        ),
-        keras_reprogram.LabelMapper(
-            draw.num_classes,
-            keras_reprogram.outputs.LinearMapping(
-                regularization="cross_validation"
-            ),
-        ),
+    reprogrammer = InputReprogrammer(
+        draw.train[0].shape[1:],
+        (CANVAS, CANVAS, 3),
+        augmentation=draw.augmentation,
     )
-    rate = min(1e-3, 1 / source.output_shape[-1])
-    model.compile(
-        keras.optimizers.Adam(rate, use_ema=True, ema_momentum=0.98),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+    model = common.model_from_probe(
+        source_of("stages", CANVAS), draw.num_classes, reprogrammer
     )
     return trained(model, draw, None)
 

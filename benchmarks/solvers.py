@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/solvers.py
 
 Accuracy is of a linear map of EfficientNet-Lite0's stages on a canvas of
-64x64, as `recipes.few_samples` starts from it: 300 samples and 2,000 others for
+64x64, from which a label map starts (`adapt`): 300 samples and 2,000 others for
 each of three draws of digits, solar cells and fields (`vision.py`), once with
 the default penalty and once with the one that cross-validation finds. Both
 solvers get the same features and minimize the same function. Times are of the

@@ -6,11 +6,12 @@ One frozen source, EfficientNet-Lite0, and one budget for every method: the
 same samples, epochs and batches, Adam with a cosine schedule, and learning
 rates that are fixed beforehand: one where a label map is trained, a larger one
 where the program has to do all the work, a smaller one for fine-tuning. Only
-EVP has its own optimizer, the recipe for little data its own settings, and the
-rows called longer three times the epochs. The recipe, and the fine-tuning that
-is called augmented, see samples shifted and, where a mirrored one is a sample
-of the same class, flipped. Accuracies are of the
-last epoch on samples that nothing else has seen. Finished runs are kept in
+EVP has its own optimizer, the rows called little data, which start from a
+probe, have their own settings (`common.model_from_probe`), and the rows called
+longer three times the epochs. Little data, and the fine-tuning that is called
+augmented, see samples shifted and, where a mirrored one is a sample of the same
+class, flipped. Accuracies are of the last epoch on samples that nothing else
+has seen. Finished runs are kept in
 `benchmarks/results/vision.json`: the command goes on where it was stopped.
 """
 
@@ -150,8 +151,8 @@ PROBES = {
     "probe of features": "features",
     "probe of stages": "stages",
 }
-# The recipe for little data: the source of each, and how long it is trained.
-RECIPES = {
+# Patterns and maps from a probe: the source, and how long they are trained.
+FROM_PROBES = {
     "little data": ("logits", 1),
     "little data, features": ("features", 1),
     "little data, features, longer": ("features", LONGER),
@@ -167,7 +168,7 @@ FINE_TUNING = {
     "fine-tuning, augmented, longer": ("logits", True, LONGER),
     "fine-tuning of stages, augmented, longer": ("stages", True, LONGER),
 }
-ROWS = (*PROBES, "from scratch", *FINE_TUNING, *RECIPES, *MAPS)
+ROWS = (*PROBES, "from scratch", *FINE_TUNING, *FROM_PROBES, *MAPS)
 
 
 def main() -> None:
@@ -266,9 +267,9 @@ def run(method: str, data: str, train, test, options) -> dict:
             model = keras.Model(samples, outputs)
         epochs = longer * options.epochs
         return trained(model, train, test, epochs, RATE_OF_FINE_TUNING)
-    if method in RECIPES:
-        look, longer = RECIPES[method]
-        model = keras_reprogram.recipes.few_samples(
+    if method in FROM_PROBES:
+        look, longer = FROM_PROBES[method]
+        model = common.model_from_probe(
             looked_at(classifier, look, options.canvas),
             classes,
             InputReprogrammer(**shapes, augmentation=augmentation(data)),

@@ -79,6 +79,7 @@ def train_and_score(
     batch_size: int,
     learning_rate: float | None,
     from_logits: bool = True,
+    **kwargs: Any,
 ) -> dict[str, Any]:
     """Trains a model; its score is the last epoch's."""
     start = time.perf_counter()
@@ -90,14 +91,64 @@ def train_and_score(
         batch_size,
         learning_rate,
         metrics=["accuracy"],
+        **kwargs,
     )
-    seconds = time.perf_counter() - start
+    return scored(model, test, score, time.perf_counter() - start)
+
+
+def scored(
+    model: keras.Model,
+    test: tuple[np.ndarray, np.ndarray],
+    score: Score,
+    seconds: float,
+) -> dict[str, Any]:
+    """A row of results of a model that is trained."""
     predictions = model.predict(test[0], verbose=0).argmax(axis=1)
     return {
         "test_accuracy": score(test[1], predictions),
         "trainable_parameters": trained_values(model),
         "seconds": seconds,
     }
+
+
+def balanced_class_weight(labels: np.ndarray) -> dict[int, float]:
+    """Weights with which every class counts the same."""
+    classes, counts = np.unique(labels, return_counts=True)
+    weights = len(labels) / (len(classes) * counts)
+    return dict(zip(classes.tolist(), weights.tolist(), strict=True))
+
+
+def model_from_probe(
+    source: keras.Model,
+    num_classes: int,
+    input_reprogrammer: keras_reprogram.InputReprogrammer,
+) -> keras_reprogram.ReprogrammedModel:
+    """A model that trains on from a linear probe, in small averaged steps.
+
+    The label map starts from a logistic regression whose penalty is chosen by
+    cross-validation, and the weights are averaged over about 50 steps. A step
+    of Adam changes all weights of the map by about the same amount, and a
+    logit is a sum over as many of them as the source has outputs.
+    """
+    model = keras_reprogram.ReprogrammedModel(
+        source,
+        input_reprogrammer,
+        keras_reprogram.LabelMapper(
+            num_classes,
+            keras_reprogram.outputs.LinearMapping(
+                regularization="cross_validation"
+            ),
+        ),
+    )
+    num_sources = keras_reprogram.sources.inspect_source(source).num_classes
+    model.compile(
+        keras.optimizers.Adam(
+            min(1e-3, 1 / num_sources), use_ema=True, ema_momentum=0.98
+        ),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
 
 
 def linear_probe(
@@ -107,8 +158,9 @@ def linear_probe(
     test: tuple[np.ndarray, np.ndarray],
     num_classes: int,
     score: Score,
+    class_weight: dict[int, float] | None = None,
 ) -> dict[str, Any]:
-    """Logistic regression on what the frozen source says of plain samples.
+    """Logistic regression on the frozen source's outputs for plain samples.
 
     Its regularization is the best one on a fifth of the training data.
     """
@@ -120,18 +172,25 @@ def linear_probe(
     )
     start = time.perf_counter()
     features, labels = plain.predict_source(train[0]), train[1]
+    sample_weight = np.ones(len(labels))
+    if class_weight is not None:
+        sample_weight = np.array([class_weight[label] for label in labels])
     held_out = np.arange(len(labels)) % 5 == 4
     fit = keras_reprogram.outputs.logistic_regression
 
     def held_out_score(regularization: float) -> float:
         weights, bias = fit(
-            features[~held_out], labels[~held_out], num_classes, regularization
+            features[~held_out],
+            labels[~held_out],
+            num_classes,
+            regularization,
+            sample_weight[~held_out],
         )
         scores = features[held_out] @ weights + bias
         return score(labels[held_out], scores.argmax(axis=1))
 
     best = max(REGULARIZATIONS, key=held_out_score)
-    weights, bias = fit(features, labels, num_classes, best)
+    weights, bias = fit(features, labels, num_classes, best, sample_weight)
     seconds = time.perf_counter() - start
     scores = plain.predict_source(test[0]) @ weights + bias
     return {
