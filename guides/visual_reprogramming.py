@@ -2,7 +2,7 @@
 Title: Visual reprogramming
 Author: The keras-reprogram authors
 Date created: 2026/11/24
-Last modified: 2026/11/25
+Last modified: 2026/11/26
 Description: Choose placement, pattern and label map for images, and see them.
 Accelerator: GPU
 """
@@ -17,8 +17,8 @@ Reprogramming an image classifier takes three choices:
 - the **label map**: how the source's classes become yours.
 
 The methods of the literature are settings of these three. This guide shows
-what each costs, how to train with few samples without fooling yourself, and
-how to read the pictures of what was learned.
+what each costs, how to train and to choose a model with few samples, and how to
+read the pictures of what was learned.
 """
 
 """
@@ -43,12 +43,12 @@ keras.utils.set_random_seed(0)
 """
 ## Dataset
 
-Scikit-learn's digits of 8x8 pixels, with values from 0 to 16: 200 for
-training, 100 for validation, 500 for the test.
+Scikit-learn's digits of 8x8 pixels: 200 for training, 100 for validation, 500
+for the test.
 """
 
 images, labels = load_digits(return_X_y=True)
-images = images.reshape(-1, 8, 8, 1).astype("uint8")
+images = (images.reshape(-1, 8, 8, 1) * 255 / 16).astype("uint8")
 order = np.random.default_rng(0).permutation(len(images))
 train, validation, test = np.split(order[:800], [200, 300])
 training_data = images[train], labels[train]
@@ -68,7 +68,6 @@ scaled down.
 shapes = {
     "target_shape": (8, 8, 1),
     "source_shape": (64, 64, 3),
-    "value_range": (0, 16),
 }
 choices = {
     "universal": keras_reprogram.InputReprogrammer(**shapes),
@@ -132,26 +131,39 @@ attributes, `keras_reprogram.outputs.AttributeMapping`.
 
 ## Training with few samples
 
-A pattern over the whole canvas can learn a few hundred samples by heart.
-`keras_reprogram.recipes.few_samples` starts the label map from a
-cross-validated logistic regression, takes small steps, and keeps the average
-of the last ones. Samples that are shifted at random in training, by an
-`augmentation`, are worth the most.
+A pattern over the whole canvas easily overfits a few hundred samples. Four
+settings reduce this:
 
-`RestoreBest` ends training with the best epoch on validation data. Its first
-candidate is the state *before* the first epoch: should training only make
-things worse, you get the linear probe, and a warning. `SwapEMAWeights` shows
-it the averaged program.
+- the label map starts from a logistic regression whose penalty is chosen by
+  cross-validation;
+- the `augmentation` shifts samples at random in training;
+- the learning rate is small;
+- the optimizer averages the weights of about the last 50 steps (`use_ema`).
+
+`RestoreBest` ends training with the weights of the best epoch on validation
+data. Its first candidate is the state *before* the first epoch, the linear
+probe: if no epoch is better, you get the probe and a warning. `SwapEMAWeights`
+stands before it, so that it evaluates the averaged weights.
 """
 
 preset = keras_reprogram.pretrained.efficientnet_lite0_preset()
 classifier = keras_hub.models.ImageClassifier.from_preset(preset)
-model = keras_reprogram.recipes.few_samples(
+model = keras_reprogram.ReprogrammedModel(
     classifier,
-    num_classes=10,
-    input_reprogrammer=keras_reprogram.InputReprogrammer(
-        augmentation=keras_reprogram.inputs.RandomShift(0.07), **shapes
+    keras_reprogram.InputReprogrammer(
+        augmentation=inputs.RandomShift(0.07), **shapes
     ),
+    keras_reprogram.LabelMapper(
+        10,
+        keras_reprogram.outputs.LinearMapping(
+            regularization="cross_validation"
+        ),
+    ),
+)
+model.compile(
+    keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.98),
+    keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    metrics=["accuracy"],
 )
 best = keras_reprogram.callbacks.RestoreBest(validation_data)
 model.fit(
@@ -165,65 +177,76 @@ loss, accuracy = model.evaluate(*test_data, verbose=0)
 print(f"Best epoch: {best.best_epoch}. Test accuracy: {accuracy:.3f}")
 
 """
-How good is that? The linear probe is the same model without a pattern: its
+How good is that? The linear probe is the same model without a pattern. Its
 accuracy is the one to beat.
 """
 
-probe = keras_reprogram.recipes.few_samples(
+probe = keras_reprogram.ReprogrammedModel(
     classifier,
-    num_classes=10,
-    input_reprogrammer=keras_reprogram.InputReprogrammer(
-        pattern=None, **shapes
-    ),
+    keras_reprogram.InputReprogrammer(pattern=None, **shapes),
+    keras_reprogram.LabelMapper(10),
 )
 probe.adapt(*training_data, verbose=0)
 loss, accuracy = probe.evaluate(*test_data, verbose=0)
 print(f"Linear probe. Test accuracy: {accuracy:.3f}")
 
 """
-## Every stage of the source
+## Every stage of the source, and several sources
 
-Digits are not photographs. What tells them apart is there at the source's
-early stages, edges and strokes, and half gone at the last, which was made for
-dogs and cars. `keras_reprogram.sources.stage_features` is the same network
-with the outputs of all its stages, averaged over a grid of 4x4, for the label
-map to look at. Where you need no names of source classes, it is the source to
-start from: a forward pass and a logistic regression.
+Digits are not photographs. Edges and strokes, by which they differ, are in the
+outputs of the source's early stages, and much less in those of its last one,
+which was trained to tell dogs from cars. With few samples it is more accurate
+to read all stages, and often to read several sources.
+
+`keras_reprogram.recipes.few_samples` takes one source or several. Each computes
+the training samples once, at each size of `canvases`. Linear maps of its stages
+are then compared by cross-validation, on the training samples alone: ridge and
+logistic regression on each source, on several sizes of its input, and on
+sources joined. No validation data is needed. The candidates and their scores
+are shown.
 """
 
-stages = keras_reprogram.recipes.few_samples(
-    keras_reprogram.sources.stage_features(
-        classifier, image_shape=shapes["source_shape"]
-    ),
-    num_classes=10,
-    input_reprogrammer=keras_reprogram.InputReprogrammer(
-        augmentation=keras_reprogram.inputs.RandomShift(0.07), **shapes
-    ),
-)
-stages.adapt(*training_data, verbose=0)
-loss, accuracy = stages.evaluate(*test_data, verbose=0)
-print(f"Linear probe of the stages. Test accuracy: {accuracy:.3f}")
-
-best = keras_reprogram.callbacks.RestoreBest(validation_data)
-stages.fit(
+second_preset = keras_reprogram.pretrained.efficientnet_lite1_preset()
+chosen = keras_reprogram.recipes.few_samples(
+    {
+        "lite0": classifier,
+        "lite1": keras_hub.models.ImageClassifier.from_preset(second_preset),
+    },
     *training_data,
-    validation_data=validation_data,
-    batch_size=20,
-    epochs=6,
-    callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), best],
+    canvases=(65,),
 )
-loss, accuracy = stages.evaluate(*test_data, verbose=0)
-print(f"Best epoch: {best.best_epoch}. Test accuracy: {accuracy:.3f}")
 
 """
-Where a probe leaves no training sample wrong, training may find nothing to
-add. The best epoch is then the state before the first, and you have the probe.
+A score is the mean of five folds, with its standard error. The highest of many
+scores is often so by chance: ridge regression on everything is the default, and
+another candidate is chosen only if it is ahead by more than a standard error.
 
+Three arguments are worth knowing:
+
+- `class_weight="balanced"` where some classes are rare. The scores are then
+  balanced accuracies.
+- `groups`, what each sample belongs to, such as a patient: the samples of a
+  group are kept in one fold.
+- `trial_seconds`, a time for candidates that are trained, an attentive probe
+  and a small program. The default is 0, and no candidate is trained.
+
+The scores are kept in `label_mapper.cross_validation`. The model is a
+`ReprogrammedModel` as any other: it can be evaluated, trained further, saved
+and exported.
+"""
+
+found = chosen.label_mapper.cross_validation
+print(f"{found.chosen}: {found.mean[found.chosen_index]:.3f} on held-out folds")
+loss, accuracy = chosen.evaluate(*test_data, verbose=0)
+print(f"Chosen by cross-validation. Test accuracy: {accuracy:.3f}")
+chosen.save_program("digits.program")
+
+"""
 ## Pictures
 
-The pattern that was trained on the source's logits, gray where it adds
-nothing. Its title gives the largest value, in units of the sample's range: a
-pattern far above 0.5 has painted over the samples.
+The pattern of the first model, gray where it adds nothing. Its title gives the
+largest value, in units of the sample's range: a pattern far above 0.5 has
+painted over the samples.
 """
 
 figure = visualization.plot_pattern(model.input_reprogrammer)
@@ -256,7 +279,8 @@ figure.savefig("label_map.png")
 """
 ## Conclusion
 
-Start with the default input and the recipe for little data, on the source's
-stages; compare with the probe, and only then try others: `examples/search.py`
-does that by itself, on validation data, and keeps a table of what it tried.
+With few samples, start with `recipes.few_samples`; its scores are the ones to
+beat. Then try a trained pattern, and keep it if it is better on validation
+data: `examples/search.py` compares placements, patterns and label maps by
+itself, and keeps a table of what it tried.
 """

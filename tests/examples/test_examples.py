@@ -89,7 +89,7 @@ def test_solar_cells(tmp_path, run):
         *("--quick", "--output", tmp_path, "--canvas", 32),
     )
     methods = [
-        "recipe, stages",
+        "recipe",
         "reprogrammed",
         "probe of stages",
         "linear probe",
@@ -392,7 +392,13 @@ def test_black_box_guide(tmp_path, run):
 @on_tensorflow
 def test_visual_reprogramming_guide(tmp_path, run):
     output = run("guides/visual_reprogramming.py")
-    assert "Test accuracy: 0.8" in output
+    trained, probed, chosen = (
+        float(value)
+        for value in re.findall(r"Test accuracy: ([0-9.]+)", output)
+    )
+    assert min(trained, probed) > 0.75 and chosen > 0.9
+    assert "ridge, joined at 65 | 0." in output
+    assert (tmp_path / "digits.program").exists()
     for name in ("mask", "pattern", "inputs", "label_map"):
         assert (tmp_path / f"{name}.png").stat().st_size > 1000
 
