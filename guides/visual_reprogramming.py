@@ -203,7 +203,7 @@ the training samples once, at each size of `canvases`. Linear maps of its stages
 are then compared by cross-validation, on the training samples alone: ridge and
 logistic regression on each source, on several sizes of its input, and on
 sources joined. No validation data is needed. The candidates and their scores
-are shown.
+are shown, and the scores of each class.
 """
 
 second_preset = keras_reprogram.pretrained.efficientnet_lite1_preset()
