@@ -62,10 +62,9 @@ def few_samples(
 
     | candidate | what it is |
     |---|---|
-    | ridge, *part* | ridge regression on all stages of a source, each scaled to a mean norm of 1 |
-    | logistic, *part* | logistic regression on the same |
+    | ridge, *part* | ridge regression on all stages of a source, whose scales are found as well |
+    | logistic, *part* | logistic regression on all stages, each of a mean norm of 1 |
     | all sizes, joined, all joined | the same on several inputs of a source, on several sources, on everything |
-    | learned scales | ridge regression whose scales are chosen by the error of samples left out |
     | views | features averaged over `views` of a sample |
     | residual map | the best of them with class scores `z (I + E)` instead of `z` |
 

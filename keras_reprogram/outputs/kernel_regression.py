@@ -129,19 +129,6 @@ class Problem:
         coefficients = self.root[:, None] * (self.vectors @ shrunk)
         return Dual(coefficients, self.mean - self.averages @ coefficients)
 
-    def left_out_residuals(self, penalty: float) -> np.ndarray:
-        """Returns the residual of each sample by a fit to all others."""
-        kept = penalty * self.unit / (self.values + penalty * self.unit)
-        residuals = self.vectors @ (kept[:, None] * self.loads)
-        # The bias, the weighted mean, has a leverage too.
-        remaining = np.square(self.vectors) @ kept
-        remaining = remaining - self.weights / len(self.weights)
-        root = np.maximum(self.root, 1e-12)
-        left_out: np.ndarray = (
-            residuals / np.maximum(remaining, 1e-12)[:, None] / root[:, None]
-        )
-        return left_out
-
 
 def ridge(
     kernel: np.ndarray,
@@ -223,35 +210,3 @@ def logistic(
         coefficients = vectors @ (weights / roots[:, None])
         found[index] = Dual(coefficients, bias - averages @ coefficients)
     return found
-
-
-def leave_one_out_error(
-    kernel: np.ndarray,
-    labels: np.ndarray,
-    num_classes: int,
-    penalties: Sequence[float] = RIDGE_PENALTIES,
-    sample_weight: np.ndarray | None = None,
-) -> float:
-    """Returns the lowest squared error of samples that were left out.
-
-    Ridge regression has the error of each sample, by a fit to all others, in
-    closed form: its residual divided by one minus its leverage.
-
-    Args:
-        kernel: As for `ridge`.
-        labels: As for `ridge`.
-        num_classes: As for `ridge`.
-        penalties: As for `ridge`.
-        sample_weight: As for `ridge`.
-
-    Returns:
-        The weighted mean squared error with the best penalty.
-    """
-    weights = weighted(sample_weight, len(kernel))
-    targets = np.eye(num_classes)[labels]
-    problem = Problem(kernel, targets, weights)
-    errors = []
-    for penalty in penalties:
-        residuals = problem.left_out_residuals(penalty)
-        errors.append(weights @ np.square(residuals).sum(axis=1))
-    return float(min(errors) / len(kernel))

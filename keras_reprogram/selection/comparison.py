@@ -26,9 +26,6 @@ from keras_reprogram.selection.trials import AttentiveTrial
 from keras_reprogram.selection.trials import ProgramTrial
 from keras_reprogram.selection.trials import Trial
 
-# A search along each block decomposes matrices of all samples in each fold.
-MOST_SAMPLES_OF_LEARNED_SCALES = 500
-
 
 class Row(NamedTuple):
     """A candidate in the table.
@@ -76,15 +73,10 @@ class Comparison:
         """Scores the candidates that have a closed form; chooses one."""
         candidates = closed_forms(self.parts)
         progress = Progress(
-            (len(candidates) + 1) * len(self.labeled.folds), self.verbose
+            len(candidates) * len(self.labeled.folds), self.verbose
         )
         for candidate in candidates:
             self.add(candidate, progress)
-        best = self.best_of(RIDGE)
-        if len(self.labeled.labels) <= MOST_SAMPLES_OF_LEARNED_SCALES:
-            name = best.name.replace(RIDGE, f"{RIDGE} with learned scales", 1)
-            learned = Candidate(name, best.candidate.parts, learns_scales=True)
-            self.add(learned, progress)
         best = self.best_closed_form()
         self.chosen = self.evaluations.index(best)
         logits = self.residual_logits(best)
@@ -110,25 +102,6 @@ class Comparison:
             )
         )
 
-    def best_of(
-        self, solver: str | None = None, parts: int | None = None
-    ) -> Evaluation:
-        """Returns the candidate with the highest score.
-
-        Args:
-            solver: String. Of this solver alone. Defaults to `None`.
-            parts: Integer. Of so many parts alone. Defaults to `None`.
-        """
-        return max(
-            (
-                found
-                for found in self.evaluations
-                if solver in (None, found.candidate.solver)
-                and parts in (None, len(found.candidate.parts))
-            ),
-            key=self.measure,
-        )
-
     def best_closed_form(self) -> Evaluation:
         """Returns ridge regression on everything, or what is better.
 
@@ -140,7 +113,6 @@ class Comparison:
                 not self.has_views(found),
                 len(found.candidate.parts),
                 found.candidate.solver == RIDGE,
-                not found.candidate.learns_scales,
             ),
         )
         better = [
@@ -212,7 +184,14 @@ class Comparison:
 
     def trials(self, augmentation: keras.layers.Layer | None) -> list[Trial]:
         """Returns the candidates that can be trained."""
-        best = self.best_of(parts=1)
+        best = max(
+            (
+                found
+                for found in self.evaluations
+                if len(found.candidate.parts) == 1
+            ),
+            key=self.measure,
+        )
         (index,) = best.candidate.parts
         part = self.parts[index]
         found: list[Trial] = []

@@ -45,43 +45,44 @@ class InnerProducts:
         """Returns the inner products of each block of several parts."""
         return [kernel for part in parts for kernel in self.kernels[part]]
 
-    def kernel(
-        self, parts: Sequence[int], factors: np.ndarray | None = None
-    ) -> np.ndarray:
+    def factors(
+        self, parts: Sequence[int], exponent: float
+    ) -> list[np.ndarray]:
+        """Returns what the inner products of each block are multiplied by.
+
+        Args:
+            parts: Indices of parts.
+            exponent: Float. A block of norm `n` is scaled to `n^(1 - e)`.
+
+        Returns:
+            For each part, an array of a factor for each of its blocks.
+        """
+        return [
+            np.asarray(self.units[part]) ** (2 * (exponent - 1))
+            for part in parts
+        ]
+
+    def kernel(self, parts: Sequence[int], exponent: float = 1.0) -> np.ndarray:
         """Returns the sum of the blocks' inner products.
 
         Args:
             parts: Indices of parts.
-            factors: A factor for each block. Defaults to `None`, all 1.
+            exponent: As for `factors`. Defaults to `1.0`, blocks of a mean
+                norm of 1.
         """
+        factors = np.concatenate(self.factors(parts, exponent))
         blocks = self.blocks(parts)
-        if factors is None:
-            factors = np.ones(len(blocks))
         total = np.zeros_like(blocks[0])
         for factor, block in zip(factors, blocks):
             total += factor * block
         return total
-
-    def scales(
-        self, part: int, factors: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Returns what each feature of a part was multiplied by.
-
-        Args:
-            part: Index of the part.
-            factors: A factor for the inner products of each of its blocks.
-        """
-        units = np.asarray(self.units[part])
-        if factors is not None:
-            units = units * np.sqrt(factors)
-        return np.repeat(units, self.block_sizes[part])
 
     def weights(
         self,
         parts: Sequence[int],
         coefficients: np.ndarray,
         rows: np.ndarray | None = None,
-        factors: np.ndarray | None = None,
+        exponent: float = 1.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns a combination of samples as weights of features.
 
@@ -89,19 +90,18 @@ class InnerProducts:
             parts: Indices of parts.
             coefficients: Array `[M, T]`. A combination of samples.
             rows: Indices `[M]` of these samples. Defaults to `None`, all.
-            factors: A factor for each block.
+            exponent: As for `factors`. Defaults to `1.0`.
 
         Returns:
             Weights `[S, T]` of the parts' features, one part after the other,
             and the bias `[T]` that centering amounts to.
         """
-        found, bias, first = [], np.zeros(coefficients.shape[1]), 0
-        for part in parts:
+        found, bias = [], np.zeros(coefficients.shape[1])
+        for part, factors in zip(parts, self.factors(parts, exponent)):
             features = self.features[part]
-            count = len(self.block_sizes[part])
-            own = None if factors is None else factors[first : first + count]
-            first += count
-            squares = np.square(self.scales(part, own))[:, None]
+            squares = np.repeat(
+                factors * np.square(self.units[part]), self.block_sizes[part]
+            )[:, None]
             mean = features.mean(axis=0, dtype="float64")
             product = np.zeros((features.shape[1], coefficients.shape[1]))
             indices = np.arange(len(features)) if rows is None else rows

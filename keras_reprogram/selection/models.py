@@ -90,8 +90,11 @@ def linear_map(
         Weights `[S, T]` of the features of the candidate's parts, and a bias
         `[T]`.
     """
-    dual, factors = solve(evaluation, products, labeled, rows)
+    dual = solve(evaluation, products, labeled, rows)
     weights, bias = products.weights(
-        evaluation.candidate.parts, dual.coefficients, rows, factors
+        evaluation.candidate.parts,
+        dual.coefficients,
+        rows,
+        evaluation.exponent,
     )
     return weights, bias + dual.bias

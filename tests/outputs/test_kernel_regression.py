@@ -88,28 +88,6 @@ def test_scores_do_not_depend_on_the_unit_of_features():
         )
 
 
-def test_error_of_samples_left_out_is_that_of_as_many_fits():
-    features, labels, generator = samples()
-    weights = generator.uniform(0.5, 2, COUNT)
-    weights /= weights.mean()
-    kernel = features @ features.T
-    targets = np.eye(CLASSES)[labels]
-    problem = kernel_regression.Problem(kernel, targets, weights)
-    found = problem.left_out_residuals(0.1)
-    penalty = 0.1 * problem.unit
-    for left_out in range(COUNT):
-        rest = np.delete(np.arange(COUNT), left_out)
-        mean = weights[rest].mean()
-        part = kernel_regression.Problem(
-            kernel[np.ix_(rest, rest)], targets[rest], weights[rest] / mean
-        )
-        dual = part.dual(penalty / mean / part.unit)
-        scores = dual.scores(kernel[left_out, rest])
-        np.testing.assert_allclose(
-            found[left_out], targets[left_out] - scores, atol=1e-8
-        )
-
-
 def test_a_block_is_scaled_to_a_mean_norm_of_one():
     features, _, _ = samples()
     scaled = kernel_regression.unit_norm(features) * features

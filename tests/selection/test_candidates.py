@@ -5,7 +5,6 @@ from keras_reprogram.outputs import kernel_regression
 from keras_reprogram.selection.candidates import Candidate
 from keras_reprogram.selection.candidates import closed_forms
 from keras_reprogram.selection.candidates import evaluate
-from keras_reprogram.selection.candidates import learned_scales
 from keras_reprogram.selection.candidates import solve
 from keras_reprogram.selection.inner_products import InnerProducts
 from keras_reprogram.selection.labeled import labeled_samples
@@ -74,8 +73,9 @@ def test_held_out_scores_are_those_of_a_fit_to_the_other_folds(solver):
     products, labeled = problem()
     found = evaluate(Candidate("one", (0,), solver), products, labeled)
     fold = labeled.folds[1]
-    dual, _ = solve(found, products, labeled, labeled.without(fold))
-    kernel = products.kernel((0,))[np.ix_(fold, labeled.without(fold))]
+    dual = solve(found, products, labeled, labeled.without(fold))
+    kernel = products.kernel((0,), found.exponent)
+    kernel = kernel[np.ix_(fold, labeled.without(fold))]
     np.testing.assert_allclose(
         found.held_out[fold], dual.scores(kernel), atol=1e-6
     )
@@ -90,21 +90,25 @@ def test_labels_that_mean_nothing_have_the_score_of_chance():
         assert 0.35 < labeled.measure(found.held_out) < 0.68
 
 
-def test_learned_scales_weaken_a_block_of_noise():
+def test_scales_and_penalty_have_the_lowest_error_of_all():
     products, labeled = problem()
-    rows = np.arange(40)
-    candidate = Candidate("one", (0,), learns_scales=True)
-    noise, useful = learned_scales(candidate, products, labeled, rows)
-    assert noise < useful
-
-    def error(kernel):
-        return kernel_regression.leave_one_out_error(kernel, labeled.labels, 2)
-
-    before, after = (
-        error(products.kernel((0,), factors))
-        for factors in (None, np.array([noise, useful]))
-    )
-    assert after < before
+    found = evaluate(Candidate("one", (0,)), products, labeled)
+    for exponent in (0.0, 0.5, 1.0):
+        kernel = products.kernel((0,), exponent)
+        for penalty in (1e-3, 1e-1):
+            errors = []
+            for fold in labeled.folds:
+                rest = labeled.without(fold)
+                (dual,) = kernel_regression.ridge(
+                    kernel[np.ix_(rest, rest)],
+                    labeled.labels[rest],
+                    2,
+                    [penalty],
+                )
+                scores = dual.scores(kernel[np.ix_(fold, rest)])
+                targets = np.eye(2)[labeled.labels[fold]]
+                errors.extend(np.square(scores - targets).sum(axis=1))
+            assert found.loss <= np.mean(errors) + 1e-9
 
 
 def test_every_fold_is_reported():

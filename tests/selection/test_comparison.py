@@ -38,7 +38,7 @@ def comparison(count=60):
 def test_ridge_regression_on_everything_is_chosen_among_equals():
     found = comparison().cross_validation
     assert found.chosen == "ridge, joined"
-    assert len(found.candidates) == len(set(found.candidates)) == 8
+    assert len(found.candidates) == len(set(found.candidates)) == 7
 
 
 @pytest.mark.numpy_alone

@@ -26,14 +26,14 @@ def test_every_block_is_centered_and_has_a_mean_norm_of_one():
         np.testing.assert_allclose(norms.mean(), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("factors", [None, np.array([1.0, 4.0, 0.25])])
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("rows", [None, np.array([0, 2, 5])])
-def test_a_combination_of_samples_is_a_linear_map_of_features(factors, rows):
+def test_a_combination_of_samples_is_a_linear_map_of_features(exponent, rows):
     found, features, generator = products()
     indices = np.arange(8) if rows is None else rows
     coefficients = generator.normal(size=(len(indices), 2))
-    weights, bias = found.weights([0, 1], coefficients, rows, factors)
-    kernel = found.kernel([0, 1], factors)
+    weights, bias = found.weights([0, 1], coefficients, rows, exponent)
+    kernel = found.kernel([0, 1], exponent)
     np.testing.assert_allclose(
         np.concatenate(features, axis=1) @ weights + bias,
         kernel[:, indices] @ coefficients,
@@ -44,3 +44,12 @@ def test_a_combination_of_samples_is_a_linear_map_of_features(factors, rows):
 def test_a_block_without_variance_counts_for_nothing():
     found = InnerProducts([np.ones((4, 2), "float32")], [(2,)])
     np.testing.assert_array_equal(found.kernel([0]), np.zeros((4, 4)))
+
+
+def test_an_exponent_of_zero_keeps_the_features_as_they_are():
+    found, features, _ = products()
+    joined = np.concatenate(features, axis=1)
+    centered = joined - joined.mean(axis=0)
+    np.testing.assert_allclose(
+        found.kernel([0, 1], 0.0), centered @ centered.T, atol=1e-3
+    )
