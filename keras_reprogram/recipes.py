@@ -44,6 +44,7 @@ def few_samples(
     class_weight: ClassWeight = None,
     sample_weight: Data = None,
     groups: Data = None,
+    value_range: Sequence[float] | None = (0, 255),
     canvases: Sequence[int] = CANVASES,
     views: Sequence[Any] = (),
     augmentation: keras.layers.Layer | None = None,
@@ -117,6 +118,9 @@ def few_samples(
         groups: Array `[N]`. What a sample belongs to, such as a patient or a
             writer. Samples of one group are in one fold, so that scores are
             those of new groups. Defaults to `None`.
+        value_range: Tuple of two numbers. Lowest and highest value of a sample,
+            or `None` for samples that the source takes as they are. Defaults to
+            `(0, 255)`.
         canvases: List of integers. Heights and widths of the input, for
             sources that take any. Each is one more pass. Defaults to
             `(65, 97, 129)`.
@@ -165,7 +169,7 @@ def few_samples(
         folds,
         seed,
     )
-    parts = parts_of(sources, samples.shape[1:], canvases, views)
+    parts = parts_of(sources, samples.shape[1:], canvases, views, value_range)
     start = time.monotonic()
     cache = CachedFeatures(cache_directory)
     progress = Progress(len(parts) * len(samples), verbose)

@@ -6,15 +6,25 @@ from collections.abc import Sequence
 def markdown_table(columns: Sequence[Sequence[str]]) -> str:
     """Returns columns of cells, the names first, as an aligned table.
 
-    Numbers are aligned to the right; the last column, of words, to the left.
+    Columns of numbers are aligned to the right, those of words to the left.
     """
-    widths = [max(3, *map(len, column)) for column in columns]
-    lines = []
-    for row in zip(*columns):
-        cells = [cell.rjust(width) for cell, width in zip(row, widths)]
-        cells[-1] = row[-1].ljust(widths[-1])
-        lines.append(f"| {' | '.join(cells)} |")
-    rules = [f"{'-' * (width - 1)}:" for width in widths]
-    rules[-1] = f":{'-' * (widths[-1] - 1)}"
-    lines.insert(1, f"| {' | '.join(rules)} |")
-    return "\n".join(lines)
+    aligned = []
+    for column in columns:
+        width = max(3, *map(len, column))
+        if is_of_numbers(column[1:]):
+            cells = [cell.rjust(width) for cell in column]
+            rule = f"{'-' * (width - 1)}:"
+        else:
+            cells = [cell.ljust(width) for cell in column]
+            rule = f":{'-' * (width - 1)}"
+        aligned.append([cells[0], rule, *cells[1:]])
+    return "\n".join(f"| {' | '.join(row)} |" for row in zip(*aligned))
+
+
+def is_of_numbers(cells: Sequence[str]) -> bool:
+    """Whether each cell begins with a number, or is empty, and one is not."""
+    begins = [cell.lstrip("+-").lower() for cell in cells if cell]
+    return bool(begins) and all(
+        text[0].isdigit() or text.startswith((".", "nan", "inf"))
+        for text in begins
+    )

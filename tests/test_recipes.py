@@ -178,3 +178,17 @@ def test_predictions_of_samples_left_out_are_kept():
         np.mean(logits.argmax(axis=1) == labels),
         found.mean[found.chosen_index],
     )
+
+
+def test_samples_of_another_range_are_read_in_it():
+    images, labels = data()
+    expected = few_samples(source(), images, labels, verbose=0)
+    found = few_samples(
+        source(), images / 255, labels, value_range=(0, 1), verbose=0
+    )
+    np.testing.assert_allclose(
+        found.predict(images / 255, verbose=0),
+        expected.predict(images, verbose=0),
+        rtol=1e-2,
+        atol=1e-2,
+    )

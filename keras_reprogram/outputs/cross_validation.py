@@ -79,7 +79,7 @@ class CrossValidation:
         by = f"mean and standard error of {folds} folds"
         if folds < 2:
             by = "no folds" if not folds else "one score each"
-        return f"Choice of `{self.candidate}` ({by}):\n{self.table()}"
+        return f"Choice of the {self.candidate} ({by}):\n{self.table()}"
 
     def table(self) -> str:
         """Returns a row for each candidate, as aligned Markdown.

@@ -79,6 +79,7 @@ def parts_of(
     sample_shape: FixedShape,
     canvases: Sequence[int],
     views: Sequence[Any] = (),
+    value_range: Sequence[float] | None = (0, 255),
 ) -> list[Part]:
     """Returns the parts of several sources, without and with views.
 
@@ -88,6 +89,7 @@ def parts_of(
         canvases: Sequence of integers. Heights and widths of the input, for
             image classifiers that take any.
         views: As for `AveragedViews`. Defaults to `()`.
+        value_range: As for `InputReprogrammer`. Defaults to `(0, 255)`.
 
     Raises:
         ValueError: If there is no source.
@@ -103,6 +105,7 @@ def parts_of(
             transformation = InputReprogrammer(
                 target_shape=sample_shape,
                 source_shape=None if None in shape else shape,
+                value_range=value_range,
                 pattern=None,
             )
             label = name if canvas is None else f"{name} at {canvas}"

@@ -182,6 +182,7 @@ class ProgramTrial:
             InputReprogrammer(
                 target_shape=given.target_shape,
                 source_shape=given.source_shape,
+                value_range=given.value_range,
                 placement=Affine("resize"),
                 pattern=UniversalPattern(
                     activation=None, basis=LowRank(self.rank)

@@ -397,7 +397,7 @@ def test_visual_reprogramming_guide(tmp_path, run):
         for value in re.findall(r"Test accuracy: ([0-9.]+)", output)
     )
     assert min(trained, probed) > 0.75 and chosen > 0.9
-    assert "ridge, joined at 65 | 0." in output
+    assert "| ridge, joined at 65 " in output
     assert (tmp_path / "digits.program").exists()
     for name in ("mask", "pattern", "inputs", "label_map"):
         assert (tmp_path / f"{name}.png").stat().st_size > 1000

@@ -18,7 +18,7 @@ def test_a_table_shows_means_and_standard_errors():
     np.testing.assert_allclose(found.mean, [0.6, 0.5])
     np.testing.assert_allclose(found.spread, 0.1 / 3**0.5)
     lines = str(found).splitlines()
-    assert "`regularization`" in lines[0] and "3 folds" in lines[0]
+    assert "the regularization" in lines[0] and "3 folds" in lines[0]
     assert lines[1:] == [
         "| regularization | cross-entropy |      accuracy |        |",
         "| -------------: | ------------: | ------------: | :----- |",
