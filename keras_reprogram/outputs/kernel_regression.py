@@ -195,6 +195,8 @@ def logistic(
     eigenvalues, vectors = np.linalg.eigh(centered)
     large = eigenvalues > SMALLEST_EIGENVALUE * max(eigenvalues[-1], 1e-300)
     vectors, roots = vectors[:, large], np.sqrt(eigenvalues[large])
+    if not len(roots):  # Samples without a difference: a bias alone.
+        vectors, roots = np.zeros((len(kernel), 1)), np.ones(1)
     order = np.argsort(penalties)[::-1]  # of falling penalties: warm starts
     path = regularization_path(
         vectors * roots,

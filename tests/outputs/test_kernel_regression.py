@@ -94,3 +94,15 @@ def test_a_block_is_scaled_to_a_mean_norm_of_one():
     norms = np.linalg.norm(scaled - scaled.mean(axis=0), axis=1)
     assert np.isclose(norms.mean(), 1)
     assert kernel_regression.unit_norm(np.ones((4, 2))) == 1
+
+
+@pytest.mark.parametrize(
+    "solver", [kernel_regression.ridge, kernel_regression.logistic]
+)
+def test_equal_samples_have_a_bias_alone(solver):
+    labels = np.array([0, 0, 1])
+    (dual,) = solver(np.ones((3, 3)), labels, 2, [1e-3])
+    scores = dual.scores(np.ones((1, 3)))
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(scores, dual.bias[None])
+    assert dual.bias[0] > dual.bias[1]
