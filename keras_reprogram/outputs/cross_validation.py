@@ -205,13 +205,22 @@ def grouped_folds(
     Raises:
         ValueError: If there is not one group for each sample.
     """
+    groups = np.asarray(groups)
     if groups.shape != labels.shape:
         raise ValueError(
             "`groups` must hold one group for each sample. Received: groups of "
             f"shape {groups.shape} for {len(labels)} samples"
         )
-    _, members = np.unique(groups, return_inverse=True)
-    members = members.reshape(-1)
+    missing = [group is None or group != group for group in groups.tolist()]
+    if any(missing):
+        raise ValueError(
+            "`groups` must hold a number or a string for every sample: give a "
+            "sample without a group one of its own. Received: "
+            f"{sum(missing)} missing groups"
+        )
+    if groups.dtype == object:  # such as numbers and strings, without an order
+        groups = groups.astype(str)
+    members = np.unique(groups, return_inverse=True)[1].reshape(-1)
     counts = np.zeros((members.max(initial=-1) + 1, labels.max(initial=0) + 1))
     np.add.at(counts, (members, labels), 1)
     totals = np.maximum(counts.sum(axis=0), 1)

@@ -222,14 +222,13 @@ class Comparison:
         for index, row in enumerate(self.rows):
             scores[index, : len(row.scores)] = row.scores
         logits = self.rows[self.chosen].logits
+        rows = np.sort(np.concatenate(self.labeled.folds))
         return CrossValidation(
             [row.name for row in self.rows],
             scores,
             self.chosen,
             score="accuracy",
             candidate="candidate",
-            sample_indices=None
-            if logits is None
-            else np.arange(len(self.labeled.labels)),
-            predictions=logits,
+            sample_indices=None if logits is None else rows,
+            predictions=None if logits is None else logits[rows],
         )

@@ -1,9 +1,12 @@
 """Labels, weights and folds of the samples that candidates are fitted to."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 
+from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import positive_integer
 from keras_reprogram.outputs.cross_validation import grouped_folds
 from keras_reprogram.outputs.cross_validation import stratified_folds
 from keras_reprogram.outputs.label_weights import BALANCED
@@ -22,7 +25,8 @@ class Labeled:
         labels: Integer array `[N]`.
         num_classes: Integer. `T`.
         weights: Array `[N]` of weights with a mean of 1.
-        folds: List of arrays of indices, which leave no sample out.
+        folds: List of arrays of indices, which leave no sample out whose
+            weight is greater than 0.
     """
 
     labels: np.ndarray
@@ -79,15 +83,11 @@ def labeled_samples(
     Raises:
         ValueError: If labels, weights or groups are not valid.
     """
-    labels = np.asarray(labels)
+    labels, seed = np.asarray(labels), check_seed(seed)
     one_hot = labels.ndim == 2 and labels.shape[1] > 1
     if num_classes is None:
-        num_classes = labels.shape[1] if one_hot else largest_label(labels) + 1
-    if num_classes < 2:
-        raise ValueError(
-            "A classifier needs samples of two classes: pass more samples, or "
-            "`num_classes`. Received: labels of one class"
-        )
+        num_classes = labels.shape[1] if one_hot else number_of(labels)
+    num_classes = positive_integer("num_classes", num_classes)
     targets = ClassTargets(num_classes)
     form = LabelFormat(sparse=not one_hot)
     labels = targets.standardized(labels, form).reshape(-1).astype("int64")
@@ -99,28 +99,67 @@ def labeled_samples(
     if class_weight is not None:
         of_classes = (
             ClassWeights.balanced(targets, [(labels, weights)])
-            if class_weight == BALANCED
+            if isinstance(class_weight, str) and class_weight == BALANCED
             else ClassWeights.given(class_weight, targets)
         )
         weights *= of_classes.of_labels(labels)
-    if not weights.sum():
+    # Samples without a weight count nowhere: a fold of them has no score.
+    counted = np.flatnonzero(weights)
+    if not len(counted):
         raise ValueError(
             "At least one sample must have a weight. Received: weights of 0"
         )
-    folds = (
-        stratified_folds(labels, num_folds, seed)
-        if groups is None
-        else grouped_folds(labels, np.asarray(groups), num_folds, seed)
-    )
+    if len(np.unique(labels[counted])) < 2:
+        raise ValueError(
+            "A classifier needs samples of two classes: pass more samples. "
+            "Received: labels of one class, among samples whose weight is "
+            "greater than 0"
+        )
+    if groups is not None and groups.shape != labels.shape:
+        raise ValueError(
+            "`groups` must hold one group for each sample. Received: groups of "
+            f"shape {groups.shape} for {len(labels)} samples"
+        )
+    folds = [
+        counted[fold]
+        for fold in (
+            stratified_folds(labels[counted], num_folds, seed)
+            if groups is None
+            else grouped_folds(
+                labels[counted], groups[counted], num_folds, seed
+            )
+        )
+    ]
     if len(folds) < 2:
         raise ValueError(
             "Cross-validation needs two samples, of two groups. Received: "
-            f"{len(labels)} samples"
+            f"{len(counted)} samples"
         )
+    warn_of_classes_in_one_fold(labels, folds)
     return Labeled(labels, num_classes, weights / weights.mean(), folds)
 
 
-def largest_label(labels: np.ndarray) -> int:
+def warn_of_classes_in_one_fold(
+    labels: np.ndarray, folds: list[np.ndarray]
+) -> None:
+    """Warns of classes that are never predicted where they are left out."""
+    folds_of_classes: dict[int, int] = {}
+    for fold in folds:
+        for label in np.unique(labels[fold]).tolist():
+            folds_of_classes[label] = folds_of_classes.get(label, 0) + 1
+    alone = [label for label, count in folds_of_classes.items() if count == 1]
+    if alone:
+        warnings.warn(
+            "All samples of a class are in one fold, in which no prediction "
+            "can be right, so that scores are too low: pass samples of at "
+            "least two groups for every class, two samples where there are no "
+            f"groups. Received: classes {sorted(alone)[:10]} in one fold each",
+            stacklevel=4,
+        )
+
+
+def number_of(labels: np.ndarray) -> int:
+    """Returns the number of classes of integer labels."""
     if (
         labels.dtype.kind not in "biuf"
         or not labels.size
@@ -130,4 +169,9 @@ def largest_label(labels: np.ndarray) -> int:
             "`y` must be integers from 0, one for each sample, or one-hot "
             f"labels. Received: y of dtype {labels.dtype}, shape {labels.shape}"
         )
-    return int(labels.max())
+    if labels.min() < 0:
+        raise ValueError(
+            "`y` must be integers from 0, one for each sample, or one-hot "
+            f"labels. Received: a label of {labels.min()}"
+        )
+    return int(labels.max()) + 1

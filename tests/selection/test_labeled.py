@@ -72,7 +72,7 @@ def test_samples_of_a_group_are_in_one_fold():
         (["a", "b"], {}, "integers from 0"),
         ([0, 0, 0], {}, "two classes"),
         ([0, 1, 5], {"num_classes": 3}, "0 to 2"),
-        ([0, 1, -1], {}, "0 to 1"),
+        ([0, 1, -1], {}, "integers from 0"),
         ([0, 1], {"class_weight": "equal"}, "class_weight"),
         ([0, 1], {"sample_weight": np.ones(3)}, "sample_weight"),
         ([0, 1], {"sample_weight": np.zeros(2)}, "must have a weight"),
@@ -85,3 +85,45 @@ def test_labels_that_cannot_be_compared_are_a_value_error(
 ):
     with pytest.raises(ValueError, match=message):
         labeled(labels, **changes)
+
+
+def test_samples_without_a_weight_are_in_no_fold():
+    weights = np.repeat([1.0, 0.0], [4, 20])
+    found = labeled(np.arange(24) % 2, sample_weight=weights, num_folds=4)
+    assert sorted(np.concatenate(found.folds)) == [0, 1, 2, 3]
+    assert np.isfinite(found.measures(np.zeros((24, 2)))).all()
+
+
+def test_a_class_that_is_in_one_fold_alone_is_warned_of():
+    labels = (np.arange(12) == 3).astype("int64")
+    with pytest.warns(UserWarning, match=r"classes \[1\]"):
+        labeled(labels)
+    with pytest.warns(UserWarning, match=r"classes \[0, 1\]"):
+        labeled(np.arange(12) % 2, groups=np.arange(12) % 2)
+
+
+@pytest.mark.parametrize(
+    ("labels", "change", "message"),
+    [
+        ([0, 1], {"num_classes": "2"}, "num_classes"),
+        ([-1, 0], {}, "label of -1"),
+        ([0, 0], {"num_classes": 2}, "one class"),
+        ([1, 1], {}, "one class"),
+        ([0, 1, 1], {"class_weight": {0: 0.0}}, "one class"),
+        ([0, 1], {"class_weight": np.ones(2)}, "class_weight"),
+        ([0, 1, 1], {"groups": np.array(["a", None, "b"])}, "1 missing"),
+        ([0, 1, 1], {"groups": np.array([0.0, np.nan, 1.0])}, "1 missing"),
+        ([0, 1, 1], {"groups": np.zeros(2)}, "one group for each"),
+        ([0, 1], {"seed": 1.5}, "seed"),
+        ([0, 1], {"seed": -1}, "seed"),
+    ],
+)
+def test_what_has_no_folds_is_a_value_error(labels, change, message):
+    with pytest.raises(ValueError, match=message):
+        labeled(labels, **change)
+
+
+def test_groups_of_numbers_and_strings_are_groups():
+    groups = np.array([1, "a", 1, "a"] * 2, dtype=object)
+    found = labeled([0, 0, 1, 1] * 2, groups=groups, num_folds=2)
+    assert len(found.folds) == 2
