@@ -164,9 +164,16 @@ def queried_sources(source: keras.Model) -> list[QueriedSource]:
     return list(found.values())
 
 
+def is_queried(source: keras.Model) -> bool:
+    """Whether a function is part of a model."""
+    return any(
+        isinstance(layer, QueryLayer) for layer in flatten_layers(source)
+    )
+
+
 def check_exported(source: keras.Model) -> None:
     """Raises a `ValueError` if a function is part of an exported model."""
-    if any(isinstance(layer, QueryLayer) for layer in flatten_layers(source)):
+    if is_queried(source):
         raise ValueError(NOT_EXPORTED)
 
 

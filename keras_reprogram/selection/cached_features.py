@@ -9,6 +9,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from keras_reprogram.black_box.queried_source import is_queried
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.resolvable import serialized
 from keras_reprogram.saving.program_reader import without_names
@@ -21,20 +22,28 @@ class CachedFeatures:
 
     A file's name is a digest of the source, of the input transformation and of
     the samples: features are found again in a later run, and those of another
-    source or other samples never are.
+    source or other samples never are. Those of a `QueriedSource`, whose
+    function has no weights to tell it from another one, are not kept.
 
     Args:
         directory: Path of the files. Defaults to `None`, a temporary directory
-            that is removed together with this object.
+            that `close` removes.
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
-        self.temporary = None
-        if directory is None:
-            self.temporary = tempfile.TemporaryDirectory()
-            directory = self.temporary.name
-        self.directory = pathlib.Path(directory)
+        self.temporary = tempfile.TemporaryDirectory()
+        self.directory = pathlib.Path(directory or self.temporary.name)
         self.directory.mkdir(parents=True, exist_ok=True)
+
+    def close(self) -> None:
+        """Removes the temporary directory."""
+        self.temporary.cleanup()
+
+    def __enter__(self) -> "CachedFeatures":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def features(
         self,
@@ -55,15 +64,20 @@ class CachedFeatures:
         Returns:
             Array `[N, S]`, read-only.
         """
-        path = self.directory / (
+        directory = self.directory
+        if is_queried(model.source):
+            directory = pathlib.Path(self.temporary.name)
+        path = directory / (
             f"{digest(model.source, model.input_reprogrammer, samples)}.npy"
         )
-        if not path.exists():
-            self.compute(path, model, samples, batch_size, on_batch)
-        elif on_batch is not None:
-            on_batch(len(samples))
-        found: np.ndarray = np.load(path, mmap_mode="r")
-        return found
+        found = read(path, len(samples))
+        if found is not None:
+            if on_batch is not None:
+                on_batch(len(samples))
+            return found
+        self.compute(path, model, samples, batch_size, on_batch)
+        computed: np.ndarray = np.load(path, mmap_mode="r")
+        return computed
 
     def compute(
         self,
@@ -74,7 +88,7 @@ class CachedFeatures:
         on_batch: Callable[[int], None] | None,
     ) -> None:
         # A pass that is interrupted leaves no file of this name.
-        handle, partial = tempfile.mkstemp(dir=self.directory, suffix=".tmp")
+        handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         os.close(handle)
         try:
             rows = None
@@ -84,6 +98,9 @@ class CachedFeatures:
                 # A smaller last batch would be compiled anew: fill it up.
                 filled = np.resize(np.arange(len(batch)), batch_size)
                 outputs = model.predict_source(batch[filled])[: len(batch)]
+                if outputs.dtype.name == "bfloat16":  # Files have none.
+                    outputs = outputs.astype("float32")
+                check_features(outputs)
                 if rows is None:
                     rows = np.lib.format.open_memmap(
                         partial,
@@ -100,6 +117,33 @@ class CachedFeatures:
         finally:
             if os.path.exists(partial):
                 os.remove(partial)
+
+
+def read(path: pathlib.Path, num_samples: int) -> np.ndarray | None:
+    """Returns the features in a file, `None` if it is missing or damaged."""
+    try:
+        found = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    is_whole = isinstance(found, np.ndarray) and len(found) == num_samples
+    return found if is_whole else None
+
+
+def check_features(outputs: np.ndarray) -> None:
+    """Raises a `ValueError` unless outputs are finite numbers `[N, S]`."""
+    if outputs.ndim != 2:
+        raise ValueError(
+            "A source must return one vector of features for each sample: "
+            "pool its outputs over positions, as by `keras.Model(source.input, "
+            "keras.layers.GlobalAveragePooling2D()(source.output))`. Received: "
+            f"outputs of shape {outputs.shape}"
+        )
+    if not np.isfinite(outputs).all():
+        raise ValueError(
+            "The source's outputs must be finite: pass a source of dtype "
+            "float32 if they exceed the range of float16. Received: outputs "
+            f"of dtype {outputs.dtype} with NaN or infinity"
+        )
 
 
 def digest(
@@ -120,5 +164,5 @@ def digest(
         samples.dtype.str,
     ):
         found.update(repr(value).encode())
-    found.update(np.ascontiguousarray(samples).tobytes())
+    found.update(np.ascontiguousarray(samples).data)
     return found.hexdigest()

@@ -7,6 +7,7 @@ from typing import Protocol
 import keras
 import numpy as np
 
+from keras_reprogram.black_box.queried_source import is_queried
 from keras_reprogram.inputs import Affine
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import LowRank
@@ -159,13 +160,17 @@ class ProgramTrial:
 
     @staticmethod
     def is_possible(part: Part) -> bool:
-        """Whether a part takes plain images and has a gradient."""
+        """Whether a part takes plain images and has a gradient.
+
+        A program for a function would need thousands of its answers.
+        """
         transformation = part.transformation
         return (
             isinstance(transformation, InputReprogrammer)
             and transformation.pattern is None
             and isinstance(transformation.placement, Resize)
             and len(input_shape(part)) == 3
+            and not is_queried(part.source)
             and what_blocks_gradient(part.source) is None
         )
 

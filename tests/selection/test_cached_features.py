@@ -5,7 +5,9 @@ import pytest
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.selection.cached_features import CachedFeatures
+from keras_reprogram.selection.cached_features import check_features
 
 
 def model(seed=0, offset=None):
@@ -76,3 +78,71 @@ def test_features_are_memory_mapped(tmp_path):
     found = CachedFeatures(tmp_path).features(model(), samples(), 3)
     assert isinstance(found, np.memmap)
     assert not found.flags.writeable
+
+
+def test_features_that_are_damaged_are_computed_again(tmp_path):
+    one, images = model(), samples()
+    expected = np.array(CachedFeatures(tmp_path).features(one, images, 4))
+    (path,) = tmp_path.iterdir()
+    for content in (b"", b"no array", path.read_bytes()[:-8]):
+        path.write_bytes(content)
+        found = CachedFeatures(tmp_path).features(one, images, 4)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_answers_of_a_function_are_not_those_of_another_one(tmp_path):
+    images = samples()
+
+    def features(factor):
+        queried = QueriedSource(
+            lambda inputs: factor * inputs.reshape(len(inputs), -1)[:, :2],
+            (4, 4, 3),
+            2,
+            from_logits=True,
+        )
+        one = ReprogrammedModel(
+            queried,
+            InputReprogrammer((4, 4, 1), pattern=None),
+            LabelMapper(2),
+        )
+        with CachedFeatures(tmp_path) as cache:
+            return np.array(cache.features(one, images, 4))
+
+    np.testing.assert_allclose(features(2.0), 2 * features(1.0), rtol=1e-5)
+    assert files(tmp_path) == []
+
+
+def test_a_temporary_directory_is_removed_without_a_warning(recwarn):
+    with CachedFeatures() as cache:
+        cache.features(model(), samples(), 3)
+    assert not cache.directory.exists()
+    del cache
+    assert not [each for each in recwarn if each.category is ResourceWarning]
+
+
+def test_features_of_half_precision_are_kept():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4, 4, 3))
+    outputs = keras.layers.Dense(5, dtype="bfloat16")(
+        keras.layers.Flatten()(inputs)
+    )
+    half = ReprogrammedModel(
+        keras.Model(inputs, outputs),
+        InputReprogrammer((4, 4, 1), pattern=None),
+        LabelMapper(2),
+    )
+    with CachedFeatures() as cache:
+        found = cache.features(half, samples(), 3)
+    assert found.dtype == "float32" and found.any()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (np.zeros((2, 3, 4)), "one vector"),
+        (np.array([[np.inf]], "float16"), "finite"),
+    ],
+)
+def test_outputs_that_are_no_features_are_value_errors(outputs, message):
+    with pytest.raises(ValueError, match=message):
+        check_features(outputs)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.inputs import RandomShift
 from keras_reprogram.selection import trials
 from keras_reprogram.selection.candidates import Candidate
@@ -118,3 +119,14 @@ def test_a_trial_must_be_ahead_by_more_than_a_standard_error():
     assert not trials.is_better(best + [0.3, -0.2, 0.0], best)
     assert not trials.is_better(best[:1] + 0.1, best)
     assert trials.is_better(best[:2] + 0.1, best)
+
+
+def test_a_program_is_not_trained_by_the_answers_of_a_function():
+    queried = QueriedSource(
+        lambda inputs: inputs.reshape(len(inputs), -1)[:, :2],
+        (8, 8, 3),
+        2,
+        from_logits=True,
+    )
+    (part,) = parts_of(queried, (4, 4, 1), ())
+    assert not trials.ProgramTrial.is_possible(part)
