@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
@@ -15,11 +14,9 @@ from keras_reprogram.configurable import positive_integers
 from keras_reprogram.metrics import scores_by_class
 from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.models.automatic_compilation import show
-from keras_reprogram.models.batches import is_array
-from keras_reprogram.models.batches import is_endless
-from keras_reprogram.models.batches import iterate
-from keras_reprogram.models.batches import unwrap_single
+from keras_reprogram.models.batches import to_numpy
 from keras_reprogram.outputs.label_weights import ClassWeight
+from keras_reprogram.selection.arrays import arrays_of
 from keras_reprogram.selection.cached_features import CachedFeatures
 from keras_reprogram.selection.comparison import Comparison
 from keras_reprogram.selection.inner_products import InnerProducts
@@ -32,7 +29,6 @@ from keras_reprogram.typing import Data
 # Odd sizes, at which each layer of stride 2 sees the pixels that it saw in
 # training: networks trained with TensorFlow pad one side more at even sizes.
 CANVASES = (65, 97, 129)
-MOST_SAMPLES = 10_000
 MOST_CLASSES = 30  # whose scores are shown one by one
 
 
@@ -152,6 +148,7 @@ def few_samples(
         - [ACAVP](https://arxiv.org/abs/2510.07823): affine programs
     """  # noqa: E501
     folds = positive_integer("folds", folds)
+    batch_size = positive_integer("batch_size", batch_size)
     canvases = positive_integers("canvases", canvases)
     trial_seconds = number("trial_seconds", trial_seconds, 0)
     if folds < 2 or not canvases:
@@ -165,86 +162,43 @@ def few_samples(
         num_classes,
         class_weight,
         weights,
-        None if groups is None else np.asarray(groups),
+        None if groups is None else to_numpy(groups),
         folds,
         seed,
     )
     parts = parts_of(sources, samples.shape[1:], canvases, views, value_range)
     start = time.monotonic()
-    cache = CachedFeatures(cache_directory)
-    progress = Progress(len(parts) * len(samples), verbose)
-    features = [
-        cache.features(
-            part.new_model(labeled.num_classes),
-            samples,
-            batch_size,
-            progress.add,
-        )
-        for part in parts
-    ]
-    products = InnerProducts(features, [part.block_sizes for part in parts])
-    seconds = {"passes": time.monotonic() - start}
-    comparison = Comparison(parts, products, samples, labeled, verbose)
-    comparison.score_closed_forms()
-    seconds["closed forms"] = time.monotonic() - start - sum(seconds.values())
-    if trial_seconds > 0:
-        comparison.score_trials(trial_seconds, augmentation)
-        seconds["trials"] = time.monotonic() - start - sum(seconds.values())
-    model = comparison.model()
+    with CachedFeatures(cache_directory) as cache:
+        progress = Progress(len(parts) * len(samples), verbose)
+        features = [
+            cache.features(
+                part.new_model(labeled.num_classes),
+                samples,
+                batch_size,
+                progress.add,
+            )
+            for part in parts
+        ]
+        products = InnerProducts(features, [part.block_sizes for part in parts])
+        seconds = {"passes": time.monotonic() - start}
+        comparison = Comparison(parts, products, samples, labeled, verbose)
+        comparison.score_closed_forms()
+        closed_forms = time.monotonic() - start - seconds["passes"]
+        seconds["closed forms"] = closed_forms
+        if trial_seconds > 0:
+            comparison.score_trials(trial_seconds, augmentation)
+            spent = sum(seconds.values())
+            seconds["trials"] = time.monotonic() - start - spent
+        model = comparison.model()
     found = comparison.cross_validation
     model.label_mapper.cross_validation = found
-    spent = ", ".join(
+    times = ", ".join(
         f"{name} {value:.1f} s" for name, value in seconds.items()
     )
     by_class = ""
     if found.predictions is not None and labeled.num_classes <= MOST_CLASSES:
-        by_class = scores_by_class(labeled.labels, found.predictions).table()
-    show("\n".join(filter(None, (str(found), by_class, spent))), verbose)
+        by_class = scores_by_class(
+            labeled.labels[found.sample_indices], found.predictions
+        ).table()
+    show("\n".join(filter(None, (str(found), by_class, times))), verbose)
     return model
-
-
-def arrays_of(
-    x: Data, y: Data, sample_weight: Data, batch_size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Returns samples, labels and weights of data of any kind as arrays."""
-    x, y = unwrap_single(x), unwrap_single(y)
-    samples, labels, weights = [], [], []
-    count = 0
-    if is_array(x) and y is not None and len(x) != len(y):
-        raise ValueError(
-            "`y` must hold one label for each sample. Received: "
-            f"{len(x)} samples and {len(y)} labels"
-        )
-    if is_endless(x):
-        raise ValueError(
-            "Candidates are compared on all samples of a data set: pass one "
-            f"that ends. Received: x={type(x).__name__} without an end"
-        )
-    for batch, classes, given in iterate(
-        x, y, batch_size, sample_weight=sample_weight
-    ):
-        if classes is None:
-            raise ValueError(
-                "Candidates are compared on labeled samples: pass `y`, or "
-                "batches (x, y). Received: samples without labels"
-            )
-        count += len(batch)
-        if count > MOST_SAMPLES:
-            raise ValueError(
-                f"Inner products of more than {MOST_SAMPLES} samples take too "
-                "much memory: pass fewer samples, or `fit` a "
-                "`ReprogrammedModel`. Received: more than "
-                f"{MOST_SAMPLES} samples"
-            )
-        samples.append(batch)
-        labels.append(classes)
-        weights.append(np.ones(len(batch)) if given is None else given)
-    if not samples:
-        raise ValueError(
-            "Candidates are compared on labeled samples. Received: no batches"
-        )
-    return (
-        np.concatenate(samples),
-        np.concatenate(labels),
-        np.concatenate(weights),
-    )

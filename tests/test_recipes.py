@@ -152,7 +152,7 @@ def test_candidates_are_shown_unless_it_is_silent(capsys):
         ({"y": np.full(30, 0.5)}, "integers"),
         ({"y": np.zeros(30, "int64")}, "two classes"),
         ({"x": np.zeros((0, 4, 4, 1)), "y": np.zeros(0)}, "no batches"),
-        ({"y": np.arange(29) % 2}, "30 samples and 29 labels"),
+        ({"y": np.arange(29) % 2}, "30 samples and `y`"),
         ({"sources": []}, "At least one source"),
         ({"folds": 1}, "folds"),
         ({"trial_seconds": -1}, "trial_seconds"),

@@ -100,6 +100,7 @@ def parts_of(
             model, transformation = source
             found.append(Part(name, model, transformation, origin))
             continue
+        inspect_source(source)
         for canvas, model in readings(source, canvases):
             shape = inspect_source(model).preferred_shape
             transformation = InputReprogrammer(
@@ -124,7 +125,7 @@ def named(
     sources: Source | Sequence[Source] | Mapping[str, Source],
 ) -> list[tuple[str, Source]]:
     if isinstance(sources, Mapping):
-        pairs = list(sources.items())
+        pairs = [(str(name), source) for name, source in sources.items()]
     elif is_source(sources):
         pairs = [(model_of(sources).name, sources)]
     elif isinstance(sources, (list, tuple)):

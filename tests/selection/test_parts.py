@@ -96,3 +96,14 @@ def test_a_classifier_of_any_size_is_read_at_several():
 def test_what_is_no_source_is_a_value_error(sources):
     with pytest.raises(ValueError, match="source"):
         parts_of(sources, SHAPE, ())
+
+
+def test_names_of_sources_may_be_numbers():
+    parts = parts_of({1: source("one"), 2: source("two")}, SHAPE, (8,))
+    assert [part.name for part in parts] == ["1", "2"]
+
+
+def test_a_model_without_known_shapes_is_a_value_error():
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(5)])
+    with pytest.raises(ValueError, match="known shapes"):
+        parts_of(model, SHAPE, (8,))
