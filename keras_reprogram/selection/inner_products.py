@@ -36,7 +36,7 @@ class InnerProducts:
                 block = block - block.mean(axis=0)
                 unit = unit_norm(block)
                 block *= unit
-                kernels.append((block @ block.T).astype("float64"))
+                kernels.append(block @ block.T)
                 units.append(unit)
             self.kernels.append(kernels)
             self.units.append(units)
@@ -72,7 +72,7 @@ class InnerProducts:
         """
         factors = np.concatenate(self.factors(parts, exponent))
         blocks = self.blocks(parts)
-        total = np.zeros_like(blocks[0])
+        total = np.zeros(blocks[0].shape)
         for factor, block in zip(factors, blocks):
             total += factor * block
         return total
