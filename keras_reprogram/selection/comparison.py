@@ -80,14 +80,14 @@ class Comparison:
         best = self.best_closed_form()
         self.chosen = self.evaluations.index(best)
         logits = self.residual_logits(best)
-        residual = Row(
-            f"residual map, {best.name}",
-            self.labeled.measures(logits),
-            lambda: self.closed_form_model(best, with_residual=True),
-            logits,
+        self.add_if_better(
+            Row(
+                f"residual map, {best.name}",
+                self.labeled.measures(logits),
+                lambda: self.closed_form_model(best, with_residual=True),
+                logits,
+            )
         )
-        self.rows.append(residual)
-        self.choose_if_better(residual)
 
     def add(self, candidate: Candidate, progress: Progress) -> None:
         """Scores a candidate that has a closed form."""
@@ -130,10 +130,11 @@ class Comparison:
         """Returns a candidate's score on all held-out samples."""
         return self.labeled.measure(found.held_out)
 
-    def choose_if_better(self, row: Row) -> None:
-        """Chooses a row that is ahead by more than a standard error."""
+    def add_if_better(self, row: Row) -> None:
+        """Adds a row, and chooses it if it is ahead by a standard error."""
         if trials.is_better(row.scores, self.rows[self.chosen].scores):
-            self.chosen = self.rows.index(row)
+            self.chosen = len(self.rows)
+        self.rows.append(row)
 
     def residual_logits(self, best: Evaluation) -> np.ndarray:
         """Returns logits of each fold, by the residual map of the others."""
@@ -178,9 +179,7 @@ class Comparison:
             scores = trials.run(
                 trial, self.labeled, time.monotonic() + share, progress.add
             )
-            row = Row(trial.name, scores, trial.model)
-            self.rows.append(row)
-            self.choose_if_better(row)
+            self.add_if_better(Row(trial.name, scores, trial.model))
 
     def trials(self, augmentation: keras.layers.Layer | None) -> list[Trial]:
         """Returns the candidates that can be trained."""
