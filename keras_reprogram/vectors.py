@@ -47,8 +47,8 @@ def gathered(values: Tensor, indices: Tensor | np.ndarray) -> Tensor:
         indices: Integer tensor or array of any shape, of entries from 0.
     """
     kept = ops.shape(values)[1:-1]
-    rows = ops.reshape(values, (-1, values.shape[-1]))
+    rows = ops.reshape(values, (-1, ops.shape(values)[-1]))
     found = ops.take(ops.transpose(rows), indices, axis=0)
     axes = range(len(indices.shape))
     found = ops.transpose(found, (len(axes), *axes))
-    return ops.reshape(found, (-1, *kept, *indices.shape))
+    return ops.reshape(found, (-1, *kept, *ops.shape(indices)))

@@ -25,6 +25,7 @@ from keras_reprogram.resolvable import serialized
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import gathered
 
 # Which of height and width a flip reverses.
 FLIPS = {
@@ -302,7 +303,8 @@ def shifted(
         steps = ops.round(ops.cast(length, "float32") * share)
         indices = ops.arange(length) - ops.cast(steps, "int32")
         indices = ops.clip(indices, 0, length - 1)
-        return ops.take(samples, indices, axis=axis)
+        moved = gathered(ops.swapaxes(samples, axis, -1), indices)
+        return ops.swapaxes(moved, axis, -1)
     steps = round(length * share)
     count = min(abs(steps), length - 1)
     if not count:

@@ -202,3 +202,24 @@ def test_joined_sources_and_views_are_exported(tmp_path):
     model.export(path, format=FORMAT, verbose=False)
     found = RUN[FORMAT](path, 255 * samples)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
+
+
+def test_shifts_of_images_of_any_size_are_exported(tmp_path):
+    if FORMAT == "onnx" and importlib.util.find_spec("onnxscript") is None:
+        pytest.skip("needs the package onnxscript")
+    inputs = keras.Input((4, 4, 3))
+    outputs = keras.layers.Dense(3)(keras.layers.Flatten()(inputs))
+    model = ReprogrammedModel(
+        keras.Model(inputs, outputs),
+        AveragedViews(
+            InputReprogrammer((None, None, 1), pattern=None),
+            ["identity", (0.25, -0.25)],
+        ),
+        LabelMapper(2, np.arange(6.0).reshape(3, 2)),
+    )
+    samples = np.random.default_rng(0).random((5, 6, 8, 1)).astype("float32")
+    wanted = model.predict_on_batch(255 * samples)
+    path = str(tmp_path / f"exported{ENDINGS[FORMAT]}")
+    model.export(path, format=FORMAT, verbose=False)
+    found = RUN[FORMAT](path, 255 * samples)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)

@@ -35,6 +35,7 @@ from keras_reprogram.program_parts import check_size
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import gathered
 
 
 @serializable
@@ -233,7 +234,7 @@ class SeriesReprogrammer(SequenceTransformation):
 
     def call(self, inputs: Tensor, training: bool = False) -> dict[str, Tensor]:
         series = self.series(inputs)
-        patches = self.embed(ops.take(series, self.patch_steps, axis=1))
+        patches = self.embed(gathered(series, self.patch_steps))
         segments = [self.prototypes(patches, training=training)]
         if self.statistics:
             segments.insert(0, self.statistics(series))
