@@ -70,6 +70,11 @@ class OutputMapping(ProgramPart, Resolvable):
         self.solved_flag: keras.Variable | None = None
         self.is_known_solved = False
 
+    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
+        # Keras casts the variables of a mixed policy to its compute dtype, in
+        # layers without autocast too.
+        return super().add_weight(*args, **{"autocast": False, **kwargs})
+
     @property
     def needs_data(self) -> bool:
         """Whether `adapt` needs data."""

@@ -109,6 +109,18 @@ def test_training_starts_from_a_classifier_of_standardized_features():
     np.testing.assert_allclose(square.mean(axis=0), 1, rtol=1e-4)
 
 
+@pytest.mark.parametrize("policy", ["float16", "mixed_float16"])
+def test_a_probe_of_low_precision_computes_in_float32(policy):
+    found = adapted(dtype=policy)(features())
+    assert keras.backend.standardize_dtype(found.dtype) == "float32"
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(found),
+        ops.convert_to_numpy(adapted()(features())),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
 def test_noise_and_dropout_are_of_training_alone():
     exact = ops.convert_to_numpy(adapted()(features()))
     for settings in ({"jitter": 0.0}, {"dropout": 0.0}):

@@ -172,8 +172,9 @@ def test_a_loss_that_has_a_unit_is_computed_in_it(loss):
     np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
-def test_a_head_of_float16_answers_beyond_its_range():
-    head = RegressionHead(1, dtype="float16")
+@pytest.mark.parametrize("policy", ["float16", "mixed_float16"])
+def test_a_head_of_float16_answers_beyond_its_range(policy):
+    head = RegressionHead(1, dtype=policy)
     head.build((None, 3))
     features = GENERATOR.normal(size=(20, 3))
     head.adapt([(features, 1e6 + 1e5 * features[:, :1])])
