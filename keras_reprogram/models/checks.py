@@ -169,7 +169,13 @@ def check_lengths(x: Data, y: Data, sample_weight: Data = None) -> None:
             "A data set brings its weights itself, as batches `(x, y, "
             "sample_weight)`. Received: `sample_weight` beside a data set"
         )
-    if is_array(weights):
+    if weights is not None and not is_array(weights):
+        raise ValueError(
+            "`sample_weight` must be an array: pass "
+            "`np.asarray(sample_weight)`. Received: sample_weight="
+            f"{described(weights)}"
+        )
+    if weights is not None:
         values = to_numpy(weights)
         if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
             raise ValueError(

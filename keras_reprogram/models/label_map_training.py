@@ -59,6 +59,12 @@ def fit(
         The history.
     """
     cached_outputs.check(model)
+    if kwargs.get("validation_split"):
+        raise ValueError(
+            "`fit_label_map` splits no samples off: pass them as "
+            "`validation_data`. Received: validation_split="
+            f"{kwargs['validation_split']!r}"
+        )
     x = automatic_compilation.before_fit(
         model,
         x,

@@ -292,6 +292,8 @@ class Endless(keras.utils.PyDataset):
         ((SAMPLES, LABELS), {"class_weight": {3: 1.0}}, "the class 3"),
         ((SAMPLES, LABELS), {"sample_weight": np.ones(3)}, "3 weights"),
         ((SAMPLES, LABELS), {"sample_weight": -COUNTS}, "at least 0"),
+        ((SAMPLES, LABELS), {"sample_weight": [*COUNTS]}, "must be an array"),
+        ((SAMPLES, LABELS), {"sample_weight": "balanced"}, "must be an array"),
         ((SAMPLES, LABELS), {"sample_weight": COUNTS * np.nan}, "finite"),
         ((SAMPLES, LABELS), {"sample_weight": 0 * COUNTS}, "above 0"),
         (

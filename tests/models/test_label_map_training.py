@@ -140,3 +140,10 @@ def test_endless_data_are_read_for_as_many_steps_as_an_epoch_has(
     model = weighted_model(source)
     model.fit_label_map(Endless(), steps_per_epoch=2, verbose=0)
     assert len(read) <= 5
+
+
+@pytest.mark.numpy_alone
+def test_samples_are_not_split_off(source, images, labels):
+    model = probe(source)
+    with pytest.raises(ValueError, match="as `validation_data`"):
+        model.fit_label_map(images, labels, validation_split=0.5, verbose=0)
