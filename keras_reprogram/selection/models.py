@@ -9,6 +9,8 @@ from keras_reprogram.inputs.averaged_views import AveragedViews
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.joined_transformation import JoinedTransformation
 from keras_reprogram.models import ReprogrammedModel
+from keras_reprogram.models.automatic_compilation import LEARNING_RATES
+from keras_reprogram.models.cosine_decay import CosineDecayOverFit
 from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.outputs import LinearMapping
 from keras_reprogram.selection.candidates import Evaluation
@@ -18,6 +20,8 @@ from keras_reprogram.selection.labeled import Labeled
 from keras_reprogram.selection.parts import Part
 from keras_reprogram.selection.residual import ResidualMap
 from keras_reprogram.sources.joined_source import JoinedSource
+
+LARGEST_CHANGE = 0.1  # of a logit, by one step of training
 
 
 def model_of(
@@ -54,7 +58,29 @@ def model_of(
     model.label_mapper.assign(
         matrix @ residual.matrix, bias @ residual.matrix + residual.bias
     )
+    norms = [
+        np.abs(products.features[index]).sum(axis=1, dtype="float64").mean()
+        for index in evaluation.candidate.parts
+    ]
+    compile_for_features(model, float(sum(norms)))
     return model
+
+
+def compile_for_features(model: ReprogrammedModel, norm: float) -> None:
+    """Compiles a model so that `fit` starts from its map, whatever the unit.
+
+    A step of Adam changes a weight by the learning rate `r`, and a logit by up
+    to `r * norm`: with tens of thousands of features the automatic rate would
+    lose the map in the first step.
+
+    Args:
+        model: `ReprogrammedModel`.
+        norm: Float. Mean sum of the absolute values of its features.
+    """
+    rate = LEARNING_RATES[LinearMapping]
+    if norm * rate > LARGEST_CHANGE:
+        rate = LARGEST_CHANGE / norm
+    model.compile(keras.optimizers.Adam(CosineDecayOverFit(rate)))
 
 
 def joined(

@@ -6,6 +6,7 @@ import pytest
 
 from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.inputs import RandomShift
+from keras_reprogram.models.cosine_decay import decay_of
 from keras_reprogram.selection import trials
 from keras_reprogram.selection.candidates import Candidate
 from keras_reprogram.selection.candidates import evaluate
@@ -49,6 +50,16 @@ def test_the_model_of_a_candidate_predicts_as_its_kernel_does():
         atol=1e-3,
     )
     assert model.label_mapper.solved
+
+
+def test_training_starts_from_the_candidate_whatever_its_features_unit_is():
+    part, features, products, images, labeled, found = problem()
+    products.features = [1000 * features]
+    model = model_of(found, [part], products, labeled)
+    model.fit(images, labeled.labels, epochs=1, verbose=0)
+    rate = decay_of(model.optimizer).initial_learning_rate
+    largest = np.abs(1000 * features).sum(axis=1).mean()
+    assert 0 < rate * largest <= 0.1 + 1e-6
 
 
 def test_a_program_starts_from_the_candidate_in_closed_form():
