@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_reprogram.black_box.queried_source import is_queried
 from keras_reprogram.inputs.input_transformation import InputTransformation
+from keras_reprogram.keras_internals import flatten_layers
 from keras_reprogram.resolvable import serialized
 from keras_reprogram.saving.program_reader import without_names
 from keras_reprogram.sources import fingerprint
@@ -158,6 +159,7 @@ def digest(
         described["weights"],
         described["architecture"]["steps"],
         described["architecture"]["outputs"],
+        [layer.compute_dtype for layer in flatten_layers(source)],
         without_names(serialized(transformation)),
         [weight_digest(weight) for weight in transformation.weights],
         samples.shape,

@@ -92,12 +92,20 @@ def parts_of(
         value_range: As for `InputReprogrammer`. Defaults to `(0, 255)`.
 
     Raises:
-        ValueError: If there is no source.
+        ValueError: If there is no source, or one is not valid.
     """
     found: list[Part] = []
     for origin, (name, source) in enumerate(named(sources)):
         if isinstance(source, tuple):
             model, transformation = source
+            if transformation.trainable_weights:
+                raise ValueError(
+                    "Candidates start from an input transformation without "
+                    "trained weights, which would be lost: pass one that was "
+                    "not built, or the trained `ReprogrammedModel` as a "
+                    "source. Received: a built "
+                    f"{type(transformation).__name__} for the source {name!r}"
+                )
             found.append(Part(name, model, transformation, origin))
             continue
         inspect_source(source)

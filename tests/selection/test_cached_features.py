@@ -146,3 +146,19 @@ def test_features_of_half_precision_are_kept():
 def test_outputs_that_are_no_features_are_value_errors(outputs, message):
     with pytest.raises(ValueError, match=message):
         check_features(outputs)
+
+
+def test_features_of_another_precision_are_not_mixed_up(tmp_path):
+    for dtype in ("float32", "mixed_bfloat16"):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((4, 4, 3))
+        outputs = keras.layers.Flatten()(inputs)
+        outputs = keras.layers.Dense(5, dtype=dtype)(outputs)
+        one = ReprogrammedModel(
+            keras.Model(inputs, outputs),
+            InputReprogrammer((4, 4, 1), pattern=None),
+            LabelMapper(2),
+        )
+        with CachedFeatures(tmp_path) as cache:
+            cache.features(one, samples(), 3)
+    assert len(files(tmp_path)) == 2

@@ -107,3 +107,10 @@ def test_a_model_without_known_shapes_is_a_value_error():
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(5)])
     with pytest.raises(ValueError, match="known shapes"):
         parts_of(model, SHAPE, (8,))
+
+
+def test_a_trained_transformation_is_not_reset_in_silence():
+    transformation = InputReprogrammer(SHAPE, (4, 4, 3))
+    transformation.build((None, *SHAPE))
+    with pytest.raises(ValueError, match="trained"):
+        parts_of((source("one"), transformation), SHAPE, (8,))
