@@ -28,6 +28,7 @@ from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources.joined_source import joined_source
+from keras_reprogram.sources.shared_layers import inputs_like
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import FixedShape
 
@@ -302,6 +303,8 @@ class ProgramBank(AnsweringModel):
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self.frozen_source.source)
+        # Keras exports to ONNX only what has been called.
+        self(inputs_like(self.input))
         super().export(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources.joined_source import joined_source
 from keras_reprogram.sources.joined_source import parts_of
+from keras_reprogram.sources.shared_layers import inputs_like
 from keras_reprogram.training_step import StepOutputs
 from keras_reprogram.training_step import StepSamples
 from keras_reprogram.typing import Callbacks
@@ -521,6 +522,8 @@ class ReprogrammedModel(ReprogrammingTrainer):
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self.frozen_source.source)
+        # Keras exports to ONNX only what has been called.
+        self(inputs_like(self.input))
         super().export(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

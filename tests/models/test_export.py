@@ -118,7 +118,6 @@ def test_an_exported_file_says_what_the_model_says(
             "samples": np.repeat(inputs, 3, axis=-1),
             "programs": np.zeros(5, "int32"),
         }
-        exported.predict_on_batch(inputs)
     path = str(tmp_path / f"exported{ENDINGS[format]}")
     exported.export(path, format=format, verbose=False)
     found = RUN[format](path, inputs)
@@ -217,9 +216,10 @@ def test_shifts_of_images_of_any_size_are_exported(tmp_path):
         ),
         LabelMapper(2, np.arange(6.0).reshape(3, 2)),
     )
-    samples = np.random.default_rng(0).random((5, 6, 8, 1)).astype("float32")
-    wanted = model.predict_on_batch(255 * samples)
     path = str(tmp_path / f"exported{ENDINGS[FORMAT]}")
+    # Before its first call.
     model.export(path, format=FORMAT, verbose=False)
+    samples = np.random.default_rng(0).random((5, 6, 8, 1)).astype("float32")
     found = RUN[FORMAT](path, 255 * samples)
+    wanted = model.predict_on_batch(255 * samples)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
