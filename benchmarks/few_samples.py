@@ -76,7 +76,13 @@ class Draw:
             pool, held_out, rest = np.split(order, ends)
         else:
             names = generator.permutation(np.unique(groups))
-            sides = np.split(names, [len(names) // 2, len(names) * 2 // 3])
+            half = len(names) // 2
+            if name == "fields":
+                # Like the fields of a chessboard, as in `vision.py`.
+                is_other = (names // 100 + names % 100 + seed) % 2 == 1
+                names = names[np.argsort(is_other, kind="stable")]
+                half = int(np.sum(~is_other))
+            sides = np.split(names, [half, half + (len(names) - half) // 3])
             pool, held_out, rest = (
                 order[np.isin(groups[order], side)] for side in sides
             )
