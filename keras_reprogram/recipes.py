@@ -101,7 +101,7 @@ def few_samples(
             read, of another classifier the inputs of its last dense layer, of
             any other model its outputs. For samples that are not to be resized
             to the source's input, pass a pair of a source and an
-            `InputTransformation`.
+            `InputTransformation` without trained weights.
         x: Array of samples `[N, ...]`; or a finite data set of batches
             `(x, y)` or `(x, y, sample_weight)`.
         y: Labels, where `x` is an array: integers `[N]`, or one-hot `[N, T]`.
@@ -135,11 +135,14 @@ def few_samples(
         verbose: 0 for silence, 1 or `"auto"` for progress bars and the table.
 
     Returns:
-        A compiled `ReprogrammedModel`, which `fit` can train on.
+        A compiled `ReprogrammedModel`, which `fit` can train on. A program file
+        of it is loaded in front of its `source`: for a KerasHub classifier,
+        `keras_reprogram.sources.stage_features` of the classifier and of the
+        size in the candidate's name; a list of these for joined sources.
 
     Raises:
         ValueError: If labels, weights, groups or sources are not valid, or
-            there are more than 10,000 samples.
+            there are more than 3,000 samples.
 
     References:
         - [Head2Toe](https://arxiv.org/abs/2201.03529): features of all stages

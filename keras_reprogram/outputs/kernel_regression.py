@@ -22,8 +22,8 @@ import numpy as np
 from keras_reprogram.outputs.logistic_regression import regularization_path
 
 RIDGE_PENALTIES = tuple(np.logspace(-6, 0, 13).tolist())
-LOGISTIC_PENALTIES = tuple(np.logspace(-6, -1, 11).tolist())
-ITERATIONS = 200  # of a logistic regression, for each penalty
+LOGISTIC_PENALTIES = tuple(np.logspace(-6, -1, 6).tolist())
+ITERATIONS = 100  # of a logistic regression, for each penalty
 # Eigenvalues below this share of the largest are rounding errors.
 SMALLEST_EIGENVALUE = 1e-10
 

@@ -9,7 +9,7 @@ from keras_reprogram.models.batches import iterate
 from keras_reprogram.models.batches import unwrap_single
 from keras_reprogram.typing import Data
 
-MOST_SAMPLES = 10_000
+MOST_SAMPLES = 3000
 
 
 def arrays_of(
@@ -46,9 +46,9 @@ def arrays_of(
         count += len(own_samples)
         if count > MOST_SAMPLES:
             raise ValueError(
-                f"Inner products of more than {MOST_SAMPLES} samples take too "
-                "much memory: pass fewer samples, or `fit` a "
-                "`ReprogrammedModel`. Received: more than "
+                f"The comparison of candidates for more than {MOST_SAMPLES} "
+                "samples takes long: pass a part of them, or train a "
+                "`ReprogrammedModel` by `fit_label_map`. Received: more than "
                 f"{MOST_SAMPLES} samples"
             )
         samples.append(own_samples)

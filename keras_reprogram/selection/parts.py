@@ -67,11 +67,20 @@ class Part:
         transformation = self.new_transformation()
         if self.views:
             transformation = AveragedViews(transformation, self.views)
-        return ReprogrammedModel(
+        model = ReprogrammedModel(
             self.source,
             transformation,
             LabelMapper(num_classes, LinearMapping()),
         )
+        if model.input_reprogrammer.trainable_weights:
+            raise ValueError(
+                "Candidates are compared before anything is trained: pass an "
+                "input transformation without trained weights, such as "
+                "`InputReprogrammer(pattern=None)`. Received: a "
+                f"{type(self.transformation).__name__} with trained weights "
+                f"for the source {self.name!r}"
+            )
+        return model
 
 
 def parts_of(

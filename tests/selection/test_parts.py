@@ -114,3 +114,10 @@ def test_a_trained_transformation_is_not_reset_in_silence():
     transformation.build((None, *SHAPE))
     with pytest.raises(ValueError, match="trained"):
         parts_of((source("one"), transformation), SHAPE, (8,))
+
+
+def test_a_pattern_that_would_be_trained_is_a_value_error():
+    given = InputReprogrammer(SHAPE, (4, 4, 3))
+    (part,) = parts_of((source("one"), given), SHAPE, ())
+    with pytest.raises(ValueError, match="pattern=None"):
+        part.new_model(2)
