@@ -62,6 +62,9 @@ LEARNING_RATES: dict[type[Mapping], float] = {
     IterativeMapping: 2e-2,
     BayesianMapping: 2e-2,
 }
+# They were measured on 1,000 source classes. A step of Adam changes all weights
+# of a linear map by about the same amount, and a logit is a sum over all of them.
+MEASURED_SOURCE_CLASSES = 1000
 LEARNING_RATE_OF_FIXED_MAPPINGS = 2e-2
 LEARNING_RATE_OF_NUMBERS = 5e-3
 # Not measured: the rate of the examples that train layers of the source.
@@ -129,6 +132,9 @@ def automatic_learning_rate(
         for kind, found in LEARNING_RATES.items():
             if isinstance(output_mapping.mapping, kind):
                 rate = found
+        if output_mapping.mapping.has_bias and output_mapping.built:
+            sources = output_mapping.map_shape.num_sources
+            rate *= min(1.0, MEASURED_SOURCE_CLASSES / sources)
     if trains_source_layers:
         return min(rate, LEARNING_RATE_OF_SOURCE_LAYERS)
     return rate

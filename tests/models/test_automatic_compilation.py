@@ -129,6 +129,15 @@ def test_each_output_mapping_has_a_rate_of_its_own():
     assert rates == [2e-3, 2e-2, 2e-2, 2e-2]
 
 
+@pytest.mark.parametrize(
+    ("sources", "expected"), [(6, 2e-3), (1000, 2e-3), (4000, 5e-4)]
+)
+def test_a_linear_map_of_many_features_has_a_lower_rate(sources, expected):
+    mapper = built_mapper("linear", (None, sources))
+    rate = automatic_compilation.automatic_learning_rate(mapper)
+    assert np.isclose(rate, expected)
+
+
 def test_layers_of_the_source_lower_the_rate():
     mapper = built_mapper("bayesian_plus")
     rate = automatic_compilation.automatic_learning_rate(mapper, True)
