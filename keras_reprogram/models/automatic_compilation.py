@@ -62,8 +62,8 @@ LEARNING_RATES: dict[type[Mapping], float] = {
     IterativeMapping: 2e-2,
     BayesianMapping: 2e-2,
 }
-# They were measured on 1,000 source classes. A step of Adam changes all weights
-# of a linear map by about the same amount, and a logit is a sum over all of them.
+# The rates were measured on 1,000 source classes. A step of Adam changes all
+# weights of a linear map by about the same amount, and a logit is their sum.
 MEASURED_SOURCE_CLASSES = 1000
 LEARNING_RATE_OF_FIXED_MAPPINGS = 2e-2
 LEARNING_RATE_OF_NUMBERS = 5e-3
