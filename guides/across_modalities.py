@@ -1,6 +1,6 @@
 """
 Title: Reprogramming across modalities
-Author: The keras-reprogram authors
+Author: keras-reprogram contributors
 Date created: 2026/11/24
 Last modified: 2026/11/24
 Description: One sequence for models of images, of English and of music.

@@ -1,6 +1,6 @@
 """
 Title: Measuring alignment with the source
-Author: The keras-reprogram authors
+Author: keras-reprogram contributors
 Date created: 2026/11/26
 Last modified: 2026/11/26
 Description: How far reprogrammed samples are from the source's own.

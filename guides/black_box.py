@@ -1,6 +1,6 @@
 """
 Title: Black-box reprogramming
-Author: The keras-reprogram authors
+Author: keras-reprogram contributors
 Date created: 2026/11/24
 Last modified: 2026/11/24
 Description: Training a program for a model that can only be asked.

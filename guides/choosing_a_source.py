@@ -1,6 +1,6 @@
 """
 Title: Choosing a source
-Author: The keras-reprogram authors
+Author: keras-reprogram contributors
 Date created: 2026/11/26
 Last modified: 2026/11/26
 Description: Which pretrained model fits a task, and whether a program pays.

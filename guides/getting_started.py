@@ -1,6 +1,6 @@
 """
 Title: Getting started with model reprogramming
-Author: The keras-reprogram authors
+Author: keras-reprogram contributors
 Date created: 2026/11/23
 Last modified: 2026/11/23
 Description: Repurpose a frozen image classifier by training its two ends.

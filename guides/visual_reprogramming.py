@@ -1,6 +1,6 @@
 """
 Title: Visual reprogramming
-Author: The keras-reprogram authors
+Author: keras-reprogram contributors
 Date created: 2026/11/24
 Last modified: 2026/11/26
 Description: Choose placement, pattern and label map for images, and see them.
