@@ -59,6 +59,7 @@ def test_training_is_the_same_with_the_log(source, images, labels, own):
 
 
 def test_resumed_training_keeps_the_start(source, images, labels, tmp_path):
+    pytest.importorskip("filelock")
     outputs = np.random.default_rng(0).normal(size=(9, 6))
     model = reprogrammed(source)
     starts = []
