@@ -332,20 +332,19 @@ BASELINES: dict[str, Callable[[Draw], dict[str, Any]]] = {
 
 
 @functools.cache
-def sources_of_recipe(one: bool) -> dict[str, keras.Model]:
-    """All stages of one network at two sizes, or of three networks."""
+def sources_of_recipe() -> dict[str, keras.Model]:
+    """All stages of one network at two sizes, and of two others at one."""
     presets = keras_reprogram.pretrained
     networks = {
         "Lite0": presets.efficientnet_lite0_preset,
         "Lite1": presets.efficientnet_lite1_preset,
         "Lite2": presets.efficientnet_lite2_preset,
     }
-    sizes = [("Lite0", 65), ("Lite0", 97)]
-    if not one:
-        sizes += [("Lite1", 97), ("Lite2", 97)]
     models = {
-        name: common.load_classifier(networks[name]()) for name in dict(sizes)
+        name: common.load_classifier(preset())
+        for name, preset in networks.items()
     }
+    sizes = ("Lite0", 65), ("Lite0", 97), ("Lite1", 97), ("Lite2", 97)
     return {
         f"{name} at {size}": sources.stage_features(
             models[name], (size, size, 3)
@@ -354,19 +353,18 @@ def sources_of_recipe(one: bool) -> dict[str, keras.Model]:
     }
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=8)
 def held_out_features(
-    name: str, seed: int, one: bool
-) -> list[dict[str, np.ndarray]]:
-    """Features of a draw's validation and test samples by each source."""
+    name: str, seed: int, key: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features of a draw's validation and test samples by one source."""
     draw = Draw(name, min(SIZES), seed)
-    found: list[dict[str, np.ndarray]] = [{}, {}]
-    for key, source in sources_of_recipe(one).items():
-        canvas = source.input_shape[1]
-        model = plain_model(source, canvas, draw)
-        for part, features in zip((draw.validation, draw.test), found):
-            features[key] = model.predict_source(part[0], batch_size=100)
-    return found
+    source = sources_of_recipe()[key]
+    model = plain_model(source, source.input_shape[1], draw)
+    return tuple(
+        model.predict_source(part[0], batch_size=100)
+        for part in (draw.validation, draw.test)
+    )
 
 
 def recipe(
@@ -375,7 +373,9 @@ def recipe(
     """The choice among candidates, of one network or of three."""
 
     def run(draw: Draw) -> dict[str, Any]:
-        given = sources_of_recipe(one)
+        given = sources_of_recipe()
+        if one:
+            given = {key: given[key] for key in given if "Lite0" in key}
         start = time.perf_counter()
         model = keras_reprogram.recipes.few_samples(
             given,
@@ -395,15 +395,15 @@ def recipe(
             scores = predicted(model, draw)["scores"]
         else:
             # The same linear map, of features that all sizes share.
+            features = [
+                held_out_features(draw.name, draw.seed, names[id(part)])
+                for part in parts
+            ]
             scores = [
                 keras.ops.convert_to_numpy(
-                    model.label_mapper(
-                        np.concatenate(
-                            [features[names[id(part)]] for part in parts], -1
-                        )
-                    )
+                    model.label_mapper(np.concatenate(each, axis=-1))
                 )
-                for features in held_out_features(draw.name, draw.seed, one)
+                for each in zip(*features)
             ]
         return {
             "scores": scores,
@@ -471,10 +471,10 @@ def main() -> None:
         for name in ROWS.get(kind, [kind])
     }
     for seed in options.draws:
-        for size in options.sizes:
-            if seed >= SIZES[size]:
-                continue
-            for data in options.data:
+        for data in options.data:
+            for size in options.sizes:
+                if seed >= SIZES[size]:
+                    continue
                 for method, run in methods.items():
                     if (data, size, seed, method) in done:
                         continue
