@@ -10,6 +10,7 @@ import numpy as np
 from keras_reprogram.outputs import kernel_regression
 from keras_reprogram.outputs.kernel_regression import Dual
 from keras_reprogram.outputs.kernel_regression import Solver
+from keras_reprogram.outputs.logistic_regression import cross_entropy
 from keras_reprogram.selection.inner_products import InnerProducts
 from keras_reprogram.selection.labeled import Labeled
 from keras_reprogram.selection.parts import Part
@@ -189,13 +190,12 @@ def error_of(
     """Returns the weighted mean error that the candidate's solver minimizes."""
     rows = np.concatenate(labeled.folds)
     scores, labels = scores[rows], labeled.labels[rows]
-    if candidate.solver == RIDGE:
-        targets = np.eye(labeled.num_classes)[labels]
-        errors = np.square(scores - targets).sum(axis=1)
-    else:
-        errors = np.logaddexp.reduce(scores, axis=1)
-        errors = errors - scores[np.arange(len(labels)), labels]
-    return float(np.average(errors, weights=labeled.weights[rows]))
+    weights = labeled.weights[rows]
+    if candidate.solver == LOGISTIC:
+        return cross_entropy(scores, labels, weights)
+    targets = np.eye(labeled.num_classes)[labels]
+    errors = np.square(scores - targets).sum(axis=1)
+    return float(np.average(errors, weights=weights))
 
 
 def solve(

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_reprogram.outputs.logistic_regression import cross_entropy
 from keras_reprogram.outputs.logistic_regression import minimize
 
 PENALTY = 0.01  # in units of the mean squared score
@@ -113,12 +114,3 @@ class ResidualMap:
             ITERATIONS,
         )
         return cls(factor * (identity + residual), bias)
-
-
-def cross_entropy(
-    scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
-) -> float:
-    """Returns the weighted mean cross-entropy of logits."""
-    losses = np.logaddexp.reduce(scores, axis=1)
-    losses = losses - scores[np.arange(len(labels)), labels]
-    return float(np.average(losses, weights=weights))

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from keras_reprogram.outputs.logistic_regression import cross_entropy
 from keras_reprogram.selection.residual import ResidualMap
-from keras_reprogram.selection.residual import cross_entropy
 from keras_reprogram.selection.residual import temperature_of
 
 pytestmark = pytest.mark.numpy_alone
