@@ -39,6 +39,7 @@ from keras_reprogram.inputs import RandomShift
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
 
 import common  # noqa: E402
+from vision import InferenceMode  # noqa: E402
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 SETS = ("digits", "cells", "fields", "exercises", "garments")
@@ -238,20 +239,6 @@ def fine_tuning(draw: Draw) -> dict[str, Any]:
     model = keras.Model(samples, head(InferenceMode(source)(inputs)))
     head.set_weights(plain.label_mapper.get_weights()[:2])
     return trained(model, draw, RATE_OF_FINE_TUNING)
-
-
-class InferenceMode(keras.layers.Layer):
-    """A network whose weights train while its batch statistics do not."""
-
-    def __init__(self, network: keras.Model) -> None:
-        super().__init__()
-        self.network = keras.Model(network.inputs, network.outputs)
-
-    def build(self, input_shape) -> None:
-        self.built = True
-
-    def call(self, images):
-        return self.network(images, training=False)
 
 
 def from_scratch(draw: Draw) -> dict[str, Any]:
