@@ -102,9 +102,7 @@ class Draw:
     def class_weight(self) -> dict[int, float] | None:
         if self.name not in WITH_RARE_CLASSES:
             return None
-        counts = np.bincount(self.train[1], minlength=self.num_classes)
-        weights = self.size / (self.num_classes * np.maximum(counts, 1))
-        return dict(enumerate(weights.tolist()))
+        return common.balanced_class_weight(self.train[1])
 
     @property
     def augmentation(self) -> keras.layers.Layer:
