@@ -219,7 +219,7 @@ chosen = keras_reprogram.recipes.few_samples(
 """
 A score is the mean of five folds, with its standard error. The highest of many
 scores is often so by chance: ridge regression on everything is the default, and
-another candidate is chosen only if it is ahead by more than a standard error.
+another candidate is chosen only if it is ahead by two standard errors.
 
 Three arguments are worth knowing:
 

@@ -70,7 +70,7 @@ def few_samples(
     program in front of the best source, an affine map of the sample and a
     pattern of low rank. With few samples the highest of many scores is often
     so by chance: another candidate than ridge regression on everything is
-    chosen only if it is ahead by more than a standard error.
+    chosen only if it is ahead by two standard errors.
 
     The candidates and their scores are shown, with the scores of each class,
     and kept in `model.label_mapper.cross_validation`. The score is the
@@ -113,7 +113,8 @@ def few_samples(
             to `None`.
         groups: Array `[N]`. What a sample belongs to, such as a patient or a
             writer. Samples of one group are in one fold, so that scores are
-            those of new groups. Defaults to `None`.
+            those of new groups. Penalties are chosen on folds without groups,
+            of which each has all classes. Defaults to `None`.
         value_range: Tuple of two numbers. Lowest and highest value of a sample,
             or `None` for samples that the source takes as they are. Defaults to
             `(0, 255)`.

@@ -24,6 +24,7 @@ SOLVERS: dict[str, tuple[Solver, Sequence[float]]] = {
         kernel_regression.LOGISTIC_PENALTIES,
     ),
 }
+Setting = tuple[float, float]  # an exponent and a penalty
 # A block of norm n is scaled to the norm n^(1 - e): 1 for the exponent 1.
 EXPONENTS = {RIDGE: (0.0, 0.5, 1.0), LOGISTIC: (1.0,)}
 
@@ -72,7 +73,7 @@ class Evaluation:
 
     def temperature(self, labeled: Labeled) -> float:
         """Returns the factor that makes class scores calibrated logits."""
-        rows = np.concatenate(labeled.folds)
+        rows = labeled.of_known_classes
         return temperature_of(
             self.held_out[rows], labeled.labels[rows], labeled.weights[rows]
         )
@@ -133,7 +134,10 @@ def evaluate(
     """Scores a candidate by cross-validation.
 
     Penalty and scales are those with the lowest error of held-out samples,
-    which with few samples varies less than their accuracy.
+    which with few samples varies less than their accuracy. They are chosen on
+    stratified folds even where scores are of new groups: folds of few groups
+    lack classes, and of a class that was never seen the error is lowest for a
+    function that is nearly constant.
 
     Args:
         candidate: A `Candidate`.
@@ -141,54 +145,77 @@ def evaluate(
         labeled: The `Labeled` samples.
         on_fold: Function that is called after each fold.
     """
-    solver, penalties = SOLVERS[candidate.solver]
-    settings = list(itertools.product(EXPONENTS[candidate.solver], penalties))
-    held_out = {
-        setting: np.zeros((len(labeled.labels), labeled.num_classes))
+    exponents = EXPONENTS[candidate.solver]
+    settings = list(itertools.product(exponents, SOLVERS[candidate.solver][1]))
+    progress = on_fold if not labeled.has_groups else None
+    held_out = held_out_scores(
+        candidate, settings, labeled.stratified, products, labeled, progress
+    )
+    losses = {
+        setting: error_of(candidate, labeled, held_out[setting])
         for setting in settings
     }
-    kernels = {
-        exponent: products.kernel(candidate.parts, exponent)
-        for exponent in EXPONENTS[candidate.solver]
-    }
-    for fold in labeled.folds:
-        rest = labeled.without(fold)
-        for exponent, kernel in kernels.items():
-            duals = solver(
-                kernel[np.ix_(rest, rest)],
-                labeled.labels[rest],
-                labeled.num_classes,
-                penalties,
-                labeled.weights[rest],
-            )
-            rows = kernel[np.ix_(fold, rest)]
-            for penalty, dual in zip(penalties, duals):
-                held_out[exponent, penalty][fold] = dual.scores(rows)
-        if on_fold is not None:
-            on_fold()
-    losses = {
-        setting: error_of(candidate, labeled, scores)
-        for setting, scores in held_out.items()
-    }
     # The strongest penalty of several that are equally good.
-    exponent, penalty = chosen = min(
-        settings, key=lambda setting: (losses[setting], -setting[1])
-    )
+    chosen = min(settings, key=lambda setting: (losses[setting], -setting[1]))
+    if labeled.has_groups:
+        held_out = held_out_scores(
+            candidate, [chosen], labeled.folds, products, labeled, on_fold
+        )
     return Evaluation(
         candidate,
-        exponent,
-        penalty,
+        *chosen,
         labeled.measures(held_out[chosen]),
         held_out[chosen],
         losses[chosen],
     )
 
 
+def held_out_scores(
+    candidate: Candidate,
+    settings: Sequence[Setting],
+    folds: Sequence[np.ndarray],
+    products: InnerProducts,
+    labeled: Labeled,
+    on_fold: Callable[[], None] | None = None,
+) -> dict[Setting, np.ndarray]:
+    """Returns the class scores of samples left out, for each setting.
+
+    Args:
+        candidate: A `Candidate`.
+        settings: List of pairs of an exponent and a penalty.
+        folds: List of arrays of indices.
+        products: The `InnerProducts` of all parts.
+        labeled: The `Labeled` samples.
+        on_fold: Function that is called after each fold.
+    """
+    shape = len(labeled.labels), labeled.num_classes
+    found = {setting: np.zeros(shape) for setting in settings}
+    kernels = {
+        exponent: products.kernel(candidate.parts, exponent)
+        for exponent in dict.fromkeys(exponent for exponent, _ in settings)
+    }
+    for fold in folds:
+        rest = labeled.without(fold)
+        for exponent, kernel in kernels.items():
+            penalties = [
+                penalty for other, penalty in settings if other == exponent
+            ]
+            duals = fitted(
+                candidate, penalties, kernel[np.ix_(rest, rest)], labeled, rest
+            )
+            rows = kernel[np.ix_(fold, rest)]
+            for penalty, dual in zip(penalties, duals):
+                found[exponent, penalty][fold] = dual.scores(rows)
+        if on_fold is not None:
+            on_fold()
+    return found
+
+
 def error_of(
     candidate: Candidate, labeled: Labeled, scores: np.ndarray
 ) -> float:
     """Returns the weighted mean error that the candidate's solver minimizes."""
-    rows = np.concatenate(labeled.folds)
+    rows = np.concatenate(labeled.stratified)
     scores, labels = scores[rows], labeled.labels[rows]
     weights = labeled.weights[rows]
     if candidate.solver == LOGISTIC:
@@ -216,16 +243,43 @@ def solve(
     if rows is None:
         rows = np.arange(len(labeled.labels))
     kernel = products.kernel(candidate.parts, evaluation.exponent)
-    solver, penalties = SOLVERS[candidate.solver]
-    # From the same warm start as in the folds.
-    path = sorted(
-        penalty for penalty in penalties if penalty >= evaluation.penalty
-    )
-    duals = solver(
+    (dual,) = fitted(
+        candidate,
+        [evaluation.penalty],
         kernel[np.ix_(rows, rows)],
+        labeled,
+        rows,
+    )
+    return dual
+
+
+def fitted(
+    candidate: Candidate,
+    penalties: Sequence[float],
+    kernel: np.ndarray,
+    labeled: Labeled,
+    rows: np.ndarray,
+) -> list[Dual]:
+    """Fits a candidate to samples, with each of several penalties.
+
+    A penalty leads to the same function whichever others it is fitted with:
+    all start from the solutions of the stronger ones.
+
+    Args:
+        candidate: A `Candidate`.
+        penalties: List of its solver's penalties.
+        kernel: Array `[M, M]`. Inner products of the samples.
+        labeled: All `Labeled` samples.
+        rows: Indices `[M]` of the samples.
+    """
+    solver, all_penalties = SOLVERS[candidate.solver]
+    path = [penalty for penalty in all_penalties if penalty >= min(penalties)]
+    duals = solver(
+        kernel,
         labeled.labels[rows],
         labeled.num_classes,
         path,
         labeled.weights[rows],
     )
-    return duals[0]
+    found = dict(zip(path, duals))
+    return [found[penalty] for penalty in penalties]

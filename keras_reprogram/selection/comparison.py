@@ -131,7 +131,7 @@ class Comparison:
         return self.labeled.measure(found.held_out)
 
     def add_if_better(self, row: Row) -> None:
-        """Adds a row, and chooses it if it is ahead by a standard error."""
+        """Adds a row, and chooses it if it is ahead by two standard errors."""
         if trials.is_better(row.scores, self.rows[self.chosen].scores):
             self.chosen = len(self.rows)
         self.rows.append(row)
@@ -141,7 +141,7 @@ class Comparison:
         labeled = self.labeled
         logits = np.zeros_like(best.held_out)
         for fold in labeled.folds:
-            rest = labeled.without(fold)
+            rest = np.setdiff1d(labeled.of_known_classes, fold)
             residual = ResidualMap.fitted(
                 best.held_out[rest], labeled.labels[rest], labeled.weights[rest]
             )
@@ -154,8 +154,11 @@ class Comparison:
         """Returns the model of a candidate that has a closed form."""
         residual = None
         if with_residual:
+            labeled, rows = self.labeled, self.labeled.of_known_classes
             residual = ResidualMap.fitted(
-                found.held_out, self.labeled.labels, self.labeled.weights
+                found.held_out[rows],
+                labeled.labels[rows],
+                labeled.weights[rows],
             )
         return model_of(
             found, self.parts, self.products, self.labeled, residual

@@ -26,13 +26,36 @@ class Labeled:
         num_classes: Integer. `T`.
         weights: Array `[N]` of weights with a mean of 1.
         folds: List of arrays of indices, which leave no sample out whose
-            weight is greater than 0.
+            weight is greater than 0. Candidates are scored on these.
+        stratified: List of arrays of indices, with every class spread over all
+            of them. Penalties and scales are chosen by these.
     """
 
     labels: np.ndarray
     num_classes: int
     weights: np.ndarray
     folds: list[np.ndarray]
+    stratified: list[np.ndarray]
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether `folds` keep the samples of a group together."""
+        return self.folds is not self.stratified
+
+    @property
+    def of_known_classes(self) -> np.ndarray:
+        """Indices of the samples whose class is also in other folds.
+
+        A function that was fitted to those knows no other class. If no class
+        is in two folds, they are all samples.
+        """
+        known = []
+        for fold in self.folds:
+            rest = self.without(fold)
+            classes = self.labels[rest[self.weights[rest] > 0]]
+            known.append(fold[np.isin(self.labels[fold], classes)])
+        rows = np.concatenate(known)
+        return rows if len(rows) else np.concatenate(self.folds)
 
     def without(self, fold: np.ndarray) -> np.ndarray:
         """Returns the indices of all samples that are not in a fold."""
@@ -120,23 +143,22 @@ def labeled_samples(
             "`groups` must hold one group for each sample. Received: groups of "
             f"shape {groups.shape} for {len(labels)} samples"
         )
-    folds = [
+    folds = stratified = [
         counted[fold]
-        for fold in (
-            stratified_folds(labels[counted], num_folds, seed)
-            if groups is None
-            else grouped_folds(
-                labels[counted], groups[counted], num_folds, seed
-            )
-        )
+        for fold in stratified_folds(labels[counted], num_folds, seed)
     ]
+    if groups is not None:
+        found = grouped_folds(labels[counted], groups[counted], num_folds, seed)
+        folds = [counted[fold] for fold in found]
     if len(folds) < 2:
         raise ValueError(
             "Cross-validation needs two samples, of two groups. Received: "
             f"{len(counted)} samples"
         )
     warn_of_classes_in_one_fold(labels, folds)
-    return Labeled(labels, num_classes, weights / weights.mean(), folds)
+    return Labeled(
+        labels, num_classes, weights / weights.mean(), folds, stratified
+    )
 
 
 def warn_of_classes_in_one_fold(

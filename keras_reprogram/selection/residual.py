@@ -7,7 +7,7 @@ import numpy as np
 from keras_reprogram.outputs.logistic_regression import cross_entropy
 from keras_reprogram.outputs.logistic_regression import minimize
 
-PENALTY = 0.01  # in units of the mean squared score
+PENALTY = 1.0  # in units of the mean squared score
 ITERATIONS = 300
 TEMPERATURES = np.geomspace(0.01, 10, 61)
 

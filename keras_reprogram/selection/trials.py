@@ -28,6 +28,9 @@ from keras_reprogram.typing import Shape
 
 BATCH_SIZE = 32
 FEWEST_FOLDS = 2  # that a candidate must be scored on
+# By which it must be ahead: of ten candidates that are equally good, one is
+# ahead by one standard error, and most often not on new samples.
+STANDARD_ERRORS = 2
 
 
 class Trial(Protocol):
@@ -261,7 +264,7 @@ def run(
 
 
 def is_better(scores: np.ndarray, best: np.ndarray) -> bool:
-    """Whether a trial is ahead by more than a standard error of differences.
+    """Whether a trial is ahead by two standard errors of differences.
 
     Args:
         scores: Array of the trial's scores on the first folds.
@@ -271,4 +274,4 @@ def is_better(scores: np.ndarray, best: np.ndarray) -> bool:
         return False
     gains = scores - best[: len(scores)]
     error = gains.std(ddof=1) / np.sqrt(len(gains))
-    return bool(gains.mean() > error)
+    return bool(gains.mean() > STANDARD_ERRORS * error)

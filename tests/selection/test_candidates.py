@@ -116,3 +116,25 @@ def test_every_fold_is_reported():
     folds = []
     evaluate(Candidate("one", (0,)), products, labeled, lambda: folds.append(1))
     assert len(folds) == 5
+
+
+@pytest.mark.parametrize("solver", ["ridge", "logistic"])
+@pytest.mark.filterwarnings("ignore:All samples of a class")
+def test_groups_of_one_class_each_change_the_scores_and_no_setting(solver):
+    generator = np.random.default_rng(0)
+    labels = np.arange(60) % 6
+    centers = generator.normal(size=(6, 8))
+    features = centers[labels] + 0.3 * generator.normal(size=(60, 8))
+    products = InnerProducts([features.astype("float32")], [(8,)])
+    candidate = Candidate("one", (0,), solver)
+    free = labeled_samples(labels, None, None, None, None, 6, 0)
+    # No class of a fold is in the others: nothing is right, and the error is
+    # lowest for a constant function.
+    grouped = labeled_samples(labels, None, None, None, labels, 6, 0)
+    expected = evaluate(candidate, products, free)
+    found = evaluate(candidate, products, grouped)
+    assert found.penalty == expected.penalty < 1e-1
+    assert found.exponent == expected.exponent
+    assert expected.scores.mean() > 0.9 and found.scores.mean() == 0
+    # Without a sample to calibrate on, scores are logits of some temperature.
+    assert np.isfinite(found.temperature(grouped))

@@ -127,3 +127,26 @@ def test_groups_of_numbers_and_strings_are_groups():
     groups = np.array([1, "a", 1, "a"] * 2, dtype=object)
     found = labeled([0, 0, 1, 1] * 2, groups=groups, num_folds=2)
     assert len(found.folds) == 2
+
+
+def test_groups_leave_the_folds_of_settings_stratified():
+    labels = np.arange(40) % 2
+    found = labeled(labels, groups=np.arange(40) // 4)
+    assert found.has_groups and not labeled(labels).has_groups
+    for fold, expected in zip(found.stratified, labeled(labels).folds):
+        np.testing.assert_array_equal(fold, expected)
+
+
+def test_samples_whose_class_is_in_one_fold_are_of_no_known_class():
+    labels = np.array([0, 0, 1, 1, 0, 0, 2, 2])
+    groups = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    with pytest.warns(UserWarning, match="classes \\[1, 2\\] in one fold"):
+        found = labeled(labels, groups=groups, num_folds=2)
+    np.testing.assert_array_equal(np.sort(found.of_known_classes), [0, 1, 4, 5])
+    # Without a class that is in both folds, every sample counts.
+    weights = np.array([1.0, 1, 1, 1, 0, 0, 1, 1])
+    with pytest.warns(UserWarning):
+        found = labeled(
+            labels, groups=groups, num_folds=2, sample_weight=weights
+        )
+    assert len(found.of_known_classes) == 6

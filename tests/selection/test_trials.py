@@ -123,11 +123,14 @@ def test_a_trial_is_scored_on_every_fold_that_there_is_time_for():
 
 
 @pytest.mark.numpy_alone
-def test_a_trial_must_be_ahead_by_more_than_a_standard_error():
+def test_a_trial_must_be_ahead_by_two_standard_errors():
     best = np.array([0.8, 0.7, 0.9])
     assert trials.is_better(best + 0.05, best)
     assert not trials.is_better(best, best)
     assert not trials.is_better(best + [0.3, -0.2, 0.0], best)
+    # Mean 0.03, standard error 0.0173.
+    assert not trials.is_better(best + [0.06, 0.0, 0.03], best)
+    assert trials.is_better(best + [0.05, 0.01, 0.03], best)
     assert not trials.is_better(best[:1] + 0.1, best)
     assert trials.is_better(best[:2] + 0.1, best)
 
