@@ -4,18 +4,15 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.mel_bands import band_energies
+from keras_reprogram.mel_bands import mel_filters
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
-
-LINEAR_STEP = 200 / 3  # Hz per mel up to 1 kHz
-LOGARITHM_START = 1000.0  # Hz
-LOGARITHM_STEP = math.log(6.4) / 27  # Logarithm of the ratio per mel above.
 
 
 @serializable
@@ -122,18 +119,9 @@ class LogMelSpectrogram(keras.layers.Layer):
                 "samples of 16 bits by 32768. Received: waveforms of dtype "
                 f"{dtype}"
             )
-        # No backend has a Fourier transform in lower precision.
-        real, imaginary = ops.stft(
-            ops.cast(inputs, "float32"),
-            self.fft_length,
-            self.stride,
-            self.fft_length,
-            window="hann",
-            center=True,
+        bands = band_energies(
+            inputs, self.filters, self.fft_length, self.stride
         )
-        # Not the absolute value: its gradient at silence is infinite.
-        energies = ops.add(ops.square(real), ops.square(imaginary))
-        bands = ops.matmul(energies, ops.cast(self.filters, energies.dtype))
         logarithms = ops.log10(ops.add(ops.multiply(bands, self.gain), 1.0))
         return ops.cast(logarithms, self.compute_dtype)
 
@@ -153,46 +141,3 @@ class LogMelSpectrogram(keras.layers.Layer):
             "highest_frequency": self.highest_frequency,
             "gain": self.gain,
         }
-
-
-def mel_filters(
-    sampling_rate: int,
-    fft_length: int,
-    num_bands: int,
-    lowest_frequency: float,
-    highest_frequency: float,
-) -> np.ndarray:
-    """Returns triangular filters of area 1 on Slaney's mel scale.
-
-    Args:
-        sampling_rate: Integer. Samples per second.
-        fft_length: Integer. Samples per frame.
-        num_bands: Integer. Number of filters.
-        lowest_frequency: Float. Lower end of the first filter in Hz.
-        highest_frequency: Float. Upper end of the last filter in Hz.
-
-    Returns:
-        A float32 array `[fft_length // 2 + 1, num_bands]`, in 1/Hz.
-    """
-    low_mel, high_mel = to_mel(np.array([lowest_frequency, highest_frequency]))
-    corners = to_hertz(np.linspace(low_mel, high_mel, num_bands + 2))
-    low, center, high = corners[:-2], corners[1:-1], corners[2:]
-    frequencies = np.fft.rfftfreq(fft_length, 1 / sampling_rate)[:, None]
-    rising = (frequencies - low) / (center - low)
-    falling = (high - frequencies) / (high - center)
-    triangles = np.maximum(np.minimum(rising, falling), 0.0)
-    return np.asarray(triangles * 2 / (high - low), "float32")
-
-
-def to_mel(hertz: np.ndarray) -> np.ndarray:
-    """Converts to Slaney's scale, linear up to 1 kHz and logarithmic above."""
-    above = np.log(np.maximum(hertz, LOGARITHM_START) / LOGARITHM_START)
-    below = np.minimum(hertz, LOGARITHM_START) / LINEAR_STEP
-    return np.asarray(below + above / LOGARITHM_STEP)
-
-
-def to_hertz(mel: np.ndarray) -> np.ndarray:
-    """The inverse of `to_mel`."""
-    start = LOGARITHM_START / LINEAR_STEP
-    above = np.exp(np.maximum(mel - start, 0.0) * LOGARITHM_STEP)
-    return np.asarray(np.minimum(mel, start) * LINEAR_STEP * above)
