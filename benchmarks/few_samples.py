@@ -20,7 +20,6 @@ stopped. `--minutes` ends it after the run in which they are over.
 
 import argparse
 import functools
-import json
 import pathlib
 import sys
 import time
@@ -31,6 +30,8 @@ from typing import Any
 import data_sets
 import keras
 import numpy as np
+from runs import Runs
+from runs import described
 
 import keras_reprogram
 from keras_reprogram import sources
@@ -449,10 +450,7 @@ def main() -> None:
         report(options.results)
         return
     end = time.monotonic() + 60 * options.minutes
-    done = {
-        (row["data"], row["size"], row["draw"], row["method"])
-        for row in rows_of(options.results)
-    }
+    runs = Runs(options.results)
     every = {**BASELINES, **RECIPES, **TRIALS}
     methods = {
         name: every[name]
@@ -465,7 +463,13 @@ def main() -> None:
                 if seed >= SIZES[size]:
                     continue
                 for method, run in methods.items():
-                    if (data, size, seed, method) in done:
+                    settings = {
+                        "data": data,
+                        "size": size,
+                        "draw": seed,
+                        "method": method,
+                    }
+                    if runs.has(settings):
                         continue
                     if time.monotonic() > end:
                         return
@@ -475,25 +479,17 @@ def main() -> None:
                     found = run(draw)
                     seconds = time.perf_counter() - start
                     validation, test = found.pop("scores")
-                    row = {
-                        "data": data,
-                        "size": size,
-                        "draw": seed,
-                        "method": method,
-                        **scores_of(draw.test[1], test),
-                        "validation": scores_of(draw.validation[1], validation),
-                        "seconds": round(seconds, 1),
-                        **found,
-                    }
-                    print(json.dumps(row), flush=True)
-                    with options.results.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
-
-
-def rows_of(path: pathlib.Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+                    runs.add(
+                        {
+                            **settings,
+                            **scores_of(draw.test[1], test),
+                            "validation": scores_of(
+                                draw.validation[1], validation
+                            ),
+                            "seconds": round(seconds, 1),
+                            **found,
+                        }
+                    )
 
 
 # === Report ===
@@ -509,7 +505,7 @@ NAMED = (
 
 def report(path: pathlib.Path) -> None:
     """A table of all methods, and the recipe's differences by draw."""
-    rows = rows_of(path)
+    rows = Runs(path).rows
     if not rows:
         return
     found = {
@@ -533,7 +529,8 @@ def report(path: pathlib.Path) -> None:
     ]
     for data, size in cells:
         values = [
-            described(scores(found, data, size, method)) for method in methods
+            described(list(scores(found, data, size, method).values()))
+            for method in methods
         ]
         lines.append(f"| {data}, {size} | " + " | ".join(values) + " |")
     lines += ["", *differences(found, cells)]
@@ -554,13 +551,6 @@ def scores(found, data, size, method, part=None) -> dict[int, float]:
         for draw, row in rows.items()
         if row
     }
-
-
-def described(values: dict[int, float]) -> str:
-    if not values:
-        return ""
-    numbers = list(values.values())
-    return f"{np.mean(numbers):.3f} ± {np.std(numbers):.3f} ({len(numbers)})"
 
 
 def differences(found, cells) -> list[str]:

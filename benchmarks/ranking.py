@@ -23,7 +23,6 @@ stopped. Outputs of sources are kept in `output/ranking`.
 import argparse
 import functools
 import itertools
-import json
 import pathlib
 import sys
 import time
@@ -52,6 +51,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import common  # noqa: E402
 import data_sets  # noqa: E402
 import rates  # noqa: E402
+from runs import Runs  # noqa: E402
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 DATA = {
@@ -100,27 +100,6 @@ def main() -> None:
                 for data in options.data:
                     compare_gain(runs, data, seed, canvas, options)
     print(report(runs.rows))
-
-
-class Runs:
-    """Finished runs, one a line of a file."""
-
-    def __init__(self, path: pathlib.Path) -> None:
-        self.path = path
-        self.rows: list[dict[str, Any]] = []
-        if path.exists():
-            lines = path.read_text().splitlines()
-            self.rows = [json.loads(line) for line in lines]
-
-    def has(self, settings: dict[str, Any]) -> bool:
-        return any(settings.items() <= row.items() for row in self.rows)
-
-    def add(self, row: dict[str, Any]) -> None:
-        line = json.dumps(row)
-        with self.path.open("a") as file:
-            file.write(line + "\n")
-        print(line, flush=True)
-        self.rows.append(row)
 
 
 # === Data ===

@@ -25,7 +25,6 @@ import argparse
 import dataclasses
 import functools
 import importlib.util
-import json
 import pathlib
 import sys
 import time
@@ -35,6 +34,7 @@ from typing import Any
 import keras
 import keras_hub
 import numpy as np
+from runs import Runs
 from sklearn.metrics import r2_score
 from sklearn.metrics import roc_auc_score
 
@@ -225,7 +225,7 @@ def main() -> None:
         options.train, options.test, options.epochs = 64, 64, 1
         options.rates, options.seeds = options.rates[:2], options.seeds[:1]
     options.output.mkdir(exist_ok=True, parents=True)
-    runs = Runs(options.output / "rates.jsonl", options)
+    runs = RunsOfRates(options.output / "rates.jsonl", options)
     if options.data == "digits":
         for seed in options.seeds:
             for output in options.outputs:
@@ -236,7 +236,7 @@ def main() -> None:
     print(report(runs.rows, options))
 
 
-def chosen(runs: "Runs", options: argparse.Namespace) -> None:
+def chosen(runs: "RunsOfRates", options: argparse.Namespace) -> None:
     """Rates around the best one with one seed, then the best with all."""
     for output in options.outputs:
         climb(runs, output, options)
@@ -248,7 +248,9 @@ def chosen(runs: "Runs", options: argparse.Namespace) -> None:
                     runs.run(output, OUTPUTS[output], data, rate, seed)
 
 
-def climb(runs: "Runs", output: str, options: argparse.Namespace) -> None:
+def climb(
+    runs: "RunsOfRates", output: str, options: argparse.Namespace
+) -> None:
     """Tries rates until both neighbors of the best one have been tried."""
     rates = sorted(options.rates)
     start = len(rates) // 2
@@ -263,7 +265,7 @@ def climb(runs: "Runs", output: str, options: argparse.Namespace) -> None:
 
 
 def by_score(
-    runs: "Runs", output: str, options: argparse.Namespace
+    runs: "RunsOfRates", output: str, options: argparse.Namespace
 ) -> list[float]:
     """The rates that all sets were tried with, the best on average first."""
     kind, seed = OUTPUTS[output], options.seeds[0]
@@ -275,17 +277,13 @@ def by_score(
     return sorted(scores, key=lambda rate: -np.mean(scores[rate]))
 
 
-class Runs:
+class RunsOfRates(Runs):
     """Finished runs, and those that are still to be made."""
 
     def __init__(self, path: pathlib.Path, options: argparse.Namespace):
-        self.path, self.options = path, options
-        self.rows: list[dict[str, Any]] = []
+        super().__init__(path)
+        self.options = options
         self.key: tuple[str, str] | None = None
-        if path.exists():
-            self.rows = [
-                json.loads(line) for line in path.read_text().splitlines()
-            ]
 
     def run(
         self, output: str, kind: Kind, data: str, rate: float | str, seed: int
@@ -298,17 +296,12 @@ class Runs:
             "train": self.options.train,
             "epochs": self.options.epochs,
         }
-        if any(settings.items() <= row.items() for row in self.rows):
+        if self.has(settings):
             return
         if self.key != (output, data):
             self.key = output, data
             self.trained = Trained(*self.key, kind, self.options.preset)
-        row = {**settings, **self.trained.run(rate, seed, self.options)}
-        line = json.dumps(row)
-        with self.path.open("a") as file:
-            file.write(line + "\n")
-        print(line, flush=True)
-        self.rows.append(row)
+        self.add({**settings, **self.trained.run(rate, seed, self.options)})
 
 
 @functools.cache
