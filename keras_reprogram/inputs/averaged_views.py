@@ -106,6 +106,7 @@ class AveragedViews(InputTransformation):
         self.transformation = checked_transformation(transformation)
         self.views = checked_views(views)
         self.sample_dtype = self.transformation.sample_dtype
+        self.missing_values = self.transformation.missing_values
 
     # === The source ===
 

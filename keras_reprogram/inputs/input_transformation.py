@@ -43,11 +43,14 @@ class InputTransformation(ProgramPart, Resolvable):
     Attributes:
         sample_dtype: String or `None`. Dtype of samples; `None` for
             `keras.config.floatx()`.
+        missing_values: String or `None`. What is done with NaN in samples,
+            which marks missing values; `None` if samples must be finite.
         augmentation: Keras layer or `None`. Applied to samples in training.
     """
 
     built: bool
     sample_dtype: str | None = None
+    missing_values: str | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -167,12 +170,14 @@ class InputTransformation(ProgramPart, Resolvable):
         Returns:
             A boolean tensor `(batch,)`, or `None` if all samples do.
         """
-        return finite_rows(samples)
+        return finite_rows(samples, self.missing_values is not None)
 
     @property
     def valid_values(self) -> str:
         """A description of the valid values, for error messages."""
-        return "finite numbers"
+        if self.missing_values is None:
+            return "finite numbers"
+        return "finite numbers, or NaN for missing values"
 
     # === Training and inference ===
 

@@ -72,6 +72,8 @@ class JoinedTransformation(InputTransformation):
         super().__init__(**{"autocast": False, **kwargs})
         self.transformations = checked(transformations)
         self.sample_dtype = agreed_dtype(self.transformations)
+        if all(each.missing_values for each in self.transformations):
+            self.missing_values = self.transformations[0].missing_values
 
     # === The source ===
 

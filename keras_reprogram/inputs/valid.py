@@ -6,9 +6,20 @@ from keras_reprogram.dtypes import is_float
 from keras_reprogram.typing import Tensor
 
 
-def finite_rows(samples: Tensor) -> Tensor | None:
-    """Returns which samples of a batch are finite; `None` for integers."""
-    return all_of_row(ops.isfinite(samples)) if is_float(samples) else None
+def finite_rows(samples: Tensor, allow_nan: bool = False) -> Tensor | None:
+    """Returns which samples of a batch are finite; `None` for integers.
+
+    Args:
+        samples: Tensor. A batch of samples.
+        allow_nan: Boolean. Whether NaN, which marks a missing value, counts
+            as finite. Defaults to `False`.
+    """
+    if not is_float(samples):
+        return None
+    finite = ops.isfinite(samples)
+    if allow_nan:
+        finite = ops.logical_or(finite, ops.isnan(samples))
+    return all_of_row(finite)
 
 
 def known_rows(tokens: Tensor, vocabulary_size: int) -> Tensor:

@@ -77,10 +77,17 @@ def check_samples(x: Data, input_transformation: InputTransformation) -> None:
     check_form_of_samples(x, input_transformation)
     values = to_numpy(x)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError(
-            "`x` must be finite. Received: samples that are not finite, NaN "
-            "or infinity"
-        )
+        if input_transformation.missing_values is None:
+            raise ValueError(
+                "`x` must be finite; an input transformation with an argument "
+                "`missing_values` takes NaN for values that are missing. "
+                "Received: samples that are not finite, NaN or infinity"
+            )
+        if np.isinf(values).any():
+            raise ValueError(
+                "`x` must be finite, or NaN for values that are missing. "
+                "Received: samples with infinity"
+            )
     input_transformation.check_values(values)
 
 

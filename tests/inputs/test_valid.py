@@ -14,6 +14,13 @@ def test_rows_that_hold_a_number_that_is_none_are_named(dtype):
     assert found.tolist() == [True, False, False]
 
 
+def test_nan_may_mark_a_missing_value_and_infinity_may_not():
+    samples = np.zeros((3, 2), "float32")
+    samples[1, 0], samples[2] = np.nan, [np.nan, np.inf]
+    found = ops.convert_to_numpy(valid.finite_rows(samples, allow_nan=True))
+    assert found.tolist() == [True, True, False]
+
+
 def test_integers_are_always_finite():
     assert valid.finite_rows(ops.ones((3, 2), "uint8")) is None
 
