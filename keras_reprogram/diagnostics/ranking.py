@@ -24,6 +24,7 @@ from keras_reprogram.diagnostics.readouts import READOUTS
 from keras_reprogram.models import batches
 from keras_reprogram.outputs.cross_validation import stratified_folds
 from keras_reprogram.outputs.kernel_regression import ridge
+from keras_reprogram.tables import markdown_table
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import FixedShape
 
@@ -98,29 +99,25 @@ class Ranking:
 
     def table(self) -> str:
         """Returns the ranking as a table in Markdown."""
-        header = (
-            "source",
-            "canvas",
-            "readout",
-            "features",
-            *SCORES,
-            "seconds",
+        rows = self.rows
+        columns = {
+            "source": [row.source for row in rows],
+            "canvas": [row.canvas for row in rows],
+            "readout": [row.readout for row in rows],
+            "features": [f"{row.num_features:,}" for row in rows],
+            "ridge": [
+                f"{row.ridge:.3f} ± {row.ridge_spread:.3f}" for row in rows
+            ],
+            "logme": [f"{row.logme:.3f}" for row in rows],
+            "h_score": [
+                "" if np.isnan(row.h_score) else f"{row.h_score:.3f}"
+                for row in rows
+            ],
+            "seconds": [f"{row.seconds:.1f}" for row in rows],
+        }
+        return markdown_table(
+            [[name, *cells] for name, cells in columns.items()]
         )
-        lines = ["| " + " | ".join(header) + " |"]
-        lines.append("|---" * 3 + "|---:" * (len(header) - 3) + "|")
-        for row in self.rows:
-            cells = (
-                row.source,
-                row.canvas,
-                row.readout,
-                f"{row.num_features:,}",
-                f"{row.ridge:.3f} ± {row.ridge_spread:.3f}",
-                f"{row.logme:.3f}",
-                "" if np.isnan(row.h_score) else f"{row.h_score:.3f}",
-                f"{row.seconds:.1f}",
-            )
-            lines.append("| " + " | ".join(cells) + " |")
-        return "\n".join(lines)
 
 
 def rank_sources(
