@@ -6,6 +6,7 @@ returns the whole compiled model.
 """
 
 from keras_reprogram import acceleration
+from keras_reprogram import audio
 from keras_reprogram import bank as bank
 from keras_reprogram import black_box
 from keras_reprogram import callbacks
@@ -42,6 +43,7 @@ __all__ = [
     "TokenReprogrammer",
     "__version__",
     "acceleration",
+    "audio",
     "black_box",
     "callbacks",
     "diagnostics",
