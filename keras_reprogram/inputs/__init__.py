@@ -15,6 +15,9 @@ from keras_reprogram.inputs.images.coordinator import CoordinatorPattern
 from keras_reprogram.inputs.images.feature_mosaic import FeatureMosaic
 from keras_reprogram.inputs.images.image_patterns import ConvolutionPattern
 from keras_reprogram.inputs.images.image_patterns import SampleMaskedPattern
+from keras_reprogram.inputs.images.pair_drawings import DifferenceMatrix
+from keras_reprogram.inputs.images.pair_drawings import GramianField
+from keras_reprogram.inputs.images.pair_drawings import RecurrencePlot
 from keras_reprogram.inputs.images.pattern import Pattern
 from keras_reprogram.inputs.images.patterns import RandomPatchPattern
 from keras_reprogram.inputs.images.patterns import UniversalPattern
@@ -27,6 +30,9 @@ from keras_reprogram.inputs.images.regions import Outside
 from keras_reprogram.inputs.images.regions import Patch
 from keras_reprogram.inputs.images.regions import Region
 from keras_reprogram.inputs.images.scaled_pad import ScaledPad
+from keras_reprogram.inputs.images.series_drawing import SeriesDrawing
+from keras_reprogram.inputs.images.series_picture import SeriesPicture
+from keras_reprogram.inputs.images.spectrogram import Spectrogram
 from keras_reprogram.inputs.images.tile import Tile
 from keras_reprogram.inputs.images.token_patches import TokenPatches
 from keras_reprogram.inputs.images.wrapped_placement import WrappedPlacement
@@ -58,11 +64,13 @@ __all__ = [
     "CoordinatorPattern",
     "Cosine",
     "DenseCombination",
+    "DifferenceMatrix",
     "Everywhere",
     "FeatureMosaic",
     "FixedTokens",
     "Frame",
     "FreeEmbeddings",
+    "GramianField",
     "Grid",
     "InputReprogrammer",
     "InputTransformation",
@@ -76,14 +84,18 @@ __all__ = [
     "Placement",
     "RandomPatchPattern",
     "RandomShift",
+    "RecurrencePlot",
     "Region",
     "Resize",
     "SampleMaskedPattern",
     "ScaledPad",
+    "SeriesDrawing",
+    "SeriesPicture",
     "SeriesReprogrammer",
     "SoftPrompt",
     "SourceTokens",
     "SparseCombination",
+    "Spectrogram",
     "StatisticsPrompt",
     "TextPrototypes",
     "Tile",

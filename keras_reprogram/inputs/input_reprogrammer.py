@@ -166,12 +166,14 @@ class InputReprogrammer(InputTransformation):
                 f"data_format={data_format!r}"
             )
         self.sample_dtype = self.placement.sample_dtype
-        if self.sample_dtype is not None and self.normalize_first:
+        self.canvas_range = self.placement.canvas_range or self.value_range
+        draws = self.sample_dtype or self.placement.canvas_range
+        if draws is not None and self.normalize_first:
             raise ValueError(
-                "Tokens cannot be normalized before the pattern is added. "
-                "Received: normalize_first=True"
+                "Tokens, and series that are drawn, cannot be normalized "
+                "before the pattern is added. Received: normalize_first=True"
             )
-        if clip and value_range is None:
+        if clip and self.canvas_range is None:
             raise ValueError(
                 "`clip=True` needs a `value_range` to clip to. Received: "
                 "value_range=None"
@@ -209,7 +211,7 @@ class InputReprogrammer(InputTransformation):
                 "another source: make a new one for this source. Received: "
                 f"pattern={self.pattern!r}"
             )
-        settings = self.settings.completed(specification, self.value_range)
+        settings = self.settings.completed(specification, self.canvas_range)
         self.placement.check(
             settings.sample_shape or (),
             settings.known_canvas_shape,
@@ -294,6 +296,7 @@ class InputReprogrammer(InputTransformation):
             canvas_shape,
             axes,
             self.placement.data_mask(sample_shape, canvas_shape, axes),
+            sample_shape,
         )
         for part in (self.placement, self.pattern):
             if part is not None and part.built:
@@ -311,7 +314,7 @@ class InputReprogrammer(InputTransformation):
         """Returns the value range and the source's scaling as one step."""
         channels = self.axes.channels(self.canvas_shape)
         return Scaling.of_range(
-            self.value_range,
+            self.canvas_range,
             check_factors("scale", self.settings.scale, channels),
             check_factors("offset", self.settings.offset, channels),
             self.axes,
@@ -422,7 +425,7 @@ class InputReprogrammer(InputTransformation):
     ) -> list[ExpectedVariable]:
         for shape in (self.source_shape, self.target_shape):
             check_size(tuple(size or 1 for size in shape or ()), LARGEST_SAMPLE)
-        settings = self.settings.completed(specification, self.value_range)
+        settings = self.settings.completed(specification, self.canvas_range)
         sample_shape = settings.sample_shape or ()
         canvas_shape = settings.known_canvas_shape
         axes = Axes(len(canvas_shape), self.data_format)
@@ -433,7 +436,7 @@ class InputReprogrammer(InputTransformation):
         if self.pattern is None:
             return variables
         data_mask = self.placement.data_mask(sample_shape, canvas_shape, axes)
-        canvas = Canvas(canvas_shape, axes, data_mask)
+        canvas = Canvas(canvas_shape, axes, data_mask, sample_shape)
         return variables + self.pattern.expected_variables(
             canvas, specification
         )

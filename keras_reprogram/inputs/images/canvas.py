@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.typing import FixedShape
+from keras_reprogram.typing import Shape
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,11 +19,14 @@ class Canvas:
         axes: `Axes`. Its spatial and channel axes.
         data_mask: Boolean array over the spatial axes, true where the
             placement puts data.
+        sample_shape: Tuple. Shape of a sample, without the batch axis.
+            Defaults to `()`, not known.
     """
 
     shape: FixedShape
     axes: Axes
     data_mask: np.ndarray
+    sample_shape: Shape = ()
 
     @property
     def spatial_shape(self) -> FixedShape:

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.program_parts import LARGEST_SAMPLE
 from keras_reprogram.typing import Tensor
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
@@ -97,3 +98,46 @@ def kept_matrix(length: int, size: int, interpolation: str) -> np.ndarray:
     matrix = computed_matrix(length, size, interpolation)
     matrix.setflags(write=False)
     return matrix
+
+
+def resampled(values: Tensor, size: int, axis: int) -> Tensor:
+    """Resamples one axis linearly, with the mean of the steps that are joined.
+
+    Args:
+        values: Tensor of any rank.
+        size: Integer. New length of the axis.
+        axis: Integer. The axis.
+    """
+    length = values.shape[axis]
+    if length == size:
+        return values
+    matrix = ops.cast(resampling_matrix(length, size), values.dtype)
+    product = ops.tensordot(values, matrix, axes=[[axis], [1]])
+    return ops.moveaxis(product, -1, axis)
+
+
+def resampling_matrix(length: int, size: int) -> np.ndarray:
+    """Returns triangles `[size, length]` as wide as what a step covers.
+
+    Args:
+        length: Integer. Length of the axis.
+        size: Integer. Its new length.
+
+    Raises:
+        ValueError: If the matrix is too large.
+    """
+    check_matrix(length, size)
+    middles = (np.arange(size)[:, None] + 0.5) * (length / size) - 0.5
+    distances = np.abs(middles - np.arange(length)) / max(length / size, 1.0)
+    weights = np.maximum(1.0 - distances, 0.0)
+    return np.asarray(weights / weights.sum(1, keepdims=True), "float32")
+
+
+def check_matrix(length: int, size: int) -> None:
+    """Raises a `ValueError` for a series too long to be resampled."""
+    if length * size > LARGEST_SAMPLE:
+        raise ValueError(
+            "The series are too long to be drawn: average neighboring steps "
+            f"first, to at most {LARGEST_SAMPLE // size} of them. Received: "
+            f"series of {length} steps for {size} pixels"
+        )

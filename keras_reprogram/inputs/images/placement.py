@@ -117,6 +117,15 @@ class Placement(Configurable):
         """Whether training changes how samples are placed."""
         return False
 
+    @property
+    def canvas_range(self) -> ValueRange | None:
+        """Lowest and highest value of the canvas, before it is scaled.
+
+        `None` for the `value_range` of the samples, which are placed as they
+        are; another range if the placement draws something else.
+        """
+        return None
+
     # === Samples ===
 
     def in_unit_range(

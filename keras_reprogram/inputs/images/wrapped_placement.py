@@ -70,6 +70,10 @@ class WrappedPlacement(TrainedPlacement):
         self.inner.build_on(canvas)
         self.built = True
 
+    @property
+    def canvas_range(self) -> ValueRange | None:
+        return self.inner.canvas_range
+
     def in_unit_range(
         self, samples: Tensor, value_range: ValueRange | None, dtype: str
     ) -> Tensor:

@@ -6,6 +6,8 @@ from placing import place
 from keras_reprogram.inputs import Resize
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.images.interpolation import check_interpolation
+from keras_reprogram.inputs.images.interpolation import resampled
+from keras_reprogram.inputs.images.interpolation import resampling_matrix
 from keras_reprogram.inputs.images.interpolation import resize
 from keras_reprogram.inputs.images.interpolation import resize_matrix
 
@@ -55,3 +57,17 @@ def test_no_such_interpolation_is_a_value_error():
     check_interpolation("bicubic")
     with pytest.raises(ValueError, match="Received: interpolation='best'"):
         check_interpolation("best")
+
+
+def test_resampling_is_the_mean_of_what_is_joined_and_linear_between():
+    matrix = resampling_matrix(4, 8)
+    np.testing.assert_allclose(matrix, resize_matrix(4, 8, "bilinear"))
+    values = np.random.default_rng(0).random((2, 12, 3), "float32")
+    found = ops.convert_to_numpy(resampled(ops.convert_to_tensor(values), 3, 1))
+    shares = np.array([1, 3, 5, 7, 7, 5, 3, 1]) / 32
+    np.testing.assert_allclose(
+        found[:, 1], np.einsum("nkc,k->nc", values[:, 2:10], shares), atol=1e-6
+    )
+    np.testing.assert_allclose(resampling_matrix(1000, 7).sum(axis=1), 1.0)
+    with pytest.raises(ValueError, match="too long.*Received: "):
+        resampling_matrix(2**25, 2)
