@@ -15,6 +15,7 @@ from keras_reprogram.pretrained.minilm import minilm_preset
 from keras_reprogram.pretrained.musicnn import MUSIC_TAGS
 from keras_reprogram.pretrained.musicnn import musicnn_tagger
 from keras_reprogram.pretrained.smollm2 import smollm2_preset
+from keras_reprogram.pretrained.whisper import whisper_tiny_english_preset
 
 __all__ = [
     "LogMelSpectrogram",
@@ -26,4 +27,5 @@ __all__ = [
     "musicnn_tagger",
     "smollm2_preset",
     "speech_attention_rnn",
+    "whisper_tiny_english_preset",
 ]
