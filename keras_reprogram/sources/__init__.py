@@ -1,5 +1,6 @@
 """Pretrained models: inspection, freezing, features, fingerprints, adapters."""
 
+from keras_reprogram.sources.audio import AudioSource
 from keras_reprogram.sources.features import features
 from keras_reprogram.sources.fingerprint import fingerprint
 from keras_reprogram.sources.fingerprint_comparison import compare_fingerprints
@@ -14,6 +15,7 @@ from keras_reprogram.sources.zero_shot import embed_texts
 from keras_reprogram.sources.zero_shot import zero_shot_classifier
 
 __all__ = [
+    "AudioSource",
     "FrozenSource",
     "JoinedSource",
     "SourceSpecification",

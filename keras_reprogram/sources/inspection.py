@@ -113,6 +113,7 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
         padding_token=getattr(source, "padding_token", 0),
         start_token=getattr(source, "start_token", None),
         block_sizes=block_sizes(source),
+        accepts_missing_values=getattr(source, "accepts_missing_values", False),
     )
 
 

@@ -13,12 +13,15 @@ from typing import TypeAlias
 import keras
 
 from keras_reprogram import keras_internals
+from keras_reprogram.sources.audio import AudioSource
 from keras_reprogram.sources.text import TextSource
 from keras_reprogram.typing import Tensor
 
 # The names from a source down to a layer, each with its number among the
 # sublayers of that name.
 Path: TypeAlias = tuple[tuple[str, int], ...]
+# Sources whose configuration is that of one model, and settings.
+OF_ONE_MODEL = (AudioSource, TextSource)
 # What Keras writes where an object was written before.
 REFERENCE = "shared_object_id"
 
@@ -110,7 +113,7 @@ def children_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     Other attributes of a functional model, such as a preprocessor, are no part
     of its configuration.
     """
-    if isinstance(layer, TextSource):
+    if isinstance(layer, OF_ONE_MODEL):
         return [layer.model]
     if not can_be_rebuilt(layer):
         return keras_internals.sublayers(layer)
@@ -128,9 +131,9 @@ def at_path(layer: keras.layers.Layer, path: Path) -> keras.layers.Layer:
 def can_be_rebuilt(layer: keras.layers.Layer) -> bool:
     """Whether a model can be built again with other layers.
 
-    Its configuration lists its layers, or it is a `TextSource`.
+    Its configuration lists its layers, or it is one of `OF_ONE_MODEL`.
     """
-    if isinstance(layer, TextSource):
+    if isinstance(layer, OF_ONE_MODEL):
         return True
     return type(layer).__module__.startswith(
         "keras."
@@ -149,9 +152,10 @@ def check_can_be_rebuilt(source: keras.Model, path: Path) -> None:
         if not can_be_rebuilt(layer):
             raise ValueError(
                 "A saved model keeps layers that parts of a joined source "
-                "share where the parts are functional or sequential models "
-                "or `TextSource`s: save the program, by `save_program`, or "
-                "join models that share no layers. Received: a part "
+                "share where the parts are functional or sequential models, "
+                "`TextSource`s or `AudioSource`s: save the program, by "
+                "`save_program`, or join models that share no layers. "
+                "Received: a part "
                 f"{source.name} that shares layers within a "
                 f"{type(layer).__name__}"
             )
@@ -188,9 +192,9 @@ def rebuilt(
     }
     if all(id(new) == key for key, new in parts.items()):
         return layer
-    if isinstance(layer, TextSource):
+    if isinstance(layer, OF_ONE_MODEL):
         (model,) = parts.values()
-        return TextSource(model, layer.pooling, name=layer.name)
+        return layer.with_model(model)
     inputs = inputs_like(keras_internals.graph_of(layer).input)
     outputs = keras_internals.run_function(
         keras_internals.graph_of(layer),

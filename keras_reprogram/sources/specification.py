@@ -38,6 +38,8 @@ class SourceSpecification:
         block_sizes: Tuple of integers. Sizes of the parts that the output
             concatenates, as `output_blocks.block_sizes` returns them. Defaults
             to `()`, one block.
+        accepts_missing_values: Boolean. Whether inputs may hold NaN for what
+            is missing. Defaults to `False`.
         parts: Tuple of `SourceSpecification`s. Those of the sources that a
             `JoinedSource` joins, whose own shapes are empty. Defaults to `()`,
             for a source of one input.
@@ -55,6 +57,7 @@ class SourceSpecification:
     padding_token: int = 0
     start_token: int | None = None
     block_sizes: FixedShape = ()
+    accepts_missing_values: bool = False
     parts: tuple["SourceSpecification", ...] = ()
 
     @property

@@ -148,6 +148,10 @@ class TextSource(keras.Model):
         """The maximum number of steps, `None` if there is no limit."""
         return getattr(backbone_of(self.model), "max_sequence_length", None)
 
+    def with_model(self, model: keras.Model) -> "TextSource":
+        """Returns the same source of another model."""
+        return TextSource(model, self.pooling, name=self.name)
+
     def get_config(self) -> dict[str, Any]:
         return {
             "model": keras.saving.serialize_keras_object(self.model),
