@@ -131,6 +131,35 @@ def test_time_series(tmp_path, run):
 
 
 @on_torch
+def test_sound(tmp_path, run):
+    wavfile = pytest.importorskip("scipy.io.wavfile")
+    if importlib.util.find_spec("musicnn") is None:
+        pytest.skip("needs the package musicnn")
+    generator = np.random.default_rng(0)
+    for label, hertz in (("high", 2000), ("low", 300)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for index in range(20):
+            steps = np.arange(4000 + 100 * index) / 8000
+            tone = np.sin(2 * np.pi * (hertz + 10 * index) * steps)
+            noise = generator.normal(0, 0.1, len(steps))
+            wavfile.write(
+                tmp_path / "data" / label / f"{index}.wav",
+                8000,
+                ((tone + noise) * 8000).astype("int16"),
+            )
+    methods = ["musicnn", "drawn", "joined", "reprogrammed", "from scratch"]
+    run(
+        "examples/sound.py",
+        *("--quick", "--output", tmp_path, "--data", tmp_path / "data"),
+        *("--reprogrammed", "musicnn", "--methods", *methods),
+    )
+    rows = json.loads((tmp_path / "results.json").read_text())
+    scores = {row["method"]: row["test_accuracy"] for row in rows}
+    assert list(scores) == methods and scores["drawn"] == 1.0
+    assert min(scores[name] for name in methods[:4]) > 0.8
+
+
+@on_torch
 def test_sentences(tmp_path, run):
     pytest.importorskip("all_minilm_l6_v2")
     lines = [
