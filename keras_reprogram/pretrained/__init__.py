@@ -10,6 +10,7 @@ from keras_reprogram.pretrained.efficientnet_lite import (
 from keras_reprogram.pretrained.efficientnet_lite import (
     efficientnet_lite2_preset,
 )
+from keras_reprogram.pretrained.fracast import fracast_forecaster
 from keras_reprogram.pretrained.log_mel_spectrogram import LogMelSpectrogram
 from keras_reprogram.pretrained.minilm import minilm_preset
 from keras_reprogram.pretrained.musicnn import MUSIC_TAGS
@@ -23,6 +24,7 @@ __all__ = [
     "efficientnet_lite0_preset",
     "efficientnet_lite1_preset",
     "efficientnet_lite2_preset",
+    "fracast_forecaster",
     "minilm_preset",
     "musicnn_tagger",
     "smollm2_preset",
