@@ -39,6 +39,7 @@ from keras_reprogram.inputs.images.wrapped_placement import WrappedPlacement
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.joined_transformation import JoinedTransformation
+from keras_reprogram.inputs.series.channel_adapter import ChannelAdapter
 from keras_reprogram.inputs.series.series_reprogrammer import SeriesReprogrammer
 from keras_reprogram.inputs.series.series_statistics import StatisticsPrompt
 from keras_reprogram.inputs.series.series_statistics import series_statistics
@@ -58,6 +59,7 @@ __all__ = [
     "Affine",
     "AveragedViews",
     "Basis",
+    "ChannelAdapter",
     "ChannelConcatenation",
     "ColorGain",
     "ConvolutionPattern",

@@ -1,6 +1,7 @@
 """Published methods: a module each, with one function for the whole model."""
 
 from keras_reprogram.methods.acavp import acavp as acavp
+from keras_reprogram.methods.adapts import adapts as adapts
 from keras_reprogram.methods.adversarial_reprogramming import (
     adversarial_reprogramming as adversarial_reprogramming,
 )

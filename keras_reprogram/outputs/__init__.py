@@ -1,6 +1,7 @@
 """Output mappings: from the source's outputs to predictions of the target."""
 
 from keras_reprogram.outputs.attentive_probe import AttentiveProbe
+from keras_reprogram.outputs.channel_decoder import ChannelDecoder
 from keras_reprogram.outputs.cross_validation import CrossValidation
 from keras_reprogram.outputs.cross_validation import Solution
 from keras_reprogram.outputs.forecast_head import ForecastHead
@@ -32,6 +33,7 @@ __all__ = [
     "AttributeMapping",
     "BayesianMapping",
     "BayesianPlusMapping",
+    "ChannelDecoder",
     "CrossValidation",
     "FixedMapping",
     "ForecastHead",

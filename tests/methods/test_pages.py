@@ -40,6 +40,11 @@ def waveform_source() -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(6, "softmax")(x))
 
 
+def forecaster() -> keras.Model:
+    inputs = keras.Input((32,))
+    return keras.Model(inputs, keras.layers.Dense(8)(inputs))
+
+
 def text_backbone() -> keras.Model:
     backbone = keras_hub.models.BertBackbone(
         vocabulary_size=40,
@@ -99,6 +104,14 @@ def forecasts() -> tuple[np.ndarray, np.ndarray]:
     return values[:, :32], values[:, 32:]
 
 
+def many_forecasts() -> tuple[np.ndarray, np.ndarray]:
+    """Two channels whose sum and difference are simple series."""
+    steps = np.arange(24)[:, None] + np.arange(40)[None]
+    slow, fast = np.sin(steps / 5), np.sin(steps)
+    values = np.stack([slow + fast, slow - fast], axis=-1).astype("float32")
+    return values[:, :32], values[:, 32:]
+
+
 def of_images(**arguments):
     return "image", images, {"target_shape": (8, 8, 1), **arguments}
 
@@ -111,6 +124,11 @@ def of_three(**arguments):
 CASES = {
     "acavp": of_three(learning_rate=1.0),
     "adversarial_reprogramming": of_three(),
+    "adapts": (
+        "forecaster",
+        many_forecasts,
+        {"target_shape": (32, 2), "learning_rate": 0.01},
+    ),
     "alf": ("stages", images, {"num_classes": 3, "target_shape": (8, 8, 1)}),
     "attr_vr": of_images(
         attributes=[[[0, 1], [2, 3], [4, 5]], [[6, 7], [8, 9], [10, 11]]],
@@ -217,6 +235,7 @@ def sources() -> dict[str, keras.Model]:
         "image": image_source(),
         "stages": stages_source(),
         "waveform": waveform_source(),
+        "forecaster": forecaster(),
         "text": TextSource(backbone, "sequence"),
         "pooled text": TextSource(backbone, "mean"),
     }

@@ -1,0 +1,75 @@
+"""Predictions with dropout, which differ from draw to draw."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_reprogram.configurable import positive_integer
+from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
+from keras_reprogram.typing import Tensor
+
+
+def predict_draws(
+    model: ReprogrammedModel,
+    x: np.ndarray,
+    num_draws: int = 25,
+    batch_size: int = 32,
+) -> np.ndarray:
+    """Returns predictions with what is random in training, dropout above all.
+
+    Their mean is a prediction, and their quantiles over the draws are a band
+    around it. The frozen source computes as in inference.
+
+    Example:
+
+    ```python
+    series = keras.Input((96,))
+    source = keras.Model(series, keras.layers.Dense(24)(series))
+    model = keras_reprogram.methods.adapts(source, target_shape=(96, 7))
+    past = np.random.rand(8, 96, 7)
+    draws = keras_reprogram.models.predict_draws(model, past)
+    forecast = draws.mean(axis=0)  # (8, 24, 7)
+    low, high = np.quantile(draws, [0.1, 0.9], axis=0)
+    ```
+
+    Args:
+        model: A `ReprogrammedModel`.
+        x: Array of samples.
+        num_draws: Integer. Number of draws. Defaults to `25`.
+        batch_size: Integer. Samples of a batch. Defaults to `32`.
+
+    Returns:
+        An array of floats, `[num_draws, samples, ...]`.
+
+    Raises:
+        ValueError: If the samples are not valid, or all draws are the same
+            because nothing in the model is random.
+    """
+    num_draws = positive_integer("num_draws", num_draws)
+    x, _ = model.checked(x)
+    drawn = DrawnModel(model)
+    draws = np.stack(
+        [
+            drawn.predict(x, batch_size=batch_size, verbose=0)
+            for _ in range(num_draws)
+        ]
+    )
+    if num_draws > 1 and (draws == draws[0]).all():
+        raise ValueError(
+            "Draws differ by dropout or another random layer of the program, "
+            "which this model does not have: set `dropout` of its input "
+            "transformation. Received: equal draws"
+        )
+    return draws
+
+
+class DrawnModel(keras.Model):
+    """Calls a model as in training."""
+
+    def __init__(self, model: ReprogrammedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def call(self, inputs: Tensor) -> Any:
+        return self.model(inputs, training=True)
