@@ -40,6 +40,8 @@ from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.joined_transformation import JoinedTransformation
 from keras_reprogram.inputs.series.channel_adapter import ChannelAdapter
+from keras_reprogram.inputs.series.missing_values import padded_series
+from keras_reprogram.inputs.series.missing_values import with_known_future
 from keras_reprogram.inputs.series.series_reprogrammer import SeriesReprogrammer
 from keras_reprogram.inputs.series.series_statistics import StatisticsPrompt
 from keras_reprogram.inputs.series.series_statistics import series_statistics
@@ -107,5 +109,7 @@ __all__ = [
     "TokenReprogrammer",
     "UniversalPattern",
     "WrappedPlacement",
+    "padded_series",
     "series_statistics",
+    "with_known_future",
 ]

@@ -231,6 +231,11 @@ class AveragedViews(InputTransformation):
         outputs = ops.mean(outputs, axis=0)
         return self.transformation.select_outputs(outputs, samples)
 
+    def describe_outputs(
+        self, specification: SourceSpecification
+    ) -> SourceSpecification:
+        return self.transformation.describe_outputs(specification)
+
     # === Training and inference ===
 
     def training_callbacks(self) -> list[keras.callbacks.Callback]:

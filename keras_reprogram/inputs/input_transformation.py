@@ -26,7 +26,8 @@ class InputTransformation(ProgramPart, Resolvable):
     2. `sample_shape` and `sample_dtype` describe the model's input.
     3. `build` and `call`, as of any Keras layer. `call` takes samples and
        changes no state except Keras variables.
-    4. `select_outputs` returns the source's outputs that belong to a sample.
+    4. `select_outputs` returns the source's outputs that belong to a sample,
+       which `describe_outputs` describes.
     5. `merge`, `check_sample_shape` and `check_values` check arrays before
        training and prediction. In a step, which cannot raise errors, `valid`
        marks the samples that hold `valid_values`.
@@ -214,6 +215,18 @@ class InputTransformation(ProgramPart, Resolvable):
             samples: Tensor. The samples of these outputs.
         """
         return outputs
+
+    def describe_outputs(
+        self, specification: SourceSpecification
+    ) -> SourceSpecification:
+        """Returns the specification of the result of `select_outputs`.
+
+        The output mapping is resolved with it.
+
+        Args:
+            specification: A `SourceSpecification`. That of the source.
+        """
+        return specification
 
     # === Program files ===
 

@@ -178,7 +178,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
             source, trainable_source_layers, name="frozen_source"
         )
         input_reprogrammer.resolve(specification, frozen_source)
-        label_mapper.resolve(specification)
+        label_mapper.resolve(input_reprogrammer.describe_outputs(specification))
 
         # === Functional Model ===
         samples = keras.Input(

@@ -20,6 +20,10 @@ from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 NO_LABEL = -1
+ONE_FOR_A_SERIES = (
+    'For one target for each series, use `SeriesReprogrammer(pooling="mean")` '
+    'or `"concatenate"`. '
+)
 # Replaces ignored labels; not a value that occurs as a label.
 IGNORED = int(np.iinfo("int32").min)
 
@@ -243,8 +247,9 @@ class NumberTargets(Targets):
         ):
             axes = ", ".join(str(size or "positions") for size in self.shape)
             raise ValueError(
-                f"`y` must hold numbers of shape (samples, {axes}). Received: "
-                f"y of shape {tuple(shape)}"
+                f"`y` must hold numbers of shape (samples, {axes}). "
+                f"{ONE_FOR_A_SERIES * (len(sizes) < len(self.shape))}"
+                f"Received: y of shape {tuple(shape)}"
             )
 
     def check(self, labels: np.ndarray, form: LabelFormat) -> None:
@@ -285,7 +290,9 @@ def check_sparse_shape(shape: Shape, sizes: Shape = ()) -> None:
             "positions of a backbone without pooling: use "
             "`keras_reprogram.sources.stage_features(backbone)`, or a "
             "`keras.Model` with `keras.layers.GlobalAveragePooling2D` (1D for "
-            f"tokens) at its end. Received: y of shape {tuple(shape)}"
+            "tokens) at its end; the channels of series are positions too, "
+            'without `SeriesReprogrammer(pooling="concatenate")`. Received: '
+            f"y of shape {tuple(shape)}"
         )
     raise ValueError(
         "`y` must hold one integer label for each sample"

@@ -43,9 +43,10 @@ def check(
     of_input = input_transformation.expected_variables(specification)
     split = len(of_input)
     compare("input's", of_input, declared[:split])
-    output_mapping.resolve(specification)
+    described = input_transformation.describe_outputs(specification)
+    output_mapping.resolve(described)
     of_output = output_mapping.expected_variables(
-        specification, input_transformation.expected_outputs(outputs_shape)
+        described, input_transformation.expected_outputs(outputs_shape)
     )
     compare("label map's", of_output, declared[split:])
     return split

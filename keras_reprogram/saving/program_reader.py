@@ -129,7 +129,7 @@ def built_ends(
     """Builds both ends as a model of the source would."""
     specification = inspect_source(source)
     input_reprogrammer.resolve(specification, source)
-    label_mapper.resolve(specification)
+    label_mapper.resolve(input_reprogrammer.describe_outputs(specification))
     input_reprogrammer.build((None, *input_reprogrammer.sample_shape))
     label_mapper.build(tuple(source.outputs[0].shape))
     return Ends(source, input_reprogrammer, label_mapper)

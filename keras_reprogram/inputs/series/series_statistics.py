@@ -1,12 +1,16 @@
 """Statistics of series, and the soft prompt that encodes them."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.inputs.series.missing_values import within_known
 from keras_reprogram.inputs.tokens.layout import SoftPrompt
 from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.program_parts import ExpectedVariable
@@ -15,7 +19,9 @@ from keras_reprogram.typing import Tensor
 NUMBERS_BESIDES_LAGS = 4
 
 
-def series_statistics(series: Tensor, num_lags: int = 5) -> Tensor:
+def series_statistics(
+    series: Tensor, num_lags: int = 5, known: Tensor = None
+) -> Tensor:
     """Returns minimum, maximum, median, trend and strongest lags of series.
 
     ```
@@ -38,6 +44,11 @@ def series_statistics(series: Tensor, num_lags: int = 5) -> Tensor:
     Args:
         series: Floating point tensor `(batch, length)`, of mean 0.
         num_lags: Integer. Number of lags, at most half the length.
+        known: Boolean tensor `(batch, length)`. Where the series has values
+            of its own. The others are left out of all numbers but the
+            autocorrelation, which takes them as they are, interpolated,
+            between the first and the last known step, and as 0 before and
+            after. Defaults to `None`, for all of them.
 
     Returns:
         A tensor `(batch, 4 + num_lags)`; lags are divided by the length.
@@ -45,14 +56,11 @@ def series_statistics(series: Tensor, num_lags: int = 5) -> Tensor:
     series = ops.convert_to_tensor(series)
     dtype, length = series.dtype, series.shape[1]
     series = ops.cast(series, "float32")
-    ordered = ops.sort(series, axis=1)
-    middle = ordered[:, (length - 1) // 2] + ordered[:, length // 2]
-    numbers = [
-        ordered[:, 0],
-        ordered[:, -1],
-        middle / 2,
-        series[:, -1] - series[:, 0],
-    ]
+    trend = series[:, -1] - series[:, 0]
+    numbers = [*minimum_maximum_median(series, known), trend]
+    if known is not None:
+        inside = within_known(known)
+        series = ops.where(inside, series, ops.zeros_like(series))
 
     largest = ops.max(ops.abs(series), axis=1, keepdims=True)
     one = ops.ones_like(largest)
@@ -76,6 +84,31 @@ def series_statistics(series: Tensor, num_lags: int = 5) -> Tensor:
         [ops.stack(numbers, axis=1), ops.take(lags, best)], axis=1
     )
     return ops.cast(statistics, dtype)
+
+
+def minimum_maximum_median(
+    series: Tensor, known: Tensor = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns three order statistics of series.
+
+    Args:
+        series: Tensor `(batch, length)`.
+        known: As for `series_statistics`, with at least one known step.
+    """
+    if known is None:
+        length = series.shape[1]
+        ordered = ops.sort(series, axis=1)
+        low, high = ordered[:, (length - 1) // 2], ordered[:, length // 2]
+        return ordered[:, 0], ordered[:, -1], (low + high) / 2
+    infinity = ops.full_like(series, math.inf)
+    ordered = ops.sort(ops.where(known, series, infinity), axis=1)
+    count = ops.sum(ops.cast(known, "int32"), axis=1, keepdims=True)
+    places = [ops.zeros_like(count), count - 1, (count - 1) // 2, count // 2]
+    smallest, largest, low, high = ops.unstack(
+        ops.take_along_axis(ordered, ops.concatenate(places, axis=1), axis=1),
+        axis=1,
+    )
+    return smallest, largest, (low + high) / 2
 
 
 @serializable
@@ -102,6 +135,7 @@ class StatisticsPrompt(SoftPrompt):
 
     Call arguments:
         series: Tensor `(batch, length)`, of mean 0 and deviation 1.
+        known: As for `series_statistics`. Defaults to `None`.
 
     Returns:
         A tensor `(batch, 4 + num_lags, width)`.
@@ -132,12 +166,28 @@ class StatisticsPrompt(SoftPrompt):
             name="slopes", shape=self.embeddings.shape, initializer="zeros"
         )
 
-    def call(self, series: Tensor) -> Tensor:
-        statistics = series_statistics(series, self.num_lags)[:, :, None]
-        moved = ops.multiply(statistics, self.slopes)
+    def call(self, series: Tensor, known: Tensor = None) -> Tensor:
+        statistics = series_statistics(series, self.num_lags, known)
+        moved = ops.multiply(statistics[:, :, None], self.slopes)
         return ops.add(ops.cast(self.embeddings, moved.dtype), moved)
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "num_lags": self.num_lags}
         del config["length"]
         return config
+
+
+def get(
+    identifier: bool | dict[str, Any] | StatisticsPrompt,
+) -> StatisticsPrompt | None:
+    """Returns a statistics prompt, or `None`."""
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, StatisticsPrompt):
+        return identifier
+    if isinstance(identifier, (bool, np.bool_)):
+        return StatisticsPrompt() if identifier else None
+    raise ValueError(
+        "`statistics` must be `True`, `False` or a `StatisticsPrompt`. "
+        f"Received: statistics={identifier!r}"
+    )

@@ -204,6 +204,8 @@ def test_folded_keys_and_values_are_used_until_they_are_unfolded():
         lambda: SeriesReprogrammer((40, 1), stride=0),
         lambda: SeriesReprogrammer((40, 1), statistics=3),
         lambda: SeriesReprogrammer((40, 1), prompt_tokens=[-1]),
+        lambda: SeriesReprogrammer((40, 1), pooling="last"),
+        lambda: SeriesReprogrammer((40, 1), missing_values="zero"),
         lambda: SeriesReprogrammer(
             (40, 1), statistics=StatisticsPrompt(num_lags=30)
         ),
@@ -223,3 +225,148 @@ def test_folded_keys_and_values_are_used_until_they_are_unfolded():
 def test_what_does_not_fit_is_a_value_error(make):
     with pytest.raises(ValueError, match="Received: "):
         make()
+
+
+def same_weights(*layers):
+    specification = inspect_source(source())
+    for layer in layers:
+        layer.resolve(specification, None)
+        layer.set_weights(layers[0].get_weights())
+
+
+def missing(start=0, stop=40):
+    x = samples()
+    x[0, :start, 1] = x[0, stop:, 1] = np.nan
+    return x
+
+
+@pytest.mark.parametrize("how", ["interpolate", "mask"])
+def test_without_missing_values_nothing_is_changed(how):
+    plain = SeriesReprogrammer((40, 3), prototypes=5)
+    other = SeriesReprogrammer((40, 3), prototypes=5, missing_values=how)
+    same_weights(plain, other)
+    found, expected = other(samples()), plain(samples())
+    for name, value in expected.items():
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(found[name]),
+            ops.convert_to_numpy(value),
+            atol=1e-5,
+        )
+
+
+def test_nan_stays_nan_unless_it_may_mark_missing_values():
+    plain, _ = completed(SeriesReprogrammer((40, 3), prototypes=5))
+    embeddings = ops.convert_to_numpy(plain(missing(9))["embeddings"])
+    assert np.isnan(embeddings[1]).any(axis=1).any()
+    assert np.isfinite(embeddings[[0, 2, 3, 4, 5]]).all()
+
+
+def test_what_is_missing_is_on_the_line_between_its_neighbors():
+    layer, _ = completed(
+        SeriesReprogrammer((40, 3), prototypes=5, missing_values="interpolate")
+    )
+    x = missing(9, 33)
+    x[1, 10:20, 2] = np.nan
+    series = ops.convert_to_numpy(layer.series(x))
+    values = x.transpose(0, 2, 1).reshape(6, 40)
+    steps = np.arange(40)
+    for row, found in zip(values, series):
+        known = ~np.isnan(row)
+        there = row[known]
+        expected = np.interp(steps, steps[known], there)
+        np.testing.assert_allclose(
+            found, (expected - there.mean()) / there.std(), atol=1e-4
+        )
+    mask = ops.convert_to_numpy(layer(x)["padding_mask"])
+    assert mask.min() == 1
+
+
+@pytest.mark.parametrize(
+    "start, stop, masked",
+    [(25, 40, [0, 1]), (0, 17, [3, 4]), (0, 16, [2, 3, 4])],
+)
+def test_patches_without_any_value_are_masked(start, stop, masked):
+    layer, _ = completed(
+        SeriesReprogrammer((40, 3), prototypes=5, missing_values="mask")
+    )
+    x = missing(start, stop)
+    outputs = layer(x)
+    expected = np.ones((6, 9 + 5), int)
+    expected[1, [9 + patch for patch in masked]] = 0
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(outputs["padding_mask"]), expected
+    )
+    assert np.isfinite(ops.convert_to_numpy(outputs["embeddings"])).all()
+    ones = np.ones((6, 14, 8), "float32")
+    selected = ops.convert_to_numpy(layer.select_outputs(ones, x))
+    np.testing.assert_array_equal(
+        selected.reshape(6, 5, 8)[..., 0], expected[:, 9:]
+    )
+
+
+def test_the_patches_of_a_padded_series_are_those_of_the_series():
+    x = samples()[:, :, :1]
+    padded = np.pad(x, ((0, 0), (0, 16), (0, 0)), constant_values=np.nan)
+    short = SeriesReprogrammer((40, 1), 5, statistics=False)
+    long = SeriesReprogrammer(
+        (56, 1), 5, statistics=False, missing_values="mask"
+    )
+    same_weights(short, long)
+    found, expected = long(padded), short(x)
+    assert ops.convert_to_numpy(found["padding_mask"])[0].tolist() == [
+        *[1] * 5,
+        0,
+        0,
+    ]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(found["embeddings"])[:, :5],
+        ops.convert_to_numpy(expected["embeddings"]),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("how", ["interpolate", "mask"])
+def test_a_channel_without_values_is_finite_and_not_valid(how):
+    layer, _ = completed(
+        SeriesReprogrammer(
+            (40, 3), prototypes=5, statistics=False, missing_values=how
+        )
+    )
+    x = missing(40)
+    outputs = layer(x)
+    assert np.isfinite(ops.convert_to_numpy(outputs["embeddings"])).all()
+    assert ops.convert_to_numpy(outputs["padding_mask"]).any(axis=1).all()
+    assert ops.convert_to_numpy(layer.valid(x)).tolist() == [False, True]
+    with pytest.raises(ValueError, match="channel 1"):
+        layer.check_values(x)
+    x[0, 5, 1], x[1, 0, 0] = 1.0, np.inf
+    layer.check_values(x)
+    assert ops.convert_to_numpy(layer.valid(x)).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "concatenate"])
+def test_outputs_are_pooled_without_masked_patches(pooling):
+    layer, _ = completed(
+        SeriesReprogrammer(
+            (40, 3), prototypes=5, pooling=pooling, missing_values="mask"
+        )
+    )
+    outputs = np.random.default_rng(0).random((6, 14, 8), "float32")
+    found = ops.convert_to_numpy(layer.select_outputs(outputs, missing(0, 16)))
+    rows = [row[9:].mean(axis=0) for row in outputs]
+    rows[1] = outputs[1, 9:11].mean(axis=0)
+    expected = np.reshape(rows, (2, 3, 8))
+    if pooling == "mean":
+        expected = expected.mean(axis=1)
+    np.testing.assert_allclose(found, expected.reshape(2, -1), atol=1e-6)
+    # One output for a series, of a source that pools by itself.
+    found = ops.convert_to_numpy(layer.select_outputs(outputs[:, 0], samples()))
+    expected = outputs[:, 0].reshape(2, 3, 8)
+    if pooling == "mean":
+        expected = expected.mean(axis=1)
+    np.testing.assert_allclose(found, expected.reshape(2, -1), atol=1e-6)
+    described = layer.describe_outputs(inspect_source(source()))
+    assert described.num_classes == found.shape[1]
+    assert described.num_position_axes == 0
+    assert sum(described.block_sizes) == found.shape[1]
+    assert layer.expected_outputs((None, None, 8)) == (None, found.shape[1])

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_reprogram.inputs import StatisticsPrompt
 from keras_reprogram.inputs import series_statistics
+from keras_reprogram.inputs.series import missing_values
 from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.sources import TextSource
 
@@ -45,6 +46,37 @@ def test_the_lags_are_peaks_of_the_autocorrelation():
         ]
         peaks.sort(key=lambda lag: -rolled[lag])
         np.testing.assert_allclose(found[4:] * 60, peaks[:3], atol=1e-4)
+
+
+def test_missing_values_count_for_none_of_the_statistics():
+    generator = np.random.default_rng(0)
+    series = generator.normal(size=(5, 41)).astype("float32")
+    known = generator.random((5, 41)) < 0.6
+    known[0], known[1] = True, np.arange(41) == 20
+    filled = missing_values.interpolated(series, known)
+    found = statistics(filled, known=ops.convert_to_tensor(known))
+    for row, mask, numbers in zip(series, known, found):
+        there = row[mask]
+        np.testing.assert_allclose(
+            numbers[:4],
+            [
+                there.min(),
+                there.max(),
+                np.median(there),
+                there[-1] - there[0],
+            ],
+            atol=1e-6,
+        )
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[:1], statistics(series[:1]), atol=1e-6)
+
+
+def test_the_lag_of_a_wave_is_found_between_gaps_and_padding():
+    series = np.sin(2 * np.pi * np.arange(96.0) / 24)[None].astype("float32")
+    known = (np.arange(96) % 3 == 0) & (np.arange(96) < 80)
+    filled = missing_values.interpolated(series, known[None])
+    found = statistics(filled, num_lags=1, known=known[None])
+    np.testing.assert_allclose(found[0, 4] * 96, 24, atol=1.0)
 
 
 def test_the_lags_of_a_wave_are_its_periods_the_shorter_first():

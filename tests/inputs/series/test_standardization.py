@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_reprogram.inputs.series.standardization import mean_and_deviation
 from keras_reprogram.inputs.series.standardization import standardize
+from tests.gradients import gradient
 
 WAVE = np.sin(np.arange(96) / 3)
 
@@ -79,25 +80,6 @@ def test_low_precision_and_integers_are_computed_in_float32(dtype):
         )
 
 
-def gradient(function, samples):
-    backend = keras.config.backend()
-    if backend == "jax":
-        import jax
-
-        return jax.grad(lambda x: ops.sum(function(x)))(ops.array(samples))
-    if backend == "torch":
-        tensor = ops.convert_to_tensor(samples).requires_grad_(True)
-        ops.sum(function(tensor)).backward()
-        return tensor.grad
-    import tensorflow as tf
-
-    tensor = tf.constant(samples)
-    with tf.GradientTape() as tape:
-        tape.watch(tensor)
-        result = ops.sum(function(tensor))
-    return tape.gradient(result, tensor)
-
-
 def test_a_constant_has_finite_gradients():
     samples = np.full((1, 8, 1), 7.7, "float32")
     for part in range(3):
@@ -124,3 +106,40 @@ def test_gradients_are_those_of_the_plain_formula():
         for f in (lambda x: standardize(x)[0], plain)
     )
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def missing():
+    samples = np.random.default_rng(0).normal(5, 2, (2, 40, 3))
+    samples = samples.astype("float32")
+    samples[0, :12, 0] = samples[0, 30:, 1] = samples[1, ::3] = np.nan
+    return samples
+
+
+def test_a_missing_value_is_left_out_of_mean_and_deviation():
+    samples = missing()
+    series, mean, deviation = standardized(samples)
+    np.testing.assert_allclose(
+        mean, np.nanmean(samples, axis=1, keepdims=True), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        deviation, np.nanstd(samples, axis=1, keepdims=True), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        series, (samples - mean) / deviation, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_constant_with_missing_values_has_the_deviation_that_is_given():
+    samples = np.full((1, 8, 2), 7.7, "float32")
+    samples[0, 0, 0] = samples[0, :, 1] = np.nan
+    mean, deviation = mean_and_deviation(samples, np.array([3.0, 4.0]))
+    assert ops.convert_to_numpy(mean).ravel().tolist() == [np.float32(7.7), 0]
+    assert ops.convert_to_numpy(deviation).ravel().tolist() == [3, 4]
+
+
+def test_missing_values_leave_gradients_finite():
+    for part in (1, 2):
+        found = gradient(lambda x: standardize(x)[part], missing())  # noqa: B023
+        found = ops.convert_to_numpy(found)
+        assert np.isfinite(found).all()
+        np.testing.assert_array_equal(found[np.isnan(missing())], 0.0)
