@@ -150,6 +150,7 @@ OF_ONE_BEHAVIOR = (
     "models/export",
     "models/forecasting",
     "models/keras_hub_sources",
+    "models/series_classification",
     "models/trained_label_maps",
     "models/trained_methods",
     "pretrained/sound_sources",

@@ -10,7 +10,7 @@ from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
-from keras_reprogram.losses import labels_of_shape
+from keras_reprogram.losses.masked_binary_crossentropy import labels_of_shape
 from keras_reprogram.metrics.known_labels import check_ignore_class
 from keras_reprogram.metrics.known_labels import check_threshold
 from keras_reprogram.metrics.known_labels import classes_of_shape

@@ -10,7 +10,7 @@ from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import integer
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
-from keras_reprogram.losses import labels_of_shape
+from keras_reprogram.losses.masked_binary_crossentropy import labels_of_shape
 from keras_reprogram.typing import Tensor
 
 

@@ -25,6 +25,8 @@ from keras_reprogram.black_box import TwoSided
 from keras_reprogram.black_box import estimators
 from keras_reprogram.black_box import training as zeroth_order
 from keras_reprogram.losses import MaskedBinaryCrossentropy
+from keras_reprogram.losses import PinballLoss
+from keras_reprogram.metrics import IntervalCoverage
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
 from keras_reprogram.models.compiled_loss import CompiledLoss
@@ -92,6 +94,8 @@ def automatic_loss(
     from_logits = bool(output_mapping.returns_logits)
     if isinstance(targets, BinaryTargets):
         return MaskedBinaryCrossentropy(from_logits=from_logits)
+    if output_mapping.quantiles is not None:
+        return PinballLoss(output_mapping.quantiles)
     if not isinstance(targets, ClassTargets):
         return keras.losses.MeanSquaredError()
     if is_one_hot(targets, label_shape):
@@ -110,8 +114,10 @@ def is_one_hot(targets: ClassTargets, label_shape: Shape) -> bool:
     )
 
 
-def automatic_metrics(output_mapping: OutputMapping) -> list[str]:
+def automatic_metrics(output_mapping: OutputMapping) -> list[Any]:
     """The name of a metric: what labels mean for it is found by `compile`."""
+    if output_mapping.quantiles is not None:
+        return [IntervalCoverage()]
     if output_mapping.returns_logits is None:
         return ["mean_absolute_error"]
     return ["accuracy"]
@@ -456,14 +462,19 @@ def code_of(value: object) -> str:
                 f"{decay.initial_learning_rate:g}, {decay.decay_steps})"
             )
         return f"keras.optimizers.Adam({rate})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(code_of, value))}]"
+    if isinstance(value, IntervalCoverage):
+        return "keras_reprogram.metrics.IntervalCoverage()"
     if isinstance(value, keras.losses.Loss):
         package = "keras_reprogram"
-        if not isinstance(value, MaskedBinaryCrossentropy):
+        if not isinstance(value, (MaskedBinaryCrossentropy, PinballLoss)):
             package = "keras"
         settings = ", ".join(
             f"{name}={setting}"
             for name, setting in value.get_config().items()
-            if name in ("from_logits", "ignore_class") and setting is not None
+            if name in ("from_logits", "ignore_class", "quantiles")
+            and setting is not None
         )
         return f"{package}.losses.{type(value).__name__}({settings})"
     return repr(value)

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 
 from keras_reprogram.losses import MaskedBinaryCrossentropy
+from keras_reprogram.losses import PinballLoss
+from keras_reprogram.losses.masked_errors import MaskedError
 from keras_reprogram.models import batches
 from keras_reprogram.outputs.targets import LabelFormat
 
@@ -94,7 +96,46 @@ class CompiledLoss:
     @property
     def labels(self) -> LabelFormat:
         """The form of labels that the loss takes."""
-        return LabelFormat(self.expects_integers, self.ignored_label)
+        return LabelFormat(
+            self.expects_integers, self.ignored_label, self.allows_missing
+        )
+
+    @property
+    def allows_missing(self) -> bool:
+        """Whether numbers of NaN are targets that are missing."""
+        return getattr(self.loss, "missing_values", None) is not None
+
+    @property
+    def lacks_last_axis(self) -> bool:
+        """Whether labels have an axis less than predictions."""
+        return self.expects_integers or isinstance(self.loss, PinballLoss)
+
+    def check_quantiles(self, quantiles: list[float] | None) -> None:
+        """Raises a `ValueError` unless the loss compares these quantiles.
+
+        Losses of other packages are not checked.
+
+        Args:
+            quantiles: Those of an output mapping, or `None`.
+        """
+        expected = None
+        if isinstance(self.loss, PinballLoss):
+            expected = self.loss.quantiles
+        elif self.loss is None or not is_of_keras(self.loss):
+            return
+        if expected == quantiles:
+            return
+        if quantiles is None:
+            raise ValueError(
+                "`PinballLoss` compares quantiles: pass them to the output "
+                "mapping, such as `ForecastHead(horizon, quantiles=...)`. "
+                "Received: an output mapping without quantiles"
+            )
+        raise ValueError(
+            f"An output mapping with quantiles is compiled with "
+            f"`keras_reprogram.losses.PinballLoss({quantiles})`, or the loss "
+            f'is left out, as `"auto"`. Received: loss={self.loss!r}'
+        )
 
     @property
     def from_logits(self) -> bool | None:
@@ -107,3 +148,10 @@ class CompiledLoss:
     def has_a_unit(self) -> bool:
         """Whether targets and predictions cannot be divided by a number."""
         return self.is_one_of(WITH_A_UNIT)
+
+
+def is_of_keras(loss: object) -> bool:
+    """Whether a loss is one of Keras, or one that is like it."""
+    kind = loss if callable(loss) and hasattr(loss, "__name__") else type(loss)
+    module = str(getattr(kind, "__module__", ""))
+    return module.startswith("keras.src.") or isinstance(loss, MaskedError)

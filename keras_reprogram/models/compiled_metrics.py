@@ -8,6 +8,8 @@ import keras
 
 from keras_reprogram.metrics import KnownAccuracy
 from keras_reprogram.metrics import KnownBinaryAccuracy
+from keras_reprogram.metrics import KnownMeanAbsoluteError
+from keras_reprogram.metrics import KnownMeanSquaredError
 from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.outputs.output_mapping import OutputMapping
 
@@ -18,6 +20,17 @@ SPARSE_ACCURACY = (
     "sparse_categorical_accuracy",
     "SparseCategoricalAccuracy",
 )
+ERRORS: dict[str, Any] = {
+    **dict.fromkeys(
+        ("mae", "MAE", "mean_absolute_error", "MeanAbsoluteError"),
+        KnownMeanAbsoluteError,
+    ),
+    **dict.fromkeys(
+        ("mse", "MSE", "mean_squared_error", "MeanSquaredError"),
+        KnownMeanSquaredError,
+    ),
+}
+MEDIAN = 0.5
 NO_LABEL = -1
 # These compare predictions with a threshold between 0 and 1.
 WITH_THRESHOLD = (
@@ -37,28 +50,41 @@ WITH_THRESHOLD = (
 
 
 def reading_as(
-    metrics: object, mapper: OutputMapping, ignored: int | None
+    metrics: object,
+    mapper: OutputMapping,
+    ignored: int | None = None,
+    allows_missing: bool = False,
 ) -> Any:
     """Replaces the names of metrics that Keras would read in another way.
 
     Keras takes binary predictions for probabilities, cuts them at 0.5, and
     counts labels that are missing: NaN, -1 at a position, or what the loss
-    ignores.
+    ignores. Of quantiles, the median is compared.
 
     Args:
         metrics: As for `keras.Model.compile`.
         mapper: The label map.
-        ignored: A label that the loss leaves out, if any.
+        ignored: A label that the loss leaves out. Defaults to `None`.
+        allows_missing: Boolean. Whether the loss leaves out numbers that are
+            NaN. Defaults to `False`.
+
+    Raises:
+        ValueError: If the error of a median is asked for and there is none.
     """
+    settings = (mapper, ignored, allows_missing)
     if isinstance(metrics, dict):
         return {
-            key: reading_as(metric, mapper, ignored)
+            key: reading_as(metric, *settings)
             for key, metric in metrics.items()
         }
     if isinstance(metrics, (list, tuple)):
-        return [reading_as(metric, mapper, ignored) for metric in metrics]
+        return [reading_as(metric, *settings) for metric in metrics]
     name = getattr(metrics, "__name__", metrics)
-    if not isinstance(mapper, LabelMapper) or not isinstance(name, str):
+    if not isinstance(name, str):
+        return metrics
+    if name in ERRORS and (allows_missing or mapper.quantiles is not None):
+        return ERRORS[name](median_of(mapper.quantiles, name), name=name)
+    if not isinstance(mapper, LabelMapper):
         return metrics
     if mapper.multi_label:
         if name not in BINARY_ACCURACY:
@@ -69,6 +95,19 @@ def reading_as(
     if ignored is None or name not in SPARSE_ACCURACY:
         return metrics
     return KnownAccuracy(ignore_class=ignored, name=name)
+
+
+def median_of(quantiles: list[float] | None, name: str) -> int | None:
+    """Returns the index of the median, or `None` without quantiles."""
+    if quantiles is None:
+        return None
+    if MEDIAN not in quantiles:
+        raise ValueError(
+            "An error is that of the median: add 0.5 to the quantiles, or pass "
+            "`keras_reprogram.metrics.KnownMeanAbsoluteError(quantile=...)`. "
+            f"Received: the metric {name!r} for quantiles={quantiles}"
+        )
+    return quantiles.index(MEDIAN)
 
 
 def warn_of_logits(metrics: object, returned: bool | None) -> None:

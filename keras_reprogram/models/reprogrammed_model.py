@@ -275,11 +275,15 @@ class ReprogrammedModel(ReprogrammingTrainer):
         summary = automatic_compilation.described(left_out, kwargs)
         gradient_estimator = estimators.get(kwargs.pop("gradient_estimator"))
         zeroth_order.check(self, gradient_estimator)
-        ignored = CompiledLoss.given(kwargs.get("loss")).ignored_label
+        loss = CompiledLoss.given(kwargs.get("loss"))
+        loss.check_quantiles(self.label_mapper.quantiles)
         for name in ("metrics", "weighted_metrics"):
             if kwargs.get(name):
                 kwargs[name] = compiled_metrics.reading_as(
-                    kwargs[name], self.label_mapper, ignored
+                    kwargs[name],
+                    self.label_mapper,
+                    loss.ignored_label,
+                    loss.allows_missing,
                 )
                 compiled_metrics.warn_of_logits(
                     kwargs[name], self.label_mapper.returns_logits

@@ -377,7 +377,7 @@ class ReprogrammingTrainer(ModelOfSamples):
         if isinstance(y_pred, StepOutputs):
             x, (y_pred, source_outputs) = samples_of(x), y_pred
         if y is not None:
-            y = with_known_rank(y, y_pred, loss.expects_integers)
+            y = with_known_rank(y, y_pred, loss.lacks_last_axis)
             self.label_mapper.targets.check_shape(tuple(y.shape), loss.labels)
         if source_outputs is not None:
             if y is None:

@@ -49,6 +49,8 @@ class OutputMapping(ProgramPart, Resolvable):
         uses_samples: Boolean. Whether predictions depend on the samples
             besides the source's outputs.
         targets: The `Targets` that labels are checked against, once built.
+        quantiles: List of floats. The quantiles of targets that are on the
+            last axis of predictions; `None` if there is no such axis.
         cross_validation: The `CrossValidation` by which `adapt` chose a
             setting, or `None`. `ReprogrammedModel` shows it.
         steps_since_solve: Integer. Epochs or steps of training since the
@@ -60,6 +62,7 @@ class OutputMapping(ProgramPart, Resolvable):
     needs_outputs: bool = True
     uses_samples: bool = False
     targets: Targets
+    quantiles: list[float] | None = None
     cross_validation: CrossValidation | None = None
     steps_since_solve: int | None = None
     stored_values: StoredValues | None = None

@@ -17,7 +17,7 @@ from keras_reprogram.outputs.label_weights import Batch
 from keras_reprogram.outputs.label_weights import weights_of_shape
 from keras_reprogram.outputs.label_weights import with_weights
 from keras_reprogram.outputs.reading_mapping import ReadingMapping
-from keras_reprogram.outputs.ridge_regression import RidgeStatistics
+from keras_reprogram.outputs.ridge_regression import RidgeOfKnownTargets
 from keras_reprogram.probabilities import full_dtype
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.sources.specification import SourceSpecification
@@ -85,7 +85,8 @@ class RegressionHead(ReadingMapping):
     Returns:
         A tensor of shape `(batch, ..., T)`, of float32 at least. Labels are of
         the same shape, in their own unit; with one target, its axis may be
-        left out.
+        left out. With a loss such as
+        `keras_reprogram.losses.MaskedMeanSquaredError`, NaN marks missing ones.
     """
 
     program_strings = {
@@ -171,15 +172,15 @@ class RegressionHead(ReadingMapping):
 
         Args:
             batches: Iterable of tuples of the source's outputs `[N, ..., S]` on
-                reprogrammed samples, their targets `[N, ..., T]`, and
-                optionally weights `[N]` or `[N, ...]`, by which all means are
-                weighted.
+                reprogrammed samples, their targets `[N, ..., T]`, NaN for
+                missing ones, and optionally weights `[N]` or `[N, ...]`, by
+                which all means are weighted.
 
         Raises:
             ValueError: If there is no batch, an output is not finite, or no
                 weight is above 0.
         """
-        statistics = RidgeStatistics()
+        statistics = RidgeOfKnownTargets(self.num_outputs)
         for outputs, values, weights in with_weights(batches):
             outputs = self.reading.features(np.asarray(outputs), np)
             if not np.isfinite(outputs).all():
@@ -197,7 +198,8 @@ class RegressionHead(ReadingMapping):
         if not statistics.count:
             raise ValueError(
                 "A regression head is adapted to at least one sample with a "
-                "weight above 0. Received: no batches, or weights of 0"
+                "weight above 0 for each target. Received: no batches, weights "
+                "of 0, or a target of NaN"
             )
         mean, scale = statistics.target_scale()
         source_mean, source_scale = statistics.source_scale()

@@ -1,5 +1,7 @@
 """Ridge regression, the initial value of a trained regression head."""
 
+import dataclasses
+
 import numpy as np
 
 from keras_reprogram.outputs.checks import check_numbers
@@ -72,6 +74,25 @@ class RidgeStatistics:
         self.num_rows += len(rows)
         if self.num_rows >= len(self.shift):
             self.multiply_rows()
+
+    def of_targets(self, targets: list[int]) -> "RidgeStatistics":
+        """Returns the statistics of some of the targets, to be added to."""
+        chosen = RidgeStatistics()
+        if not self.count:
+            return chosen
+        size = self.num_features
+        columns = [*range(size), *(size + index for index in targets)]
+        chosen.count, chosen.total = self.count, self.total
+        chosen.num_features, chosen.num_rows = size, self.num_rows
+        chosen.shift, chosen.sums, chosen.squares = (
+            each[columns] for each in (self.shift, self.sums, self.squares)
+        )
+        chosen.rows = [rows[:, columns] for rows in self.rows]
+        chosen.weights = list(self.weights)
+        chosen.products = self.products
+        if self.products is not None:
+            chosen.products = self.products[np.ix_(columns, columns)]
+        return chosen
 
     def multiply_rows(self) -> None:
         """Replaces stored rows by their products."""
@@ -172,6 +193,105 @@ class RidgeStatistics:
             np.reshape(scores, (-1, 1)),
             best,
             score="estimated squared error",
+        )
+
+
+class RidgeOfKnownTargets:
+    """Statistics for ridge regressions on targets that may be missing.
+
+    While all targets are known, they share their statistics. From the first
+    target of NaN on, each target has its own, of the samples in which it is
+    known.
+
+    Args:
+        num_targets: Integer. Number of targets, `T`.
+    """
+
+    def __init__(self, num_targets: int) -> None:
+        self.num_targets = num_targets
+        # Of the features and no target, then of each target.
+        self.features = RidgeStatistics()
+        self.shared = RidgeStatistics()
+        self.single: list[RidgeStatistics] | None = None
+
+    @property
+    def parts(self) -> list[RidgeStatistics]:
+        """The statistics of all targets, in their order."""
+        return [self.shared] if self.single is None else self.single
+
+    @property
+    def count(self) -> int:
+        """Number of samples of the target that has the fewest."""
+        return min(part.count for part in self.parts)
+
+    def add(
+        self,
+        features: np.ndarray,
+        targets: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+    ) -> None:
+        """Adds samples.
+
+        Args:
+            features: Array `[N, S]`.
+            targets: Array `[N, T]`, NaN for missing ones.
+            sample_weight: As for `RidgeStatistics.add`.
+        """
+        missing = np.isnan(targets)
+        if self.single is None and not missing.any():
+            self.shared.add(features, targets, sample_weight)
+            return
+        if self.single is None:
+            self.features = self.shared.of_targets([])
+            self.single = [
+                self.shared.of_targets([index])
+                for index in range(self.num_targets)
+            ]
+        self.features.add(features, targets[:, :0], sample_weight)
+        for index, statistics in enumerate(self.single):
+            known = ~missing[:, index]
+            statistics.add(
+                features[known],
+                targets[known, index : index + 1],
+                None if sample_weight is None else sample_weight[known],
+            )
+
+    def target_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the targets' means and deviations, 1 for a constant."""
+        means, scales = zip(*(part.target_scale() for part in self.parts))
+        return np.concatenate(means), np.concatenate(scales)
+
+    def source_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the features' means and deviations, 1 for a constant."""
+        shared = self.shared if self.single is None else self.features
+        return shared.source_scale()
+
+    def solve(self, regularization: float | None = None) -> Solution:
+        """Returns weights `[S, T]` and bias `[T]` that predict the targets.
+
+        One penalty is chosen for all targets, by the mean of their scores.
+
+        Args:
+            regularization: As for `ridge_regression`.
+        """
+        solutions = [part.solve(regularization) for part in self.parts]
+        found = [
+            each.cross_validation
+            for each in solutions
+            if each.cross_validation is not None
+        ]
+        chosen_by = found[0] if found else None
+        if len(found) > 1:
+            scores = np.mean([np.ravel(each.scores) for each in found], axis=0)
+            best = len(scores) - 1 - int(np.argmin(scores[::-1]))
+            chosen_by = dataclasses.replace(
+                found[0], scores=scores[:, None], chosen_index=best
+            )
+            solutions = [part.solve(chosen_by.chosen) for part in self.parts]
+        return Solution(
+            np.concatenate([each.matrix for each in solutions], axis=1),
+            np.concatenate([each.bias for each in solutions]),
+            chosen_by,
         )
 
 

@@ -35,10 +35,13 @@ class LabelFormat(NamedTuple):
         sparse: Boolean. Whether a class is an integer instead of a one-hot
             vector. Defaults to `False`.
         ignored: Integer. A label that the loss ignores. Defaults to `None`.
+        allows_missing: Boolean. Whether the loss leaves out numbers that are
+            NaN. Defaults to `False`.
     """
 
     sparse: bool = False
     ignored: int | None = None
+    allows_missing: bool = False
 
 
 INTEGERS = LabelFormat(sparse=True)
@@ -258,10 +261,27 @@ class NumberTargets(Targets):
             raise ValueError(
                 f"`y` must hold numbers. Received: y of dtype {labels.dtype}"
             )
-        if not np.isfinite(labels).all():
+        finite = np.isfinite(labels)
+        if form.allows_missing:
+            if (finite | np.isnan(labels)).all():
+                return
             raise ValueError(
-                "`y` must be finite. Received: targets with NaN or infinity"
+                "`y` must be finite, or NaN for missing targets. Received: "
+                "targets with infinity"
             )
+        if not finite.all():
+            raise ValueError(
+                "`y` must be finite; a loss that leaves out NaN, such as "
+                "`keras_reprogram.losses.MaskedMeanSquaredError()`, takes it "
+                "for a target that is missing. Received: targets with NaN or "
+                "infinity"
+            )
+
+    def valid(self, labels: Tensor, form: LabelFormat) -> Tensor | None:
+        valid = super().valid(labels, form)
+        if valid is None or not form.allows_missing:
+            return valid
+        return ops.logical_or(valid, ops.isnan(labels))
 
 
 def check_sparse_shape(shape: Shape, sizes: Shape = ()) -> None:

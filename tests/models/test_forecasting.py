@@ -10,6 +10,9 @@ from keras_reprogram import ReprogrammedModel
 from keras_reprogram.callbacks import RestoreBest
 from keras_reprogram.inputs import SeriesReprogrammer
 from keras_reprogram.inputs import TextPrototypes
+from keras_reprogram.inputs import with_known_future
+from keras_reprogram.losses import PinballLoss
+from keras_reprogram.metrics import IntervalCoverage
 from keras_reprogram.outputs import ForecastHead
 from keras_reprogram.sources import TextSource
 
@@ -49,16 +52,24 @@ def waves(samples, seed):
     return series[:, :48], series[:, 48:]
 
 
-def forecaster(name="GPT2Backbone", dtype="float32", prototypes=20):
+def forecaster(
+    name="GPT2Backbone",
+    dtype="float32",
+    prototypes=20,
+    head=None,
+    shape=(48, 2),
+    **settings,
+):
     backbone = getattr(keras_hub.models, name)(**BACKBONES[name], dtype=dtype)
     model = ReprogrammedModel(
         TextSource(backbone, "sequence"),
         SeriesReprogrammer(
-            (48, 2), prototypes=prototypes, prompt_tokens=[29, 3]
+            shape, prototypes=prototypes, prompt_tokens=[29, 3], **settings
         ),
-        ForecastHead(12),
+        head or ForecastHead(12),
     )
-    model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
+    if head is None:
+        model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
     return model
 
 
@@ -162,6 +173,24 @@ def test_one_channel_may_be_left_out():
 
 
 @pytest.mark.parametrize(
+    "arguments, error",
+    [
+        (dict(loss="mse"), "PinballLoss"),
+        (dict(loss=keras.losses.MeanAbsoluteError()), "PinballLoss"),
+        (dict(loss=PinballLoss((0.1, 0.9))), "PinballLoss"),
+        (dict(metrics=["mae"]), "the median"),
+    ],
+)
+def test_quantiles_are_compiled_with_their_loss(arguments, error):
+    model = forecaster(prototypes=5, head=ForecastHead(12, None, (0.1, 0.6)))
+    with pytest.raises(ValueError, match=error):
+        model.compile("adam", **{"loss": PinballLoss((0.1, 0.6)), **arguments})
+    plain = forecaster(prototypes=5)
+    with pytest.raises(ValueError, match="without quantiles"):
+        plain.compile("adam", PinballLoss((0.1, 0.6)))
+
+
+@pytest.mark.parametrize(
     "call, message",
     [
         (lambda m, x, y: m.fit(x[:, 1:], y), "target_shape"),
@@ -191,3 +220,74 @@ def test_a_forecast_head_is_trained_on_what_the_source_said_once():
         )
     for one, other in zip(*learned):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_quantiles_of_a_channel_with_covariates_survive_their_files(tmp_path):
+    """The first channel follows a covariate that is known ahead, mostly."""
+    past, future = waves(96, 0)
+    calendar = np.concatenate([past, future], axis=1)[..., 1:]
+    future = future[..., :1] + 3 * calendar[:, 48:]
+    x = with_known_future(past, calendar)
+    assert x.shape == (96, 60, 3)
+    x[3, 10:15] = x[:4, :9, 0] = np.nan
+    future[5, 3] = np.nan
+    model = forecaster(
+        prototypes=5,
+        head=ForecastHead(12, [0], (0.1, 0.5, 0.9)),
+        shape=(60, 3),
+        missing_values="mask",
+    )
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        PinballLoss((0.1, 0.5, 0.9), missing_values="mask"),
+        metrics=[IntervalCoverage(), "mae"],
+    )
+    model.fit(x, future, batch_size=32, epochs=3, verbose=0)
+    metrics = model.evaluate(x, future, verbose=0, return_dict=True)
+    forecast = model.predict(x, verbose=0)
+    assert forecast.shape == (96, 12, 1, 3) and np.isfinite(forecast).all()
+    assert (np.diff(forecast) >= 0).all()
+    known = ~np.isnan(future)
+    within = (forecast[..., 0] <= future) & (future <= forecast[..., 2])
+    np.testing.assert_allclose(
+        metrics["interval_coverage"], within[known].mean(), atol=1e-4
+    )
+    np.testing.assert_allclose(
+        metrics["mae"],
+        np.nanmean(np.abs(forecast[..., 1] - future)),
+        rtol=1e-4,
+    )
+    assert np.abs(model.label_mapper.covariate_kernel.numpy()).max() > 0
+    model.save_program(tmp_path / "model.program")
+    copy = ReprogrammedModel.load_program(
+        tmp_path / "model.program", model.source
+    )
+    np.testing.assert_array_equal(copy.predict(x, verbose=0), forecast)
+    copy.fit(x, np.nan_to_num(future), verbose=0)  # compiled by itself
+    assert isinstance(copy.loss, PinballLoss)
+    model.save(tmp_path / "model.keras")
+    copy = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(copy.predict(x, verbose=0), forecast)
+
+
+def test_one_channel_of_labels_may_be_left_out_of_quantiles():
+    past, future = waves(8, 0)
+    model = forecaster(prototypes=5, head=ForecastHead(12, [1], (0.2, 0.8)))
+    model.fit(past, future[..., 1], verbose=0)
+    assert model.predict(past, verbose=0).shape == (8, 12, 1, 2)
+    assert model.evaluate(past, future[..., 1], verbose=0)[1] <= 1.0
+
+
+def test_gradients_are_finite_with_missing_values():
+    past, future = waves(16, 0)
+    past[:, :20, 0], past[3, ::3, 1] = np.nan, np.nan
+    for missing_values in ("interpolate", "mask"):
+        model = forecaster(
+            prototypes=5, missing_values=missing_values, stride=4
+        )
+        before = [np.array(v.numpy()) for v in model.trainable_variables]
+        model.fit(past, future, batch_size=16, epochs=2, verbose=0)
+        for variable, value in zip(model.trainable_variables, before):
+            found = variable.numpy()
+            assert np.isfinite(found).all()
+            assert (found != value).any()

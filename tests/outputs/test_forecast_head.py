@@ -69,6 +69,131 @@ def test_bad_targets_are_a_value_error(targets, message):
         head.targets.check(targets, LabelFormat())
 
 
+def test_forecast_channels_read_their_own_outputs_and_all_covariates():
+    outputs, past = data()
+    head = ForecastHead(6, channels=[2, 0])
+    assert head(outputs, past).shape == (2, 6, 2)
+    generator = np.random.default_rng(1)
+    kernel = generator.normal(size=(20, 6))
+    covariate_kernel = generator.normal(size=(20, 2 * 6))
+    head.kernel.assign(kernel)
+    head.covariate_kernel.assign(covariate_kernel)
+    features = outputs.reshape(2, 3, 20) / np.sqrt(20)
+    expected = features[:, [2, 0]] @ kernel
+    expected += (features[:, 1] @ covariate_kernel).reshape(2, 2, 6)
+    past_ = past[..., [2, 0]]
+    expected = expected.transpose(0, 2, 1) * past_.std(axis=1)[:, None]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(head(outputs, past)),
+        expected + past_.mean(axis=1)[:, None],
+        rtol=1e-4,
+    )
+
+
+def test_several_covariates_are_divided_by_the_root_of_their_number():
+    outputs, past = data()
+    head = ForecastHead(6, channels=1)
+    head(outputs, past)
+    kernel = np.random.default_rng(1).normal(size=(40, 6))
+    head.covariate_kernel.assign(kernel)
+    expected = outputs[:, [0, 2]].reshape(2, 40) @ kernel / np.sqrt(40)
+    expected = expected * past[..., 1].std(axis=1)[:, None]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(head(outputs, past))[..., 0],
+        expected + past[..., 1].mean(axis=1)[:, None],
+        rtol=1e-4,
+    )
+
+
+def test_quantiles_start_from_a_normal_distribution_of_the_past():
+    outputs, past = data()
+    head = ForecastHead(6, quantiles=[0.1, 0.5, 0.9])
+    found = ops.convert_to_numpy(head(outputs, past))
+    assert found.shape == (2, 6, 3, 3)
+    mean, deviation = past.mean(axis=1), past.std(axis=1)
+    for index, z in enumerate([-1.2815516, 0.0, 1.2815516]):
+        expected = np.repeat((mean + z * deviation)[:, None], 6, axis=1)
+        np.testing.assert_allclose(found[..., index], expected, rtol=1e-4)
+
+
+def test_quantiles_do_not_cross():
+    outputs, past = data()
+    head = ForecastHead(6, [1], [0.1, 0.5, 0.9])
+    head(outputs, past)
+    generator = np.random.default_rng(1)
+    head.kernel.assign(generator.normal(size=(20, 18)))
+    found = ops.convert_to_numpy(head(outputs, past))
+    kernel = ops.convert_to_numpy(head.kernel.value).reshape(20, 6, 3)
+    bias = ops.convert_to_numpy(head.bias.value).reshape(6, 3)
+    values = np.einsum("nf,fhq->nhq", outputs[:, 1].reshape(2, 20), kernel)
+    values = np.sort(values / np.sqrt(20) + bias, axis=-1)
+    past = past[..., 1]
+    expected = values * past.std(axis=1)[:, None, None]
+    expected += past.mean(axis=1)[:, None, None]
+    np.testing.assert_allclose(found[:, :, 0], expected, rtol=1e-4)
+
+
+def test_the_loss_compares_quantiles_in_units_of_the_scale():
+    outputs, past = data()
+    head = ForecastHead(6, quantiles=[0.2, 0.8])
+    head(outputs, past)
+    head.scale.assign([1.0, 2.0, 4.0])
+    y, y_pred = np.ones((2, 6, 3)), np.ones((2, 6, 3, 2))
+    for found in head.loss_units(ops.array(y), ops.array(y_pred)):
+        found = ops.convert_to_numpy(found)
+        np.testing.assert_allclose(found[0, 0, 2], 0.25)
+        np.testing.assert_allclose(found[1, 5, 1], 0.5)
+
+
+def test_missing_values_count_for_neither_the_past_nor_the_scale():
+    outputs, past = data()
+    past[0, 15:, 1] = past[1, :4, 2] = np.nan
+    head = ForecastHead(6)
+    found = ops.convert_to_numpy(head(outputs, past))
+    expected = np.nanmean(past, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, np.repeat(expected, 6, 1), rtol=1e-5)
+    future = np.random.default_rng(2).normal(3, [1, 5, 9], (8, 6, 3))
+    future[2:, :, 1] = future[5, 2, 2] = np.nan
+    head.adapt([(None, future[:4]), (None, future[4:])])
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(head.scale.value),
+        np.nanstd(future, axis=(0, 1)),
+        rtol=1e-5,
+    )
+    future[..., 1] = np.nan
+    with pytest.raises(ValueError, match="a channel of NaN"):
+        head.adapt([(None, future)])
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        dict(channels=[]),
+        dict(channels=[-1]),
+        dict(channels=[1, 1]),
+        dict(channels=[0.5]),
+        dict(channels="6"),
+        dict(channels=[True]),
+        dict(quantiles=[]),
+        dict(quantiles=[0.5, 0.1]),
+        dict(quantiles=[0.0]),
+        dict(quantiles=0.5 + np.arange(2)),
+    ],
+)
+def test_bad_channels_and_quantiles_are_a_value_error(arguments):
+    with pytest.raises(ValueError, match="channels|quantiles"):
+        ForecastHead(6, **arguments)
+
+
+@pytest.mark.numpy_alone
+def test_a_channel_that_samples_do_not_have_is_a_value_error():
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        ForecastHead(6, channels=[3]).build((2, 3, 5, 4), (2, 20, 3))
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        ForecastHead(6, channels=[3]).expected_variables(None, (2, 3, 5, 4))
+
+
 GENERATOR = np.random.default_rng(0)
 
 

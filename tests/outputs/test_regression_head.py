@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_reprogram import InputReprogrammer
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.losses import MaskedMeanSquaredError
 from keras_reprogram.outputs import RegressionHead
 from keras_reprogram.outputs import ridge_regression
 
@@ -180,3 +181,28 @@ def test_a_head_of_float16_answers_beyond_its_range(policy):
     head.adapt([(features, 1e6 + 1e5 * features[:, :1])])
     found = ops.convert_to_numpy(head(features.astype("float16")))
     np.testing.assert_allclose(found, 1e6 + 1e5 * features[:, :1], rtol=1e-2)
+
+
+def test_missing_targets_are_left_out_of_start_loss_and_metrics():
+    targets = TARGETS.copy()
+    targets[::3, 0] = targets[1, 1] = np.nan
+    model, _ = regression(TARGETS)
+    with pytest.raises(ValueError, match="MaskedMeanSquaredError"):
+        model.fit(X, targets, verbose=0)
+    model.compile("sgd", MaskedMeanSquaredError(), metrics=["mse"])
+    model.adapt(X, targets, verbose=0)
+    error = model.evaluate(X, targets, verbose=0, return_dict=True)
+    predictions = model.predict(X, verbose=0)
+    np.testing.assert_allclose(
+        error["mse"], np.nanmean((predictions - targets) ** 2), rtol=1e-4
+    )
+    scale = np.nanstd(targets, axis=0)
+    np.testing.assert_allclose(
+        error["loss"],
+        np.nanmean(((predictions - targets) / scale) ** 2),
+        rtol=1e-4,
+    )
+    history = model.fit(X, targets, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    with pytest.raises(ValueError, match="infinity"):
+        model.fit(X, targets + np.inf, verbose=0)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_reprogram.outputs import ridge_regression
+from keras_reprogram.outputs.ridge_regression import RidgeOfKnownTargets
 from keras_reprogram.outputs.ridge_regression import RidgeStatistics
 
 pytestmark = pytest.mark.numpy_alone
@@ -227,3 +228,52 @@ def test_generalized_cross_validation_is_that_of_the_hat_matrix():
 def test_weights_that_are_none_are_value_errors(weights, message):
     with pytest.raises(ValueError, match=message):
         ridge_regression(np.eye(2), np.eye(2), 0.1, weights)
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize("features", [3, 50])
+def test_a_target_is_fitted_to_the_samples_in_which_it_is_known(features):
+    generator = np.random.default_rng(0)
+    x = generator.normal(2, 3, (40, features))
+    y = x[:, :2] @ generator.normal(size=(2, 2)) + generator.normal(
+        5, 1, (40, 2)
+    )
+    weights = generator.random(40)
+    # The first target of NaN is in the last batch.
+    y[30::2, 0] = y[33, 1] = np.nan
+    found = RidgeOfKnownTargets(2)
+    for rows in (slice(10), slice(10, 30), slice(30, 40)):
+        found.add(x[rows], y[rows], weights[rows])
+    assert found.count == 35
+    solution = found.solve(0.1)
+    mean, scale = found.target_scale()
+    for target in range(2):
+        known = ~np.isnan(y[:, target])
+        expected = ridge_regression(
+            x[known], y[known, target : target + 1], 0.1, weights[known]
+        )
+        np.testing.assert_allclose(
+            solution.matrix[:, [target]], expected[0], atol=1e-8
+        )
+        np.testing.assert_allclose(solution.bias[[target]], expected[1])
+        expected = np.average(y[known, target], weights=weights[known])
+        np.testing.assert_allclose(mean[target], expected)
+    source_mean, _ = found.source_scale()
+    np.testing.assert_allclose(source_mean, np.average(x, 0, weights))
+    chosen = found.solve()
+    assert len(chosen.cross_validation.scores) == 8
+    again = found.solve(chosen.cross_validation.chosen)
+    np.testing.assert_array_equal(chosen.matrix, again.matrix)
+
+
+@pytest.mark.numpy_alone
+def test_known_targets_share_their_statistics():
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 3))
+    found = RidgeOfKnownTargets(3)
+    found.add(x, y)
+    weights, bias = ridge_regression(x, y)
+    np.testing.assert_array_equal(found.solve().matrix, weights)
+    assert len(found.parts) == 1
+    empty = RidgeOfKnownTargets(2)
+    empty.add(x, np.full((20, 2), np.nan))
+    assert empty.count == 0

@@ -197,6 +197,17 @@ def described(name, **config):
         ],
         [("output", described("RegressionHead", num_outputs=2**20))],
         [("output", described("ForecastHead", horizon=2**20))],
+        [("output", described("ForecastHead", horizon=8, channels=[2**40]))],
+        [
+            (
+                "output",
+                described(
+                    "ForecastHead",
+                    horizon=2**14,
+                    quantiles=[step / 9999 for step in range(1, 9999)],
+                ),
+            )
+        ],
         [("variables", 0, "dtype", "int32")],
         [("variables", 1, "dtype", "float32")],
         [("variables", 0, "shape", [12, 4, 4])],

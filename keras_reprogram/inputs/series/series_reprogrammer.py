@@ -115,7 +115,7 @@ class SeriesReprogrammer(SequenceTransformation):
         ),
         label_mapper=keras_reprogram.LabelMapper(num_classes=3),
     )
-    classifier.predict(past, verbose=0).shape  # (8, 3)
+    classifier.fit(past, np.arange(8) % 3, verbose=0)
     ```
 
     Args:

@@ -1,4 +1,4 @@
-"""Losses for targets with missing labels."""
+"""The loss of binary targets with missing labels."""
 
 import math
 from collections.abc import Sequence
