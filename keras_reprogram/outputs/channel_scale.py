@@ -7,7 +7,7 @@ import numpy as np
 from keras_reprogram.outputs.label_weights import Batch
 from keras_reprogram.outputs.label_weights import weights_of_shape
 from keras_reprogram.outputs.label_weights import with_weights
-from keras_reprogram.outputs.ridge_regression import RidgeStatistics
+from keras_reprogram.outputs.ridge_regression import RidgeOfKnownTargets
 
 
 def channel_scale(batches: Iterable[Batch], channels: int) -> np.ndarray:
@@ -15,16 +15,18 @@ def channel_scale(batches: Iterable[Batch], channels: int) -> np.ndarray:
 
     Args:
         batches: Iterable of tuples of anything, targets `[N, horizon,
-            channels]`, and optionally weights `[N]` or `[N, horizon]`.
+            channels]`, NaN for missing ones, and optionally weights `[N]` or
+            `[N, horizon]`.
         channels: Integer. Number of channels.
 
     Returns:
         An array `[channels]` of float32.
 
     Raises:
-        ValueError: If there is no batch, or no weight is above 0.
+        ValueError: If there is no batch, no weight is above 0, or a channel
+            has no target.
     """
-    statistics = RidgeStatistics()
+    statistics = RidgeOfKnownTargets(channels)
     for _, values, weights in with_weights(batches):
         values = np.asarray(values)
         if weights is not None:
@@ -34,7 +36,8 @@ def channel_scale(batches: Iterable[Batch], channels: int) -> np.ndarray:
     if not statistics.count:
         raise ValueError(
             "The scale of a forecast is computed from at least one sample "
-            "with a weight above 0. Received: no batches, or weights of 0"
+            "with a weight above 0 and a target for each channel. Received: no "
+            "batches, weights of 0, or a channel of NaN"
         )
     scale: np.ndarray = statistics.target_scale()[1].astype("float32")
     return scale

@@ -17,11 +17,9 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.series.standardization import mean_and_deviation
 from keras_reprogram.losses.pinball import check_quantiles
 from keras_reprogram.outputs import targets
+from keras_reprogram.outputs.channel_scale import channel_scale
 from keras_reprogram.outputs.label_weights import Batch
-from keras_reprogram.outputs.label_weights import weights_of_shape
-from keras_reprogram.outputs.label_weights import with_weights
 from keras_reprogram.outputs.output_mapping import OutputMapping
-from keras_reprogram.outputs.ridge_regression import RidgeOfKnownTargets
 from keras_reprogram.probabilities import full_dtype
 from keras_reprogram.program_parts import LARGEST_SAMPLE
 from keras_reprogram.program_parts import ExpectedVariable
@@ -265,30 +263,13 @@ class ForecastHead(OutputMapping):
         """Computes each channel's deviation from the targets.
 
         Args:
-            batches: Iterable of tuples of anything, targets
-                `[N, horizon, channels]`, with NaN for missing ones, and
-                optionally weights `[N]` or `[N, horizon]`.
+            batches: As for `channel_scale`.
 
         Raises:
             ValueError: If there is no batch, no weight is above 0, or a channel
                 has no target.
         """
-        channels = len(self.forecast)
-        found = RidgeOfKnownTargets(channels)
-        for _, values, weights in with_weights(batches):
-            values = np.asarray(values)
-            if weights is not None:
-                weights = weights_of_shape(weights, values.shape[:2]).ravel()
-            rows = np.reshape(values, (-1, channels))
-            found.add(np.zeros((len(rows), 0)), rows, weights)
-        if not found.count:
-            raise ValueError(
-                "The scale of a forecast is computed from at least one target "
-                "for each channel, with a weight above 0. Received: no "
-                "batches, weights of 0, or a channel of NaN"
-            )
-        _, scale = found.target_scale()
-        self.scale.assign(scale.astype("float32"))
+        self.scale.assign(channel_scale(batches, len(self.forecast)))
         self.mark_solved()
 
     def known_scale(self) -> Tensor:
