@@ -143,6 +143,12 @@ class Admission:
                 "The pattern depends on the sample: serve the program by its "
                 f"own model. Received: {name!r} with pattern={layer.pattern}"
             )
+        if layer.missing_values is not None:
+            raise ValueError(
+                "A bank computes with all values of a sample: serve a program "
+                "that takes missing ones by its own model. Received: "
+                f"{name!r} with missing_values={layer.missing_values!r}"
+            )
         self.check_shapes(name, layer, banked)
         return layer
 

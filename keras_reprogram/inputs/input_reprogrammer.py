@@ -16,6 +16,7 @@ from keras import ops
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import optional
 from keras_reprogram.configurable import serializable
+from keras_reprogram.dtypes import is_float
 from keras_reprogram.inputs.images import patterns
 from keras_reprogram.inputs.images import placements
 from keras_reprogram.inputs.images.augmentation import RandomShift
@@ -30,6 +31,13 @@ from keras_reprogram.inputs.images.placement import Placement
 from keras_reprogram.inputs.images.scaling import Scaling
 from keras_reprogram.inputs.images.scaling import check_factors
 from keras_reprogram.inputs.input_transformation import InputTransformation
+from keras_reprogram.inputs.missing_values import MISSING_VALUES
+from keras_reprogram.inputs.missing_values import check_missing_values
+from keras_reprogram.inputs.missing_values import check_partly_known
+from keras_reprogram.inputs.missing_values import filled
+from keras_reprogram.inputs.missing_values import marks_of_missing
+from keras_reprogram.inputs.missing_values import missing_again
+from keras_reprogram.inputs.missing_values import partly_known_rows
 from keras_reprogram.inputs.sample_range import check_value_range
 from keras_reprogram.program_parts import LARGEST_SAMPLE
 from keras_reprogram.program_parts import ExpectedVariable
@@ -99,6 +107,11 @@ class InputReprogrammer(InputTransformation):
         data_format: String. `"channels_last"`, `"channels_first"`, or
             `"no_channels"`. Samples of one axis have no channels. Defaults to
             `keras.config.image_data_format()`.
+        missing_values: String. What to do with NaN in samples, which marks
+            missing values: `"mask"` returns NaN wherever one has a share in
+            the canvas, for a source that accepts NaN, such as
+            `keras_reprogram.sources.AudioSource`. The pattern has no effect
+            and no gradient there. Defaults to `None`, for a `ValueError`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -124,7 +137,10 @@ class InputReprogrammer(InputTransformation):
         "pattern": Pattern,
         "augmentation": RandomShift,
     }
-    program_strings = {"data_format": DATA_FORMATS}
+    program_strings = {
+        "data_format": DATA_FORMATS,
+        "missing_values": MISSING_VALUES,
+    }
 
     def __init__(
         self,
@@ -139,6 +155,7 @@ class InputReprogrammer(InputTransformation):
         clip: bool = False,
         augmentation: keras.layers.Layer | None = None,
         data_format: str | None = None,
+        missing_values: str | None = None,
         **kwargs: Any,
     ) -> None:
         # Without autocast, integers and large values are scaled before they are
@@ -173,6 +190,12 @@ class InputReprogrammer(InputTransformation):
                 "Tokens, and series that are drawn, cannot be normalized "
                 "before the pattern is added. Received: normalize_first=True"
             )
+        self.missing_values = check_missing_values(missing_values)
+        if draws is not None and self.missing_values is not None:
+            raise ValueError(
+                "Tokens, and series that are drawn, leave no missing values "
+                f"on the canvas. Received: missing_values={missing_values!r}"
+            )
         if clip and self.canvas_range is None:
             raise ValueError(
                 "`clip=True` needs a `value_range` to clip to. Received: "
@@ -194,6 +217,7 @@ class InputReprogrammer(InputTransformation):
         specification: SourceSpecification,
         source: Callable[[Tensor], Tensor],
     ) -> None:
+        self.check_accepts_missing(specification)
         found = compared(specification)
         if self.source_compared not in (None, found):
             raise ValueError(
@@ -228,6 +252,14 @@ class InputReprogrammer(InputTransformation):
 
         if self.pattern is not None:
             self.pattern.connect(encode, specification.num_classes)
+
+    def check_accepts_missing(self, specification: SourceSpecification) -> None:
+        if self.missing_values and not specification.accepts_missing_values:
+            raise ValueError(
+                '`missing_values="mask"` needs a source that accepts NaN, such '
+                "as an `AudioSource`. Received: a source that takes finite "
+                f"inputs of shape {specification.accepted_shape}"
+            )
 
     def take_settings(self, settings: CanvasSettings) -> None:
         self.settings = settings
@@ -267,6 +299,9 @@ class InputReprogrammer(InputTransformation):
 
     def check_values(self, samples: np.ndarray) -> None:
         self.placement.check_values(samples)
+        if self.missing_values is not None:
+            check_partly_known(samples)
+            samples = samples[np.isfinite(samples)]
         if self.has_warned:
             return
         doubt = self.placement.doubtful_range(samples, self.value_range)
@@ -275,10 +310,14 @@ class InputReprogrammer(InputTransformation):
             warnings.warn(doubt, stacklevel=2)
 
     def valid(self, samples: Tensor) -> Tensor | None:
+        if self.missing_values is not None:
+            return partly_known_rows(samples)
         return self.placement.valid(samples)
 
     @property
     def valid_values(self) -> str:
+        if self.missing_values is not None:
+            return "finite numbers, or NaN for some that are missing"
         return self.placement.valid_values
 
     # === The layer ===
@@ -321,17 +360,27 @@ class InputReprogrammer(InputTransformation):
         )
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        canvas = self.unclipped(inputs, training)
+        self.check_sample_shape(tuple(inputs.shape[1:]))
+        if self.augmentation is not None:
+            inputs = self.augmentation(inputs, training=training)
+        if self.missing_values is None or not is_float(inputs):
+            return self.without_missing(inputs)
+        marks = self.placement.place(
+            marks_of_missing(inputs), self.canvas_shape, self.axes
+        )
+        canvas = self.without_missing(filled(inputs, self.value_range))
+        return missing_again(canvas, marks)
+
+    def without_missing(self, inputs: Tensor) -> Tensor:
+        """Returns the canvases of samples of known values."""
+        canvas = self.unclipped(inputs)
         if self.clip:
             return self.scaling.clip(canvas, self.compute_dtype)
         return canvas
 
-    def unclipped(self, inputs: Tensor, training: bool = False) -> Tensor:
+    def unclipped(self, inputs: Tensor) -> Tensor:
         """Returns the sum of sample and pattern, in the source's units."""
         sample_shape = tuple(inputs.shape[1:])
-        self.check_sample_shape(sample_shape)
-        if self.augmentation is not None:
-            inputs = self.augmentation(inputs, training=training)
         canvas = self.placement.in_unit_range(
             inputs, self.value_range, self.compute_dtype
         )
@@ -395,6 +444,7 @@ class InputReprogrammer(InputTransformation):
             "clip": self.clip,
             "augmentation": serialize(self.augmentation),
             "data_format": self.data_format,
+            "missing_values": self.missing_values,
         }
 
     def resolved_config(self) -> dict[str, Any]:
@@ -425,6 +475,7 @@ class InputReprogrammer(InputTransformation):
     ) -> list[ExpectedVariable]:
         for shape in (self.source_shape, self.target_shape):
             check_size(tuple(size or 1 for size in shape or ()), LARGEST_SAMPLE)
+        self.check_accepts_missing(specification)
         settings = self.settings.completed(specification, self.canvas_range)
         sample_shape = settings.sample_shape or ()
         canvas_shape = settings.known_canvas_shape

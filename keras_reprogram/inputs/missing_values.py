@@ -1,0 +1,76 @@
+"""Missing values of samples, which NaN marks, on their way to the source."""
+
+import numpy as np
+from keras import ops
+
+from keras_reprogram.dtypes import is_float
+from keras_reprogram.inputs.sample_range import ValueRange
+from keras_reprogram.inputs.valid import all_of_row
+from keras_reprogram.inputs.valid import finite_rows
+from keras_reprogram.typing import Tensor
+
+MISSING_VALUES = ("mask",)
+# Of the weights by which a placement multiplies samples.
+SMALLEST_WEIGHT = 1e-6
+
+
+def check_missing_values(missing_values: object) -> str | None:
+    """Returns the setting of an input transformation, or raises."""
+    if missing_values is None or missing_values in MISSING_VALUES:
+        return missing_values  # type: ignore[return-value]
+    raise ValueError(
+        f"`missing_values` must be one of {MISSING_VALUES} or `None`. "
+        f"Received: missing_values={missing_values!r}"
+    )
+
+
+def marks_of_missing(samples: Tensor) -> Tensor:
+    """Returns 1 where values are missing and 0 elsewhere, as float32."""
+    return ops.cast(ops.isnan(samples), "float32")
+
+
+def filled(samples: Tensor, value_range: ValueRange | None) -> Tensor:
+    """Returns samples with the middle of their range where values are missing.
+
+    Args:
+        samples: Tensor of floats.
+        value_range: Tuple of two floats; `None` for a middle of 0.
+    """
+    middle = 0.0 if value_range is None else sum(value_range) / 2
+    # A product with a mask would keep NaN.
+    return ops.where(
+        ops.isnan(samples), ops.full_like(samples, middle), samples
+    )
+
+
+def missing_again(canvas: Tensor, placed_marks: Tensor) -> Tensor:
+    """Returns a canvas with NaN wherever a missing value has a share.
+
+    Args:
+        canvas: Tensor. A batch of canvases of `filled` samples.
+        placed_marks: Tensor, broadcastable to `canvas`. What the placement
+            makes of `marks_of_missing`.
+    """
+    is_missing = ops.abs(placed_marks) > SMALLEST_WEIGHT
+    return ops.where(is_missing, ops.full_like(canvas, np.nan), canvas)
+
+
+def partly_known_rows(samples: Tensor) -> Tensor | None:
+    """Returns which samples hold finite numbers, and else NaN only."""
+    if not is_float(samples):
+        return None
+    has_values = ops.logical_not(all_of_row(ops.isnan(samples)))
+    return ops.logical_and(finite_rows(samples, allow_nan=True), has_values)
+
+
+def check_partly_known(samples: np.ndarray) -> None:
+    """Raises a `ValueError` if all values of a sample are missing."""
+    if samples.dtype.kind != "f":
+        return
+    is_empty = np.isnan(samples).reshape(len(samples), -1).all(axis=1)
+    if is_empty.any():
+        raise ValueError(
+            "Some value of every sample must be known: leave out samples of "
+            f"NaN alone. Received: {np.count_nonzero(is_empty)} such samples "
+            f"of {len(samples)}, the first at index {is_empty.argmax()}"
+        )
