@@ -26,19 +26,20 @@ from keras_reprogram.inputs.images.canvas import Canvas
 from keras_reprogram.inputs.images.canvas_settings import CanvasSettings
 from keras_reprogram.inputs.images.canvas_settings import check_shape
 from keras_reprogram.inputs.images.canvas_settings import compared
+from keras_reprogram.inputs.images.missing_on_canvas import check_partly_known
+from keras_reprogram.inputs.images.missing_on_canvas import filled
+from keras_reprogram.inputs.images.missing_on_canvas import marks_of_missing
+from keras_reprogram.inputs.images.missing_on_canvas import missing_again
+from keras_reprogram.inputs.images.missing_on_canvas import partly_known_rows
 from keras_reprogram.inputs.images.pattern import Pattern
 from keras_reprogram.inputs.images.placement import Placement
 from keras_reprogram.inputs.images.scaling import Scaling
 from keras_reprogram.inputs.images.scaling import check_factors
 from keras_reprogram.inputs.input_transformation import InputTransformation
-from keras_reprogram.inputs.missing_values import MISSING_VALUES
-from keras_reprogram.inputs.missing_values import check_missing_values
-from keras_reprogram.inputs.missing_values import check_partly_known
-from keras_reprogram.inputs.missing_values import filled
-from keras_reprogram.inputs.missing_values import marks_of_missing
-from keras_reprogram.inputs.missing_values import missing_again
-from keras_reprogram.inputs.missing_values import partly_known_rows
 from keras_reprogram.inputs.sample_range import check_value_range
+from keras_reprogram.inputs.sample_range import check_waveforms
+from keras_reprogram.inputs.series.missing_values import MASK
+from keras_reprogram.inputs.series.missing_values import check_missing_values
 from keras_reprogram.program_parts import LARGEST_SAMPLE
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import check_size
@@ -139,7 +140,7 @@ class InputReprogrammer(InputTransformation):
     }
     program_strings = {
         "data_format": DATA_FORMATS,
-        "missing_values": MISSING_VALUES,
+        "missing_values": (MASK,),
     }
 
     def __init__(
@@ -190,7 +191,7 @@ class InputReprogrammer(InputTransformation):
                 "Tokens, and series that are drawn, cannot be normalized "
                 "before the pattern is added. Received: normalize_first=True"
             )
-        self.missing_values = check_missing_values(missing_values)
+        self.missing_values = check_missing_values(missing_values, (MASK,))
         if draws is not None and self.missing_values is not None:
             raise ValueError(
                 "Tokens, and series that are drawn, leave no missing values "
@@ -207,6 +208,7 @@ class InputReprogrammer(InputTransformation):
         self.source_compared: tuple[object, ...] | None = None
         self.source_used: weakref.ref[Any] | None = None
         self.is_resolved = False
+        self.takes_waveforms = False
         self.has_warned = False
         self.accept_sample_shape()
 
@@ -242,6 +244,7 @@ class InputReprogrammer(InputTransformation):
             Axes(len(settings.known_canvas_shape), self.data_format),
         )
         self.source_compared, self.is_resolved = found, True
+        self.takes_waveforms = specification.sampling_rate is not None
         self.source_used = source_used
         self.take_settings(settings)
 
@@ -302,6 +305,8 @@ class InputReprogrammer(InputTransformation):
         if self.missing_values is not None:
             check_partly_known(samples)
             samples = samples[np.isfinite(samples)]
+        if self.takes_waveforms and self.value_range is self.scale is None:
+            check_waveforms(samples)
         if self.has_warned:
             return
         doubt = self.placement.doubtful_range(samples, self.value_range)

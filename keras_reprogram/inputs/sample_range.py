@@ -17,6 +17,9 @@ SMALL_PART = 64
 # Integers as large as this are unscaled audio.
 LOUDEST = 1000
 
+# Floats as large as this are no waveforms in [-1, 1], standardized or not.
+LOUDEST_FLOAT = 100
+
 ValueRange = tuple[float, float]
 
 
@@ -36,6 +39,19 @@ def check_value_range(value_range: Sequence[float] | None) -> ValueRange | None:
             f"sample, or `None`. Received: value_range={value_range!r}"
         )
     return (float(bounds[0]), float(bounds[1]))
+
+
+def check_waveforms(samples: np.ndarray) -> None:
+    """Raises a `ValueError` unless samples may be waveforms in [-1, 1]."""
+    is_integer = samples.dtype.kind in "iu"
+    largest = float(np.abs(samples.astype("float64")).max(initial=0.0))
+    if is_integer or largest > LOUDEST_FLOAT:
+        raise ValueError(
+            "The source takes waveforms in [-1, 1]: convert recordings by "
+            "`keras_reprogram.audio.to_waveforms`, or divide samples of 16 "
+            "bits by 32768. Received: samples of dtype "
+            f"{samples.dtype} up to {largest:g}"
+        )
 
 
 def in_unit_range(

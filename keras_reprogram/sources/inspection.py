@@ -114,6 +114,7 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
         start_token=getattr(source, "start_token", None),
         block_sizes=block_sizes(source),
         accepts_missing_values=getattr(source, "accepts_missing_values", False),
+        sampling_rate=getattr(source, "sampling_rate", None),
     )
 
 

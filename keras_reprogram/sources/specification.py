@@ -40,6 +40,9 @@ class SourceSpecification:
             to `()`, one block.
         accepts_missing_values: Boolean. Whether inputs may hold NaN for what
             is missing. Defaults to `False`.
+        sampling_rate: Integer. Rate of the waveforms in [-1, 1] that the source
+            takes. Defaults to `None`: it takes no waveforms, or it is not
+            known.
         parts: Tuple of `SourceSpecification`s. Those of the sources that a
             `JoinedSource` joins, whose own shapes are empty. Defaults to `()`,
             for a source of one input.
@@ -58,6 +61,7 @@ class SourceSpecification:
     start_token: int | None = None
     block_sizes: FixedShape = ()
     accepts_missing_values: bool = False
+    sampling_rate: int | None = None
     parts: tuple["SourceSpecification", ...] = ()
 
     @property

@@ -7,6 +7,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram import InputReprogrammer
+from keras_reprogram.inputs.sample_range import check_waveforms
 
 GENERATOR = np.random.default_rng(0)
 BYTES = GENERATOR.integers(0, 256, (4, 4, 4, 1)).astype("uint8")
@@ -101,3 +102,17 @@ def test_what_to_do_with_a_shape_is_said(shape, source_shape, words):
     assert "Received: " in str(error.value)
     with pytest.raises(ValueError):
         end(np.zeros((1, *shape)))
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(4, "int16"),
+        np.array([0.0, -32768.0], "float32"),
+        np.array([128, 255], "uint8"),
+    ],
+)
+def test_waveforms_of_another_scale_are_a_value_error(samples):
+    with pytest.raises(ValueError, match="32768. Received: .*dtype"):
+        check_waveforms(samples)
+    check_waveforms(np.array([-1.2, 3.0], "float32"))

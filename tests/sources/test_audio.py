@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_reprogram import InputReprogrammer
+from keras_reprogram import LabelMapper
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.recipes import few_samples
 from keras_reprogram.sources import AudioSource
 from keras_reprogram.sources import JoinedSource
 from keras_reprogram.sources import fingerprint
@@ -273,3 +277,44 @@ def test_integers_and_stereo_are_a_value_error(models):
         source(np.zeros((1, 2000), "int16"))
     with pytest.raises(ValueError, match="shape"):
         source(np.zeros((1, 2000, 2), "float32"))
+
+
+def model_of(source, **settings):
+    return ReprogrammedModel(
+        source,
+        InputReprogrammer(
+            (1000,), placement="pad", value_range=None, **settings
+        ),
+        LabelMapper(2, "linear"),
+    )
+
+
+@pytest.mark.numpy_alone
+def test_a_model_says_what_waveforms_it_takes(models):
+    model = model_of(AudioSource(models["whisper"], 2000))
+    for waves, message in (
+        (np.zeros((2, 1000), "int16"), "waveforms in .*32768"),
+        (np.full((2, 1000), 3e4, "float32"), "to_waveforms.*30000"),
+        (np.zeros((2, 1000, 2), "float32"), "Received: .*1000, 2"),
+        (np.zeros((2, 999), "float32"), "Received: .*999"),
+        (np.full((2, 1000), np.nan, "float32"), "`missing_values`"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.predict(waves, verbose=0)
+
+
+@pytest.mark.numpy_alone
+def test_few_recordings_of_unequal_length_are_classified(models):
+    source = AudioSource(models["whisper"], 2000, "layers")
+    waves = np.tile(waveforms("whisper")[:1, :1000], (12, 1))
+    waves[6:] *= np.sin(np.arange(1000))
+    waves[::3, 700:] = np.nan
+    labels = np.repeat([0, 1], 6)
+    placed = InputReprogrammer(
+        (1000,), None, "pad", None, value_range=None, missing_values="mask"
+    )
+    model = few_samples(
+        (source, placed), waves, labels, value_range=None, folds=2, verbose=0
+    )
+    assert np.isfinite(model.predict(waves, verbose=0)).all()
+    assert model.label_mapper.num_classes == 2

@@ -12,8 +12,8 @@ from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import RandomShift
 from keras_reprogram.inputs import UniversalPattern
-from keras_reprogram.inputs.missing_values import filled
-from keras_reprogram.inputs.missing_values import partly_known_rows
+from keras_reprogram.inputs.images.missing_on_canvas import filled
+from keras_reprogram.inputs.images.missing_on_canvas import partly_known_rows
 from keras_reprogram.sources.audio_layers import SilenceForMissing
 
 NAN = np.nan

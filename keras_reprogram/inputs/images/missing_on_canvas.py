@@ -1,4 +1,4 @@
-"""Missing values of samples, which NaN marks, on their way to the source."""
+"""Missing values of samples, which NaN marks, on a canvas."""
 
 import numpy as np
 from keras import ops
@@ -9,19 +9,8 @@ from keras_reprogram.inputs.valid import all_of_row
 from keras_reprogram.inputs.valid import finite_rows
 from keras_reprogram.typing import Tensor
 
-MISSING_VALUES = ("mask",)
 # Of the weights by which a placement multiplies samples.
 SMALLEST_WEIGHT = 1e-6
-
-
-def check_missing_values(missing_values: object) -> str | None:
-    """Returns the setting of an input transformation, or raises."""
-    if missing_values is None or missing_values in MISSING_VALUES:
-        return missing_values  # type: ignore[return-value]
-    raise ValueError(
-        f"`missing_values` must be one of {MISSING_VALUES} or `None`. "
-        f"Received: missing_values={missing_values!r}"
-    )
 
 
 def marks_of_missing(samples: Tensor) -> Tensor:
