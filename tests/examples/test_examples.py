@@ -236,6 +236,15 @@ def test_forecasting(tmp_path, run):
     errors = {row["method"]: row["test_mse"] for row in rows}
     assert len(rows) == 6 and np.isfinite(list(errors.values())).all()
     assert errors["24 hours before"] < 1e-6 < errors["last value"]
+    run(
+        "examples/forecasting.py",
+        *("--quick", "--temperature", "--output", tmp_path),
+        *("--data", tmp_path / "table.csv"),
+    )
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert len(rows) == 5
+    for row in rows:
+        assert 0 <= row["test_coverage"] <= 1 and row["test_pinball"] > 0
 
 
 @on_torch
