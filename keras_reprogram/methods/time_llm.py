@@ -26,12 +26,15 @@ and targets by their deviation, so that a rate does not depend on either. The
 rate is constant here.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_reprogram.inputs import SeriesReprogrammer
+from keras_reprogram.losses import PinballLoss
+from keras_reprogram.metrics import IntervalCoverage
 from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.outputs import ForecastHead
 from keras_reprogram.sources import TextSource
@@ -43,6 +46,8 @@ def time_llm(
     target_shape: tuple[int, int],
     learning_rate: float | LearningRateSchedule = 0.01,
     optimizer: keras.optimizers.Optimizer | None = None,
+    channels: Sequence[int] | None = None,
+    quantiles: Sequence[float] | None = None,
     **kwargs: Any,
 ) -> ReprogrammedModel:
     """Time-LLM, Jin et al. 2024.
@@ -76,6 +81,12 @@ def time_llm(
         learning_rate: Float or schedule of Adam. Defaults to `0.01`.
         optimizer: A Keras optimizer, which has its own learning rate, to be
             used instead. Defaults to `None`.
+        channels: List of integers. As for `ForecastHead`: the channels to
+            forecast, with the others as covariates. Defaults to `None`, for
+            all of them, as in the paper.
+        quantiles: List of floats. As for `ForecastHead`: quantiles to forecast,
+            by the pinball loss. Defaults to `None`, for one forecast by the
+            squared error, as in the paper.
         **kwargs: Arguments of `keras_reprogram.inputs.SeriesReprogrammer`.
 
     Returns:
@@ -84,11 +95,13 @@ def time_llm(
     model = ReprogrammedModel(
         source,
         SeriesReprogrammer(target_shape, **kwargs),
-        ForecastHead(horizon),
+        ForecastHead(horizon, channels, quantiles),
     )
-    model.compile(
-        optimizer or keras.optimizers.Adam(learning_rate),
-        keras.losses.MeanSquaredError(),
-        metrics=["mae"],
-    )
+    optimizer = optimizer or keras.optimizers.Adam(learning_rate)
+    if quantiles is None:
+        loss = keras.losses.MeanSquaredError()
+        model.compile(optimizer, loss, metrics=["mae"])
+    else:
+        loss = PinballLoss(quantiles)
+        model.compile(optimizer, loss, metrics=[IntervalCoverage()])
     return model

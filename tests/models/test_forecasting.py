@@ -7,6 +7,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram import methods
 from keras_reprogram.callbacks import RestoreBest
 from keras_reprogram.inputs import SeriesReprogrammer
 from keras_reprogram.inputs import TextPrototypes
@@ -291,3 +292,18 @@ def test_gradients_are_finite_with_missing_values():
             found = variable.numpy()
             assert np.isfinite(found).all()
             assert (found != value).any()
+
+
+def test_time_llm_forecasts_quantiles_of_some_channels():
+    past, future = waves(8, 0)
+    model = methods.time_llm(
+        TextSource(keras_hub.models.GPT2Backbone(**GPT2), "sequence"),
+        12,
+        (48, 2),
+        channels=[1],
+        quantiles=(0.1, 0.9),
+        prototypes=5,
+    )
+    logs = model.evaluate(past, future[..., 1:], verbose=0, return_dict=True)
+    assert set(logs) == {"loss", "interval_coverage"}
+    assert model.predict(past, verbose=0).shape == (8, 12, 1, 2)
