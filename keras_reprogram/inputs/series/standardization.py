@@ -50,8 +50,9 @@ def standardize(
     # precision of the deviation for a large mean. Dividing by the largest value
     # prevents squares from underflowing or overflowing. Both cancel out, so
     # they need no gradient.
-    place = ops.argmax(is_known, axis=1, keepdims=True)
-    first = ops.stop_gradient(ops.take_along_axis(values, place, axis=1))
+    is_first = ops.logical_and(known, ops.cumsum(is_known, axis=1) < 1.5)
+    first = ops.where(is_first, values, ops.zeros_like(values))
+    first = ops.stop_gradient(ops.sum(first, axis=1, keepdims=True))
     series = is_known * (values - first)
     largest = ops.max(ops.abs(series), axis=1, keepdims=True)
     varies = largest > 0
