@@ -1,4 +1,4 @@
-"""Reprograms a tagger of music to classify time series.
+"""Reprograms a tagger of music and a classifier of photographs for series.
 
 Series of the UCR and UEA archives that `aeon` brings along, official splits,
 are played to musicnn as sound (Voice2Series): stretched, twice in half a
@@ -7,7 +7,10 @@ the tags, by the paper's fixed one of many tags to a class, and together with
 the tagger's last layer, on the three tags most alike (Yen et al. 2021), is
 compared with a linear probe on the tags of plain series, a small convolutional
 network trained from scratch, the nearest neighbor, and MiniRocket, all at the
-last epoch.
+last epoch. EfficientNet-Lite0 looks at the same series drawn as pictures of
+their differences: a linear map of all its stages, chosen on the training series
+alone by `keras_reprogram.recipes.few_samples`, of the pictures, and of the
+pictures and the sound together.
 
     pip install keras-reprogram[time-series] && pip install --no-deps musicnn
     python examples/time_series.py
@@ -22,6 +25,7 @@ import numpy as np
 import keras_reprogram
 from keras_reprogram.inputs import ChannelConcatenation
 from keras_reprogram.inputs import Pad
+from keras_reprogram.inputs import SeriesPicture
 from keras_reprogram.inputs import Tile
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.outputs import LinearMapping
@@ -39,6 +43,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=8000)
     parser.add_argument("--copies", type=int, default=2)
     parser.add_argument("--loudness", type=float, default=0.5)
+    parser.add_argument("--canvas", type=int, default=65)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -59,6 +64,9 @@ def main() -> None:
         )
         for activation in (None, "sigmoid")
     }
+    sources["stages"] = keras_reprogram.sources.stage_features(
+        common.load_classifier(None), (options.canvas, options.canvas, 3)
+    )
 
     rows = []
     for name in options.data_sets:
@@ -68,7 +76,7 @@ def main() -> None:
         )
         for method, seed, result in compare(sources, train, test, options):
             row = {"data_set": name, "method": method, "seed": seed, **result}
-            print(f"{method:>14}: {row['test_accuracy']:.3f}")
+            print(f"{method:>15}: {row['test_accuracy']:.3f}")
             rows.append(row)
     report(rows, options)
 
@@ -102,6 +110,16 @@ def compare(sources, train, test, options):
     predictions = probe.predict(test[0], verbose=0).argmax(axis=1)
     result = {"test_accuracy": common.accuracy(test[1], predictions)}
     yield "linear probe", None, {**result, "seconds": seconds}
+    for method, parts in drawn_and_heard(sources, train, options).items():
+        if options.methods and method not in options.methods:
+            continue
+        start = time.perf_counter()
+        model = keras_reprogram.recipes.few_samples(parts, *train, verbose=0)
+        seconds = time.perf_counter() - start
+        predictions = model.predict(test[0], verbose=0).argmax(axis=1)
+        result = {"test_accuracy": common.accuracy(test[1], predictions)}
+        chosen = model.label_mapper.cross_validation.chosen
+        yield method, None, {**result, "seconds": seconds, "chosen": chosen}
     for method, seed, peer in peers(options):
         start = time.perf_counter()
         peer.fit(train[0].transpose(0, 2, 1), train[1])
@@ -171,6 +189,26 @@ def compare(sources, train, test, options):
                 **settings,
             )
             yield method, seed, result
+
+
+def drawn_and_heard(sources, train, options):
+    """Pairs of a source and what is in front of it, for the recipe."""
+    shape = train[0].shape[1:]
+    drawn = {
+        f"drawn by {scaling}": (
+            sources["stages"],
+            keras_reprogram.InputReprogrammer(
+                target_shape=shape,
+                placement=SeriesPicture("difference", scaling=scaling),
+                pattern=None,
+                value_range=(train[0].min(), train[0].max()),
+            ),
+        )
+        # Without and with the level and the amplitude of a series.
+        for scaling in ("channel", "value_range")
+    }
+    heard = (sources[None], input_reprogrammer(shape, options, pattern=False))
+    return {"drawn": drawn, "drawn and heard": {**drawn, "heard": heard}}
 
 
 def input_reprogrammer(shape, options, pattern: bool):

@@ -122,6 +122,8 @@ def test_time_series(tmp_path, run):
     rows = json.loads((tmp_path / "results.json").read_text())
     assert [row["method"] for row in rows] == [
         "linear probe",
+        "drawn",
+        "drawn and heard",
         "reprogrammed",
         "Voice2Series",
         "Yen et al.",
@@ -439,7 +441,7 @@ def test_black_box_guide(tmp_path, run):
     output = run("guides/black_box.py")
     accuracies = re.findall(r"Test accuracy: ([0-9.]+)", output)
     # Chance is 0.25.
-    assert len(accuracies) == 3 and min(map(float, accuracies)) > 0.4
+    assert len(accuracies) == 4 and min(map(float, accuracies)) > 0.4
 
 
 @on_tensorflow
@@ -471,7 +473,7 @@ def test_across_modalities_guide(tmp_path, run):
     output = run("guides/across_modalities.py")
     accuracies = re.findall(r"Test accuracy: ([0-9.]+)", output)
     # Chance is 0.25.
-    assert len(accuracies) == 3 and min(map(float, accuracies)) > 0.4
+    assert len(accuracies) == 4 and min(map(float, accuracies)) > 0.4
 
 
 @on_torch

@@ -28,7 +28,7 @@ from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 PIXELS = (0.0, 255.0)
-CHANNELS = ("auto", "colors", "grid")
+CHANNELS = ("grid", "colors")
 SCALINGS = ("channel", "sample", "value_range")
 # A smaller range, as a share of the values, is rounding.
 SMALLEST_SPAN = 1e-6
@@ -65,7 +65,7 @@ class SeriesPicture(WrappedPlacement):
     Example:
 
     ```python
-    # Three axes of an accelerometer, 150 steps each, as red, green and blue.
+    # Three axes of an accelerometer, 150 steps each.
     reprogrammer = keras_reprogram.InputReprogrammer(
         target_shape=(150, 3),
         source_shape=(65, 65, 3),
@@ -83,10 +83,10 @@ class SeriesPicture(WrappedPlacement):
             on as many steps as are drawn: `Resize("nearest")` repeats the steps
             of short series, and `Affine()` shifts and stretches time by trained
             numbers. Defaults to `"resize"`, linear interpolation.
-        channels: String. `"colors"` draws as many channels as the canvas has
-            into its colors, and further ones beside them; `"grid"` draws each
-            channel in gray beside the others. Defaults to `"auto"`: colors for
-            as many channels as the canvas has, otherwise a grid.
+        channels: String. `"grid"` draws each channel in gray beside the others;
+            `"colors"` draws as many channels as the canvas has into its colors,
+            which are larger pictures, and further ones beside them. Defaults to
+            `"grid"`, which a network trained on photographs tells apart better.
         scaling: String. By which lowest and highest value a series is scaled:
             that of its `"channel"`, of all channels of its `"sample"`, or the
             `"value_range"` of the `InputReprogrammer`, outside of which values
@@ -109,7 +109,7 @@ class SeriesPicture(WrappedPlacement):
         self,
         drawing: str | SeriesDrawing = "difference",
         inner: str | Placement = "resize",
-        channels: str = "auto",
+        channels: str = "grid",
         scaling: str = "channel",
         **kwargs: Any,
     ) -> None:
@@ -126,11 +126,7 @@ class SeriesPicture(WrappedPlacement):
     ) -> PictureLayout:
         """Returns where the pictures of all channels are on the canvas."""
         colors = axes.channels(canvas_shape)
-        if (
-            self.channels == "grid"
-            or num_channels == 1
-            or (self.channels == "auto" and num_channels > colors)
-        ):
+        if self.channels == "grid" or num_channels == 1:
             colors = 1
         height, width = axes.spatial_shape(canvas_shape)
         return PictureLayout(num_channels, colors, (height, width))
