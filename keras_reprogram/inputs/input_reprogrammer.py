@@ -27,7 +27,9 @@ from keras_reprogram.inputs.images.canvas_settings import CanvasSettings
 from keras_reprogram.inputs.images.canvas_settings import check_shape
 from keras_reprogram.inputs.images.canvas_settings import compared
 from keras_reprogram.inputs.images.missing_on_canvas import check_partly_known
+from keras_reprogram.inputs.images.missing_on_canvas import check_series
 from keras_reprogram.inputs.images.missing_on_canvas import filled
+from keras_reprogram.inputs.images.missing_on_canvas import interpolated_in_time
 from keras_reprogram.inputs.images.missing_on_canvas import marks_of_missing
 from keras_reprogram.inputs.images.missing_on_canvas import missing_again
 from keras_reprogram.inputs.images.missing_on_canvas import partly_known_rows
@@ -38,7 +40,9 @@ from keras_reprogram.inputs.images.scaling import check_factors
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.sample_range import check_value_range
 from keras_reprogram.inputs.sample_range import check_waveforms
+from keras_reprogram.inputs.series.missing_values import INTERPOLATE
 from keras_reprogram.inputs.series.missing_values import MASK
+from keras_reprogram.inputs.series.missing_values import MISSING_VALUES
 from keras_reprogram.inputs.series.missing_values import check_missing_values
 from keras_reprogram.program_parts import LARGEST_SAMPLE
 from keras_reprogram.program_parts import ExpectedVariable
@@ -109,9 +113,11 @@ class InputReprogrammer(InputTransformation):
             `"no_channels"`. Samples of one axis have no channels. Defaults to
             `keras.config.image_data_format()`.
         missing_values: String. What to do with NaN in samples, which marks
-            missing values: `"mask"` returns NaN wherever one has a share in
+            missing values: `"interpolate"` replaces those of a series,
+            `(length,)` or with channels, by values on the line between their
+            neighbors in time. `"mask"` returns NaN wherever one has a share in
             the canvas, for a source that accepts NaN, such as
-            `keras_reprogram.sources.AudioSource`. The pattern has no effect
+            `keras_reprogram.sources.AudioSource`; the pattern has no effect
             and no gradient there. Defaults to `None`, for a `ValueError`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -140,7 +146,7 @@ class InputReprogrammer(InputTransformation):
     }
     program_strings = {
         "data_format": DATA_FORMATS,
-        "missing_values": (MASK,),
+        "missing_values": MISSING_VALUES,
     }
 
     def __init__(
@@ -191,11 +197,14 @@ class InputReprogrammer(InputTransformation):
                 "Tokens, and series that are drawn, cannot be normalized "
                 "before the pattern is added. Received: normalize_first=True"
             )
-        self.missing_values = check_missing_values(missing_values, (MASK,))
-        if draws is not None and self.missing_values is not None:
+        self.missing_values = check_missing_values(missing_values)
+        if (self.missing_values == MASK and draws is not None) or (
+            self.missing_values == INTERPOLATE and self.sample_dtype is not None
+        ):
             raise ValueError(
-                "Tokens, and series that are drawn, leave no missing values "
-                f"on the canvas. Received: missing_values={missing_values!r}"
+                "Tokens have no missing values, and series that are drawn "
+                'leave none on the canvas: for series, use "interpolate". '
+                f"Received: missing_values={missing_values!r}"
             )
         if clip and self.canvas_range is None:
             raise ValueError(
@@ -257,11 +266,13 @@ class InputReprogrammer(InputTransformation):
             self.pattern.connect(encode, specification.num_classes)
 
     def check_accepts_missing(self, specification: SourceSpecification) -> None:
-        if self.missing_values and not specification.accepts_missing_values:
+        is_masked = self.missing_values == MASK
+        if is_masked and not specification.accepts_missing_values:
             raise ValueError(
                 '`missing_values="mask"` needs a source that accepts NaN, such '
-                "as an `AudioSource`. Received: a source that takes finite "
-                f"inputs of shape {specification.accepted_shape}"
+                'as an `AudioSource`; for series, there is "interpolate". '
+                "Received: a source that takes finite inputs of shape "
+                f" {specification.accepted_shape}"
             )
 
     def take_settings(self, settings: CanvasSettings) -> None:
@@ -299,13 +310,16 @@ class InputReprogrammer(InputTransformation):
     def check_sample_shape(self, shape: Shape) -> None:
         if self.settings.canvas_shape is not None:
             self.placement.check(shape, self.canvas_shape, self.axes)
+        if self.missing_values == INTERPOLATE:
+            check_series(shape, self.data_format)
 
     def check_values(self, samples: np.ndarray) -> None:
         self.placement.check_values(samples)
         if self.missing_values is not None:
             check_partly_known(samples)
             samples = samples[np.isfinite(samples)]
-        if self.takes_waveforms and self.value_range is self.scale is None:
+        unscaled = self.value_range is None and self.scale is None
+        if self.takes_waveforms and unscaled:
             check_waveforms(samples)
         if self.has_warned:
             return
@@ -370,6 +384,9 @@ class InputReprogrammer(InputTransformation):
             inputs = self.augmentation(inputs, training=training)
         if self.missing_values is None or not is_float(inputs):
             return self.without_missing(inputs)
+        if self.missing_values == INTERPOLATE:
+            series = interpolated_in_time(inputs, self.data_format)
+            return self.without_missing(series)
         marks = self.placement.place(
             marks_of_missing(inputs), self.canvas_shape, self.axes
         )

@@ -1,16 +1,44 @@
-"""Missing values of samples, which NaN marks, on a canvas."""
+"""Missing values of samples, which NaN marks, before and on a canvas."""
 
 import numpy as np
 from keras import ops
 
 from keras_reprogram.dtypes import is_float
+from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.sample_range import ValueRange
+from keras_reprogram.inputs.series.missing_values import interpolated
+from keras_reprogram.inputs.series.missing_values import known_values
 from keras_reprogram.inputs.valid import all_of_row
 from keras_reprogram.inputs.valid import finite_rows
+from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 # Of the weights by which a placement multiplies samples.
 SMALLEST_WEIGHT = 1e-6
+
+
+def check_series(shape: Shape, data_format: str) -> None:
+    """Raises a `ValueError` unless samples have one axis but the channels."""
+    if len(Axes(len(shape), data_format).spatial) != 1:
+        raise ValueError(
+            '`missing_values="interpolate"` takes series, of shape (length,) '
+            f"or with an axis of channels. Received: samples of shape {shape}"
+        )
+
+
+def interpolated_in_time(samples: Tensor, data_format: str) -> Tensor:
+    """Returns series without missing values, each channel by itself.
+
+    Args:
+        samples: Tensor of floats, `(batch, length)` or with channels.
+        data_format: String, as for `InputReprogrammer`.
+    """
+    (time,) = Axes(len(samples.shape) - 1, data_format).spatial
+    series = ops.moveaxis(samples, time + 1, -1)
+    shape = ops.shape(series)
+    rows = ops.reshape(series, (-1, shape[-1]))
+    rows = interpolated(rows, known_values(rows))
+    return ops.moveaxis(ops.reshape(rows, shape), -1, time + 1)
 
 
 def marks_of_missing(samples: Tensor) -> Tensor:

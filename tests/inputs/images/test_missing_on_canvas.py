@@ -11,6 +11,7 @@ from keras_reprogram import ProgramBank
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import RandomShift
+from keras_reprogram.inputs import SeriesPicture
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.inputs.images.missing_on_canvas import filled
 from keras_reprogram.inputs.images.missing_on_canvas import partly_known_rows
@@ -162,6 +163,50 @@ def test_a_sample_of_nan_alone_is_a_value_error():
         model.fit(OneBatch(empty), epochs=1, verbose=0)
     with pytest.raises(ValueError, match="infinity"):
         model.predict(np.nan_to_num(WAVES, nan=np.inf), verbose=0)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_series_are_interpolated_for_any_source(data_format):
+    series = np.stack([WAVES, WAVES[:, ::-1]], axis=2)
+    wanted = np.array([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+    if data_format == "channels_first":
+        series = series.swapaxes(1, 2)
+    end = InputReprogrammer(
+        series.shape[1:],
+        series.shape[1:],
+        "pad",
+        None,
+        value_range=None,
+        data_format=data_format,
+        missing_values="interpolate",
+    )
+    found = array(end(series))
+    if data_format == "channels_first":
+        found = found.swapaxes(1, 2)
+    np.testing.assert_allclose(found[1, :, 0], wanted, 1e-6)
+    np.testing.assert_allclose(found[1, :, 1], wanted[::-1], 1e-6)
+    np.testing.assert_array_equal(found[0, :, 0], WAVES[0])
+
+
+def test_a_series_with_missing_values_is_drawn():
+    settings = ((6,), (8, 8, 3), SeriesPicture())
+    end = InputReprogrammer(
+        *settings, value_range=None, missing_values="interpolate"
+    )
+    found = array(end(WAVES[1:2]))
+    whole = np.array([[0.1, 0.2, 0.3, 0.4, 0.4, 0.4]], "float32")
+    np.testing.assert_allclose(found, array(end(whole)), atol=1e-5)
+    with pytest.raises(ValueError, match='drawn leave none.*"interpolate"'):
+        InputReprogrammer(
+            (6,), (8, 8, 3), SeriesPicture(), missing_values="mask"
+        )
+
+
+@pytest.mark.numpy_alone
+def test_images_are_not_interpolated():
+    end = InputReprogrammer((2, 2, 1), (4, 4, 1), missing_values="interpolate")
+    with pytest.raises(ValueError, match="takes series.*2, 2, 1"):
+        end(np.zeros((1, 2, 2, 1), "float32"))
 
 
 @pytest.mark.numpy_alone
