@@ -26,13 +26,15 @@ from keras_reprogram.inputs.images.canvas import Canvas
 from keras_reprogram.inputs.images.canvas_settings import CanvasSettings
 from keras_reprogram.inputs.images.canvas_settings import check_shape
 from keras_reprogram.inputs.images.canvas_settings import compared
-from keras_reprogram.inputs.images.missing_on_canvas import check_partly_known
 from keras_reprogram.inputs.images.missing_on_canvas import check_series
 from keras_reprogram.inputs.images.missing_on_canvas import filled
 from keras_reprogram.inputs.images.missing_on_canvas import interpolated_in_time
 from keras_reprogram.inputs.images.missing_on_canvas import marks_of_missing
 from keras_reprogram.inputs.images.missing_on_canvas import missing_again
 from keras_reprogram.inputs.images.missing_on_canvas import partly_known_rows
+from keras_reprogram.inputs.images.missing_on_canvas import (
+    without_missing_values,
+)
 from keras_reprogram.inputs.images.pattern import Pattern
 from keras_reprogram.inputs.images.placement import Placement
 from keras_reprogram.inputs.images.scaling import Scaling
@@ -316,8 +318,7 @@ class InputReprogrammer(InputTransformation):
     def check_values(self, samples: np.ndarray) -> None:
         self.placement.check_values(samples)
         if self.missing_values is not None:
-            check_partly_known(samples)
-            samples = samples[np.isfinite(samples)]
+            samples = without_missing_values(samples)
         unscaled = self.value_range is None and self.scale is None
         if self.takes_waveforms and unscaled:
             check_waveforms(samples)

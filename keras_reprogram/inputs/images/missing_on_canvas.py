@@ -80,14 +80,20 @@ def partly_known_rows(samples: Tensor) -> Tensor | None:
     return ops.logical_and(finite_rows(samples, allow_nan=True), has_values)
 
 
-def check_partly_known(samples: np.ndarray) -> None:
-    """Raises a `ValueError` if all values of a sample are missing."""
+def without_missing_values(samples: np.ndarray) -> np.ndarray:
+    """Returns samples with the median of all instead of missing values.
+
+    Raises:
+        ValueError: If all values of a sample are missing.
+    """
     if samples.dtype.kind != "f":
-        return
-    is_empty = np.isnan(samples).reshape(len(samples), -1).all(axis=1)
+        return samples
+    is_missing = np.isnan(samples)
+    is_empty = is_missing.reshape(len(samples), -1).all(axis=1)
     if is_empty.any():
         raise ValueError(
             "Some value of every sample must be known: leave out samples of "
             f"NaN alone. Received: {np.count_nonzero(is_empty)} such samples "
             f"of {len(samples)}, the first at index {is_empty.argmax()}"
         )
+    return np.where(is_missing, np.nanmedian(samples), samples)
