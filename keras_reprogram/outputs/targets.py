@@ -271,9 +271,10 @@ class NumberTargets(Targets):
             )
         if not finite.all():
             raise ValueError(
-                "`y` must be finite; a loss that leaves out NaN, such as "
-                "`keras_reprogram.losses.MaskedMeanSquaredError()`, takes it "
-                "for a target that is missing. Received: targets with NaN or "
+                "`y` must be finite; a loss of `keras_reprogram.losses` takes "
+                "NaN for targets that are missing: `MaskedMeanSquaredError()`, "
+                "`MaskedMeanAbsoluteError()`, or `PinballLoss(quantiles, "
+                'missing_values="mask")`. Received: targets with NaN or '
                 "infinity"
             )
 

@@ -65,3 +65,21 @@ def test_numbers_are_divided_by_the_scale_of_their_target():
     # The axis of one target may be left out.
     y, _ = divided(np.array([2.0, 4.0]), np.ones((2, 1), "float32"), [2.0])
     assert ops.convert_to_numpy(y).tolist() == [[1], [2]]
+
+
+def test_a_number_of_nan_is_missing_where_the_loss_leaves_it_out():
+    numbers = NumberTargets((2,))
+    labels = np.array([[1.0, np.nan], [2.0, 3.0]])
+    masked = LabelFormat(allows_missing=True)
+    with pytest.raises(ValueError, match="MaskedMeanSquaredError"):
+        numbers.check(labels, LabelFormat())
+    numbers.check(labels, masked)
+    with pytest.raises(ValueError, match="infinity"):
+        numbers.check(labels + np.array([0, -np.inf]), masked)
+    labels[1, 1] = np.inf
+    for form, expected in (
+        (masked, [[True, True], [True, False]]),
+        (LabelFormat(), [[True, False], [True, False]]),
+    ):
+        found = numbers.valid(ops.convert_to_tensor(labels), form)
+        assert ops.convert_to_numpy(found).tolist() == expected
