@@ -56,11 +56,13 @@ class SeriesPicture(WrappedPlacement):
     All drawings have finite gradients, so that a pattern on the canvas, and a
     trained `inner` placement of the series, can be trained.
 
-    Each series is scaled by its own lowest and highest value unless `scaling`
-    is `"value_range"`: its level and its amplitude are then lost. They matter
-    where a class is a posture or a strength, such as the direction of gravity
-    in readings of an accelerometer. Differences and recurrences do not depend
-    on the level in any scaling; Gramian fields of the sum do.
+    By default each series is scaled by its own lowest and highest value, and
+    its level and its amplitude are lost. They matter where a class is a posture
+    or a strength, as in readings of an accelerometer. For these, pass
+    `scaling="value_range"`, and the lowest and highest value of the training
+    series as `value_range`: differences and spectrograms then show the
+    amplitude, and Gramian fields of the sum the level as well. Recurrence plots
+    show neither.
 
     Example:
 
