@@ -81,7 +81,7 @@ def partly_known_rows(samples: Tensor) -> Tensor | None:
 
 
 def without_missing_values(samples: np.ndarray) -> np.ndarray:
-    """Returns samples with the median of all instead of missing values.
+    """Returns samples with a value of theirs instead of missing ones.
 
     Raises:
         ValueError: If all values of a sample are missing.
@@ -96,4 +96,5 @@ def without_missing_values(samples: np.ndarray) -> np.ndarray:
             f"NaN alone. Received: {np.count_nonzero(is_empty)} such samples "
             f"of {len(samples)}, the first at index {is_empty.argmax()}"
         )
-    return np.where(is_missing, np.nanmedian(samples), samples)
+    known = samples.reshape(-1)[is_missing.argmin()]
+    return np.where(is_missing, known, samples) if is_missing.any() else samples
