@@ -117,8 +117,8 @@ def recordings_from_directory(
             class that are for validation. Defaults to `None`.
         subset: `"training"` or `"validation"`: which files are returned, where
             `validation_split` is given. Defaults to `None`, all.
-        follow_links: Boolean. Whether linked folders are read. Defaults to
-            `False`.
+        follow_links: Boolean. Whether linked folders within those of classes
+            are read. Defaults to `False`.
 
     Returns:
         A named tuple `Recordings` of `x`, `y`, `class_names` and `paths`.
@@ -144,7 +144,11 @@ def recordings_from_directory(
         chosen = split(strata, validation_split, seed, subset)
         paths = [paths[index] for index in chosen]
         y = None if y is None else y[chosen]
-    waveforms = [read_recording(path, sampling_rate) for path in paths]
+    waveforms = [
+        # A copy, so that the rest of a long recording is not kept.
+        read_recording(path, sampling_rate)[:length].copy()
+        for path in paths
+    ]
     x = padded(waveforms, length, padding_value)
     return Recordings(x, y, tuple(names), tuple(paths))
 
