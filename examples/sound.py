@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--training", type=int, nargs="+", default=[50, 200])
-    parser.add_argument("--test", type=int, default=200)
+    parser.add_argument("--test", type=int, default=100)
     parser.add_argument(
         "--methods", nargs="+", choices=METHODS, default=METHODS
     )
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument(
         "--reprogrammed", choices=PARTS, default="Whisper", help="the source"
     )
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--scratch-epochs", type=int, default=40)
     parser.add_argument("--batch-size", type=int, default=10)
     options = parser.parse_args()

@@ -55,8 +55,8 @@ keras.utils.set_random_seed(0)
 `recordings_from_directory` reads wav files of any sampling rate, of integers or
 floats, mono or stereo, in nested folders, on every backend. It returns NumPy
 arrays: waveforms of float32 in [-1, 1] at 16 kHz, and a label for each. Longer
-recordings are cropped here to a second and a half, and shorter ones are padded
-with silence. Without `padding_value`, NaN marks what is missing.
+recordings are cropped here to a second and a half. Where a shorter one is over,
+NaN marks what is missing.
 """
 
 recordings = audio.recordings_from_directory(
@@ -68,7 +68,6 @@ recordings = audio.recordings_from_directory(
         "it_IT_m_Carlo",
     ],
     seconds=1.5,
-    padding_value=0.0,
 )
 print(recordings.x.shape, recordings.class_names)
 
@@ -92,8 +91,8 @@ languages, record many speakers, and keep those of the test out of training.
 
 order = np.random.default_rng(0).permutation(len(recordings.x))
 x, y = recordings.x[order], recordings.y[order]
-x_train, x_validation, x_test = np.split(x[:350], [100, 150])
-y_train, y_validation, y_test = np.split(y[:350], [100, 150])
+x_train, x_validation, x_test = np.split(x[:250], [100, 150])
+y_train, y_validation, y_test = np.split(y[:250], [100, 150])
 num_classes, samples = len(recordings.class_names), x.shape[1]
 
 """
@@ -106,28 +105,37 @@ keeps is what was said: with 50 prompts of five languages for training, ridge
 regression on all layers has an accuracy of 0.93, on the first one 0.93 and on
 the mean of the last one 0.75.
 
-`recipes.few_samples` fits linear maps in closed form and chooses among them by
-cross-validation. What it returns is a compiled model, whose program is saved.
+`missing_values="mask"` hands NaN on to the source, which leaves it out of the
+mean. `recipes.few_samples` fits linear maps in closed form and chooses among
+them by cross-validation. What it returns is a compiled model, whose program is
+saved.
 """
 
 backbone = keras_hub.models.Backbone.from_preset(
     pretrained.whisper_tiny_english_preset()
 )
-heard = sources.AudioSource(backbone, samples, pooling="layers")
+source = sources.AudioSource(backbone, samples, pooling="layers")
+whole = keras_reprogram.InputReprogrammer(
+    target_shape=(samples,),
+    pattern=None,
+    value_range=None,
+    missing_values="mask",
+)
 model = recipes.few_samples(
-    {"heard": heard}, x_train, y_train, value_range=None, verbose=0
+    {"heard": (source, whole)}, x_train, y_train, value_range=None, verbose=0
 )
 _, accuracy = model.evaluate(x_test, y_test, verbose=0)
 print(f"Accuracy, heard: {accuracy:.3f}")
 model.save_program("languages.program")
 
 """
-That was the whole way from a folder to a program.
+That was the whole way from a folder to a program, in twenty lines.
 
 ## Drawn
 
 `SeriesPicture` draws a waveform as a log-mel spectrogram on the canvas of a
 network that was trained on photographs, of which the recipe reads all stages.
+A picture shows nothing as missing: what is missing becomes silence.
 """
 
 classifier = keras_hub.models.ImageClassifier.from_preset(
@@ -142,10 +150,11 @@ drawn = (
         value_range=None,
     ),
 )
+silent_train, silent_test = np.nan_to_num(x_train), np.nan_to_num(x_test)
 model = recipes.few_samples(
-    {"drawn": drawn}, x_train, y_train, value_range=None, verbose=0
+    {"drawn": drawn}, silent_train, y_train, value_range=None, verbose=0
 )
-_, accuracy = model.evaluate(x_test, y_test, verbose=0)
+_, accuracy = model.evaluate(silent_test, y_test, verbose=0)
 print(f"Accuracy, drawn: {accuracy:.3f}")
 
 """
@@ -156,9 +165,9 @@ them joined on the training samples alone.
 """
 
 model = recipes.few_samples(
-    {"heard": heard, "drawn": drawn}, x_train, y_train, value_range=None
+    {"heard": source, "drawn": drawn}, silent_train, y_train, value_range=None
 )
-_, accuracy = model.evaluate(x_test, y_test, verbose=0)
+_, accuracy = model.evaluate(silent_test, y_test, verbose=0)
 print(f"Accuracy, joined: {accuracy:.3f}")
 
 """
@@ -166,17 +175,19 @@ print(f"Accuracy, joined: {accuracy:.3f}")
 
 The spectrogram is part of the source and differentiable, so that a pattern can
 be added to the waveform and trained together with the label map, which starts
-from a logistic regression. With a hundred recordings and a value of the pattern
-for each of 24,000 samples this can also lose accuracy: `RestoreBest` measures
-the model before training too, and keeps the best epoch on validation data.
+from a logistic regression. With a hundred recordings and a number for each of
+24,000 samples of a pattern, this may lose accuracy: `RestoreBest` measures the
+model before training too and keeps the best epoch on validation data, which is
+often the start.
 """
 
 model = keras_reprogram.ReprogrammedModel(
-    heard,
+    source,
     keras_reprogram.InputReprogrammer(
         target_shape=(samples,),
         pattern=inputs.UniversalPattern("everywhere", activation=None),
         value_range=None,
+        missing_values="mask",
     ),
     keras_reprogram.LabelMapper(
         num_classes,
@@ -204,5 +215,24 @@ print(f"Best epoch: {best.best_epoch}. Accuracy with a pattern: {accuracy:.3f}")
 """
 ## Conclusion
 
-CONCLUSION
+`examples/sound.py` compares these on prompts in five languages, where a prompt
+is in training or in the test in all languages. Accuracy on the test, mean and
+standard deviation over three draws of prompts, of the last epoch where one is trained:
+
+| | 50 prompts | 200 prompts | 200, another voice |
+|---|---|---|---|
+| heard by musicnn | 0.667 ± 0.017 | 0.797 ± 0.026 | 0.300 ± 0.122 |
+| heard by Whisper, all layers | 0.920 ± 0.050 | 0.993 ± 0.009 | 0.050 ± 0.041 |
+| drawn for EfficientNet-Lite0 | 0.777 ± 0.076 | 0.940 ± 0.022 | 0.250 ± 0.082 |
+| joined, chosen by the recipe | 0.930 ± 0.059 | 0.990 ± 0.008 | 0.117 ± 0.024 |
+| a pattern for Whisper | 0.757 ± 0.053 | 0.913 ± 0.024 | 0.117 ± 0.024 |
+| a network of its own | 0.720 ± 0.037 | 0.873 ± 0.025 | 0.433 ± 0.024 |
+
+The last column holds the Italian prompts of the test, spoken by a woman where
+all Italian of the training is spoken by a man. Chance is 0.2: the frozen
+sources do not recognize her language, and Whisper, the most accurate one for
+known voices, takes her for somebody else almost always. What they learned from
+such data is who speaks. This takes recordings of several speakers, and a test
+of new ones: pass the speakers as the `groups` of `few_samples`, and its scores
+are those of speakers that were left out.
 """

