@@ -40,12 +40,13 @@ def main() -> None:
     parser.add_argument("--airport", default="JFK", choices=["EWR", "JFK"])
     parser.add_argument("--look-back", type=int, default=96)
     parser.add_argument("--horizon", type=int, default=24)
-    parser.add_argument("--windows", type=int, default=128, help="for training")
-    parser.add_argument("--validation-windows", type=int, default=64)
-    parser.add_argument("--test-windows", type=int, default=120)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--linear-epochs", type=int, default=30)
-    parser.add_argument("--learning-rate", type=float, default=5e-3)
+    parser.add_argument("--windows", type=int, default=96, help="for training")
+    parser.add_argument("--validation-windows", type=int, default=48)
+    parser.add_argument("--test-windows", type=int, default=80)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--linear-epochs", type=int, default=20)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--learning-rate", type=float, default=1e-2)
     parser.add_argument("--draws", type=int, default=25)
     parser.add_argument("--seeds", type=int, default=3, help="from --seed")
     options = parser.parse_args()
@@ -205,15 +206,15 @@ def trained(name, model, train, parts, seed, options) -> dict:
         tuple(map(np.ascontiguousarray, train)),
         "mse",
         epochs,
-        32,
-        options.learning_rate,
+        options.batch_size if len(train[0]) == options.windows else 32,
+        1e-3 if is_linear else options.learning_rate,
         validation_data=tuple(map(np.ascontiguousarray, parts["validation"])),
         callbacks=[best],
         verbose=2,
     )
     past = np.ascontiguousarray(parts["test"][0])
     result = {
-        **row(name, model.predict(past, verbose=0), parts, seed),
+        **row(name, model.predict(past, batch_size=16, verbose=0), parts, seed),
         "train_windows": len(train[0]),
         "best_epoch": best.best_epoch + 1,
         "trainable_parameters": common.trained_values(model),

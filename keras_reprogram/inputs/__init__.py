@@ -42,6 +42,7 @@ from keras_reprogram.inputs.joined_transformation import JoinedTransformation
 from keras_reprogram.inputs.series.channel_adapter import ChannelAdapter
 from keras_reprogram.inputs.series.missing_values import padded_series
 from keras_reprogram.inputs.series.missing_values import with_known_future
+from keras_reprogram.inputs.series.series_correction import SeriesCorrection
 from keras_reprogram.inputs.series.series_reprogrammer import SeriesReprogrammer
 from keras_reprogram.inputs.series.series_statistics import StatisticsPrompt
 from keras_reprogram.inputs.series.series_statistics import series_statistics
@@ -93,6 +94,7 @@ __all__ = [
     "Resize",
     "SampleMaskedPattern",
     "ScaledPad",
+    "SeriesCorrection",
     "SeriesDrawing",
     "SeriesPicture",
     "SeriesReprogrammer",

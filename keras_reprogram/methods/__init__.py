@@ -18,6 +18,7 @@ from keras_reprogram.methods.overlaid_table import (
     overlaid_table as overlaid_table,
 )
 from keras_reprogram.methods.r2dl import r2dl as r2dl
+from keras_reprogram.methods.remap import remap as remap
 from keras_reprogram.methods.rendered_tokens import (
     rendered_tokens as rendered_tokens,
 )

@@ -27,6 +27,7 @@ from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.regression_head import RegressionHead
 from keras_reprogram.outputs.residual_label_mapper import ResidualLabelMapper
 from keras_reprogram.outputs.ridge_regression import ridge_regression
+from keras_reprogram.outputs.source_numbers import SourceNumbers
 
 __all__ = [
     "AttentiveProbe",
@@ -51,6 +52,7 @@ __all__ = [
     "SemanticMapping",
     "SimilarityMapping",
     "Solution",
+    "SourceNumbers",
     "SourceSelection",
     "StatisticsMapping",
     "logistic_regression",

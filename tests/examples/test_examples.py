@@ -272,10 +272,27 @@ def test_multivariate(tmp_path, run):
     rows = json.loads((tmp_path / "results.json").read_text())
     errors = {row["method"]: row["test_mse"] for row in rows}
     assert len(rows) == 7 and np.isfinite(list(errors.values())).all()
-    # After one step it is still nearly the source, channel by channel.
+    # After a few steps it is still nearly the source, channel by channel.
     source = errors["Fracast-0, channel by channel"]
-    assert abs(errors["AdaPTS, linear"] - source) < 0.05 * source
+    assert abs(errors["AdaPTS, linear"] - source) < 0.3 * source
     assert 0 < rows[-1]["coverage"] < 1 and rows[-1]["width"] > 0
+
+
+@on_torch
+def test_populations(tmp_path, run):
+    pytest.importorskip("seglearn")
+    run("examples/populations.py", "--quick", "--output", tmp_path)
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [row["method"] for row in rows] == [
+        "the source, right arms",
+        "fine-tuned",
+        "trained on left arms alone",
+        "ReMAP, nearest",
+        "ReMAP, inversion",
+        "ReMAP, targets alone",
+    ]
+    # Left arms are another population.
+    assert rows[0]["test_r2"] < rows[0]["r2_of_source"]
 
 
 @on_torch

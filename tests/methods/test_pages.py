@@ -40,6 +40,12 @@ def waveform_source() -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(6, "softmax")(x))
 
 
+def regressor() -> keras.Model:
+    inputs = keras.Input((16, 2))
+    flat = keras.layers.Flatten()(inputs)
+    return keras.Model(inputs, keras.layers.Dense(1)(flat))
+
+
 def forecaster() -> keras.Model:
     inputs = keras.Input((32,))
     return keras.Model(inputs, keras.layers.Dense(8)(inputs))
@@ -112,6 +118,12 @@ def many_forecasts() -> tuple[np.ndarray, np.ndarray]:
     return values[:, :32], values[:, 32:]
 
 
+def numbers() -> tuple[np.ndarray, np.ndarray]:
+    """Series whose mean is the target."""
+    values = np.random.default_rng(0).normal(size=(24, 16, 2))
+    return values.astype("float32"), values.mean(axis=(1, 2))[:, None]
+
+
 def of_images(**arguments):
     return "image", images, {"target_shape": (8, 8, 1), **arguments}
 
@@ -164,6 +176,7 @@ CASES = {
             "patch_size": 4,
         },
     ),
+    "remap": ("regressor", numbers, {"target_shape": (16, 2)}),
     "reprogbert": (
         "text",
         gaps,
@@ -236,6 +249,7 @@ def sources() -> dict[str, keras.Model]:
         "stages": stages_source(),
         "waveform": waveform_source(),
         "forecaster": forecaster(),
+        "regressor": regressor(),
         "text": TextSource(backbone, "sequence"),
         "pooled text": TextSource(backbone, "mean"),
     }
