@@ -216,8 +216,8 @@ print(f"Best epoch: {best.best_epoch}. Accuracy with a pattern: {accuracy:.3f}")
 ## Conclusion
 
 `examples/sound.py` compares these on prompts in five languages, where a prompt
-is in training or in the test in all languages. Accuracy on the test, mean and
-standard deviation over three draws of prompts, of the last epoch where one is trained:
+is in training or in the test in all languages. Accuracy on the test after the
+last epoch, mean and standard deviation over three draws of prompts:
 
 | | 50 prompts | 200 prompts | 200, another voice |
 |---|---|---|---|
