@@ -473,4 +473,5 @@ def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
         if dtype.hasobject or size != info.file_size - member.tell():
             raise ValueError(f"Received: shape={shape}, dtype={dtype}")
     with archive.open(info) as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
+        found: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)
+    return found
