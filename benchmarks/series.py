@@ -148,8 +148,11 @@ def drawn(shape: tuple[int, ...]) -> dict[str, Any]:
             InputReprogrammer(
                 target_shape=shape,
                 source_shape=(size, size, 3),
-                placement=SeriesPicture(),
-                value_range=None,
+                # The levels of several channels tell more than one's own.
+                placement=SeriesPicture(
+                    scaling="value_range" if shape[-1] > 1 else "channel"
+                ),
+                value_range=(-3, 3),
                 pattern=None,
             ),
         )
