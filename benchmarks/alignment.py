@@ -22,7 +22,6 @@ the risk of Voice2Series can be evaluated. Each run is a line of
 import argparse
 import dataclasses
 import functools
-import importlib.util
 import itertools
 import json
 import pathlib
@@ -91,7 +90,7 @@ def crops(number: int = 300, size: int = 64) -> np.ndarray:
     from PIL import Image
     from sklearn.datasets import load_sample_images
 
-    package = pathlib.Path(importlib.util.find_spec("skimage").origin).parent
+    package = common.package_folder("skimage")
     photographs = [Image.fromarray(i) for i in load_sample_images().images]
     for name in PHOTOGRAPHS:
         (path,) = (package / "data").glob(f"{name}.*")

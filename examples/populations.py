@@ -13,11 +13,11 @@ their left arms, and test windows of the left arms of the others; the seed moves
 people from one half to the other. Scores are R2, the explained share of the
 variance, after the last epoch.
 
+    pip install keras-reprogram[examples]
+    pip install --no-deps seglearn
     python examples/populations.py
 """
 
-import importlib.util
-import pathlib
 import time
 
 import common
@@ -110,12 +110,8 @@ def of_count(count, seed, source, groups, options) -> list[dict]:
 
 def populations(seed: int) -> dict:
     """Windows and targets, in units of those of the source."""
-    package = importlib.util.find_spec("seglearn")
-    if package is None:
-        raise SystemExit(
-            "The readings come from a package: `pip install --no-deps seglearn`"
-        )
-    path = pathlib.Path(package.origin).parent / "data" / "watch_dataset.npy"
+    folder = common.package_folder("seglearn", "--no-deps")
+    path = folder / "data" / "watch_dataset.npy"
     content = np.load(path, allow_pickle=True).item()
     parts = [
         np.lib.stride_tricks.sliding_window_view(
