@@ -18,6 +18,7 @@ from keras_reprogram.audio.waveforms import checked_padding
 from keras_reprogram.audio.waveforms import checked_rate
 from keras_reprogram.audio.waveforms import padded
 from keras_reprogram.audio.waveforms import padded_length
+from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import number
 
 Labels = Literal["inferred"] | Sequence[int] | None
@@ -35,8 +36,9 @@ class Recordings(NamedTuple):
     Args:
         x: Array `(recordings, samples)` of type float32.
         y: Array `(recordings,)` of type int32, or `None` without labels.
-        class_names: Tuple of strings, the class of label 0 first. Empty
-            without labels.
+        class_names: Tuple of strings. Of inferred labels the folders, that of
+            label 0 first; of given ones the integers that occur, in order.
+            Empty without labels.
         paths: Tuple of the files' paths.
     """
 
@@ -132,6 +134,8 @@ def recordings_from_directory(
     length = padded_length(seconds, sampling_rate)
     padding_value = checked_padding(padding_value)
     check_subset(validation_split, subset)
+    # Both subsets need the same one: `None` would mix them.
+    seed = check_seed(seed)
     root = pathlib.Path(directory)
     if not root.is_dir():
         raise ValueError(

@@ -128,6 +128,7 @@ def test_a_split_has_its_share_of_every_class(tmp_path):
     [
         ({"labels": [1, 2]}, "shape \\(2,\\).*4 files"),
         ({"labels": [0.5] * 4}, "float64"),
+        ({"seed": None}, "seed=None"),
         ({"labels": "none"}, "`labels` must be"),
         ({"labels": None, "class_names": ["cat"]}, "`class_names` are for"),
         ({"class_names": ["cow"]}, "folders of.*cow"),
