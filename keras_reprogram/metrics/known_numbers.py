@@ -40,7 +40,7 @@ class KnownError(keras.metrics.Mean):
     ) -> None:
         y_pred = ops.cast(y_pred, "float32")
         if self.quantile is not None:
-            y_pred = y_pred[..., self.quantile]
+            y_pred = at_index("quantile", y_pred, self.quantile)
         targets, known = known_targets(y_true, y_pred.shape)
         difference = ops.where(known, y_pred - targets, ops.zeros_like(y_pred))
         weights = weights_of_known(known, sample_weight)
@@ -177,8 +177,8 @@ class IntervalCoverage(keras.metrics.Mean):
             Defaults to `None`.
 
     Raises:
-        ValueError: If `low` or `high` is not an integer, or the shapes do not
-            match.
+        ValueError: If `low` or `high` is not the index of a quantile, `low` is
+            not the lower one, or the shapes do not match.
     """
 
     def __init__(
@@ -190,13 +190,27 @@ class IntervalCoverage(keras.metrics.Mean):
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         self._direction = "up"
-        self.low, self.high = check_index("low", low), check_index("high", high)
+        first, second = check_index("low", low), check_index("high", high)
+        if first is None or second is None or first == second:
+            raise ValueError(
+                "`low` and `high` must be the indices of two quantiles. "
+                f"Received: low={low!r}, high={high!r}"
+            )
+        self.low, self.high = first, second
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> None:
         y_pred = ops.cast(y_pred, "float32")
-        low, high = y_pred[..., self.low], y_pred[..., self.high]
+        low = at_index("low", y_pred, self.low)
+        high = at_index("high", y_pred, self.high)
+        size = y_pred.shape[-1]
+        if size is not None and self.low % size >= self.high % size:
+            raise ValueError(
+                "`low` must be the index of a lower quantile than `high`. "
+                f"Received: low={self.low}, high={self.high}, predictions of "
+                f"shape {tuple(y_pred.shape)}"
+            )
         targets, known = known_targets(y_true, low.shape)
         covered = ops.logical_and(low <= targets, targets <= high)
         weights = weights_of_known(known, sample_weight)
@@ -217,3 +231,19 @@ def check_index(name: str, index: object) -> int | None:
             f"{name}={index!r}"
         )
     return integer(index)
+
+
+def at_index(name: str, y_pred: Tensor, index: int) -> Tensor:
+    """Returns the predictions of one quantile, on the last axis.
+
+    Raises:
+        ValueError: If there is none, where JAX would return the last one.
+    """
+    size = y_pred.shape[-1]
+    if size is not None and not -size <= index < size:
+        raise ValueError(
+            f"`{name}` must be the index of one of the {size} quantiles of "
+            f"predictions. Received: {name}={index}, predictions of shape "
+            f"{tuple(y_pred.shape)}"
+        )
+    return y_pred[..., index]

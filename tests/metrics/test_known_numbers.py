@@ -68,3 +68,12 @@ def test_what_does_not_fit_is_a_value_error():
         IntervalCoverage(high=0.9)
     with pytest.raises(ValueError, match="`quantile`"):
         KnownMeanSquaredError(quantile=0.5)
+    for low, high in ((0, 3), (-4, 2), (2, 0), (-1, 0), (1, -2)):
+        metric = IntervalCoverage(low, high)
+        with pytest.raises(ValueError, match="Received: low=|Received: high="):
+            metric.update_state(y, y_pred)
+    for low, high in ((None, -1), (0, None), (1, 1)):
+        with pytest.raises(ValueError, match="two quantiles"):
+            IntervalCoverage(low, high)
+    with pytest.raises(ValueError, match="one of the 3 quantiles"):
+        KnownMeanSquaredError(quantile=3).update_state(y, y_pred)
