@@ -37,7 +37,8 @@ def nearest_source_inputs(
         An array `[N, ...]` of samples of `source_x`.
 
     Raises:
-        ValueError: If the numbers of samples or of targets differ.
+        ValueError: If the numbers of samples or of targets differ,
+            or a target is not finite.
     """
     rows, sources = two_axes(y), two_axes(source_y)
     if len(source_x) != len(sources) or rows.shape[1] != sources.shape[1]:
@@ -45,6 +46,11 @@ def nearest_source_inputs(
             "The source's samples need a target each, and as many numbers in "
             f"it as `y`. Received: {len(source_x)} samples, `source_y` of "
             f"shape {np.shape(source_y)}, `y` of shape {np.shape(y)}"
+        )
+    if not (np.isfinite(rows).all() and np.isfinite(sources).all()):
+        raise ValueError(
+            "`y` and `source_y` must be finite: leave out samples without a "
+            "target. Received: NaN or infinity"
         )
     unit = sources.std(axis=0)
     unit[unit == 0] = 1.0
@@ -115,6 +121,7 @@ def inverted_inputs(
         raise ValueError(
             "`x` and `y` must be finite. Received: NaN or infinity"
         )
+    number("learning_rate", learning_rate, 0.0)
     model = FreeInputs(source, x, number("penalty", penalty, 0.0))
     model.compile(keras.optimizers.Adam(learning_rate), "mse")
     everything = len(x)
@@ -203,9 +210,10 @@ def fit_correction(
 
     Raises:
         ValueError: If samples or targets are not valid, or `corrected` has
-            another shape.
+            another shape or is not finite, or the loss became not finite.
     """
     x, y = model.checked(x, y)
+    corrected = np.asarray(corrected, "float32")
     inputs = model.input_reprogrammer(model.input)
     if np.shape(corrected) != (len(x), *inputs.shape[1:]):
         raise ValueError(
@@ -213,6 +221,12 @@ def fit_correction(
             f"Received: corrected of shape {np.shape(corrected)}, {len(x)} "
             f"samples, and a source that takes {inputs.shape[1:]}"
         )
+    if not np.isfinite(corrected).all():
+        raise ValueError(
+            "`corrected` must be finite. Received: NaN or infinity"
+        )
+    number("correction_weight", correction_weight, 0.0)
+    number("learning_rate", learning_rate, 0.0)
     trained = keras.Model(
         model.input, {"inputs": inputs, "prediction": model.output}
     )
@@ -230,13 +244,20 @@ def fit_correction(
             {"inputs": "mse", "prediction": "mse"},
             loss_weights=weights,
         )
-        trained.fit(
+        history = trained.fit(
             x,
             {"inputs": corrected, "prediction": y},
             batch_size=batch_size,
             epochs=number_of_epochs,
             verbose=verbose,
         )
+        losses = history.history.get("loss", [])
+        if not np.isfinite(losses).all():
+            raise ValueError(
+                "The loss is not finite: lower the learning rate, and make a "
+                f"new model. Received: learning_rate={learning_rate}, loss="
+                f"{losses[-1]}"
+            )
 
 
 def two_axes(values: np.ndarray) -> np.ndarray:

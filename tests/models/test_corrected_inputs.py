@@ -29,6 +29,10 @@ def test_the_nearest_input_has_the_nearest_target_in_its_own_unit():
         nearest_source_inputs(numbers, sources[:2], numbers)
     with pytest.raises(ValueError, match="a target each"):
         nearest_source_inputs(numbers[:, 0], sources, numbers)
+    missing = np.where(numbers == 1.0, np.nan, numbers)
+    for y, source_y in ((missing, numbers), (numbers, missing)):
+        with pytest.raises(ValueError, match="must be finite"):
+            nearest_source_inputs(y, sources, source_y)
 
 
 def test_inverted_inputs_have_the_targets_and_stay_near():
@@ -61,3 +65,11 @@ def test_a_correction_learns_inputs_and_then_targets():
     assert errors.max() < 3.0
     with pytest.raises(ValueError, match="for each sample"):
         fit_correction(model, X, SUMS, X[:2])
+    with pytest.raises(ValueError, match="`corrected` must be finite"):
+        fit_correction(model, X, SUMS, X * np.nan)
+    with pytest.raises(ValueError, match="`correction_weight`"):
+        fit_correction(model, X, SUMS, X, correction_weight=-1.0)
+    with pytest.raises(ValueError, match="lower the learning rate.*1e"):
+        fit_correction(model, X, SUMS, X.tolist(), 2, 2, learning_rate=1e30)
+    with pytest.raises(ValueError, match="`learning_rate`"):
+        inverted_inputs(source, X, SUMS, learning_rate=np.nan)
