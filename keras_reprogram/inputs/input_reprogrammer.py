@@ -274,7 +274,7 @@ class InputReprogrammer(InputTransformation):
                 '`missing_values="mask"` needs a source that accepts NaN, such '
                 'as an `AudioSource`; for series, there is "interpolate". '
                 "Received: a source that takes finite inputs of shape "
-                f" {specification.accepted_shape}"
+                f"{specification.accepted_shape}"
             )
 
     def take_settings(self, settings: CanvasSettings) -> None:
@@ -319,7 +319,9 @@ class InputReprogrammer(InputTransformation):
         self.placement.check_values(samples)
         if self.missing_values is not None:
             samples = without_missing_values(samples)
-        unscaled = self.value_range is None and self.scale is None
+        # A source of another scaling than KerasHub's receives samples as they
+        # are, whatever their `value_range` is.
+        unscaled = self.scale is None and self.offset is None
         if self.takes_waveforms and unscaled:
             check_waveforms(samples)
         if self.has_warned:

@@ -283,7 +283,7 @@ def model_of(source, **settings):
     return ReprogrammedModel(
         source,
         InputReprogrammer(
-            (1000,), placement="pad", value_range=None, **settings
+            (1000,), placement="pad", **{"value_range": None, **settings}
         ),
         LabelMapper(2, "linear"),
     )
@@ -301,6 +301,12 @@ def test_a_model_says_what_waveforms_it_takes(models):
     ):
         with pytest.raises(ValueError, match=message):
             model.predict(waves, verbose=0)
+    # The source would receive them as they are.
+    model = model_of(
+        AudioSource(models["whisper"], 2000), value_range=(-32768, 32767)
+    )
+    with pytest.raises(ValueError, match="to_waveforms"):
+        model.predict(np.zeros((2, 1000), "int16"), verbose=0)
 
 
 @pytest.mark.numpy_alone
