@@ -16,7 +16,7 @@ from keras_reprogram.typing import Tensor
 # series is constant.
 SMALLEST_VARIANCE = 1e-8
 # Added to squared sines, whose roots have an infinite gradient at zero. A pixel
-# changes by 0.005 at most.
+# changes by 0.01 of the unit range at most.
 SMALLEST_SQUARE = 1e-4
 FIELDS = ("sum", "difference")
 
