@@ -202,9 +202,9 @@ def fit_correction(
         correction_epochs: Integer. Epochs on the inputs alone. Defaults to
             `50`.
         epochs: Integer. Epochs on both. Defaults to `50`.
-        correction_weight: Float. Weight of the inputs in these. Defaults to
-            `0.1`.
-        learning_rate: Float. Of Adam. Defaults to `0.001`.
+        correction_weight: Float. Weight of the loss on inputs, beside the
+            loss on targets. Defaults to `0.1`.
+        learning_rate: Float. Learning rate of Adam. Defaults to `0.001`.
         batch_size: Integer. Samples of a batch. Defaults to `32`.
         verbose: As for `fit`. Defaults to `0`.
 

@@ -16,7 +16,7 @@ def predict_draws(
     num_draws: int = 25,
     batch_size: int = 32,
 ) -> np.ndarray:
-    """Returns predictions with what is random in training, dropout above all.
+    """Returns predictions with dropout and other random layers active.
 
     Their mean is a prediction, and their quantiles over the draws are a band
     around it. The frozen source computes as in inference.

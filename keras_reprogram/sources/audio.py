@@ -36,8 +36,7 @@ class AudioSource(keras.Model):
 
     Whisper returns the same for all levels below a hundred millionth of the
     largest energy of a sample, so that the gradient of a silent frame is zero:
-    initialize a pattern that is alone in its frame with other values than
-    zero.
+    a pattern around the sample must not start from zero; pass an `initializer`.
 
     Example:
 

@@ -86,9 +86,10 @@ class SeriesPicture(WrappedPlacement):
             of short series, and `Affine()` shifts and stretches time by trained
             numbers. Defaults to `"resize"`, linear interpolation.
         channels: String. `"grid"` draws each channel in gray beside the others;
-            `"colors"` draws as many channels as the canvas has into its colors,
-            which are larger pictures, and further ones beside them. Defaults to
-            `"grid"`, which a network trained on photographs tells apart better.
+            `"colors"` draws the first channels into the canvas's colors, the
+            next ones into those of a picture beside it, and so on. Pictures are
+            larger then, but a network trained on photographs tells those of
+            `"grid"` apart better. Defaults to `"grid"`.
         scaling: String. By which lowest and highest value a series is scaled:
             that of its `"channel"`, of all channels of its `"sample"`, or the
             `"value_range"` of the `InputReprogrammer`, outside of which values

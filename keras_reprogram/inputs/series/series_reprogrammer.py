@@ -155,7 +155,7 @@ class SeriesReprogrammer(SequenceTransformation):
     Returns:
         A dictionary of `"embeddings"`, `(batch * channels, steps, width)`,
         and `"padding_mask"`, `(batch * channels, steps)`, 0 for masked
-            patches and otherwise 1.
+        patches and otherwise 1.
 
     Raises:
         ValueError: If the source takes no embeddings or too short sequences, a
