@@ -12,16 +12,17 @@ INTERPOLATE, MASK = "interpolate", "mask"
 MISSING_VALUES = (INTERPOLATE, MASK)
 
 
-def check_missing_values(
-    missing_values: object, choices: Sequence[str] = MISSING_VALUES
-) -> str | None:
+def check_missing_values(missing_values: object) -> str | None:
     """Returns an argument `missing_values` if it is one of the choices."""
     if missing_values is None:
         return None
-    if not isinstance(missing_values, str) or (missing_values not in choices):
+    if (
+        not isinstance(missing_values, str)
+        or missing_values not in MISSING_VALUES
+    ):
         raise ValueError(
             "`missing_values` must be `None`, if samples have no NaN, or one "
-            f"of {tuple(choices)}. Received: missing_values={missing_values!r}"
+            f"of {MISSING_VALUES}. Received: missing_values={missing_values!r}"
         )
     return missing_values
 
