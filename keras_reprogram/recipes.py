@@ -1,7 +1,6 @@
 """Functions that return compiled models with recommended settings."""
 
 import os
-import time
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_reprogram.configurable import number
+from keras_reprogram.configurable import optional
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.metrics import scores_by_class
@@ -17,13 +17,14 @@ from keras_reprogram.models.automatic_compilation import show
 from keras_reprogram.models.batches import to_numpy
 from keras_reprogram.outputs.label_weights import ClassWeight
 from keras_reprogram.selection.arrays import arrays_of
+from keras_reprogram.selection.augmented_copies import can_be_augmented
 from keras_reprogram.selection.cached_features import CachedFeatures
 from keras_reprogram.selection.comparison import Comparison
-from keras_reprogram.selection.inner_products import InnerProducts
 from keras_reprogram.selection.labeled import labeled_samples
 from keras_reprogram.selection.parts import Source
 from keras_reprogram.selection.parts import parts_of
-from keras_reprogram.selection.progress import Progress
+from keras_reprogram.selection.progress import Stopwatch
+from keras_reprogram.selection.training_data import Passes
 from keras_reprogram.typing import Data
 
 # Odd sizes, at which each layer of stride 2 sees the pixels that it saw in
@@ -63,7 +64,14 @@ def few_samples(
     | logistic, *part* | logistic regression on all stages, each of a mean norm of 1 |
     | all sizes, joined, all joined | the same on several inputs of a source, on several sources, on everything |
     | views | features averaged over `views` of a sample |
+    | augmented | the best of them, fitted to augmented copies of the samples as well |
     | residual map | the best of them with class scores `z (I + E)` instead of `z` |
+
+    With an `augmentation`, what is best on the samples as they are is fitted
+    once more, to up to eight rows of each sample: itself and augmented copies.
+    This is chosen unless it is behind by two standard errors, and takes as many
+    more passes. There are no copies of more than 800 samples, of which they are
+    not worth their time, and none for sources that are queried.
 
     With `trial_seconds`, two candidates are trained as well, on fold after fold
     until this time is over: an attentive probe of the stages, and a small
@@ -124,8 +132,10 @@ def few_samples(
         views: List of views of a sample that leave its label as it is, such as
             `["identity", "horizontal"]`; see
             `keras_reprogram.inputs.AveragedViews`. Defaults to `()`.
-        augmentation: Keras layer. Applied to samples in the training of a
-            program. Defaults to `None`.
+        augmentation: Keras layer that changes samples at random and leaves
+            their shapes and labels as they are, such as
+            `keras.layers.RandomFlip("horizontal")`. Applied to copies of
+            samples, and in the training of a program. Defaults to `None`.
         folds: Integer of at least 2. Number of folds. Defaults to `5`.
         trial_seconds: Float. Seconds for candidates that are trained. Defaults
             to `0.0`, none are.
@@ -155,6 +165,12 @@ def few_samples(
     batch_size = positive_integer("batch_size", batch_size)
     canvases = positive_integers("canvases", canvases)
     trial_seconds = number("trial_seconds", trial_seconds, 0)
+    augmentation = optional(
+        "augmentation",
+        augmentation,
+        keras.layers.Layer,
+        "a Keras layer, such as `keras.layers.RandomFlip()`",
+    )
     if folds < 2 or not canvases:
         raise ValueError(
             "`folds` must be an integer of at least 2, and `canvases` one or "
@@ -171,38 +187,32 @@ def few_samples(
         seed,
     )
     parts = parts_of(sources, samples.shape[1:], canvases, views, value_range)
-    start = time.monotonic()
+    watch = Stopwatch()
     with CachedFeatures(cache_directory) as cache:
-        progress = Progress(len(parts) * len(samples), verbose)
-        features = [
-            cache.features(
-                part.new_model(labeled.num_classes),
-                samples,
-                batch_size,
-                progress.add,
-            )
-            for part in parts
-        ]
-        products = InnerProducts(features, [part.block_sizes for part in parts])
-        seconds = {"passes": time.monotonic() - start}
-        comparison = Comparison(parts, products, samples, labeled, verbose)
+        passes = Passes(samples, cache, batch_size, verbose)
+        data = passes.training_data(parts, labeled)
+        watch.lap("passes")
+        comparison = Comparison(data, samples, verbose)
         comparison.score_closed_forms()
-        closed_forms = time.monotonic() - start - seconds["passes"]
-        seconds["closed forms"] = closed_forms
+        watch.lap("closed forms")
+        if augmentation is not None and can_be_augmented(samples, parts):
+            comparison.score_augmented(
+                lambda indices: passes.augmented(
+                    data, indices, augmentation, seed
+                )
+            )
+            watch.lap("augmented copies")
+        comparison.score_residual_map()
         if trial_seconds > 0:
             comparison.score_trials(trial_seconds, augmentation)
-            spent = sum(seconds.values())
-            seconds["trials"] = time.monotonic() - start - spent
+            watch.lap("trials")
         model = comparison.model()
     found = comparison.cross_validation
     model.label_mapper.cross_validation = found
-    times = ", ".join(
-        f"{name} {value:.1f} s" for name, value in seconds.items()
-    )
     by_class = ""
     if found.predictions is not None and labeled.num_classes <= MOST_CLASSES:
         by_class = scores_by_class(
             labeled.labels[found.sample_indices], found.predictions
         ).table()
-    show("\n".join(filter(None, (str(found), by_class, times))), verbose)
+    show("\n".join(filter(None, (str(found), by_class, str(watch)))), verbose)
     return model

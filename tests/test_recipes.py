@@ -118,6 +118,31 @@ def test_groups_and_class_weights_are_what_scores_are_of():
     assert 0.2 < chosen(model).mean.mean() < 0.8
 
 
+def test_augmented_copies_are_a_candidate_where_an_augmentation_is_passed():
+    images, labels = data()
+    given = images.copy()
+    shift = keras_reprogram.inputs.RandomShift(0.2)
+    models = [
+        few_samples(
+            [source(), source("two", size=8, seed=1)],
+            images,
+            labels,
+            augmentation=shift,
+            verbose=0,
+        )
+        for _ in range(2)
+    ]
+    assert "ridge, joined, augmented" in chosen(models[0]).candidates
+    np.testing.assert_array_equal(images, given)
+    # The seed of the recipe is that of the copies too.
+    np.testing.assert_array_equal(
+        chosen(models[0]).scores, chosen(models[1]).scores
+    )
+    assert models[0].predict(images, verbose=0).shape == (30, 2)
+    plain = few_samples(source(), images, labels, verbose=0)
+    assert not any("augmented" in name for name in chosen(plain).candidates)
+
+
 def test_trials_are_scored_until_their_time_is_over():
     images, labels = data()
     model = few_samples(
@@ -159,6 +184,8 @@ def test_candidates_are_shown_unless_it_is_silent(capsys):
         ({"trial_seconds": -1}, "trial_seconds"),
         ({"views": ["upside down"]}, "views"),
         ({"canvases": ()}, "canvases"),
+        ({"augmentation": "flip"}, "augmentation"),
+        ({"augmentation": keras.layers.RandomCrop(2, 2)}, "keep the shape"),
         ({"x": np.full((30, 4, 4, 1), np.nan, "float32")}, "finite"),
     ],
 )

@@ -36,6 +36,10 @@ class CachedFeatures:
         self.directory = pathlib.Path(directory or self.temporary.name)
         self.directory.mkdir(parents=True, exist_ok=True)
 
+    def temporary_file(self, name: str) -> pathlib.Path:
+        """Returns the path of a file that `close` removes."""
+        return pathlib.Path(self.temporary.name) / name
+
     def close(self) -> None:
         """Removes the temporary directory."""
         self.temporary.cleanup()
@@ -52,6 +56,7 @@ class CachedFeatures:
         samples: np.ndarray,
         batch_size: int,
         on_batch: Callable[[int], None] | None = None,
+        known: np.ndarray | None = None,
     ) -> np.ndarray:
         """Returns the outputs of a model's source, as a memory map.
 
@@ -61,6 +66,8 @@ class CachedFeatures:
             batch_size: Integer.
             on_batch: Function that is called with the number of samples of
                 each batch that was computed or read.
+            known: Array `[M, S]`. The features of the first `M` samples, which
+                are not computed again. Defaults to `None`.
 
         Returns:
             Array `[N, S]`, read-only.
@@ -76,7 +83,7 @@ class CachedFeatures:
             if on_batch is not None:
                 on_batch(len(samples))
             return found
-        self.compute(path, model, samples, batch_size, on_batch)
+        self.compute(path, model, samples, batch_size, on_batch, known)
         computed: np.ndarray = np.load(path, mmap_mode="r")
         return computed
 
@@ -87,6 +94,7 @@ class CachedFeatures:
         samples: np.ndarray,
         batch_size: int,
         on_batch: Callable[[int], None] | None,
+        known: np.ndarray | None,
     ) -> None:
         # A pass that is interrupted leaves no file of this name.
         handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
@@ -94,7 +102,8 @@ class CachedFeatures:
         try:
             rows = None
             batch_size = min(batch_size, len(samples))
-            for start in range(0, len(samples), batch_size):
+            count = 0 if known is None else len(known)
+            for start in range(count, len(samples), batch_size):
                 batch = samples[start : start + batch_size]
                 # A smaller last batch would be compiled anew: fill it up.
                 filled = np.resize(np.arange(len(batch)), batch_size)
@@ -109,6 +118,8 @@ class CachedFeatures:
                         outputs.dtype,
                         (len(samples), *outputs.shape[1:]),
                     )
+                    if known is not None:
+                        rows[:count] = known
                 rows[start : start + len(batch)] = outputs
                 if on_batch is not None:
                     on_batch(len(batch))

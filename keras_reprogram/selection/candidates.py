@@ -11,10 +11,10 @@ from keras_reprogram.outputs import kernel_regression
 from keras_reprogram.outputs.kernel_regression import Dual
 from keras_reprogram.outputs.kernel_regression import Solver
 from keras_reprogram.outputs.logistic_regression import cross_entropy
-from keras_reprogram.selection.inner_products import InnerProducts
 from keras_reprogram.selection.labeled import Labeled
 from keras_reprogram.selection.parts import Part
 from keras_reprogram.selection.residual import temperature_of
+from keras_reprogram.selection.training_data import TrainingData
 
 RIDGE, LOGISTIC = "ridge", "logistic"
 SOLVERS: dict[str, tuple[Solver, Sequence[float]]] = {
@@ -50,6 +50,7 @@ class Evaluation:
 
     Args:
         candidate: The `Candidate`.
+        data: The `TrainingData`.
         exponent: Float. How far the norms of blocks are made equal.
         penalty: Float. The penalty.
         scores: Array `[folds]`. The measure on each fold.
@@ -60,6 +61,7 @@ class Evaluation:
     """
 
     candidate: Candidate
+    data: TrainingData
     exponent: float
     penalty: float
     scores: np.ndarray
@@ -71,8 +73,10 @@ class Evaluation:
         """Name of the candidate."""
         return self.candidate.name
 
-    def temperature(self, labeled: Labeled) -> float:
-        """Returns the factor that makes class scores calibrated logits."""
+    @property
+    def temperature(self) -> float:
+        """The factor that makes class scores calibrated logits."""
+        labeled = self.data.labeled
         rows = labeled.of_known_classes
         return temperature_of(
             self.held_out[rows], labeled.labels[rows], labeled.weights[rows]
@@ -127,8 +131,7 @@ def joined_name(parts: Sequence[Part], group: Sequence[int]) -> str:
 
 def evaluate(
     candidate: Candidate,
-    products: InnerProducts,
-    labeled: Labeled,
+    data: TrainingData,
     on_fold: Callable[[], None] | None = None,
 ) -> Evaluation:
     """Scores a candidate by cross-validation.
@@ -141,15 +144,15 @@ def evaluate(
 
     Args:
         candidate: A `Candidate`.
-        products: The `InnerProducts` of all parts.
-        labeled: The `Labeled` samples.
+        data: The `TrainingData`.
         on_fold: Function that is called after each fold.
     """
+    labeled = data.labeled
     exponents = EXPONENTS[candidate.solver]
     settings = list(itertools.product(exponents, SOLVERS[candidate.solver][1]))
     progress = on_fold if not labeled.has_groups else None
     held_out = held_out_scores(
-        candidate, settings, labeled.stratified, products, labeled, progress
+        candidate, settings, labeled.stratified, data, progress
     )
     losses = {
         setting: error_of(candidate, labeled, held_out[setting])
@@ -159,10 +162,11 @@ def evaluate(
     chosen = min(settings, key=lambda setting: (losses[setting], -setting[1]))
     if labeled.has_groups:
         held_out = held_out_scores(
-            candidate, [chosen], labeled.folds, products, labeled, on_fold
+            candidate, [chosen], labeled.folds, data, on_fold
         )
     return Evaluation(
         candidate,
+        data,
         *chosen,
         labeled.measures(held_out[chosen]),
         held_out[chosen],
@@ -174,8 +178,7 @@ def held_out_scores(
     candidate: Candidate,
     settings: Sequence[Setting],
     folds: Sequence[np.ndarray],
-    products: InnerProducts,
-    labeled: Labeled,
+    data: TrainingData,
     on_fold: Callable[[], None] | None = None,
 ) -> dict[Setting, np.ndarray]:
     """Returns the class scores of samples left out, for each setting.
@@ -184,18 +187,18 @@ def held_out_scores(
         candidate: A `Candidate`.
         settings: List of pairs of an exponent and a penalty.
         folds: List of arrays of indices.
-        products: The `InnerProducts` of all parts.
-        labeled: The `Labeled` samples.
+        data: The `TrainingData`.
         on_fold: Function that is called after each fold.
     """
+    labeled = data.labeled
     shape = len(labeled.labels), labeled.num_classes
     found = {setting: np.zeros(shape) for setting in settings}
     kernels = {
-        exponent: products.kernel(candidate.parts, exponent)
+        exponent: data.products.kernel(candidate.parts, exponent)
         for exponent in dict.fromkeys(exponent for exponent, _ in settings)
     }
     for fold in folds:
-        rest = labeled.without(fold)
+        rest = labeled.rows_of(labeled.without(fold))
         for exponent, kernel in kernels.items():
             penalties = [
                 penalty for other, penalty in settings if other == exponent
@@ -225,29 +228,20 @@ def error_of(
     return float(np.average(errors, weights=weights))
 
 
-def solve(
-    evaluation: Evaluation,
-    products: InnerProducts,
-    labeled: Labeled,
-    rows: np.ndarray | None = None,
-) -> Dual:
+def solve(evaluation: Evaluation, rows: np.ndarray) -> Dual:
     """Fits a candidate, with its chosen penalty and scales, to samples.
 
     Args:
         evaluation: The candidate's `Evaluation`.
-        products: The `InnerProducts` of all parts.
-        labeled: The `Labeled` samples.
-        rows: Indices of the samples to fit to. Defaults to `None`, all.
+        rows: Indices of the rows of features to fit to.
     """
-    candidate = evaluation.candidate
-    if rows is None:
-        rows = np.arange(len(labeled.labels))
-    kernel = products.kernel(candidate.parts, evaluation.exponent)
+    candidate, data = evaluation.candidate, evaluation.data
+    kernel = data.products.kernel(candidate.parts, evaluation.exponent)
     (dual,) = fitted(
         candidate,
         [evaluation.penalty],
         kernel[np.ix_(rows, rows)],
-        labeled,
+        data.labeled,
         rows,
     )
     return dual
@@ -268,18 +262,19 @@ def fitted(
     Args:
         candidate: A `Candidate`.
         penalties: List of its solver's penalties.
-        kernel: Array `[M, M]`. Inner products of the samples.
+        kernel: Array `[M, M]`. Inner products of the rows.
         labeled: All `Labeled` samples.
-        rows: Indices `[M]` of the samples.
+        rows: Indices `[M]` of the rows of features.
     """
+    samples = rows % len(labeled.labels)
     solver, all_penalties = SOLVERS[candidate.solver]
     path = [penalty for penalty in all_penalties if penalty >= min(penalties)]
     duals = solver(
         kernel,
-        labeled.labels[rows],
+        labeled.labels[samples],
         labeled.num_classes,
         path,
-        labeled.weights[rows],
+        labeled.weights[samples],
     )
     found = dict(zip(path, duals))
     return [found[penalty] for penalty in penalties]

@@ -16,12 +16,10 @@ from keras_reprogram.selection.candidates import Candidate
 from keras_reprogram.selection.candidates import Evaluation
 from keras_reprogram.selection.candidates import closed_forms
 from keras_reprogram.selection.candidates import evaluate
-from keras_reprogram.selection.inner_products import InnerProducts
-from keras_reprogram.selection.labeled import Labeled
 from keras_reprogram.selection.models import model_of
-from keras_reprogram.selection.parts import Part
 from keras_reprogram.selection.progress import Progress
 from keras_reprogram.selection.residual import ResidualMap
+from keras_reprogram.selection.training_data import TrainingData
 from keras_reprogram.selection.trials import AttentiveTrial
 from keras_reprogram.selection.trials import ProgramTrial
 from keras_reprogram.selection.trials import Trial
@@ -48,23 +46,16 @@ class Comparison:
     """Candidates for a task, their scores, and the best of them.
 
     Args:
-        parts: List of `Part`s.
-        products: Their `InnerProducts`.
+        data: The `TrainingData`.
         samples: Array `[N, ...]`.
-        labeled: The `Labeled` samples.
         verbose: 0 for silence, 1 or `"auto"` for progress bars.
     """
 
     def __init__(
-        self,
-        parts: Sequence[Part],
-        products: InnerProducts,
-        samples: np.ndarray,
-        labeled: Labeled,
-        verbose: str | int,
+        self, data: TrainingData, samples: np.ndarray, verbose: str | int
     ) -> None:
-        self.parts, self.products, self.samples = parts, products, samples
-        self.labeled, self.verbose = labeled, verbose
+        self.parts, self.labeled = data.parts, data.labeled
+        self.data, self.samples, self.verbose = data, samples, verbose
         self.rows: list[Row] = []
         self.evaluations: list[Evaluation] = []
         self.chosen = 0
@@ -76,9 +67,36 @@ class Comparison:
             len(candidates) * len(self.labeled.folds), self.verbose
         )
         for candidate in candidates:
-            self.add(candidate, progress)
-        best = self.best_closed_form()
-        self.chosen = self.evaluations.index(best)
+            self.add(candidate, self.data, progress)
+        self.chosen = self.evaluations.index(self.best_closed_form())
+
+    def score_augmented(
+        self, data_of: Callable[[Sequence[int]], TrainingData]
+    ) -> None:
+        """Fits what was chosen to augmented copies of the samples as well.
+
+        This is chosen unless it is behind by two standard errors: whoever
+        passes an augmentation knows that it leaves labels as they are.
+
+        Args:
+            data_of: Function from indices of parts to their `TrainingData` with
+                copies.
+        """
+        best = self.evaluations[self.chosen]
+        data = data_of(best.candidate.parts)
+        candidate = Candidate(
+            f"{best.name}, augmented",
+            tuple(range(len(data.parts))),
+            best.candidate.solver,
+        )
+        progress = Progress(len(self.labeled.folds), self.verbose)
+        found = self.add(candidate, data, progress)
+        if not trials.is_better(best.scores, found.scores):
+            self.chosen = len(self.rows) - 1
+
+    def score_residual_map(self) -> None:
+        """Scores a residual map of the best closed form's class scores."""
+        best = self.evaluations[self.chosen]
         logits = self.residual_logits(best)
         self.add_if_better(
             Row(
@@ -89,18 +107,21 @@ class Comparison:
             )
         )
 
-    def add(self, candidate: Candidate, progress: Progress) -> None:
+    def add(
+        self, candidate: Candidate, data: TrainingData, progress: Progress
+    ) -> Evaluation:
         """Scores a candidate that has a closed form."""
-        found = evaluate(candidate, self.products, self.labeled, progress.add)
+        found = evaluate(candidate, data, progress.add)
         self.evaluations.append(found)
         self.rows.append(
             Row(
                 candidate.name,
                 found.scores,
                 lambda: self.closed_form_model(found),
-                found.temperature(self.labeled) * found.held_out,
+                found.temperature * found.held_out,
             )
         )
+        return found
 
     def best_closed_form(self) -> Evaluation:
         """Returns ridge regression on everything, or what is better.
@@ -160,9 +181,7 @@ class Comparison:
                 labeled.labels[rows],
                 labeled.weights[rows],
             )
-        return model_of(
-            found, self.parts, self.products, self.labeled, residual
-        )
+        return model_of(found, residual)
 
     def score_trials(
         self, seconds: float, augmentation: keras.layers.Layer | None
@@ -190,7 +209,7 @@ class Comparison:
             (
                 found
                 for found in self.evaluations
-                if len(found.candidate.parts) == 1
+                if len(found.candidate.parts) == 1 and found.data is self.data
             ),
             key=self.measure,
         )
@@ -198,19 +217,10 @@ class Comparison:
         part = self.parts[index]
         found: list[Trial] = []
         if len(part.block_sizes) > 1 and not part.views:
-            features = self.products.features[index]
+            features = self.data.products.features[index]
             found.append(AttentiveTrial(part, features, self.labeled))
         if ProgramTrial.is_possible(part):
-            found.append(
-                ProgramTrial(
-                    part,
-                    best,
-                    self.products,
-                    self.samples,
-                    self.labeled,
-                    augmentation,
-                )
-            )
+            found.append(ProgramTrial(part, best, self.samples, augmentation))
         return found
 
     def model(self) -> ReprogrammedModel:

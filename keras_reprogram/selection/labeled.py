@@ -29,6 +29,9 @@ class Labeled:
             weight is greater than 0. Candidates are scored on these.
         stratified: List of arrays of indices, with every class spread over all
             of them. Penalties and scales are chosen by these.
+        copies: Integer. Number of rows of features for each sample: first come
+            the samples as they are, then one augmented copy of each after the
+            other. Defaults to `1`.
     """
 
     labels: np.ndarray
@@ -36,6 +39,7 @@ class Labeled:
     weights: np.ndarray
     folds: list[np.ndarray]
     stratified: list[np.ndarray]
+    copies: int = 1
 
     @property
     def has_groups(self) -> bool:
@@ -60,6 +64,12 @@ class Labeled:
     def without(self, fold: np.ndarray) -> np.ndarray:
         """Returns the indices of all samples that are not in a fold."""
         return np.setdiff1d(np.arange(len(self.labels)), fold)
+
+    def rows_of(self, samples: np.ndarray) -> np.ndarray:
+        """Returns the rows of the features of samples and of their copies."""
+        starts = len(self.labels) * np.arange(self.copies)
+        rows: np.ndarray = (starts[:, None] + samples).reshape(-1)
+        return rows
 
     def measure(
         self, scores: np.ndarray, rows: np.ndarray | None = None

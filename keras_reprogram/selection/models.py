@@ -15,8 +15,6 @@ from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.outputs import LinearMapping
 from keras_reprogram.selection.candidates import Evaluation
 from keras_reprogram.selection.candidates import solve
-from keras_reprogram.selection.inner_products import InnerProducts
-from keras_reprogram.selection.labeled import Labeled
 from keras_reprogram.selection.parts import Part
 from keras_reprogram.selection.residual import ResidualMap
 from keras_reprogram.sources.joined_source import JoinedSource
@@ -25,11 +23,7 @@ LARGEST_CHANGE = 0.1  # of a logit, by one step of training
 
 
 def model_of(
-    evaluation: Evaluation,
-    parts: Sequence[Part],
-    products: InnerProducts,
-    labeled: Labeled,
-    residual: ResidualMap | None = None,
+    evaluation: Evaluation, residual: ResidualMap | None = None
 ) -> ReprogrammedModel:
     """Returns a candidate, fitted to all samples, as a model.
 
@@ -38,29 +32,29 @@ def model_of(
 
     Args:
         evaluation: The candidate's `Evaluation`.
-        parts: All parts.
-        products: Their `InnerProducts`.
-        labeled: The `Labeled` samples.
         residual: The `ResidualMap` of held-out scores. Defaults to `None`.
     """
-    chosen = [parts[index] for index in evaluation.candidate.parts]
-    source, transformation = joined(chosen)
+    data, indices = evaluation.data, evaluation.candidate.parts
+    num_classes = data.labeled.num_classes
+    source, transformation = joined([data.parts[index] for index in indices])
     model = ReprogrammedModel(
         source,
         transformation,
-        LabelMapper(labeled.num_classes, LinearMapping()),
+        LabelMapper(num_classes, LinearMapping()),
     )
-    matrix, bias = linear_map(evaluation, products, labeled)
+    matrix, bias = linear_map(evaluation)
     if residual is None:
         residual = ResidualMap.of_temperature(
-            evaluation.temperature(labeled), labeled.num_classes
+            evaluation.temperature, num_classes
         )
     model.label_mapper.assign(
         matrix @ residual.matrix, bias @ residual.matrix + residual.bias
     )
     norms = [
-        np.abs(products.features[index]).sum(axis=1, dtype="float64").mean()
-        for index in evaluation.candidate.parts
+        np.abs(data.products.features[index])
+        .sum(axis=1, dtype="float64")
+        .mean()
+        for index in indices
     ]
     compile_for_features(model, float(sum(norms)))
     return model
@@ -99,25 +93,24 @@ def joined(
 
 
 def linear_map(
-    evaluation: Evaluation,
-    products: InnerProducts,
-    labeled: Labeled,
-    rows: np.ndarray | None = None,
+    evaluation: Evaluation, samples: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns a candidate, fitted to samples, as weights and bias.
 
     Args:
         evaluation: The candidate's `Evaluation`.
-        products: The `InnerProducts` of all parts.
-        labeled: The `Labeled` samples.
-        rows: Indices of the samples to fit to. Defaults to `None`, all.
+        samples: Indices of the samples to fit to. Defaults to `None`, all.
 
     Returns:
         Weights `[S, T]` of the features of the candidate's parts, and a bias
         `[T]`.
     """
-    dual = solve(evaluation, products, labeled, rows)
-    weights, bias = products.weights(
+    data = evaluation.data
+    if samples is None:
+        samples = np.arange(len(data.labeled.labels))
+    rows = data.labeled.rows_of(samples)
+    dual = solve(evaluation, rows)
+    weights, bias = data.products.weights(
         evaluation.candidate.parts,
         dual.coefficients,
         rows,

@@ -18,7 +18,6 @@ from keras_reprogram.outputs import AttentiveProbe
 from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.outputs import LinearMapping
 from keras_reprogram.selection.candidates import Evaluation
-from keras_reprogram.selection.inner_products import InnerProducts
 from keras_reprogram.selection.labeled import Labeled
 from keras_reprogram.selection.models import linear_map
 from keras_reprogram.selection.parts import Part
@@ -130,9 +129,7 @@ class ProgramTrial:
     Args:
         part: The `Part`.
         evaluation: The `Evaluation` of a candidate of this part alone.
-        products: The `InnerProducts` of all parts.
         samples: Array `[N, ...]`.
-        labeled: The `Labeled` samples.
         augmentation: Keras layer, or `None`.
         steps: Integer. Number of training steps. Defaults to `60`.
         most_samples: Integer. Number of samples that the program is trained
@@ -145,9 +142,7 @@ class ProgramTrial:
         self,
         part: Part,
         evaluation: Evaluation,
-        products: InnerProducts,
         samples: np.ndarray,
-        labeled: Labeled,
         augmentation: keras.layers.Layer | None = None,
         steps: int = 60,
         most_samples: int = 200,
@@ -155,8 +150,8 @@ class ProgramTrial:
         rank: int = 2,
     ) -> None:
         self.name = f"program, {evaluation.candidate.name}"
-        self.part, self.evaluation, self.products = part, evaluation, products
-        self.samples, self.labeled = samples, labeled
+        self.part, self.evaluation, self.samples = part, evaluation, samples
+        self.labeled = evaluation.data.labeled
         self.augmentation, self.steps = augmentation, steps
         self.most_samples, self.learning_rate = most_samples, learning_rate
         self.rank = rank
@@ -199,8 +194,8 @@ class ProgramTrial:
             ),
             LabelMapper(labeled.num_classes, LinearMapping(trainable=False)),
         )
-        matrix, bias = linear_map(self.evaluation, self.products, labeled, rows)
-        factor = self.evaluation.temperature(labeled)
+        matrix, bias = linear_map(self.evaluation, rows)
+        factor = self.evaluation.temperature
         model.label_mapper.assign(factor * matrix, factor * bias)
         rows = rows[: self.most_samples]
         epochs = max(1, round(self.steps / -(-len(rows) // BATCH_SIZE)))

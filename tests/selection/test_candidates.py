@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,9 @@ from keras_reprogram.selection.candidates import evaluate
 from keras_reprogram.selection.candidates import solve
 from keras_reprogram.selection.inner_products import InnerProducts
 from keras_reprogram.selection.labeled import labeled_samples
+from keras_reprogram.selection.models import linear_map
 from keras_reprogram.selection.parts import Part
+from keras_reprogram.selection.training_data import TrainingData
 
 pytestmark = pytest.mark.numpy_alone
 
@@ -21,7 +25,8 @@ def problem(signal=2.0, count=40):
     useful = generator.normal(size=(count, 3)) + signal * labels[:, None]
     features = np.hstack([noise, useful]).astype("float32")
     labeled = labeled_samples(labels, None, None, None, None, 5, 0)
-    return InnerProducts([features], [(6, 3)]), labeled
+    products = InnerProducts([features], [(6, 3)])
+    return TrainingData([part("a", 0, None)], products, labeled)
 
 
 def part(name, origin, canvas, views=()):
@@ -70,11 +75,12 @@ def test_parts_with_views_are_joined_with_one_another_alone():
 
 @pytest.mark.parametrize("solver", ["ridge", "logistic"])
 def test_held_out_scores_are_those_of_a_fit_to_the_other_folds(solver):
-    products, labeled = problem()
-    found = evaluate(Candidate("one", (0,), solver), products, labeled)
+    data = problem()
+    labeled = data.labeled
+    found = evaluate(Candidate("one", (0,), solver), data)
     fold = labeled.folds[1]
-    dual = solve(found, products, labeled, labeled.without(fold))
-    kernel = products.kernel((0,), found.exponent)
+    dual = solve(found, labeled.without(fold))
+    kernel = data.products.kernel((0,), found.exponent)
     kernel = kernel[np.ix_(fold, labeled.without(fold))]
     np.testing.assert_allclose(
         found.held_out[fold], dual.scores(kernel), atol=1e-6
@@ -83,18 +89,49 @@ def test_held_out_scores_are_those_of_a_fit_to_the_other_folds(solver):
     assert labeled.measure(found.held_out) > 0.8
 
 
+@pytest.mark.parametrize("solver", ["ridge", "logistic"])
+def test_copies_that_change_nothing_change_no_score(solver):
+    data = problem()
+    (features,) = data.products.features
+    thrice = TrainingData(
+        data.parts,
+        InnerProducts([np.tile(features, (3, 1))], [(6, 3)]),
+        dataclasses.replace(data.labeled, copies=3),
+    )
+    candidate = Candidate("one", (0,), solver)
+    expected, found = evaluate(candidate, data), evaluate(candidate, thrice)
+    assert found.held_out.shape == expected.held_out.shape
+    np.testing.assert_allclose(found.held_out, expected.held_out, atol=1e-3)
+    for of_copies, of_samples in zip(linear_map(found), linear_map(expected)):
+        np.testing.assert_allclose(of_copies, of_samples, atol=1e-3)
+
+
+def test_copies_of_a_sample_left_out_are_left_out_with_it():
+    data = problem(signal=0.0)
+    (features,) = data.products.features
+    twice = TrainingData(
+        data.parts,
+        InnerProducts([np.tile(features, (2, 1))], [(6, 3)]),
+        dataclasses.replace(data.labeled, copies=2),
+    )
+    found = evaluate(Candidate("one", (0,)), twice)
+    # A copy among the training rows would tell the label.
+    assert data.labeled.measure(found.held_out) < 0.75
+
+
 def test_labels_that_mean_nothing_have_the_score_of_chance():
-    products, labeled = problem(signal=0.0, count=200)
+    data = problem(signal=0.0, count=200)
     for solver in ("ridge", "logistic"):
-        found = evaluate(Candidate("one", (0,), solver), products, labeled)
-        assert 0.35 < labeled.measure(found.held_out) < 0.68
+        found = evaluate(Candidate("one", (0,), solver), data)
+        assert 0.35 < data.labeled.measure(found.held_out) < 0.68
 
 
 def test_scales_and_penalty_have_the_lowest_error_of_all():
-    products, labeled = problem()
-    found = evaluate(Candidate("one", (0,)), products, labeled)
+    data = problem()
+    labeled = data.labeled
+    found = evaluate(Candidate("one", (0,)), data)
     for exponent in (0.0, 0.5, 1.0):
-        kernel = products.kernel((0,), exponent)
+        kernel = data.products.kernel((0,), exponent)
         for penalty in (1e-3, 1e-1):
             errors = []
             for fold in labeled.folds:
@@ -112,9 +149,8 @@ def test_scales_and_penalty_have_the_lowest_error_of_all():
 
 
 def test_every_fold_is_reported():
-    products, labeled = problem()
     folds = []
-    evaluate(Candidate("one", (0,)), products, labeled, lambda: folds.append(1))
+    evaluate(Candidate("one", (0,)), problem(), lambda: folds.append(1))
     assert len(folds) == 5
 
 
@@ -131,10 +167,11 @@ def test_groups_of_one_class_each_change_the_scores_and_no_setting(solver):
     # No class of a fold is in the others: nothing is right, and the error is
     # lowest for a constant function.
     grouped = labeled_samples(labels, None, None, None, labels, 6, 0)
-    expected = evaluate(candidate, products, free)
-    found = evaluate(candidate, products, grouped)
+    parts = [part("a", 0, None)]
+    expected = evaluate(candidate, TrainingData(parts, products, free))
+    found = evaluate(candidate, TrainingData(parts, products, grouped))
     assert found.penalty == expected.penalty < 1e-1
     assert found.exponent == expected.exponent
     assert expected.scores.mean() > 0.9 and found.scores.mean() == 0
     # Without a sample to calibrate on, scores are logits of some temperature.
-    assert np.isfinite(found.temperature(grouped))
+    assert np.isfinite(found.temperature)

@@ -9,6 +9,7 @@ from keras_reprogram.selection.comparison import Row
 from keras_reprogram.selection.inner_products import InnerProducts
 from keras_reprogram.selection.labeled import labeled_samples
 from keras_reprogram.selection.parts import Part
+from keras_reprogram.selection.training_data import TrainingData
 
 
 def comparison(count=60):
@@ -27,16 +28,33 @@ def comparison(count=60):
         Part(name, keras.Model(), None, index)
         for index, name in enumerate(("one", "two"))
     ]
-    found = Comparison(
-        parts, InnerProducts(features, sizes), labels, labeled, 0
-    )
+    data = TrainingData(parts, InnerProducts(features, sizes), labeled)
+    found = Comparison(data, labels, 0)
     found.score_closed_forms()
     return found
 
 
+def with_copies(data, indices, shift=0.0):
+    """Two rows of each sample, of which copies are shifted by the label."""
+    labels = data.labeled.labels[:, None]
+    features = [data.products.features[index] for index in indices]
+    features = [
+        np.concatenate([each, (each - shift * (labels - 0.5))], dtype="float32")
+        for each in features
+    ]
+    sizes = [(each.shape[1],) for each in features]
+    return TrainingData(
+        [data.parts[index] for index in indices],
+        InnerProducts(features, sizes),
+        dataclasses.replace(data.labeled, copies=2),
+    )
+
+
 @pytest.mark.numpy_alone
 def test_ridge_regression_on_everything_is_chosen_among_equals():
-    found = comparison().cross_validation
+    given = comparison()
+    given.score_residual_map()
+    found = given.cross_validation
     assert found.chosen == "ridge, joined"
     assert len(found.candidates) == len(set(found.candidates)) == 7
 
@@ -54,6 +72,33 @@ def test_a_candidate_that_is_clearly_ahead_is_chosen():
             one, scores=default.scores + gain, held_out=right
         )
         assert given.best_closed_form().name == expected
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    ("shift", "expected"),
+    [(0.0, "ridge, joined, augmented"), (30.0, "ridge, joined")],
+)
+def test_augmented_copies_are_chosen_unless_they_are_clearly_behind(
+    shift, expected
+):
+    given = comparison()
+    given.score_augmented(
+        lambda indices: with_copies(given.data, indices, shift)
+    )
+    found = given.cross_validation
+    assert "ridge, joined, augmented" in found.candidates
+    assert found.chosen == expected
+    assert found.predictions.shape == (60, 2)
+
+
+@pytest.mark.numpy_alone
+def test_a_residual_map_is_that_of_what_was_chosen_before():
+    given = comparison()
+    given.score_augmented(lambda indices: with_copies(given.data, indices))
+    given.score_residual_map()
+    names = given.cross_validation.candidates
+    assert names[-1] == "residual map, ridge, joined, augmented"
 
 
 @pytest.mark.numpy_alone

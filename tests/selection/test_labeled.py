@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,14 @@ def test_weights_of_classes_and_samples_multiply():
         sample_weight=np.array([1.0, 2.0, 1.0, 2.0]),
     )
     np.testing.assert_allclose(found.weights * 12 / 4, [1, 2, 3, 6])
+
+
+def test_copies_follow_the_samples_one_after_the_other():
+    found = dataclasses.replace(labeled([0, 1, 0, 1]), copies=3)
+    np.testing.assert_array_equal(
+        found.rows_of(np.array([0, 3])), [0, 3, 4, 7, 8, 11]
+    )
+    assert not found.has_groups
 
 
 def test_folds_leave_no_sample_out_and_share_none():

@@ -15,6 +15,7 @@ from keras_reprogram.selection.labeled import labeled_samples
 from keras_reprogram.selection.models import linear_map
 from keras_reprogram.selection.models import model_of
 from keras_reprogram.selection.parts import parts_of
+from keras_reprogram.selection.training_data import TrainingData
 
 
 def problem():
@@ -36,26 +37,27 @@ def problem():
     (part,) = parts_of(source, (4, 4, 1), ())
     features = part.new_model(2).predict_source(images)
     products = InnerProducts([features], [part.block_sizes])
-    found = evaluate(Candidate("ridge, stages", (0,)), products, labeled)
-    return part, features, products, images, labeled, found
+    data = TrainingData([part], products, labeled)
+    found = evaluate(Candidate("ridge, stages", (0,)), data)
+    return part, features, images, labeled, found
 
 
 def test_the_model_of_a_candidate_predicts_as_its_kernel_does():
-    part, features, products, images, labeled, found = problem()
-    model = model_of(found, [part], products, labeled)
-    matrix, bias = linear_map(found, products, labeled)
+    part, features, images, labeled, found = problem()
+    model = model_of(found)
+    matrix, bias = linear_map(found)
     np.testing.assert_allclose(
         model.predict(images, verbose=0),
-        found.temperature(labeled) * (features @ matrix + bias),
+        found.temperature * (features @ matrix + bias),
         atol=1e-3,
     )
     assert model.label_mapper.solved
 
 
 def test_training_starts_from_the_candidate_whatever_its_features_unit_is():
-    part, features, products, images, labeled, found = problem()
-    products.features = [1000 * features]
-    model = model_of(found, [part], products, labeled)
+    part, features, images, labeled, found = problem()
+    found.data.products.features = [1000 * features]
+    model = model_of(found)
     model.fit(images, labeled.labels, epochs=1, verbose=0)
     rate = decay_of(model.optimizer).initial_learning_rate
     largest = np.abs(1000 * features).sum(axis=1).mean()
@@ -63,11 +65,9 @@ def test_training_starts_from_the_candidate_whatever_its_features_unit_is():
 
 
 def test_a_program_starts_from_the_candidate_in_closed_form():
-    part, _, products, images, labeled, found = problem()
-    trial = trials.ProgramTrial(
-        part, found, products, images, labeled, learning_rate=1e-12
-    )
-    model = model_of(found, [part], products, labeled)
+    part, _, images, labeled, found = problem()
+    trial = trials.ProgramTrial(part, found, images, learning_rate=1e-12)
+    model = model_of(found)
     np.testing.assert_allclose(
         trial.model().predict(images, verbose=0),
         model.predict(images, verbose=0),
@@ -76,10 +76,8 @@ def test_a_program_starts_from_the_candidate_in_closed_form():
 
 
 def test_a_program_is_trained_while_the_label_map_stays():
-    part, _, products, images, labeled, found = problem()
-    trial = trials.ProgramTrial(
-        part, found, products, images, labeled, RandomShift(), steps=4
-    )
+    part, _, images, labeled, found = problem()
+    trial = trials.ProgramTrial(part, found, images, RandomShift(), steps=4)
     assert trial.is_possible(part)
     model = trial.trained(labeled.without(labeled.folds[0]))
     moved = model.input_reprogrammer.placement.movement()
@@ -89,7 +87,7 @@ def test_a_program_is_trained_while_the_label_map_stays():
 
 
 def test_an_attentive_probe_is_trained_on_cached_features():
-    part, features, _, images, labeled, _ = problem()
+    part, features, images, labeled, _ = problem()
     trial = trials.AttentiveTrial(part, features, labeled, epochs=2)
     fold = labeled.folds[0]
     scores = trial.scores(labeled.without(fold), fold)

@@ -1,0 +1,118 @@
+"""Augmented copies of samples, as an array on disk."""
+
+import os
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_reprogram.black_box.queried_source import is_queried
+from keras_reprogram.selection.parts import Part
+from keras_reprogram.typing import Tensor
+
+MOST_COPIES = 8  # rows of a sample, itself among them
+# Copies make up for samples that are missing: of 1,000 images the regression is
+# as accurate without them, and takes as long as the cube of the rows.
+MOST_ROWS = 1600
+
+
+def number_of_copies(num_samples: int) -> int:
+    """Returns the number of rows of each sample, itself among them.
+
+    Eight for up to 200 samples, one for more than 800.
+    """
+    return max(1, min(MOST_COPIES, MOST_ROWS // num_samples))
+
+
+def can_be_augmented(samples: np.ndarray, parts: Sequence[Part]) -> bool:
+    """Whether copies are worth their time, and nothing is paid for them.
+
+    Args:
+        samples: Array `[N, ...]`.
+        parts: List of the `Part`s that would compute them.
+    """
+    queried = any(is_queried(part.source) for part in parts)
+    return number_of_copies(len(samples)) > 1 and not queried
+
+
+def augmented_copies(
+    path: str | os.PathLike[str],
+    samples: np.ndarray,
+    augmentation: keras.layers.Layer,
+    copies: int,
+    batch_size: int = 32,
+    seed: int = 0,
+) -> np.ndarray:
+    """Writes samples and augmented copies of them to a file.
+
+    The same seed leads to the same copies. The states of the layer's own seed
+    generators stay as they are.
+
+    Args:
+        path: Path of the file.
+        samples: Array `[N, ...]`.
+        augmentation: Keras layer that keeps the shape of a sample.
+        copies: Integer. Number of rows of each sample, itself among them.
+        batch_size: Integer. Number of samples that are augmented at a time.
+            Defaults to `32`.
+        seed: Integer. Seed of the augmentation. Defaults to `0`.
+
+    Returns:
+        Array `[copies * N, ...]`, memory-mapped: the samples, then one copy of
+        each of them after the other.
+
+    Raises:
+        ValueError: If the layer changes the shape of samples.
+    """
+    size = len(samples)
+    before = [
+        (state, ops.convert_to_numpy(state.value))
+        for state in seed_states(augmentation)
+    ]
+    try:
+        # The first call builds the layer, and may create seed generators.
+        augmented(augmentation, samples[:1])
+        for index, state in enumerate(seed_states(augmentation)):
+            state.assign(np.array([seed, index], state.dtype))
+        kind = augmented(augmentation, samples[:1]).dtype
+        rows = np.lib.format.open_memmap(
+            path, "w+", kind, (copies * size, *samples.shape[1:])
+        )
+        rows[:size] = samples
+        for first in range(size, copies * size, size):
+            for start in range(0, size, batch_size):
+                batch = samples[start : start + batch_size]
+                stop = first + start + len(batch)
+                rows[first + start : stop] = augmented(augmentation, batch)
+    finally:
+        for state, value in before:
+            state.assign(value)
+    rows.flush()
+    found: np.ndarray = rows
+    return found
+
+
+def augmented(
+    augmentation: keras.layers.Layer, samples: np.ndarray
+) -> np.ndarray:
+    """Returns augmented samples."""
+    found: np.ndarray = ops.convert_to_numpy(
+        augmentation(ops.convert_to_tensor(samples), training=True)
+    )
+    if found.shape != samples.shape:
+        raise ValueError(
+            "`augmentation` must keep the shape of samples: leave out layers "
+            "such as `keras.layers.RandomCrop`. Received: augmented samples "
+            f"of shape {found.shape[1:]}, samples of {samples.shape[1:]}"
+        )
+    return found
+
+
+def seed_states(layer: keras.layers.Layer) -> list[Tensor]:
+    """Returns the states of a layer's seed generators."""
+    return [
+        variable
+        for variable in layer.variables
+        if variable.path.endswith("seed_generator_state")
+    ]
