@@ -222,10 +222,16 @@ def untrained(
     target_shape: tuple[int, ...],
     source_shape: tuple[int, int, int],
     num_classes: int,
+    augmentation: keras.layers.Layer | None = None,
 ) -> keras.Model:
     """The same network on the same canvas, with random weights."""
     reprogrammer = keras_reprogram.InputReprogrammer(
-        target_shape, source_shape, pattern=None, scale=2 / 255, offset=-1
+        target_shape,
+        source_shape,
+        pattern=None,
+        scale=2 / 255,
+        offset=-1,
+        augmentation=augmentation,
     )
     backbone = classifier.backbone.from_config(classifier.backbone.get_config())
     for layer in keras_internals.flatten_layers(backbone):

@@ -5,7 +5,8 @@ Electroluminescence photographs of 2,624 solar cells, from the package
 reprogramming, linear probes and training from scratch are compared at several
 numbers of labeled cells, by balanced accuracy on a fixed test split, at the
 last epoch, over three seeds. Most cells are intact: in every method a class
-counts as much as the other.
+counts as much as the other. All but the probes see the cells flipped and
+shifted as well.
 
     python examples/solar_cells.py
 """
@@ -112,6 +113,12 @@ def canvases(options) -> list[int]:
     return [32 * step + 1 for step in range(max(steps - 1, 1), steps + 2)]
 
 
+def flips_and_shifts() -> keras.layers.Layer:
+    """A cell is one from either side."""
+    flip = keras.layers.RandomFlip("horizontal_and_vertical")
+    return keras.Sequential([flip, keras_reprogram.inputs.RandomShift()])
+
+
 def compare(classifier, train, test, options) -> dict[str, dict]:
     target_shape = train[0].shape[1:]
     source_shape = (options.canvas, options.canvas, 3)
@@ -149,18 +156,25 @@ def compare(classifier, train, test, options) -> dict[str, dict]:
             num_classes=NUM_CLASSES,
             class_weight="balanced",
             canvases=canvases(options),
+            augmentation=flips_and_shifts(),
         )
         seconds = time.perf_counter() - start
         return common.scored(model, test, balanced_accuracy, seconds)
 
     reprogrammed = keras_reprogram.ReprogrammedModel(
         classifier,
-        keras_reprogram.InputReprogrammer(target_shape, source_shape),
+        keras_reprogram.InputReprogrammer(
+            target_shape, source_shape, augmentation=flips_and_shifts()
+        ),
         keras_reprogram.LabelMapper(NUM_CLASSES),
     )
     stages = keras_reprogram.sources.stage_features(classifier, source_shape)
     scratch = common.untrained(
-        classifier, target_shape, source_shape, NUM_CLASSES
+        classifier,
+        target_shape,
+        source_shape,
+        NUM_CLASSES,
+        flips_and_shifts(),
     )
     return {
         "recipe": chosen(),

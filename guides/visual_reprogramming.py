@@ -221,8 +221,12 @@ A score is the mean of five folds, with its standard error. The highest of many
 scores is often so by chance: ridge regression on everything is the default, and
 another candidate is chosen only if it is ahead by two standard errors.
 
-Three arguments are worth knowing:
+Four arguments are worth knowing:
 
+- `augmentation`, a layer that changes samples and leaves their labels as they
+  are, such as `keras.layers.RandomFlip("horizontal")` for photographs. What is
+  best is then fitted to up to eight rows of each sample, itself and augmented
+  copies: with 50 samples this is often worth more than another source.
 - `class_weight="balanced"` where some classes are rare. The scores are then
   balanced accuracies.
 - `groups`, what each sample belongs to, such as a patient: the samples of a
