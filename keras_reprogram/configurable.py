@@ -21,6 +21,8 @@ Object = TypeVar("Object")
 PACKAGE = "keras_reprogram"
 # The classes of this package that `serializable` has registered, by name.
 REGISTERED: dict[str, type] = {}
+# In Hz, of sound. A number below is probably in kHz.
+SMALLEST_RATE, LARGEST_RATE = 1_000, 10_000_000
 
 
 class Configurable(ProgramPart):
@@ -127,6 +129,20 @@ def positive_integer(name: str, value: object) -> int:
             f"`{name}` must be a positive integer. Received: {name}={value!r}"
         )
     return number
+
+
+def check_rate(name: str, value: Any) -> int:
+    """Checks a rate in Hz, an integer or a whole float of any kind."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)
+    rate = integer(value)
+    if rate is None or not SMALLEST_RATE <= rate <= LARGEST_RATE:
+        raise ValueError(
+            f"`{name}` must be a whole number of samples per second, in Hz, "
+            f"from {SMALLEST_RATE} to {LARGEST_RATE}: 16 kHz are 16000. "
+            f"Received: {name}={value!r}"
+        )
+    return rate
 
 
 def integer(value: Any) -> int | None:

@@ -35,6 +35,12 @@ def test_integers_of_every_kind_become_pythons(kind):
     assert configurable.size("n", kind(3)) == 3
 
 
+@pytest.mark.parametrize("kind", [int, float, np.int32, np.float32, np.array])
+def test_whole_rates_of_every_kind_become_pythons(kind):
+    rate = configurable.check_rate("n", kind(16000))
+    assert type(rate) is int and rate == 16000
+
+
 def test_sizes_keep_their_form():
     assert configurable.size("n", [2, 3]) == (2, 3)
     assert configurable.positive_integers("n", (2, 3), 2) == (2, 3)
@@ -60,6 +66,12 @@ def test_sizes_keep_their_form():
         lambda: configurable.number("n", "1", 0),
         lambda: configurable.boolean("n", 1),
         lambda: configurable.check_seed(-1),
+        lambda: configurable.check_rate("n", 16),
+        lambda: configurable.check_rate("n", 11025.5),
+        lambda: configurable.check_rate("n", np.inf),
+        lambda: configurable.check_rate("n", np.float64("nan")),
+        lambda: configurable.check_rate("n", True),
+        lambda: configurable.check_rate("n", None),
         lambda: configurable.optional("n", 3, str, "a string"),
     ],
 )

@@ -15,9 +15,9 @@ from keras_reprogram.audio.wav_files import Path
 from keras_reprogram.audio.wav_files import read_recording
 from keras_reprogram.audio.waveforms import Waveforms
 from keras_reprogram.audio.waveforms import checked_padding
-from keras_reprogram.audio.waveforms import checked_rate
 from keras_reprogram.audio.waveforms import padded
 from keras_reprogram.audio.waveforms import padded_length
+from keras_reprogram.configurable import check_rate
 from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import number
 
@@ -130,7 +130,7 @@ def recordings_from_directory(
         ValueError: If the folder, or one of a class, has no wav files, a file
             cannot be read, or arguments do not match.
     """
-    sampling_rate = checked_rate("sampling_rate", sampling_rate)
+    sampling_rate = check_rate("sampling_rate", sampling_rate)
     length = padded_length(seconds, sampling_rate)
     padding_value = checked_padding(padding_value)
     check_subset(validation_split, subset)

@@ -6,8 +6,8 @@ import warnings
 from types import ModuleType
 
 from keras_reprogram.audio.waveforms import Waveforms
-from keras_reprogram.audio.waveforms import checked_rate
 from keras_reprogram.audio.waveforms import mono_waveform
+from keras_reprogram.configurable import check_rate
 from keras_reprogram.optional_packages import optional_package
 
 Path = str | os.PathLike[str]
@@ -47,9 +47,10 @@ def read_recording(path: Path, sampling_rate: int = 16000) -> Waveforms:
         ValueError: If the file is not a wav file, is truncated, holds no
             samples, or is encoded in a way that SciPy does not read.
     """
-    sampling_rate = checked_rate("sampling_rate", sampling_rate)
+    sampling_rate = check_rate("sampling_rate", sampling_rate)
     wavfile = optional_package("scipy.io.wavfile", "audio", "A wav file")
     rate, samples = read(wavfile, path)
+    rate = check_rate(f"sampling rate of {os.fspath(path)}", rate)
     if samples.dtype.name == "int64":  # More than 32 bits, left-justified.
         samples = samples / 2.0**63
     return mono_waveform(samples, rate, sampling_rate, f"{os.fspath(path)}: ")
@@ -63,8 +64,6 @@ def read(wavfile: ModuleType, path: Path) -> tuple[int, Waveforms]:
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
             warnings.filterwarnings("error", "Reached EOF prematurely")
             rate, samples = wavfile.read(path)
-        if rate < 1:
-            raise ValueError(f"its sampling rate is {rate}")
     except wavfile.WavFileWarning as error:
         raise ValueError(
             "The wav file is truncated, or was written to a pipe, which leaves "

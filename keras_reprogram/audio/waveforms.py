@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from keras_reprogram.configurable import check_rate
 from keras_reprogram.configurable import number
-from keras_reprogram.configurable import positive_integer
 from keras_reprogram.optional_packages import optional_package
 from keras_reprogram.typing import FixedShape
 
@@ -52,9 +52,10 @@ def to_waveforms(
             over. Of type uint8, int16, int32, or floats in [-1, 1]; floats up
             to 2 are clipped. An array of two axes is one recording if the last
             one is 8 or less.
-        sampling_rate: Integer. Samples per second of `x`.
-        target_rate: Integer. Samples per second of the result. Defaults to
-            `16000`.
+        sampling_rate: Integer of at least 1,000. Samples per second of `x`, in
+            Hz.
+        target_rate: Integer of at least 1,000. Samples per second of the
+            result. Defaults to `16000`.
         seconds: Float. Length of the result: longer recordings are cropped at
             the end, shorter ones padded. Defaults to `None`, the longest.
         padding_value: Float. NaN or a number in [-1, 1], such as `0.0` for
@@ -65,11 +66,12 @@ def to_waveforms(
 
     Raises:
         ImportError: If SciPy is not installed and the rates differ.
-        ValueError: If a rate is missing, a recording is empty, its type or
-            shape is not one of those above, or NaN is followed by samples.
+        ValueError: If a rate is missing or in kHz, a recording is empty, its
+            type or shape is not one of those above, or NaN is followed by
+            samples.
     """
-    sampling_rate = checked_rate("sampling_rate", sampling_rate)
-    target_rate = checked_rate("target_rate", target_rate)
+    sampling_rate = check_rate("sampling_rate", sampling_rate)
+    target_rate = check_rate("target_rate", target_rate)
     length = padded_length(seconds, target_rate)
     padding_value = checked_padding(padding_value)
     waveforms = [
@@ -79,17 +81,6 @@ def to_waveforms(
         for index, recording in enumerate(recordings_of(x))
     ]
     return padded(waveforms, length, padding_value)
-
-
-def checked_rate(name: str, rate: Any) -> int:
-    if rate is None:
-        raise ValueError(
-            f"`{name}` must be given: the samples per second, such as 44100. "
-            f"Received: {name}=None"
-        )
-    if isinstance(rate, float) and rate.is_integer():
-        rate = int(rate)
-    return positive_integer(name, rate)
 
 
 def padded_length(seconds: float | None, rate: int) -> int | None:

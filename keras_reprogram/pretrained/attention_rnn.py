@@ -55,7 +55,7 @@ def speech_attention_rnn(
             Voice2Series.
         samples: Integer. Length of the waveform in samples. Defaults to
             `16000`, one second.
-        sampling_rate: Integer. Samples per second. Defaults to `16000`.
+        sampling_rate: Integer. Samples per second, in Hz. Defaults to `16000`.
         classifier_activation: String. `"softmax"` for probabilities, `None`
             for logits. Defaults to `"softmax"`.
         weights: String or path. A weights file written by `save_weights` of

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_reprogram.configurable import check_rate
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
@@ -37,7 +38,7 @@ class LogMelSpectrogram(keras.layers.Layer):
     ```
 
     Args:
-        sampling_rate: Integer. Samples per second. Defaults to `16000`.
+        sampling_rate: Integer. Samples per second, in Hz. Defaults to `16000`.
         fft_length: Integer. Samples per frame, with a Hann window. Defaults
             to `512`.
         stride: Integer. Samples between two frames. Defaults to `256`.
@@ -76,7 +77,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         super().__init__(**kwargs)
         # In lower precision than float32, quiet bands are rounding noise.
         self.autocast = False
-        self.sampling_rate = positive_integer("sampling_rate", sampling_rate)
+        self.sampling_rate = check_rate("sampling_rate", sampling_rate)
         self.fft_length = positive_integer("fft_length", fft_length)
         self.stride = positive_integer("stride", stride)
         self.num_bands = positive_integer("num_bands", num_bands)

@@ -119,6 +119,7 @@ def test_integers_are_a_value_error():
     "make",
     [
         lambda: LogMelSpectrogram(stride=0),
+        lambda: LogMelSpectrogram(16),
         lambda: LogMelSpectrogram(gain=-1),
         lambda: LogMelSpectrogram(highest_frequency=9000),
         lambda: LogMelSpectrogram(lowest_frequency=8000),

@@ -6,6 +6,7 @@ import math
 import numpy as np
 from keras import ops
 
+from keras_reprogram.configurable import check_rate
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
@@ -19,7 +20,7 @@ from keras_reprogram.mel_bands import mel_filters
 from keras_reprogram.typing import Tensor
 
 SECONDS_OF_A_FRAME = 0.032
-LARGEST_NUMBER = 2**30
+LONGEST_FRAME = 2**30
 
 
 @serializable
@@ -53,8 +54,8 @@ class Spectrogram(SeriesDrawing):
     ```
 
     Args:
-        sampling_rate: Integer. Samples per second, for mel bands. Defaults to
-            `None`.
+        sampling_rate: Integer of at least 1,000. Samples per second, in Hz, for
+            the mel bands of sound. Defaults to `None`.
         fft_length: Integer. Steps per frame, with a Hann window. Defaults to
             about 32 ms at a `sampling_rate`, otherwise to about the square root
             of twice the length, as a power of two.
@@ -66,17 +67,17 @@ class Spectrogram(SeriesDrawing):
     decibels: float = 80.0
 
     def __post_init__(self) -> None:
-        for name in ("sampling_rate", "fft_length"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            value = positive_integer(name, value)
-            if value > LARGEST_NUMBER:
+        if self.sampling_rate is not None:
+            rate = check_rate("sampling_rate", self.sampling_rate)
+            self.set_fields(sampling_rate=rate)
+        if self.fft_length is not None:
+            frame = positive_integer("fft_length", self.fft_length)
+            if frame > LONGEST_FRAME:
                 raise ValueError(
-                    f"`{name}` must be at most {LARGEST_NUMBER}. Received: "
-                    f"{name}={value}"
+                    f"`fft_length` must be at most {LONGEST_FRAME}. Received: "
+                    f"fft_length={frame}"
                 )
-            self.set_fields(**{name: value})
+            self.set_fields(fft_length=frame)
         decibels = number("decibels", self.decibels, 1.0, 200.0)
         self.set_fields(decibels=decibels)
 

@@ -20,7 +20,7 @@ DRAWINGS = [
     ("gramian", "channel"),
     (GramianField("difference"), "value_range"),
     ("spectrogram", "channel"),
-    (Spectrogram(sampling_rate=100), "value_range"),
+    (Spectrogram(sampling_rate=1000), "value_range"),
 ]
 LENGTH = 30
 # A constant series, one with ties, one of extreme values, and an ordinary one.

@@ -77,6 +77,7 @@ def test_frames_leave_no_step_out_and_never_outnumber_the_steps():
     "make",
     [
         lambda: Spectrogram(sampling_rate=0),
+        lambda: Spectrogram(sampling_rate=16),
         lambda: Spectrogram(sampling_rate=10**400),
         lambda: Spectrogram(fft_length=2.5),
         lambda: Spectrogram(decibels=0),
