@@ -63,7 +63,8 @@ def fracast_forecaster(
     Returns:
         A functional `keras.Model` from series `(batch, length)`, in which NaN
         marks what is missing, to forecasts `(batch, horizon)`, or `(batch,
-        horizon, 9)` for all quantiles, of float32.
+        horizon, 9)` for all quantiles, of float32. The forecast of a series
+        without any value is NaN.
 
     Raises:
         ImportError: If the package with the weights is not installed.

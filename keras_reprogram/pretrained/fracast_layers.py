@@ -38,8 +38,8 @@ class SeriesRange(keras.layers.Layer):
 
     Returns:
         The scaled series, 0 where they are missing, and ones where they are
-        known, both `(batch, context_length)`; their minimum and their range,
-        `(batch, 1)`.
+        known, both `(batch, context_length)`; their minimum, NaN without any
+        value, and their range, `(batch, 1)`.
     """
 
     def __init__(self, context_length: int, **kwargs: Any) -> None:
@@ -51,6 +51,8 @@ class SeriesRange(keras.layers.Layer):
         known = ops.isfinite(series)
         bound = ops.where(known, series, math.inf)
         low = ops.min(bound, axis=1, keepdims=True)
+        # Without any value there is no range, and no forecast.
+        low = ops.where(ops.isfinite(low), low, math.nan)
         bound = ops.where(known, series, -math.inf)
         span = ops.max(bound, axis=1, keepdims=True) - low
         span = ops.maximum(span, SMALLEST_SPAN)

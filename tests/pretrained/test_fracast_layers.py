@@ -14,6 +14,17 @@ def test_the_range_leaves_out_what_is_missing():
     np.testing.assert_allclose(span, [[4], [1e-5]], rtol=1e-5)
 
 
+def test_the_forecast_of_a_series_without_any_value_is_nan():
+    layer = fracast_layers.SeriesRange(4)
+    series = np.array([[np.nan] * 4, [1.0, 2.0, np.nan, 3.0]], "float32")
+    scaled, known, low, span = layer(series)
+    np.testing.assert_array_equal(ops.convert_to_numpy(scaled)[0], 0)
+    decoder = fracast_layers.ForecastDecoder(3, None)
+    states = ops.zeros((2, 4, fracast_layers.WIDTH))
+    forecasts = ops.convert_to_numpy(decoder(states, scaled, known, low, span))
+    assert np.isnan(forecasts[0]).all() and np.isfinite(forecasts[1]).all()
+
+
 def test_a_seasonal_fill_is_the_mean_of_the_past_in_its_phase():
     past = np.tile([0.0, 1.0, 2.0, 4.0], 8)[None].astype("float32")
     known = np.ones_like(past)
