@@ -15,12 +15,12 @@ def test_the_range_leaves_out_what_is_missing():
 
 
 def test_the_forecast_of_a_series_without_any_value_is_nan():
-    layer = fracast_layers.SeriesRange(4)
-    series = np.array([[np.nan] * 4, [1.0, 2.0, np.nan, 3.0]], "float32")
+    layer = fracast_layers.SeriesRange(8)
+    series = np.array([[np.nan] * 8, [1.0, np.nan, 3.0, 2.0] * 2], "float32")
     scaled, known, low, span = layer(series)
     np.testing.assert_array_equal(ops.convert_to_numpy(scaled)[0], 0)
     decoder = fracast_layers.ForecastDecoder(3, None)
-    states = ops.zeros((2, 4, fracast_layers.WIDTH))
+    states = ops.zeros((2, 8, fracast_layers.WIDTH))
     forecasts = ops.convert_to_numpy(decoder(states, scaled, known, low, span))
     assert np.isnan(forecasts[0]).all() and np.isfinite(forecasts[1]).all()
 
