@@ -73,7 +73,8 @@ class AudioSource(keras.Model):
 
     Raises:
         ValueError: If the model is no speech model of KerasHub, `samples` are
-            too few or too many, or the waveforms are integers.
+            too few or too many, or the waveforms are integers, stereo or of
+            another length.
 
     References:
         - [Whisper](https://arxiv.org/abs/2212.04356)
@@ -117,12 +118,7 @@ class AudioSource(keras.Model):
 
     def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         for waveforms in keras.tree.flatten(inputs):
-            if not is_float(waveforms):
-                raise ValueError(
-                    "An `AudioSource` takes waveforms of floats in [-1, 1]: "
-                    "divide samples of 16 bits by 32768. Received: waveforms "
-                    f"of dtype {waveforms.dtype}"
-                )
+            check_call(waveforms, self.samples)
         return super().__call__(inputs, *args, **kwargs)
 
     def with_model(self, model: keras.Model) -> "AudioSource":
@@ -147,3 +143,24 @@ class AudioSource(keras.Model):
             config.pop("model"), custom_objects=custom_objects
         )
         return cls(model, **config)
+
+
+def check_call(waveforms: Any, samples: int) -> None:
+    """Raises a `ValueError` unless this is a tensor of mono waveforms."""
+    if not hasattr(waveforms, "dtype"):
+        received = f"a value of type {type(waveforms).__name__}"
+    else:
+        shape = tuple(waveforms.shape)
+        # Keras takes an axis of one channel away.
+        mono = shape[:-1] if len(shape) == 3 and shape[2] == 1 else shape
+        fits = len(mono) == 2 and mono[1] in (None, samples)
+        if fits and is_float(waveforms):
+            return
+        received = f"waveforms of shape {shape} and dtype {waveforms.dtype}"
+    raise ValueError(
+        "An `AudioSource` takes an array of mono waveforms of floats in "
+        f"[-1, 1], (batch, {samples}): convert recordings by "
+        "`keras_reprogram.audio.to_waveforms(x, sampling_rate, seconds="
+        f"{samples / SAMPLING_RATE})`, or divide samples of 16 bits by 32768. "
+        f"Received: {received}"
+    )

@@ -271,12 +271,24 @@ def test_other_models_and_poolings_are_a_value_error(models):
         AudioSource(models["whisper"], 2000, "max")
 
 
-def test_integers_and_stereo_are_a_value_error(models):
+def test_what_are_no_waveforms_names_the_conversion(models):
     source = AudioSource(models["whisper"], 2000)
-    with pytest.raises(ValueError, match="32768.*int16"):
-        source(np.zeros((1, 2000), "int16"))
-    with pytest.raises(ValueError, match="shape"):
-        source(np.zeros((1, 2000, 2), "float32"))
+    wave = np.zeros((1, 2000), "float32")
+    for wrong, received in [
+        (np.zeros((1, 2000), "int16"), "int16"),
+        (np.zeros((1, 2000, 2), "float32"), r"\(1, 2000, 2\)"),
+        (wave[0], r"\(2000,\)"),
+        (wave[:, :100], r"\(1, 100\)"),
+        (keras.KerasTensor((None, 100)), r"\(None, 100\)"),
+        (wave.tolist(), "type float"),
+        (None, "NoneType"),
+    ]:
+        message = f"to_waveforms.*seconds=0.125.*32768.*{received}"
+        with pytest.raises(ValueError, match=message):
+            source(wrong)
+    # As with every Keras model.
+    for same in (wave[..., None], [wave], {"waveforms": wave}):
+        assert source(same).shape == (1, 8)
 
 
 def model_of(source, **settings):
