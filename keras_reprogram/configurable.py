@@ -176,14 +176,20 @@ def boolean(name: str, value: object) -> bool:
     return bool(value)
 
 
+def non_negative_integer(name: str, value: object) -> int:
+    """Checks a count given by the user and returns it as an int."""
+    number = integer(value)
+    if number is None or number < 0:
+        raise ValueError(
+            f"`{name}` must be an integer of at least 0. Received: "
+            f"{name}={value!r}"
+        )
+    return number
+
+
 def check_seed(seed: object) -> int:
     """Checks a seed given by the user and returns it as an int."""
-    value = integer(seed)
-    if value is None or value < 0:
-        raise ValueError(
-            f"`seed` must be an integer of at least 0. Received: seed={seed!r}"
-        )
-    return value
+    return non_negative_integer("seed", seed)
 
 
 def optional(

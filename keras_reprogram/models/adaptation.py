@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_reprogram.configurable import positive_integer
 from keras_reprogram.models import automatic_compilation
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
@@ -53,7 +54,9 @@ def source_outputs(
         Samples, outputs `[N, ..., S]`, labels as they were given, and weights
         or `None`.
     """
-    batch_size = batch_size or DEFAULT_BATCH_SIZE
+    if batch_size is None:
+        batch_size = DEFAULT_BATCH_SIZE
+    batch_size = positive_integer("batch_size", batch_size)
     if steps is None and longest is None and batches.is_endless(x):
         raise ValueError(
             "A data set that does not end is taken in part: pass `steps` to "

@@ -1,6 +1,7 @@
 """Inputs for which a frozen regressor gives the right answer, and training."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,9 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.callbacks import training_state
+from keras_reprogram.configurable import non_negative_integer
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
+from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
+from keras_reprogram.models.reprogrammed_model import check_reprogrammed
 from keras_reprogram.typing import Tensor
 
 
@@ -101,11 +106,22 @@ def inverted_inputs(
 
     Raises:
         ValueError: If the source does not take such samples, there is not one
-            target for each, or a number is not finite.
+            target for each, or a number is not finite, those found included.
     """
+    tensors = [getattr(source, kind, None) for kind in ("inputs", "outputs")]
+    if not all(isinstance(it, list) and len(it) == 1 for it in tensors):
+        raise ValueError(
+            "`source` must be a functional `keras.Model` of one input and one "
+            f"output. Received: source of type {type(source).__name__}"
+        )
+    steps = positive_integer("steps", steps)
+    number("learning_rate", learning_rate, 0.0)
+    penalty = number("penalty", penalty, 0.0)
     x, rows = np.asarray(x, "float32"), two_axes(y)
+    (output,) = source.outputs
     if (
         len(x) != len(rows)
+        or rows.shape[1] != math.prod(size or 1 for size in output.shape[1:])
         or x.ndim != len(source.input_shape)
         or any(
             None not in pair and pair[0] != pair[1]
@@ -113,27 +129,32 @@ def inverted_inputs(
         )
     ):
         raise ValueError(
-            "`x` must hold inputs of the source, with a target each in `y`. "
-            f"Received: x of shape {x.shape}, y of shape {np.shape(y)}, and a "
-            f"source that takes {source.input_shape}"
+            "`x` must hold inputs of the source, with a target each in `y`, "
+            "of as many numbers as the source returns. Received: x of shape "
+            f"{x.shape}, y of shape {np.shape(y)}, and a source from "
+            f"{source.input_shape} to {output.shape}"
         )
     if not (np.isfinite(x).all() and np.isfinite(rows).all()):
         raise ValueError(
             "`x` and `y` must be finite. Received: NaN or infinity"
         )
-    number("learning_rate", learning_rate, 0.0)
-    model = FreeInputs(source, x, number("penalty", penalty, 0.0))
+    model = FreeInputs(source, x, penalty)
     model.compile(keras.optimizers.Adam(learning_rate), "mse")
     everything = len(x)
     model.fit(
         np.arange(everything)[:, None],
-        rows,
+        rows.reshape((everything, *output.shape[1:])),
         batch_size=everything,
-        epochs=positive_integer("steps", steps),
+        epochs=steps,
         shuffle=False,
         verbose=0,
     )
     inverted: np.ndarray = x + ops.convert_to_numpy(model.change.value)
+    if not np.isfinite(inverted).all():
+        raise ValueError(
+            "The inputs that were found are not finite: lower the learning "
+            f"rate. Received: learning_rate={learning_rate}"
+        )
     return inverted
 
 
@@ -209,9 +230,19 @@ def fit_correction(
         verbose: As for `fit`. Defaults to `0`.
 
     Raises:
-        ValueError: If samples or targets are not valid, or `corrected` has
-            another shape or is not finite, or the loss became not finite.
+        ValueError: If the model is no `ReprogrammedModel`, samples, targets or
+            numbers are not valid, `corrected` has another shape or is not
+            finite, or the loss became not finite. The weights are then those
+            from before.
     """
+    check_reprogrammed(model)
+    correction_epochs = non_negative_integer(
+        "correction_epochs", correction_epochs
+    )
+    epochs = non_negative_integer("epochs", epochs)
+    batch_size = positive_integer("batch_size", batch_size)
+    number("correction_weight", correction_weight, 0.0)
+    number("learning_rate", learning_rate, 0.0)
     x, y = model.checked(x, y)
     corrected = np.asarray(corrected, "float32")
     inputs = model.input_reprogrammer(model.input)
@@ -225,12 +256,12 @@ def fit_correction(
         raise ValueError(
             "`corrected` must be finite. Received: NaN or infinity"
         )
-    number("correction_weight", correction_weight, 0.0)
-    number("learning_rate", learning_rate, 0.0)
-    trained = keras.Model(
+    # Keeps the source's weights if it is interrupted.
+    trained = KeptState(
         model.input, {"inputs": inputs, "prediction": model.output}
     )
     y = np.asarray(y, "float32").reshape((len(x), *model.output_shape[1:]))
+    before = training_state.trained_values(model)
     for weight, number_of_epochs in (
         (0.0, correction_epochs),
         (1.0, epochs),
@@ -252,14 +283,26 @@ def fit_correction(
             verbose=verbose,
         )
         losses = history.history.get("loss", [])
-        if not np.isfinite(losses).all():
+        after = training_state.trained_values(model)
+        lost = training_state.lost_and_learned(model, before, after)
+        if lost or not np.isfinite(losses).all():
+            variables = training_state.trained_variables(model)
+            training_state.assign(variables, before)
             raise ValueError(
-                "The loss is not finite: lower the learning rate, and make a "
-                f"new model. Received: learning_rate={learning_rate}, loss="
-                f"{losses[-1]}"
+                "The loss is not finite: lower the learning rate. The model "
+                "is as it was before. Received: learning_rate="
+                f"{learning_rate}, loss={losses[-1]}, and {lost} weights that "
+                "became not finite"
             )
 
 
 def two_axes(values: np.ndarray) -> np.ndarray:
     """Targets as a matrix of floats, with a row for each sample."""
-    return np.asarray(values, "float64").reshape(len(values), -1)
+    array = np.asarray(values)
+    if not array.size or not array.ndim or array.dtype.kind not in "biuf":
+        raise ValueError(
+            "Targets must be an array of numbers, with one or more for each "
+            f"sample. Received: an array of shape {array.shape} and dtype "
+            f"{array.dtype}"
+        )
+    return array.astype("float64").reshape(len(array), -1)

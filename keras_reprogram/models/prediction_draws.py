@@ -1,12 +1,12 @@
 """Predictions with dropout, which differ from draw to draw."""
 
-from typing import Any
-
-import keras
 import numpy as np
 
 from keras_reprogram.configurable import positive_integer
+from keras_reprogram.kept_state import KeptState
+from keras_reprogram.models.batches import is_array
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
+from keras_reprogram.models.reprogrammed_model import check_reprogrammed
 from keras_reprogram.typing import Tensor
 
 
@@ -43,12 +43,20 @@ def predict_draws(
         An array of floats, `[num_draws, samples, ...]`.
 
     Raises:
-        ValueError: If the samples are not valid, or all draws are the same
-            because nothing in the model is random.
+        ValueError: If the model is no `ReprogrammedModel`, the samples or a
+            number are not valid, or all draws are the same because nothing in
+            the model is random.
     """
+    check_reprogrammed(model)
     num_draws = positive_integer("num_draws", num_draws)
+    batch_size = positive_integer("batch_size", batch_size)
     x, _ = model.checked(x)
-    drawn = DrawnModel(model)
+    if not is_array(x):
+        raise ValueError(
+            "Each draw takes the same samples again: pass `x` as an array. "
+            f"Received: x of type {type(x).__name__}"
+        )
+    drawn = DrawnModel(model.input, model.output)
     draws = np.stack(
         [
             drawn.predict(x, batch_size=batch_size, verbose=0)
@@ -64,12 +72,10 @@ def predict_draws(
     return draws
 
 
-class DrawnModel(keras.Model):
-    """Calls a model as in training."""
+class DrawnModel(KeptState):
+    """Computes as in training, and keeps the weights if it is interrupted."""
 
-    def __init__(self, model: ReprogrammedModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def call(self, inputs: Tensor) -> Any:
-        return self.model(inputs, training=True)
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor = None
+    ) -> Tensor:
+        return super().call(inputs, training=True, mask=mask)

@@ -566,3 +566,13 @@ class ReprogrammedModel(ReprogrammingTrainer):
         )
         model.frozen_source.frozen_parts = config.get("frozen_parts", ())
         return model
+
+
+def check_reprogrammed(model: object) -> None:
+    """Raises a `ValueError` unless this is a `ReprogrammedModel`."""
+    if not isinstance(model, ReprogrammedModel):
+        raise ValueError(
+            "`model` must be a `ReprogrammedModel`, with an input "
+            "transformation that is trained. Received: a model of class "
+            f"{type(model).__name__}"
+        )

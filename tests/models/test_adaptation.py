@@ -60,3 +60,11 @@ def test_data_without_an_end_are_refused_where_all_would_be_read(source):
     data = np.zeros((2, 4, 4, 1)), np.arange(2)
     with pytest.raises(ValueError, match="`validation_steps`"):
         model.fit_label_map(*data, validation_data=Endless(), verbose=0)
+
+
+def test_the_batch_size_is_checked_before_the_pass():
+    reprogrammed = model()
+    x, y = np.ones((4, 4), "float32"), np.arange(4) % 3
+    for batch_size in (0, -1, 1.5):
+        with pytest.raises(ValueError, match="`batch_size`.*Received"):
+            reprogrammed.adapt(x, y, batch_size=batch_size, verbose=0)

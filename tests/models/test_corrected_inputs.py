@@ -69,7 +69,52 @@ def test_a_correction_learns_inputs_and_then_targets():
         fit_correction(model, X, SUMS, X * np.nan)
     with pytest.raises(ValueError, match="`correction_weight`"):
         fit_correction(model, X, SUMS, X, correction_weight=-1.0)
+
+
+@pytest.mark.parametrize("epochs", [(2, 0), (0, 2)])
+def test_a_correction_that_diverges_leaves_the_weights_as_they_were(epochs):
+    model = methods.remap(adder(), (8, 1), kernel_size=1)
+    before = model.get_weights()
     with pytest.raises(ValueError, match="lower the learning rate.*1e"):
-        fit_correction(model, X, SUMS, X.tolist(), 2, 2, learning_rate=1e30)
+        fit_correction(
+            model, X, SUMS, (X + 1.0).tolist(), *epochs, learning_rate=1e30
+        )
+    for old, new in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(old, new)
+    with pytest.raises(ValueError, match="lower the learning rate.*1e"):
+        inverted_inputs(adder(), X, SUMS + 1.0, 3, learning_rate=1e30)
+
+
+def test_an_interrupted_correction_leaves_a_model(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    model = methods.remap(adder(), (8, 1), kernel_size=1)
+    monkeypatch.setattr(keras.callbacks.History, "on_epoch_end", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit_correction(model, X, SUMS, X, 1, 0)
+    assert np.isfinite(model.predict_on_batch(X)).all()
+
+
+def test_arguments_of_a_correction_are_checked_before_training():
+    source = adder()
+    model = methods.remap(source, (8, 1), kernel_size=1)
+    for name in ("correction_epochs", "epochs", "batch_size"):
+        for number in (-1, 1.5, None):
+            with pytest.raises(ValueError, match=f"`{name}`.*Received"):
+                fit_correction(model, X, SUMS, X, **{name: number})
+    with pytest.raises(ValueError, match="`batch_size`.*=0"):
+        fit_correction(model, X, SUMS, X, batch_size=0)
+    with pytest.raises(ValueError, match="`ReprogrammedModel`.*Functional"):
+        fit_correction(source, X, SUMS, X)
     with pytest.raises(ValueError, match="`learning_rate`"):
         inverted_inputs(source, X, SUMS, learning_rate=np.nan)
+    with pytest.raises(ValueError, match="`steps`"):
+        inverted_inputs(source, X, SUMS, 1.5)
+    with pytest.raises(ValueError, match="functional.*function"):
+        inverted_inputs(lambda x: x, X, SUMS)
+    with pytest.raises(ValueError, match="as many numbers as the source"):
+        inverted_inputs(source, X, np.repeat(SUMS, 2, axis=1))
+    for y in (None, 3.0, SUMS[:0], ["a"] * 6):
+        with pytest.raises(ValueError, match="Targets must be.*Received"):
+            inverted_inputs(source, X, y)
