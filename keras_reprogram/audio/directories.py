@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_reprogram.audio.wav_files import Path
+from keras_reprogram.audio.wav_files import checked_path
 from keras_reprogram.audio.wav_files import read_recording
 from keras_reprogram.audio.waveforms import Waveforms
 from keras_reprogram.audio.waveforms import checked_padding
@@ -23,6 +24,7 @@ from keras_reprogram.configurable import number
 
 Labels = Literal["inferred"] | Sequence[int] | None
 
+LARGEST_LABEL = np.iinfo("int32").max
 WAV_SUFFIXES = (".wav", ".wave")
 OTHER_SUFFIXES = (
     *(".aac", ".aif", ".aiff", ".au", ".flac", ".gsm", ".m4a", ".mp3"),
@@ -75,7 +77,8 @@ def recordings_from_directory(
         c.wav
     ```
 
-    Files and folders whose names begin with a dot are skipped. Classes are in
+    Files and folders whose names begin with a dot are skipped, and files beside
+    the folders of classes are left out with a warning. Classes are in
     alphabetical order, and the files of a class in the order of their folders
     and names.
 
@@ -101,8 +104,8 @@ def recordings_from_directory(
     Args:
         directory: Path of the folder.
         labels: `"inferred"` from the folders in `directory`; a list of
-            integers, one for each file in their order; or `None` for no labels.
-            Defaults to `"inferred"`.
+            integers of at least 0, one for each file in their order; or `None`
+            for no labels. Defaults to `"inferred"`.
         class_names: List of strings. The folders that are read and the order
             of their classes, for inferred labels. Defaults to `None`, all in
             alphabetical order.
@@ -136,11 +139,11 @@ def recordings_from_directory(
     check_subset(validation_split, subset)
     # Both subsets need the same one: `None` would mix them.
     seed = check_seed(seed)
-    root = pathlib.Path(directory)
+    root = pathlib.Path(checked_path("directory", directory))
     if not root.is_dir():
         raise ValueError(
             "`directory` must be a folder that exists. Received: "
-            f"directory={os.fspath(directory)!r}"
+            f"directory={str(root)!r}"
         )
     paths, y, names = labeled_files(root, labels, class_names, follow_links)
     if validation_split is not None:
@@ -205,21 +208,38 @@ def labeled_files(
             f"Received: labels of shape {y.shape} and type {y.dtype.name} for "
             f"{len(paths)} files"
         )
+    if y.min() < 0 or y.max() > LARGEST_LABEL:
+        raise ValueError(
+            f"`labels` must be integers from 0 to {LARGEST_LABEL}: number the "
+            f"classes from 0. Received: labels from {y.min()} to {y.max()}"
+        )
     return paths, y.astype("int32"), [str(label) for label in np.unique(y)]
 
 
 def classes_of(
     root: pathlib.Path, class_names: Sequence[str] | None
 ) -> Sequence[str]:
-    found = sorted(
-        entry.name
-        for entry in root.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".")
+    entries = [
+        it for it in root.iterdir() if not is_hidden(pathlib.Path(it.name))
+    ]
+    found = sorted(it.name for it in entries if it.is_dir())
+    beside = sorted(
+        it.name
+        for it in entries
+        if it.suffix.lower() in (*WAV_SUFFIXES, *OTHER_SUFFIXES)
+        and not it.is_dir()
     )
     if not found:
         raise ValueError(
             "`directory` must hold a folder for each class. For files without "
             f"labels, pass `labels=None`. Received: directory={str(root)!r}"
+        )
+    if beside:
+        warnings.warn(
+            f"{len(beside)} recordings beside the folders of classes in "
+            f"{str(root)!r} were left out, such as {beside[0]}: move them into "
+            "a folder of their class, or pass `labels`.",
+            stacklevel=4,
         )
     if class_names is None:
         return found

@@ -44,19 +44,35 @@ def read_recording(path: Path, sampling_rate: int = 16000) -> Waveforms:
     Raises:
         ImportError: If SciPy is not installed.
         OSError: If there is no such file.
-        ValueError: If the file is not a wav file, is truncated, holds no
-            samples, or is encoded in a way that SciPy does not read.
+        ValueError: If the file is a folder, no wav file, is truncated, holds
+            no samples, or is encoded in a way that SciPy does not read.
     """
     sampling_rate = check_rate("sampling_rate", sampling_rate)
+    path = checked_path("path", path)
+    if os.path.isdir(path):
+        raise ValueError(
+            "`path` must be a wav file; for a folder of them, use "
+            "`keras_reprogram.audio.recordings_from_directory`. Received: "
+            f"path={path!r}"
+        )
     wavfile = optional_package("scipy.io.wavfile", "audio", "A wav file")
     rate, samples = read(wavfile, path)
-    rate = check_rate(f"sampling rate of {os.fspath(path)}", rate)
+    rate = check_rate(f"sampling rate of {path}", rate)
     if samples.dtype.name == "int64":  # More than 32 bits, left-justified.
         samples = samples / 2.0**63
-    return mono_waveform(samples, rate, sampling_rate, f"{os.fspath(path)}: ")
+    return mono_waveform(samples, rate, sampling_rate, f"{path}: ")
 
 
-def read(wavfile: ModuleType, path: Path) -> tuple[int, Waveforms]:
+def checked_path(name: str, path: Path) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(
+            f"`{name}` must be a string or a `pathlib.Path`. Received: {name}="
+            f"{path!r}"
+        )
+    return os.fspath(path)
+
+
+def read(wavfile: ModuleType, path: str) -> tuple[int, Waveforms]:
     """Returns the rate and the samples of a file."""
     try:
         with warnings.catch_warnings():
@@ -68,7 +84,7 @@ def read(wavfile: ModuleType, path: Path) -> tuple[int, Waveforms]:
         raise ValueError(
             "The wav file is truncated, or was written to a pipe, which leaves "
             "its length open. Record or convert it again: `ffmpeg -i "
-            f"recording.wav new.wav`. Received: {os.fspath(path)} ({error})"
+            f"recording.wav new.wav`. Received: {path} ({error})"
         ) from error
     # What SciPy raises depends on where a file is broken.
     except (
@@ -82,6 +98,6 @@ def read(wavfile: ModuleType, path: Path) -> tuple[int, Waveforms]:
         raise ValueError(
             "The file is not a wav file of plain samples. Convert it: `ffmpeg "
             "-i recording.mp3 -c:a pcm_s16le recording.wav`. Received: "
-            f"{os.fspath(path)} ({error})"
+            f"{path} ({error})"
         ) from error
     return rate, samples

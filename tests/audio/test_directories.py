@@ -128,6 +128,9 @@ def test_a_split_has_its_share_of_every_class(tmp_path):
     [
         ({"labels": [1, 2]}, "shape \\(2,\\).*4 files"),
         ({"labels": [0.5] * 4}, "float64"),
+        ({"labels": [-1, 0, 1, 0]}, "from -1 to 1"),
+        ({"labels": [0, 0, 0, 2**31]}, "from 0 to 2147483648"),
+        ({"directory": None}, "`directory` must be.*None"),
         ({"seed": None}, "seed=None"),
         ({"labels": "none"}, "`labels` must be"),
         ({"labels": None, "class_names": ["cat"]}, "`class_names` are for"),
@@ -148,7 +151,7 @@ def test_a_split_has_its_share_of_every_class(tmp_path):
 )
 def test_arguments_that_do_not_match_are_refused(folder, arguments, message):
     with pytest.raises(ValueError, match=message) as error:
-        recordings_from_directory(folder, **arguments)
+        recordings_from_directory(**{"directory": folder, **arguments})
     assert "Received: " in str(error.value)
 
 
@@ -170,6 +173,18 @@ def test_recordings_in_other_formats_are_left_out_with_a_warning(folder):
     with pytest.warns(UserWarning, match="1 recordings.*song.flac"):
         recordings = recordings_from_directory(folder)
     assert len(recordings.x) == 4
+
+
+def test_files_beside_the_folders_are_left_out_with_one_warning(folder):
+    write(folder / "b.wav", 9)
+    write(folder / "a.wav", 9)
+    write(folder / "._a.wav", 9)
+    (folder / "notes.txt").write_text("b is old")
+    with pytest.warns(UserWarning, match="2 recordings beside.*a.wav") as found:
+        recordings = recordings_from_directory(folder)
+    assert len(recordings.x) == 4 and len(found) == 1
+    assert found[0].filename == __file__
+    assert len(recordings_from_directory(folder, labels=None).x) == 6
 
 
 def test_a_file_that_cannot_be_read_is_named(folder):

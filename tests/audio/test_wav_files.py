@@ -1,5 +1,6 @@
 """Wav files of every kind, and files that are none."""
 
+import io
 import struct
 import sys
 import wave
@@ -132,6 +133,18 @@ def test_a_stereo_file_that_ends_within_a_frame_is_truncated(tmp_path):
 def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent.wav"):
         read_recording(tmp_path / "absent.wav")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"a.wav", io.BytesIO(WHOLE)])
+def test_what_is_no_path_is_a_value_error(path):
+    with pytest.raises(ValueError, match="`path` must be.*Received: path="):
+        read_recording(path)
+
+
+def test_a_folder_names_the_function_for_folders(tmp_path):
+    for path in (tmp_path, str(tmp_path)):
+        with pytest.raises(ValueError, match="recordings_from_directory.*path"):
+            read_recording(path)
 
 
 def test_the_rate_is_checked(tmp_path):
