@@ -192,15 +192,16 @@ class InputReprogrammer(InputTransformation):
                 f"data_format={data_format!r}"
             )
         self.sample_dtype = self.placement.sample_dtype
-        self.canvas_range = self.placement.canvas_range or self.value_range
-        draws = self.sample_dtype or self.placement.canvas_range
-        if draws is not None and self.normalize_first:
+        self.canvas_range = self.placement.canvas_range(self.value_range)
+        # The canvas has a range although the samples have none.
+        draws = self.placement.canvas_range(None) is not None
+        if draws and self.normalize_first:
             raise ValueError(
                 "Tokens, and series that are drawn, cannot be normalized "
                 "before the pattern is added. Received: normalize_first=True"
             )
         self.missing_values = check_missing_values(missing_values)
-        if (self.missing_values == MASK and draws is not None) or (
+        if (self.missing_values == MASK and draws) or (
             self.missing_values == INTERPOLATE and self.sample_dtype is not None
         ):
             raise ValueError(

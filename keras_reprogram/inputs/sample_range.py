@@ -21,6 +21,7 @@ LOUDEST = 1000
 LOUDEST_FLOAT = 100
 
 ValueRange = tuple[float, float]
+PIXELS: ValueRange = (0.0, 255.0)
 
 
 def check_value_range(value_range: Sequence[float] | None) -> ValueRange | None:

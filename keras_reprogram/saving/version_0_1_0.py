@@ -153,7 +153,20 @@ def translate_padding(config: dict[str, Any]) -> None:
         config["padding_token"] = None
 
 
+def translate_token_patches(config: dict[str, Any]) -> None:
+    """Without a range, a source received patches in the unit range."""
+    placement = config.get("placement")
+    settings = [config.get(key) for key in ("value_range", "scale", "offset")]
+    if (
+        isinstance(placement, dict)
+        and placement.get("registered_name") == f"{PACKAGE}>TokenPatches"
+        and settings == [None] * 3
+    ):
+        config.update(value_range=[0.0, 1.0], scale=1.0)
+
+
 SETTINGS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "InputReprogrammer": translate_token_patches,
     "LabelMapper": translate_activation,
     "MaskToken": translate_mask_token,
     "RegressionHead": translate_regression,

@@ -120,10 +120,33 @@ def test_0_was_the_padding_of_every_source(size, before, after):
     assert found["config"]["padding_token"] == after
 
 
+@pytest.mark.parametrize(
+    "value_range, scale, after",
+    [
+        (None, None, ([0.0, 1.0], 1.0)),
+        (None, 2.0, (None, 2.0)),
+        ([0, 255], None, ([0, 255], None)),
+    ],
+)
+def test_patches_without_a_range_were_in_the_unit_range(
+    value_range, scale, after
+):
+    settings = dict(value_range=value_range, scale=scale, offset=None)
+    for name, expected in [("TokenPatches", after), ("Pad", None)]:
+        found = translated_end(
+            described(
+                "InputReprogrammer", placement=described(name), **settings
+            )
+        )["config"]
+        expected = expected or (value_range, scale)
+        assert (found["value_range"], found["scale"]) == expected
+
+
 @pytest.mark.parametrize("odd", ODD, ids=str)
 def test_what_is_not_of_its_form_is_left_to_the_reader(odd):
     for name in [*version_0_1_0.CLASSES, *version_0_1_0.KEYS, "LabelMapper"]:
         keys = {"tokens", "start", "mapping", "padding_token", "from_logits"}
+        keys |= {"placement", "value_range"}
         translated_end(described(name, **dict.fromkeys(keys, odd)))
         translated_end({**described(name), "config": odd})
         translated_end({**described(name), "class_name": odd})

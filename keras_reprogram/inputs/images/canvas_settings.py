@@ -9,12 +9,13 @@ import numpy as np
 
 from keras_reprogram.configurable import integer
 from keras_reprogram.inputs.images.scaling import Factors
+from keras_reprogram.inputs.sample_range import PIXELS
 from keras_reprogram.inputs.sample_range import ValueRange
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 
-PIXELS = 255.0
+LARGEST_PIXEL = PIXELS[1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +84,7 @@ class CanvasSettings:
         ):
             low, high = value_range
             factor = np.multiply(
-                specification.pixel_scale, PIXELS / (high - low)
+                specification.pixel_scale, LARGEST_PIXEL / (high - low)
             )
             scale = factor.tolist()
             offset = np.subtract(

@@ -117,14 +117,17 @@ class Placement(Configurable):
         """Whether training changes how samples are placed."""
         return False
 
-    @property
-    def canvas_range(self) -> ValueRange | None:
-        """Lowest and highest value of the canvas, before it is scaled.
+    def canvas_range(self, value_range: ValueRange | None) -> ValueRange | None:
+        """Returns the lowest and highest value of the canvas.
 
-        `None` for the `value_range` of the samples, which are placed as they
-        are; another range if the placement draws something else.
+        It is the range before the canvas is scaled for the source: that of the
+        samples, which are placed as they are, or another one if the placement
+        draws something else, such as pictures.
+
+        Args:
+            value_range: Tuple of two floats, or `None`. The samples' range.
         """
-        return None
+        return value_range
 
     # === Samples ===
 

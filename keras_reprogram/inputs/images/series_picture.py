@@ -21,13 +21,13 @@ from keras_reprogram.inputs.images.placement import Placement
 from keras_reprogram.inputs.images.series_drawing import SeriesDrawing
 from keras_reprogram.inputs.images.spectrogram import Spectrogram
 from keras_reprogram.inputs.images.wrapped_placement import WrappedPlacement
+from keras_reprogram.inputs.sample_range import PIXELS
 from keras_reprogram.inputs.sample_range import ValueRange
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
-PIXELS = (0.0, 255.0)
 CHANNELS = ("grid", "colors")
 SCALINGS = ("channel", "sample", "value_range")
 # A smaller range, as a share of the values, is rounding.
@@ -145,8 +145,7 @@ class SeriesPicture(WrappedPlacement):
 
     # === Before training ===
 
-    @property
-    def canvas_range(self) -> ValueRange | None:
+    def canvas_range(self, value_range: ValueRange | None) -> ValueRange | None:
         return PIXELS
 
     def check(

@@ -16,6 +16,7 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.images.canvas import Canvas
 from keras_reprogram.inputs.images.placement import TrainedPlacement
+from keras_reprogram.inputs.sample_range import PIXELS
 from keras_reprogram.inputs.sample_range import ValueRange
 from keras_reprogram.inputs.valid import known_rows
 from keras_reprogram.inputs.valid import known_tokens
@@ -32,6 +33,9 @@ class TokenPatches(TrainedPlacement):
     ```
     patch(token) = (1 + tanh(theta[token])) / 2
     ```
+
+    in the unit range, which is scaled to the `value_range` of the
+    `InputReprogrammer`, or with `None` to that of pixels, `(0, 255)`.
 
     The patches are arranged in rows, from left to right, in the middle of the
     canvas, padded with the padding token's patch. Samples are rows of integers,
@@ -168,6 +172,9 @@ class TokenPatches(TrainedPlacement):
             )
         ]
         return [((gap + 1) // 2, gap // 2) for gap in free]
+
+    def canvas_range(self, value_range: ValueRange | None) -> ValueRange | None:
+        return value_range or PIXELS
 
     def in_unit_range(
         self, samples: Tensor, value_range: ValueRange | None, dtype: str

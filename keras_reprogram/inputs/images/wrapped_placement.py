@@ -70,9 +70,8 @@ class WrappedPlacement(TrainedPlacement):
         self.inner.build_on(canvas)
         self.built = True
 
-    @property
-    def canvas_range(self) -> ValueRange | None:
-        return self.inner.canvas_range
+    def canvas_range(self, value_range: ValueRange | None) -> ValueRange | None:
+        return self.inner.canvas_range(value_range)
 
     def in_unit_range(
         self, samples: Tensor, value_range: ValueRange | None, dtype: str

@@ -184,7 +184,7 @@ def test_a_picture_may_be_changed_by_another_placement():
     np.testing.assert_allclose(
         drawn(changed, series), drawn(SeriesPicture(), series), atol=1e-5
     )
-    assert changed.canvas_range == (0, 255)
+    assert changed.canvas_range((0, 1)) == (0, 255)
 
 
 def test_low_precision_is_that_of_the_canvas_alone():

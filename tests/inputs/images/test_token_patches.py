@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import TokenPatches
+from keras_reprogram.sources import inspect_source
 
 
 def rendered(tokens, canvas, **kwargs):
@@ -33,6 +36,33 @@ def test_patches_stand_in_rows_and_padding_fills_the_rest():
         ]
     )
     np.testing.assert_allclose(images[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "value_range, high", [(None, 255), ((0, 255), 255), ((0, 1), 1)]
+)
+def test_patches_are_scaled_as_pixels_are(value_range, high):
+    inputs = keras.Input((2, 2, 3))
+    source = keras.Model(inputs, keras.layers.Flatten()(inputs))
+    plain = inspect_source(source)
+    hub = dataclasses.replace(plain, pixel_scale=2 / 255, pixel_offset=-1.0)
+    theta = np.random.default_rng(0).normal(size=(4, 2, 2, 3))
+    patches = (1 + np.tanh(theta)) / 2
+    for specification, expected in [
+        (plain, high * patches),
+        (hub, 2 * patches - 1),
+    ]:
+        layer = InputReprogrammer(
+            (1,),
+            placement=TokenPatches(4, patch_size=2),
+            pattern=None,
+            value_range=value_range,
+        )
+        layer.resolve(specification, source)
+        layer.build((None, 1))
+        layer.placement.theta.assign(theta)
+        images = ops.convert_to_numpy(layer(np.arange(4)[:, None]))
+        np.testing.assert_allclose(images, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_left_of_the_canvas_is_empty():
