@@ -188,8 +188,8 @@ def grouped_folds(
 ) -> list[np.ndarray]:
     """Returns folds in which all samples of a group are together.
 
-    Groups are put, the largest first, where classes become most even. With
-    samples of one patient, writer or field in several folds, scores would be
+    Groups are put, the largest first, where the sizes of folds and the shares
+    of classes become most even. With samples of one patient, writer or field in several folds, scores would be
     those of samples that resemble the training samples.
 
     Args:
@@ -223,6 +223,10 @@ def grouped_folds(
     members = np.unique(groups, return_inverse=True)[1].reshape(-1)
     counts = np.zeros((members.max(initial=-1) + 1, labels.max(initial=0) + 1))
     np.add.at(counts, (members, labels), 1)
+    # The size counts as much as all classes: groups of one class each would
+    # leave every class as uneven in one fold as in another.
+    sizes = counts.sum(axis=1, keepdims=True)
+    counts = np.hstack([counts, np.repeat(sizes, counts.shape[1], axis=1)])
     totals = np.maximum(counts.sum(axis=0), 1)
     order = np.random.default_rng(seed).permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]

@@ -67,6 +67,16 @@ def test_folds_leave_no_sample_out_and_share_none():
         assert not set(found.without(fold)) & set(fold)
 
 
+def test_groups_of_one_class_each_make_folds_of_even_sizes():
+    generator = np.random.default_rng(0)
+    sizes = generator.integers(1, 7, size=20)
+    groups = np.repeat(np.arange(20), sizes)
+    labels = np.repeat(np.arange(20) % 8, sizes)
+    found = labeled(labels, groups=groups)
+    counts = [len(fold) for fold in found.folds]
+    assert max(counts) - min(counts) <= 3
+
+
 def test_samples_of_a_group_are_in_one_fold():
     groups = np.arange(40) // 4
     found = labeled(np.arange(40) % 2, groups=groups)
