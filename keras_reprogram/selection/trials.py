@@ -261,12 +261,24 @@ def run(
 def is_better(scores: np.ndarray, best: np.ndarray) -> bool:
     """Whether a trial is ahead by two standard errors of differences.
 
+    The variance of a mean of `n` differences is corrected for training sets
+    that share most of their samples, with `k` folds in all:
+
+    ```
+    variance = var(gains) * (1 / n + 1 / (k - 1))
+    ```
+
     Args:
         scores: Array of the trial's scores on the first folds.
         best: Array `[folds]`. Scores of the best candidate so far.
+
+    References:
+        - Nadeau and Bengio 2003, [Inference for the Generalization
+          Error](https://doi.org/10.1023/A:1024068626366)
     """
     if len(scores) < FEWEST_FOLDS:
         return False
     gains = scores - best[: len(scores)]
-    error = gains.std(ddof=1) / np.sqrt(len(gains))
+    share = 1 / len(gains) + 1 / (len(best) - 1)
+    error = np.sqrt(share * gains.var(ddof=1))
     return bool(gains.mean() > STANDARD_ERRORS * error)

@@ -126,9 +126,10 @@ def test_a_trial_must_be_ahead_by_two_standard_errors():
     assert trials.is_better(best + 0.05, best)
     assert not trials.is_better(best, best)
     assert not trials.is_better(best + [0.3, -0.2, 0.0], best)
-    # Mean 0.03, standard error 0.0173.
-    assert not trials.is_better(best + [0.06, 0.0, 0.03], best)
-    assert trials.is_better(best + [0.05, 0.01, 0.03], best)
+    # Mean 0.03 and variance 0.0004, times 1/3 + 1/2: standard error 0.018.
+    assert not trials.is_better(best + [0.05, 0.01, 0.03], best)
+    # Mean 0.03 and variance 0.0001: standard error 0.009.
+    assert trials.is_better(best + [0.04, 0.02, 0.03], best)
     assert not trials.is_better(best[:1] + 0.1, best)
     assert trials.is_better(best[:2] + 0.1, best)
 
