@@ -5,6 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
+from keras_reprogram.keras_internals import is_exporting
 from keras_reprogram.typing import Tensor
 
 LINEAR_STEP = 200 / 3  # Hz per mel up to 1 kHz
@@ -30,17 +31,57 @@ def band_energies(
         A float32 tensor `(batch, 1 + samples // stride, bands)`.
     """
     # No backend has a Fourier transform in lower precision.
-    real, imaginary = ops.stft(
-        ops.cast(waveforms, "float32"),
-        fft_length,
-        stride,
-        fft_length,
-        window="hann",
-        center=True,
-    )
+    waveforms = ops.cast(waveforms, "float32")
+    # Files such as ONNX have no transform of real numbers to complex ones.
+    if is_exporting():
+        real, imaginary = convolved(waveforms, fft_length, stride)
+    else:
+        real, imaginary = ops.stft(
+            waveforms,
+            fft_length,
+            stride,
+            fft_length,
+            # By name, TensorFlow has another window for frames of odd length.
+            window=ops.convert_to_tensor(hann_window(fft_length), "float32"),
+            center=True,
+        )
     # Not the absolute value: its gradient at silence is infinite.
     energies = ops.add(ops.square(real), ops.square(imaginary))
     return ops.matmul(energies, ops.cast(filters, energies.dtype))
+
+
+def convolved(
+    waveforms: Tensor, fft_length: int, stride: int
+) -> tuple[Tensor, Tensor]:
+    """Returns what `ops.stft` does, by a convolution with windowed waves.
+
+    Args:
+        waveforms: Float32 tensor `(batch, samples)`.
+        fft_length: Integer. Samples per frame.
+        stride: Integer. Samples between two frames.
+    """
+    steps = np.arange(fft_length)
+    frequencies = np.arange(fft_length // 2 + 1)
+    # Multiples of a turn are taken away, which rounding would be a part of.
+    turns = np.outer(steps, frequencies) % fft_length / fft_length
+    waves = hann_window(fft_length)[:, None] * np.exp(-2j * np.pi * turns)
+    kernels = np.concatenate([waves.real, waves.imag], axis=1)
+    half = fft_length // 2
+    padded = ops.pad(waveforms, [(0, 0), (half, half)], mode="reflect")
+    frames = ops.conv(
+        ops.expand_dims(padded, -1),
+        ops.convert_to_tensor(kernels[:, None], "float32"),
+        strides=stride,
+        padding="valid",
+        data_format="channels_last",
+    )
+    real, imaginary = ops.split(frames, 2, axis=-1)
+    return real, imaginary
+
+
+def hann_window(length: int) -> np.ndarray:
+    steps = np.arange(length)
+    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * steps / length))
 
 
 def mel_filters(

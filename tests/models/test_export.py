@@ -18,6 +18,7 @@ from keras_reprogram.inputs import JoinedTransformation
 from keras_reprogram.inputs import LowRank
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.outputs import AttentiveProbe
+from keras_reprogram.pretrained import LogMelSpectrogram
 
 BACKEND = keras.config.backend()
 FORMATS = {
@@ -223,3 +224,22 @@ def test_shifts_of_images_of_any_size_are_exported(tmp_path):
     found = RUN[FORMAT](path, 255 * samples)
     wanted = model.predict_on_batch(255 * samples)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
+
+
+def test_a_spectrogram_is_exported(tmp_path):
+    if BACKEND == "jax":
+        pytest.skip("TensorFlow writes the same format")
+    pytest.importorskip("onnxscript" if FORMAT == "onnx" else "tensorflow")
+    waves = keras.Input((400,))
+    features = LogMelSpectrogram(8000, 64, 32, num_bands=8)(waves)
+    model = ReprogrammedModel(
+        keras.Model(waves, keras.layers.Flatten()(features)),
+        InputReprogrammer((400,), value_range=None),
+        LabelMapper(3, "linear"),
+    )
+    x = np.random.default_rng(0).uniform(-1, 1, (6, 400)).astype("float32")
+    model.adapt(x, np.arange(6) % 3, verbose=0)
+    path = str(tmp_path / f"exported{ENDINGS[FORMAT]}")
+    model.export(path, format=FORMAT, verbose=False)
+    found = RUN[FORMAT](path, x)
+    np.testing.assert_allclose(found, model.predict_on_batch(x), atol=1e-4)
