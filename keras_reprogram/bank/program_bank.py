@@ -22,13 +22,13 @@ from keras_reprogram.bank.tables import written_or_not
 from keras_reprogram.black_box.queried_source import check_exported
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.exporting import export_model
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.images.axes import known_sizes
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources.joined_source import joined_source
-from keras_reprogram.sources.shared_layers import inputs_like
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import FixedShape
 
@@ -303,9 +303,7 @@ class ProgramBank(AnsweringModel):
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self.frozen_source.source)
-        # Keras exports to ONNX only what has been called.
-        self(inputs_like(self.input))
-        super().export(*args, **kwargs)
+        export_model(self, super().export, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {

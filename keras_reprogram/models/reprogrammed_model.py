@@ -15,6 +15,7 @@ from keras_reprogram.black_box.queried_source import check_exported
 from keras_reprogram.black_box.queried_source import queried_sources
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
+from keras_reprogram.exporting import export_model
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.joined_transformation import joined_transformation
@@ -37,7 +38,6 @@ from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources.joined_source import joined_source
 from keras_reprogram.sources.joined_source import parts_of
-from keras_reprogram.sources.shared_layers import inputs_like
 from keras_reprogram.training_step import StepOutputs
 from keras_reprogram.training_step import StepSamples
 from keras_reprogram.typing import Callbacks
@@ -526,9 +526,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self.frozen_source.source)
-        # Keras exports to ONNX only what has been called.
-        self(inputs_like(self.input))
-        super().export(*args, **kwargs)
+        export_model(self, super().export, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         frozen_source = self.frozen_source
