@@ -135,7 +135,8 @@ That was the whole way from a folder to a program, in twenty lines.
 
 `SeriesPicture` draws a waveform as a log-mel spectrogram on the canvas of a
 network that was trained on photographs, of which the recipe reads all stages.
-A picture shows nothing as missing: what is missing becomes silence.
+A picture shows nothing as missing: with `missing_values="zero"`, what is
+missing becomes silence.
 """
 
 classifier = keras_hub.models.ImageClassifier.from_preset(
@@ -148,13 +149,13 @@ drawn = (
         placement=inputs.SeriesPicture(inputs.Spectrogram(sampling_rate=16000)),
         pattern=None,
         value_range=None,
+        missing_values="zero",
     ),
 )
-silent_train, silent_test = np.nan_to_num(x_train), np.nan_to_num(x_test)
 model = recipes.few_samples(
-    {"drawn": drawn}, silent_train, y_train, value_range=None, verbose=0
+    {"drawn": drawn}, x_train, y_train, value_range=None, verbose=0
 )
-_, accuracy = model.evaluate(silent_test, y_test, verbose=0)
+_, accuracy = model.evaluate(x_test, y_test, verbose=0)
 print(f"Accuracy, drawn: {accuracy:.3f}")
 
 """
@@ -165,9 +166,12 @@ them joined on the training samples alone.
 """
 
 model = recipes.few_samples(
-    {"heard": source, "drawn": drawn}, silent_train, y_train, value_range=None
+    {"heard": (source, whole), "drawn": drawn},
+    x_train,
+    y_train,
+    value_range=None,
 )
-_, accuracy = model.evaluate(silent_test, y_test, verbose=0)
+_, accuracy = model.evaluate(x_test, y_test, verbose=0)
 print(f"Accuracy, joined: {accuracy:.3f}")
 
 """

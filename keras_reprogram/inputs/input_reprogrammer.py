@@ -44,7 +44,8 @@ from keras_reprogram.inputs.sample_range import check_value_range
 from keras_reprogram.inputs.sample_range import check_waveforms
 from keras_reprogram.inputs.series.missing_values import INTERPOLATE
 from keras_reprogram.inputs.series.missing_values import MASK
-from keras_reprogram.inputs.series.missing_values import MISSING_VALUES
+from keras_reprogram.inputs.series.missing_values import MISSING_ON_CANVAS
+from keras_reprogram.inputs.series.missing_values import ZERO
 from keras_reprogram.inputs.series.missing_values import check_missing_values
 from keras_reprogram.program_parts import LARGEST_SAMPLE
 from keras_reprogram.program_parts import ExpectedVariable
@@ -117,8 +118,9 @@ class InputReprogrammer(InputTransformation):
         missing_values: String. What to do with NaN in samples, which marks
             missing values: `"interpolate"` replaces those of a series,
             `(length,)` or with channels, by values on the line between their
-            neighbors in time. `"mask"` returns NaN wherever one has a share in
-            the canvas, for a source that accepts NaN, such as
+            neighbors in time. `"zero"` replaces those of any sample by 0,
+            silence in a waveform. `"mask"` returns NaN wherever one has a share
+            in the canvas, for a source that accepts NaN, such as
             `keras_reprogram.sources.AudioSource`; the pattern has no effect
             and no gradient there. Defaults to `None`, for a `ValueError`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -148,7 +150,7 @@ class InputReprogrammer(InputTransformation):
     }
     program_strings = {
         "data_format": DATA_FORMATS,
-        "missing_values": MISSING_VALUES,
+        "missing_values": MISSING_ON_CANVAS,
     }
 
     def __init__(
@@ -200,13 +202,16 @@ class InputReprogrammer(InputTransformation):
                 "Tokens, and series that are drawn, cannot be normalized "
                 "before the pattern is added. Received: normalize_first=True"
             )
-        self.missing_values = check_missing_values(missing_values)
+        self.missing_values = check_missing_values(
+            missing_values, MISSING_ON_CANVAS
+        )
         if (self.missing_values == MASK and draws) or (
-            self.missing_values == INTERPOLATE and self.sample_dtype is not None
+            self.missing_values is not None and self.sample_dtype is not None
         ):
             raise ValueError(
                 "Tokens have no missing values, and series that are drawn "
-                'leave none on the canvas: for series, use "interpolate". '
+                'leave none on the canvas: for series, use "interpolate" or '
+                '"zero". '
                 f"Received: missing_values={missing_values!r}"
             )
         if clip and self.canvas_range is None:
@@ -273,7 +278,8 @@ class InputReprogrammer(InputTransformation):
         if is_masked and not specification.accepts_missing_values:
             raise ValueError(
                 '`missing_values="mask"` needs a source that accepts NaN, such '
-                'as an `AudioSource`; for series, there is "interpolate". '
+                'as an `AudioSource`; for others, there is "zero" and, for '
+                'series, "interpolate". '
                 "Received: a source that takes finite inputs of shape "
                 f"{specification.accepted_shape}"
             )
@@ -391,6 +397,8 @@ class InputReprogrammer(InputTransformation):
         if self.missing_values == INTERPOLATE:
             series = interpolated_in_time(inputs, self.data_format)
             return self.without_missing(series)
+        if self.missing_values == ZERO:
+            return self.without_missing(filled(inputs, None))
         marks = self.placement.place(
             marks_of_missing(inputs), self.canvas_shape, self.axes
         )

@@ -8,21 +8,22 @@ from keras import ops
 from keras_reprogram.dtypes import is_float
 from keras_reprogram.typing import Tensor
 
-INTERPOLATE, MASK = "interpolate", "mask"
+INTERPOLATE, MASK, ZERO = "interpolate", "mask", "zero"
+# Of series. On a canvas, zero is silence.
 MISSING_VALUES = (INTERPOLATE, MASK)
+MISSING_ON_CANVAS = (INTERPOLATE, MASK, ZERO)
 
 
-def check_missing_values(missing_values: object) -> str | None:
+def check_missing_values(
+    missing_values: object, choices: tuple[str, ...] = MISSING_VALUES
+) -> str | None:
     """Returns an argument `missing_values` if it is one of the choices."""
     if missing_values is None:
         return None
-    if (
-        not isinstance(missing_values, str)
-        or missing_values not in MISSING_VALUES
-    ):
+    if not isinstance(missing_values, str) or missing_values not in choices:
         raise ValueError(
             "`missing_values` must be `None`, if samples have no NaN, or one "
-            f"of {MISSING_VALUES}. Received: missing_values={missing_values!r}"
+            f"of {choices}. Received: missing_values={missing_values!r}"
         )
     return missing_values
 

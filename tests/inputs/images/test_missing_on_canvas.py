@@ -202,6 +202,45 @@ def test_a_series_with_missing_values_is_drawn():
         )
 
 
+@pytest.mark.parametrize(
+    "canvas, placement, value_range",
+    [
+        ((10,), "pad", None),
+        ((10,), "resize", (-1, 1)),
+        ((8, 8, 3), None, None),
+    ],
+)
+def test_missing_values_are_zero_before_they_are_placed(
+    canvas, placement, value_range
+):
+    def end(missing_values):
+        return InputReprogrammer(
+            (6,),
+            canvas,
+            SeriesPicture() if placement is None else placement,
+            value_range=value_range,
+            missing_values=missing_values,
+        )
+
+    zero, plain = end("zero"), end(None)
+    np.testing.assert_allclose(
+        array(zero(WAVES)), array(plain(np.nan_to_num(WAVES))), atol=1e-6
+    )
+
+
+def test_a_source_that_knows_no_missing_samples_takes_silence():
+    plain = keras.Sequential([keras.Input((10,)), keras.layers.Dense(4)])
+    model = ReprogrammedModel(
+        plain, layer(missing_values="zero"), LabelMapper(2, "linear")
+    )
+    model.adapt(WAVES, LABELS, verbose=0)
+    found = model.predict(WAVES, verbose=0)
+    silent = model.predict(np.nan_to_num(WAVES), verbose=0)
+    np.testing.assert_allclose(found, silent, atol=1e-6)
+    with pytest.raises(ValueError, match="Some value of every sample"):
+        model.predict(WAVES * np.nan, verbose=0)
+
+
 @pytest.mark.numpy_alone
 def test_images_are_not_interpolated():
     end = InputReprogrammer((2, 2, 1), (4, 4, 1), missing_values="interpolate")
@@ -223,8 +262,8 @@ def test_only_some_sources_take_missing_values():
 
 @pytest.mark.numpy_alone
 def test_other_settings_are_a_value_error():
-    with pytest.raises(ValueError, match="`missing_values`.*'zero'"):
-        layer(missing_values="zero")
+    with pytest.raises(ValueError, match="`missing_values`.*'nearest'"):
+        layer(missing_values="nearest")
     copy = InputReprogrammer.from_config(layer().get_config())
     assert copy.missing_values == "mask"
 
