@@ -98,6 +98,17 @@ def positive_integers(
     return values * length if length and len(values) == 1 else values
 
 
+def length_and_channels(name: str, value: object) -> tuple[int, ...]:
+    """Checks the shape of a series given by the user."""
+    shape = positive_integers(name, value)
+    if len(shape) != 2:
+        raise ValueError(
+            f"`{name}` must be (length, channels), with one channel for a "
+            f"single series. Received: {name}={value!r}"
+        )
+    return shape
+
+
 def size(name: str, value: object) -> int | tuple[int, ...]:
     """Checks an integer, or one for each spatial axis, and keeps its form."""
     if isinstance(value, (tuple, list)):

@@ -56,6 +56,7 @@ def test_sizes_keep_their_form():
         lambda: configurable.positive_integer("n", 2.0),
         lambda: configurable.positive_integers("n", (1, 2, 3), 2),
         lambda: configurable.positive_integers("n", ()),
+        lambda: configurable.length_and_channels("n", (3,)),
         lambda: configurable.positive_integers("n", (1, -1)),
         lambda: configurable.offset("n", 3),
         lambda: configurable.offset("n", (-1, 0)),

@@ -7,9 +7,9 @@ import keras
 from keras import ops
 
 from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import length_and_channels
 from keras_reprogram.configurable import number
 from keras_reprogram.configurable import positive_integer
-from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.series.standardization import standardize
@@ -95,12 +95,7 @@ class ChannelAdapter(InputTransformation):
         # Without autocast, samples beyond float16's range are standardized
         # first.
         super().__init__(**{"autocast": False, **kwargs})
-        self.target_shape = positive_integers("target_shape", target_shape)
-        if len(self.target_shape) != 2:
-            raise ValueError(
-                "`target_shape` must be (length, channels). Received: "
-                f"target_shape={target_shape!r}"
-            )
+        self.target_shape = length_and_channels("target_shape", target_shape)
         if num_components is not None:
             num_components = positive_integer("num_components", num_components)
         self.num_components = num_components

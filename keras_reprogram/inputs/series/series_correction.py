@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import length_and_channels
 from keras_reprogram.configurable import positive_integer
-from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.program_parts import LARGEST_SAMPLE
@@ -72,12 +72,7 @@ class SeriesCorrection(InputTransformation):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.target_shape = positive_integers("target_shape", target_shape)
-        if len(self.target_shape) != 2:
-            raise ValueError(
-                "`target_shape` must be (length, channels). Received: "
-                f"target_shape={target_shape!r}"
-            )
+        self.target_shape = length_and_channels("target_shape", target_shape)
         self.hidden_channels = positive_integer(
             "hidden_channels", hidden_channels
         )

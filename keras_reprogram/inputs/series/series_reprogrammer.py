@@ -16,8 +16,8 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import check_seed
+from keras_reprogram.configurable import length_and_channels
 from keras_reprogram.configurable import positive_integer
-from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
 from keras_reprogram.dtypes import is_float
 from keras_reprogram.inputs.series import series_statistics
@@ -190,12 +190,7 @@ class SeriesReprogrammer(SequenceTransformation):
         # Without autocast, samples beyond float16's range are standardized
         # first.
         super().__init__(**{"autocast": False, **kwargs})
-        self.target_shape = positive_integers("target_shape", target_shape)
-        if len(self.target_shape) != 2:
-            raise ValueError(
-                "`target_shape` must be (length, channels), with one channel "
-                f"for a single series. Received: target_shape={target_shape!r}"
-            )
+        self.target_shape = length_and_channels("target_shape", target_shape)
         self.prototypes = text_prototypes.get(prototypes)
         self.patch_length = positive_integer("patch_length", patch_length)
         self.stride = positive_integer("stride", stride)
