@@ -189,8 +189,9 @@ def grouped_folds(
     """Returns folds in which all samples of a group are together.
 
     Groups are put, the largest first, where the sizes of folds and the shares
-    of classes become most even. With samples of one patient, writer or field in several folds, scores would be
-    those of samples that resemble the training samples.
+    of classes become most even. With samples of one patient, writer or field in
+    several folds, scores would be those of samples that resemble the training
+    samples.
 
     Args:
         labels: Integer array `[N]` of classes.
