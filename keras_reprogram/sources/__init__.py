@@ -6,6 +6,7 @@ from keras_reprogram.sources.fingerprint import fingerprint
 from keras_reprogram.sources.fingerprint_comparison import compare_fingerprints
 from keras_reprogram.sources.fingerprint_comparison import not_compared
 from keras_reprogram.sources.frozen_source import FrozenSource
+from keras_reprogram.sources.graph_network import GraphNetwork
 from keras_reprogram.sources.inspection import inspect_source
 from keras_reprogram.sources.joined_source import JoinedSource
 from keras_reprogram.sources.specification import SourceSpecification
@@ -17,6 +18,7 @@ from keras_reprogram.sources.zero_shot import zero_shot_classifier
 __all__ = [
     "AudioSource",
     "FrozenSource",
+    "GraphNetwork",
     "JoinedSource",
     "SourceSpecification",
     "TextSource",

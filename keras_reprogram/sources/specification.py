@@ -2,9 +2,40 @@
 
 import dataclasses
 
+import numpy as np
+
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphSpecification:
+    """What a source that takes graphs does with them.
+
+    Attributes:
+        num_features: Integer. Number of features of a node.
+        num_convolutions: Integer. Number of graph convolutions.
+        aggregators: Tuple of strings. Names of the aggregators among which
+            each convolution can choose.
+        aggregator: String. The one that the source was trained with.
+    """
+
+    num_features: int
+    num_convolutions: int
+    aggregators: tuple[str, ...]
+    aggregator: str
+
+    @property
+    def own_choices(self) -> np.ndarray:
+        """`aggregator` at each convolution, `(convolutions, aggregators)`.
+
+        One-hot, as the source takes it.
+        """
+        shape = self.num_convolutions, len(self.aggregators)
+        choices = np.zeros(shape, "float32")
+        choices[:, self.aggregators.index(self.aggregator)] = 1
+        return choices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +74,8 @@ class SourceSpecification:
         sampling_rate: Integer. Rate of the waveforms in [-1, 1] that the source
             takes. Defaults to `None`: it takes no waveforms, or it is not
             known.
+        graph: `GraphSpecification`, if the source takes graphs, which have no
+            one shape. Defaults to `None`.
         parts: Tuple of `SourceSpecification`s. Those of the sources that a
             `JoinedSource` joins, whose own shapes are empty. Defaults to `()`,
             for a source of one input.
@@ -62,7 +95,13 @@ class SourceSpecification:
     block_sizes: FixedShape = ()
     accepts_missing_values: bool = False
     sampling_rate: int | None = None
+    graph: GraphSpecification | None = None
     parts: tuple["SourceSpecification", ...] = ()
+
+    @property
+    def takes_canvas(self) -> bool:
+        """Whether an input is one array, not embeddings or graphs."""
+        return self.embeddings is None and self.graph is None
 
     @property
     def from_logits(self) -> bool:
