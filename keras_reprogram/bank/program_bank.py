@@ -347,6 +347,12 @@ def canvas_shapes(
         given: The bank's `source_shape`.
     """
     parts = specification.parts or (specification,)
+    if not all(part.takes_canvas for part in parts):
+        raise ValueError(
+            "A bank holds programs on the canvas of its source: serve those "
+            "of a source that takes embeddings or graphs by their own models. "
+            "Received: such a source"
+        )
     shapes: Sequence[Any] = [part.preferred_shape for part in parts]
     if given is not None:
         shapes = given if specification.parts else [given]

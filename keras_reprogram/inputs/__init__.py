@@ -1,6 +1,16 @@
 """Input transformations, which convert samples to inputs of the source."""
 
 from keras_reprogram.inputs.averaged_views import AveragedViews
+from keras_reprogram.inputs.graphs.aggregator_choice import AggregatorChoice
+from keras_reprogram.inputs.graphs.edge_slimming import EdgeSlimming
+from keras_reprogram.inputs.graphs.feature_padding import FeaturePadding
+from keras_reprogram.inputs.graphs.feature_projection import FeatureProjection
+from keras_reprogram.inputs.graphs.graph_padding import GraphPadding
+from keras_reprogram.inputs.graphs.graph_reprogrammer import GraphReprogrammer
+from keras_reprogram.inputs.graphs.graph_transformation import (
+    GraphTransformation,
+)
+from keras_reprogram.inputs.graphs.padded_graphs import padded_graphs
 from keras_reprogram.inputs.images.affine import Affine
 from keras_reprogram.inputs.images.augmentation import RandomShift
 from keras_reprogram.inputs.images.bases import Basis
@@ -60,6 +70,7 @@ from keras_reprogram.inputs.tokens.token_reprogrammer import TokenReprogrammer
 
 __all__ = [
     "Affine",
+    "AggregatorChoice",
     "AveragedViews",
     "Basis",
     "ChannelAdapter",
@@ -70,12 +81,18 @@ __all__ = [
     "Cosine",
     "DenseCombination",
     "DifferenceMatrix",
+    "EdgeSlimming",
     "Everywhere",
     "FeatureMosaic",
+    "FeaturePadding",
+    "FeatureProjection",
     "FixedTokens",
     "Frame",
     "FreeEmbeddings",
     "GramianField",
+    "GraphPadding",
+    "GraphReprogrammer",
+    "GraphTransformation",
     "Grid",
     "InputReprogrammer",
     "InputTransformation",
@@ -111,6 +128,7 @@ __all__ = [
     "TokenReprogrammer",
     "UniversalPattern",
     "WrappedPlacement",
+    "padded_graphs",
     "padded_series",
     "series_statistics",
     "with_known_future",

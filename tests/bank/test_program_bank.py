@@ -10,9 +10,12 @@ from keras_reprogram import InputReprogrammer
 from keras_reprogram import LabelMapper
 from keras_reprogram import ProgramBank
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.bank.program_bank import canvas_shapes
 from keras_reprogram.inputs import AveragedViews
 from keras_reprogram.inputs import JoinedTransformation
 from keras_reprogram.sources import JoinedSource
+from keras_reprogram.sources.specification import GraphSpecification
+from keras_reprogram.sources.specification import SourceSpecification
 
 # Input transformation and label map of each task.
 
@@ -147,3 +150,19 @@ def test_sources_of_other_channels_are_not_banked():
         ProgramBank(sources, (4, 4, 1), 3)
     with pytest.raises(ValueError, match="in a list for several sources"):
         ProgramBank(sources, (4, 4, 1), 3, source_shape=(6, 6, 3))
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    "specified",
+    [
+        {"embeddings": np.ones((5, 3))},
+        {"graph": GraphSpecification(3, 1, ("sum",), "sum")},
+    ],
+)
+def test_a_source_of_embeddings_or_graphs_has_no_bank(specified):
+    specification = SourceSpecification(
+        (4, 3), (4, 3), 5, "linear", **specified
+    )
+    with pytest.raises(ValueError, match="by their own models"):
+        canvas_shapes(specification, (4, 3))

@@ -61,6 +61,14 @@ class CanvasSettings:
             ValueError: If the source does not accept inputs of the canvas's
                 shape, or does not determine it.
         """
+        if not specification.takes_canvas:
+            raise ValueError(
+                "An `InputReprogrammer` needs a source that takes one array: "
+                "use a `TokenReprogrammer` or a `SeriesReprogrammer` for one "
+                "that takes embeddings, and a `GraphReprogrammer` for one that "
+                "takes graphs. Received: a source that takes "
+                f"{'embeddings' if specification.graph is None else 'graphs'}"
+            )
         accepted = specification.accepted_shape
         shape = self.canvas_shape or specification.preferred_shape
         if len(shape) != len(accepted) or any(

@@ -6,6 +6,7 @@ import pytest
 
 from keras_reprogram.inputs.images.canvas_settings import CanvasSettings
 from keras_reprogram.inputs.images.canvas_settings import check_shape
+from keras_reprogram.sources.specification import GraphSpecification
 from keras_reprogram.sources.specification import SourceSpecification
 
 pytestmark = pytest.mark.numpy_alone
@@ -31,6 +32,23 @@ def test_what_is_missing_is_taken_from_the_source():
     assert known.known_canvas_shape == (8, 8, 3)
     np.testing.assert_allclose(known.scale, [25.5, 51.0, 76.5])
     np.testing.assert_allclose(known.offset, [-1.0, -1.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    ("specified", "advice"),
+    [
+        ({"embeddings": np.ones((5, 3))}, "TokenReprogrammer"),
+        ({"graph": GraphSpecification(3, 1, ("sum",), "sum")}, "takes graphs"),
+    ],
+)
+def test_a_source_that_takes_no_canvas_is_refused_whatever_the_shape(
+    specified, advice
+):
+    specification = dataclasses.replace(source((None, 3)), **specified)
+    given = CanvasSettings(None, (4, 3), None, None)
+    for settings in (GIVEN, given):
+        with pytest.raises(ValueError, match=advice):
+            settings.completed(specification, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Graphs for graph networks: features, edges, added nodes, aggregators."""
