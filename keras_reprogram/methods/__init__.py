@@ -11,6 +11,7 @@ from keras_reprogram.methods.auto_vp import auto_vp as auto_vp
 from keras_reprogram.methods.bar import bar as bar
 from keras_reprogram.methods.black_vip import black_vip as black_vip
 from keras_reprogram.methods.blm_vp import blm_vp as blm_vp
+from keras_reprogram.methods.deep_graph import deep_graph as deep_graph
 from keras_reprogram.methods.evp import evp as evp
 from keras_reprogram.methods.ilm_vp import ilm_vp as ilm_vp
 from keras_reprogram.methods.lor_vp import lor_vp as lor_vp

@@ -11,6 +11,8 @@ from keras import ops
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram import methods
 from keras_reprogram.black_box import OneSided
+from keras_reprogram.inputs import padded_graphs
+from keras_reprogram.sources import GraphNetwork
 from keras_reprogram.sources import TextSource
 
 PAGES = [page.name for page in pkgutil.iter_modules(methods.__path__)]
@@ -118,6 +120,20 @@ def many_forecasts() -> tuple[np.ndarray, np.ndarray]:
     return values[:, :32], values[:, 32:]
 
 
+def molecules() -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Chains of two to four nodes, whose number is the target."""
+    sizes = 2 + np.arange(24) % 3
+    generator = np.random.default_rng(0)
+    graphs = [
+        {
+            "nodes": 1 + generator.random((size, 2)),
+            "adjacency": np.eye(size, k=1) + np.eye(size, k=-1),
+        }
+        for size in sizes
+    ]
+    return padded_graphs(graphs), sizes.astype("float32")
+
+
 def numbers() -> tuple[np.ndarray, np.ndarray]:
     """Series whose mean is the target."""
     values = np.random.default_rng(0).normal(size=(24, 16, 2))
@@ -153,6 +169,11 @@ CASES = {
     # A program file holds no encoder but the source, which is not black.
     "black_vip": of_three(exact_gradient=True, learning_rate=0.01),
     "blm_vp": of_three(inner_size=10, learning_rate=0.1),
+    "deep_graph": (
+        "graph",
+        molecules,
+        {"target_shape": (4, 2), "num_added_nodes": 1},
+    ),
     "evp": of_three(inner_size=10, learning_rate=1.0),
     "ilm_vp": of_three(inner_size=10, learning_rate=0.1),
     "lor_vp": of_three(),
@@ -250,6 +271,7 @@ def sources() -> dict[str, keras.Model]:
         "waveform": waveform_source(),
         "forecaster": forecaster(),
         "regressor": regressor(),
+        "graph": GraphNetwork(3, None, units=4, num_convolutions=1),
         "text": TextSource(backbone, "sequence"),
         "pooled text": TextSource(backbone, "mean"),
     }
