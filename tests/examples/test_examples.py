@@ -219,6 +219,19 @@ def test_molecules(tmp_path, run):
 
 
 @on_torch
+def test_graphs(tmp_path, run):
+    pytest.importorskip("rdkit")
+    if importlib.util.find_spec("datamol") is None:
+        pytest.skip("needs the package datamol")
+    run("examples/graphs.py", "--quick", "--output", tmp_path)
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert {row["target"] for row in rows} == {"hydration", "solubility"}
+    assert len({row["method"] for row in rows}) == 10
+    assert all(np.isfinite(row["rmse"]) for row in rows)
+    assert (tmp_path / "graphs.png").exists()
+
+
+@on_torch
 def test_antibodies(tmp_path, run):
     pytest.importorskip("all_minilm_l6_v2")
     if importlib.util.find_spec("riot_na") is None:
