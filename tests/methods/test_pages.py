@@ -121,17 +121,18 @@ def many_forecasts() -> tuple[np.ndarray, np.ndarray]:
 
 
 def molecules() -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Chains of two to four nodes, whose number is the target."""
+    """Chains of two to four nodes, and a product of their features."""
     sizes = 2 + np.arange(24) % 3
     generator = np.random.default_rng(0)
     graphs = [
         {
-            "nodes": 1 + generator.random((size, 2)),
+            "nodes": 0.5 + generator.random((size, 2)),
             "adjacency": np.eye(size, k=1) + np.eye(size, k=-1),
         }
         for size in sizes
     ]
-    return padded_graphs(graphs), sizes.astype("float32")
+    products = [graph["nodes"].prod() for graph in graphs]
+    return padded_graphs(graphs), np.array(products, "float32")
 
 
 def numbers() -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +173,7 @@ CASES = {
     "deep_graph": (
         "graph",
         molecules,
-        {"target_shape": (4, 2), "num_added_nodes": 1},
+        {"target_shape": (4, 2), "num_added_nodes": 1, "learning_rate": 0.01},
     ),
     "evp": of_three(inner_size=10, learning_rate=1.0),
     "ilm_vp": of_three(inner_size=10, learning_rate=0.1),

@@ -163,8 +163,10 @@ def test_an_exported_model_predicts_the_same(tmp_path):
     graphs = padded_graphs(some_graphs())
     model.export(tmp_path / "exported", verbose=False)
     merged = model.input_reprogrammer.merge(graphs)
-    served = tf.saved_model.load(str(tmp_path / "exported")).serve(merged)
-    np.testing.assert_allclose(served, outputs_of(model, graphs), rtol=1e-4)
+    exported = tf.saved_model.load(str(tmp_path / "exported"))
+    np.testing.assert_allclose(
+        exported.serve(merged), outputs_of(model, graphs), rtol=1e-4
+    )
 
 
 @pytest.mark.numpy_alone
