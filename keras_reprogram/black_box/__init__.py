@@ -1,8 +1,9 @@
 """Black-box sources, and gradient estimators that need queries only.
 
 In each step the source is queried at a few points around the current program,
-and an estimator computes a gradient from the losses. The output mapping comes
-after the source and is trained with its exact gradient.
+or for random choices of source tokens, and an estimator computes a gradient
+from the losses. The output mapping comes after the source and is trained with
+its exact gradient.
 """
 
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from keras_reprogram.black_box.finite_differences import SPSA
 from keras_reprogram.black_box.finite_differences import OneSided
 from keras_reprogram.black_box.finite_differences import TwoSided
 from keras_reprogram.black_box.queried_source import QueriedSource
+from keras_reprogram.black_box.queried_text_source import QueriedTextSource
+from keras_reprogram.black_box.reinforce import Reinforce
 from keras_reprogram.black_box.schedules import PowerDecay
 from keras_reprogram.black_box.top_k import probabilities_from_top_k
 from keras_reprogram.optional_packages import optional_package
@@ -29,6 +32,8 @@ __all__ = [
     "OneSided",
     "PowerDecay",
     "QueriedSource",
+    "QueriedTextSource",
+    "Reinforce",
     "SPSA",
     "TwoSided",
     "probabilities_from_top_k",

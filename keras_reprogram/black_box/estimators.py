@@ -1,9 +1,12 @@
 """Base class of the gradient estimators."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from keras_reprogram.black_box.point_evaluation import QueryResult
+from keras_reprogram.black_box.point_evaluation import evaluate_points
 from keras_reprogram.black_box.search_session import SearchSession
 from keras_reprogram.black_box.trained_model import TrainedModel
 from keras_reprogram.configurable import Configurable
@@ -17,9 +20,10 @@ class GradientEstimator(Configurable):
     """Base class: the points to query, and the gradient from their losses.
 
     A training step evaluates the losses at `points(...)` around the current
-    program and descends along `gradient(...)`. Directions depend on the seed
-    and the number of the step only and are the same on every backend, so
-    interrupted training resumes with the same directions.
+    program and descends along `gradient(...)`. An estimator that queries the
+    source otherwise overrides `query`. Directions depend on the seed and the
+    number of the step only and are the same on every backend, so interrupted
+    training resumes with the same directions.
 
     A subclass is a frozen dataclass with these fields and its own.
 
@@ -59,6 +63,30 @@ class GradientEstimator(Configurable):
         Raises:
             ValueError: If the model or the optimizer does not fit.
         """
+
+    def query(
+        self,
+        model: TrainedModel,
+        x: Tensor,
+        y: Tensor,
+        sample_weight: Tensor,
+        state: Sequence[tuple[keras.Variable, Tensor]] = (),
+    ) -> QueryResult:
+        """Queries the source in a step, and estimates the gradient.
+
+        Args:
+            model: A compiled `ReprogrammedModel`.
+            x: Tensor. A batch of samples.
+            y: Tensor. The labels of the batch.
+            sample_weight: Tensor, or `None`. The weights of the samples.
+            state: Pairs of variables and values, for variables of the model
+                and of the optimizer that do not hold their values themselves.
+                Defaults to none.
+
+        Returns:
+            A `QueryResult`.
+        """
+        return evaluate_points(model, self, x, y, sample_weight, state)
 
     def session(self, dimension: int) -> SearchSession | None:
         """Returns the state that a model keeps between steps.

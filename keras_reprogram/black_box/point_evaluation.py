@@ -3,13 +3,16 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
-from keras_reprogram.black_box.estimators import GradientEstimator
 from keras_reprogram.black_box.trained_model import TrainedModel
 from keras_reprogram.typing import Tensor
+
+if TYPE_CHECKING:
+    from keras_reprogram.black_box.estimators import GradientEstimator
 
 State = list[tuple[keras.Variable, Tensor]]
 
@@ -36,7 +39,7 @@ class QueryResult:
 
 def evaluate_points(
     model: TrainedModel,
-    estimator: GradientEstimator,
+    estimator: "GradientEstimator",
     x: Tensor,
     y: Tensor,
     sample_weight: Tensor,
@@ -91,15 +94,21 @@ def evaluate_points(
         outputs=estimator.center(outputs),
         gradients=unflatten(gradient, variables),
         updates=state_updates(model, scopes[0]),
-        num_queries=estimator.num_points
-        * model.input_reprogrammer.inputs_per_sample
-        * ops.shape(x)[0],
+        num_queries=num_queries(model, estimator, x),
     )
+
+
+def num_queries(
+    model: TrainedModel, estimator: "GradientEstimator", x: Tensor
+) -> Tensor:
+    """Returns the number of inputs that a step sends to the source."""
+    inputs_per_sample = model.input_reprogrammer.inputs_per_sample
+    return estimator.num_points * inputs_per_sample * ops.shape(x)[0]
 
 
 def evaluate_source(
     model: TrainedModel,
-    estimator: GradientEstimator,
+    estimator: "GradientEstimator",
     x: Tensor,
     scopes: list[keras.StatelessScope],
 ) -> list[Tensor]:
@@ -118,16 +127,30 @@ def evaluate_source(
             # gets the same samples, with the same augmentation and dropout.
             with scope:
                 inputs.append(model.input_reprogrammer(x, training=True))
-        batch = keras.tree.map_structure(
-            lambda *parts: ops.concatenate(parts), *inputs
-        )
         with chunk[0]:
-            result = model.frozen_source(batch)
-        parts = ops.split(result, len(chunk)) if len(chunk) > 1 else [result]
-        for scope, part in zip(chunk, parts):
-            with scope:
-                outputs.append(model.input_reprogrammer.select_outputs(part, x))
+            outputs += source_outputs(model, inputs, x)
     return outputs
+
+
+def source_outputs(
+    model: TrainedModel, inputs: list[Tensor], x: Tensor
+) -> list[Tensor]:
+    """Sends several inputs of the same samples to the source as one batch.
+
+    Args:
+        model: A `ReprogrammedModel`.
+        inputs: List of inputs of the source for all samples.
+        x: Tensor. The batch of samples.
+
+    Returns:
+        A list of the outputs that belong to the samples.
+    """
+    batch = keras.tree.map_structure(
+        lambda *parts: ops.concatenate(parts), *inputs
+    )
+    result = model.frozen_source(batch)
+    parts = ops.split(result, len(inputs)) if len(inputs) > 1 else [result]
+    return [model.input_reprogrammer.select_outputs(part, x) for part in parts]
 
 
 def dimension(variables: list[keras.Variable]) -> int:

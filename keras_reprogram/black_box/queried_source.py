@@ -97,6 +97,7 @@ class QueriedSource(keras.Model):
 
     # Read in `sources/`, which does not import this class.
     is_queried = True
+    input_dtype: str | None = None
 
     def __init__(
         self,
@@ -126,7 +127,7 @@ class QueriedSource(keras.Model):
             positive_integer("batch_size", batch_size),
             AnswerCache(cache, input_shape, num_classes, activation),
         )
-        inputs = keras.Input(input_shape)
+        inputs = keras.Input(input_shape, dtype=self.input_dtype)
         super().__init__(inputs, query(inputs), name=name)
         self.query = query
         self.run_eagerly = True

@@ -53,6 +53,8 @@ class QueryLayer(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
         self.batch_size = batch_size
         self.cache = cache
+        # Read in `sources/`; set by a source that takes the IDs of tokens.
+        self.num_tokens: int | None = None
         self.num_queries = self.num_cache_hits = 0
         self.has_answered = False
 

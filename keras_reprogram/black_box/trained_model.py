@@ -65,6 +65,10 @@ class TrainedModel(Protocol):
         training: bool = True,
     ) -> Tensor: ...
 
+    def sample_losses(
+        self, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> Tensor: ...
+
     def compute_metrics(
         self,
         x: Tensor,

@@ -8,7 +8,6 @@ import keras
 from keras_reprogram.black_box.estimators import GradientEstimator
 from keras_reprogram.black_box.point_evaluation import QueryResult
 from keras_reprogram.black_box.point_evaluation import State
-from keras_reprogram.black_box.point_evaluation import evaluate_points
 from keras_reprogram.black_box.queried_source import QueriedSource
 from keras_reprogram.black_box.query_state import QueryState
 from keras_reprogram.black_box.trained_model import TrainedModel
@@ -133,7 +132,8 @@ def query_source(
         x: Tensor. A batch of samples.
         y: Tensor. The labels of the batch.
         sample_weight: Tensor, or `None`. The weights of the samples.
-        state: List of pairs, as for `evaluate_points`. Defaults to `None`.
+        state: List of pairs, as for `GradientEstimator.query`. Defaults to
+            `None`.
 
     Returns:
         A `QueryResult`.
@@ -144,7 +144,7 @@ def query_source(
             "Training by queries needs a `gradient_estimator`: pass one to "
             "`compile`. Received: gradient_estimator=None"
         )
-    return evaluate_points(model, estimator, x, y, sample_weight, state or [])
+    return estimator.query(model, x, y, sample_weight, state or [])
 
 
 def predict_labels(model: TrainedModel, outputs: Tensor, x: Tensor) -> Tensor:

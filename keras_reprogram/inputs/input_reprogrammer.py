@@ -236,6 +236,11 @@ class InputReprogrammer(InputTransformation):
         specification: SourceSpecification,
         source: Callable[[Tensor], Tensor],
     ) -> None:
+        if specification.num_tokens is not None:
+            raise ValueError(
+                "This source takes the IDs of tokens: pass a "
+                "`TokenReprogrammer`. Received: an `InputReprogrammer`"
+            )
         self.check_accepts_missing(specification)
         found = compared(specification)
         if self.source_compared not in (None, found):

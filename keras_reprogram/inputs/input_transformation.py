@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_reprogram.inputs.tokens.token_policy import TokenPolicy
 from keras_reprogram.inputs.valid import finite_rows
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import ProgramPart
@@ -203,6 +204,21 @@ class InputTransformation(ProgramPart, Resolvable):
         instead of for every program.
         """
         yield
+
+    @property
+    def has_token_policy(self) -> bool:
+        """Whether all that is trained is a choice of source tokens."""
+        return False
+
+    def token_policy(self, samples: Tensor) -> TokenPolicy:
+        """Returns the policy that draws source tokens for a batch.
+
+        The estimator `Reinforce` computes the gradient of its draws.
+
+        Args:
+            samples: Tensor. A batch of samples.
+        """
+        raise NotImplementedError
 
     def select_outputs(self, outputs: Tensor, samples: Tensor) -> Tensor:
         """Returns the source's outputs that belong to the samples.

@@ -14,13 +14,21 @@ Epochs: 500 in batches of 8
 
     source token at i = argmax_s  sum_j  theta[j, token(i + j), s]
 
-with `j` over five tokens about `i`; in training the argmax is a
-Gumbel-softmax.
+with `j` over five tokens about `i`. In training the argmax is a Gumbel-softmax,
+or, with a source that is only queried, a draw from the softmax, whose gradient
+is that of REINFORCE:
+
+    (loss - baseline) * d log softmax(draw) / d theta
+
+For a function of token IDs, wrap it as `black_box.QueriedTextSource`, and pass
+`learning_rate=0.5` (ours); any source can be queried that way by
+`gradient_estimator=Reinforce()`.
 
 Differences: the softmax has one temperature, where the published code's falls
 from 2 to 0.01 within 15 epochs, and its sample is a source token, with the
-gradient of the softmax. Source tokens are chosen from 1000 that are drawn. The
-paper's other way, by reinforcement, is not here.
+gradient of the softmax. Source tokens are chosen from 1000 that are drawn. In
+REINFORCE, the paper's reward of +1 or -1 for the wanted class is the negative
+loss, and the baseline is the mean loss of the other draws of the sample (ours).
 """
 
 from collections.abc import Sequence
@@ -29,6 +37,7 @@ from typing import Any
 import keras
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_reprogram.black_box import GradientEstimator
 from keras_reprogram.inputs import TokenRemapping
 from keras_reprogram.inputs import TokenReprogrammer
 from keras_reprogram.models import ReprogrammedModel
@@ -47,6 +56,7 @@ def token_remapping(
     mapping: str | Mapping = "identity",
     learning_rate: float | LearningRateSchedule = 0.0005,
     optimizer: keras.optimizers.Optimizer | None = None,
+    gradient_estimator: GradientEstimator | str | None = "auto",
     **kwargs: Any,
 ) -> ReprogrammedModel:
     """Token remapping, Neekhara et al. 2019.
@@ -75,8 +85,9 @@ def token_remapping(
     ```
 
     Args:
-        source: A `keras_reprogram.sources.TextSource`, which is frozen.
-            The paper's are text classifiers, `pooling="logits"`.
+        source: A `keras_reprogram.sources.TextSource`, which is frozen, or a
+            `keras_reprogram.black_box.QueriedTextSource`. The paper's are text
+            classifiers, `pooling="logits"`.
         num_classes: Integer. Number of target classes.
         vocabulary_size: Integer. Number of target tokens.
         context: Odd integer. Number of neighboring tokens that decide.
@@ -91,6 +102,8 @@ def token_remapping(
         learning_rate: Float or schedule of Adam. Defaults to `0.0005`.
         optimizer: A Keras optimizer, which has its own learning rate, to be
             used instead. Defaults to `None`.
+        gradient_estimator: As for `ReprogrammedModel.compile`. Defaults to
+            `"auto"`, `Reinforce()` for a source that is only queried.
         **kwargs: Arguments of `keras_reprogram.inputs.TokenReprogrammer`.
 
     Returns:
@@ -114,5 +127,6 @@ def token_remapping(
             from_logits=model.label_mapper.returns_logits
         ),
         metrics=["accuracy"],
+        gradient_estimator=gradient_estimator,
     )
     return model

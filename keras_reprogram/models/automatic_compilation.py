@@ -21,6 +21,7 @@ import keras
 
 from keras_reprogram.black_box import CMAES
 from keras_reprogram.black_box import GradientEstimator
+from keras_reprogram.black_box import Reinforce
 from keras_reprogram.black_box import TwoSided
 from keras_reprogram.black_box import estimators
 from keras_reprogram.black_box import training as zeroth_order
@@ -74,6 +75,9 @@ LEARNING_RATE_OF_SOURCE_LAYERS = 1e-3
 # Constant; of .001, .01 and .05 the best with the estimator below.
 LEARNING_RATE_OF_QUERIES = 1e-2
 ESTIMATOR = TwoSided(4, 0.1)
+# Of .2 and .5 the better one with the estimator below.
+LEARNING_RATE_OF_TOKENS = 0.5
+ESTIMATOR_OF_TOKENS = Reinforce()
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +158,10 @@ def automatic_estimator(
         return None
     if not model.input_reprogrammer.trainable_weights:
         return None
-    return ESTIMATOR if zeroth_order.has_no_gradient(model) else None
+    if not zeroth_order.has_no_gradient(model):
+        return None
+    draws_tokens = model.input_reprogrammer.has_token_policy
+    return ESTIMATOR_OF_TOKENS if draws_tokens else ESTIMATOR
 
 
 def automatic_optimizer(
@@ -165,6 +172,8 @@ def automatic_optimizer(
     """Adam, with a rate for the output mapping and the kind of gradient."""
     if isinstance(gradient_estimator, CMAES):
         return keras.optimizers.SGD(1.0)
+    if isinstance(gradient_estimator, Reinforce):
+        return keras.optimizers.Adam(LEARNING_RATE_OF_TOKENS)
     if gradient_estimator is not None:
         return keras.optimizers.Adam(LEARNING_RATE_OF_QUERIES)
     rate = automatic_learning_rate(

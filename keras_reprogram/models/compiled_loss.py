@@ -4,12 +4,14 @@ import dataclasses
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_reprogram.losses import MaskedBinaryCrossentropy
 from keras_reprogram.losses import PinballLoss
 from keras_reprogram.losses.masked_errors import MaskedError
 from keras_reprogram.models import batches
 from keras_reprogram.outputs.targets import LabelFormat
+from keras_reprogram.typing import Tensor
 
 SPARSE = (
     keras.losses.SparseCategoricalCrossentropy,
@@ -68,6 +70,21 @@ class CompiledLoss:
         if isinstance(loss, str):
             loss = keras.losses.get(loss)
         return cls(loss)
+
+    def values(self, y: Tensor, y_pred: Tensor) -> Tensor:
+        """Returns losses that are not averaged, `(batch, ...)`."""
+        is_object = isinstance(self.loss, keras.losses.Loss)
+        function = self.loss.call if is_object else self.loss
+        # As Keras calls them.
+        y = ops.convert_to_tensor(y, dtype=y_pred.dtype)
+        values = function(y, y_pred)
+        if not values.shape:
+            raise ValueError(
+                "This estimator needs a loss of each sample: pass a loss whose "
+                "`call` returns one, of shape (batch,), instead of their mean. "
+                f"Received: loss={self.loss!r}"
+            )
+        return values
 
     def is_one_of(self, kinds: tuple[Any, ...]) -> bool:
         classes = tuple(kind for kind in kinds if isinstance(kind, type))

@@ -391,16 +391,43 @@ class ReprogrammingTrainer(ModelOfSamples):
                 loss.labels,
                 batches.unwrap_single(sample_weight),
             )
-        if y is not None and loss.expects_integers:
-            # A backend's own lookup fails, or takes another class.
-            valid = self.valid_labels(y)
-            if valid is not None:
-                y = ops.where(valid, y, ops.zeros_like(y))
+        y = self.with_valid_labels(y)
         if y_pred is not None:
             weights = batches.unwrap_single(sample_weight)
             sample_weight = class_weights.of_positions(weights, y_pred)
         y, y_pred = self.loss_arguments(y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def sample_losses(
+        self, y: Data, y_pred: Tensor, sample_weight: Data = None
+    ) -> Tensor:
+        """Returns the weighted loss of each sample, `(batch,)`.
+
+        Args:
+            y: Labels of a batch.
+            y_pred: Tensor. Its predictions.
+            sample_weight: Weights of the samples. Defaults to `None`.
+        """
+        loss = CompiledLoss.of(self)
+        y = with_known_rank(
+            batches.unwrap_single(y), y_pred, loss.lacks_last_axis
+        )
+        self.label_mapper.targets.check_shape(tuple(y.shape), loss.labels)
+        y, y_pred = self.loss_arguments(self.with_valid_labels(y), y_pred)
+        rows = (ops.shape(y_pred)[0], -1)
+        values = ops.reshape(loss.values(y, y_pred), rows)
+        weights = batches.unwrap_single(sample_weight)
+        if weights is not None:
+            values = values * ops.cast(ops.reshape(weights, rows), values.dtype)
+        return ops.mean(values, axis=1)
+
+    def with_valid_labels(self, y: Data) -> Data:
+        """Returns integer labels with 0 for those that are not valid."""
+        if y is None or not CompiledLoss.of(self).expects_integers:
+            return y
+        # A backend's own lookup fails, or takes another class.
+        valid = self.valid_labels(y)
+        return y if valid is None else ops.where(valid, y, ops.zeros_like(y))
 
     def loss_arguments(self, y: Data, y_pred: Tensor) -> tuple[Any, Any]:
         """Returns targets and predictions in the units of the loss."""

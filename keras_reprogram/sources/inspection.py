@@ -109,6 +109,7 @@ def inspect_source(source: keras.Model) -> SourceSpecification:
         pixel_scale=None if converter is None else converter.scale or 1.0,
         pixel_offset=getattr(converter, "offset", None) or 0.0,
         embeddings=getattr(source, "token_embeddings", None),
+        num_tokens=getattr(source, "num_tokens", None),
         max_sequence_length=getattr(source, "max_sequence_length", None),
         padding_token=getattr(source, "padding_token", 0),
         start_token=getattr(source, "start_token", None),

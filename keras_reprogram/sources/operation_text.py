@@ -71,7 +71,9 @@ class OperationText:
         """
         if getattr(operation, "is_query", False):
             self.queried = True
-            return "a queried function"
+            num_tokens = getattr(operation, "num_tokens", None)
+            of_tokens = f" of {num_tokens} tokens" if num_tokens else ""
+            return f"a queried function{of_tokens}"
         if is_graph(operation):
             return self.describe_graph(operation)
         if not has_known_code(operation):

@@ -60,10 +60,12 @@ class SourceSpecification:
             Defaults to `0.0`.
         embeddings: Variable or tensor `[vocabulary, width]`. The embeddings
             of the tokens, if the source takes embeddings. Defaults to `None`.
+        num_tokens: Integer. Size of the vocabulary, if the source takes the
+            IDs of tokens. Defaults to `None`.
         max_sequence_length: Integer. Maximum number of steps of a sequence.
             Defaults to `None`, no limit.
         padding_token: Integer. The token that pads a sequence, if the source
-            takes embeddings. Defaults to `0`.
+            takes embeddings or IDs. Defaults to `0`.
         start_token: Integer. The token that begins every sequence. Defaults
             to `None`, not known.
         block_sizes: Tuple of integers. Sizes of the parts that the output
@@ -89,6 +91,7 @@ class SourceSpecification:
     pixel_scale: Tensor = None
     pixel_offset: Tensor = 0.0
     embeddings: Tensor = None
+    num_tokens: int | None = None
     max_sequence_length: int | None = None
     padding_token: int = 0
     start_token: int | None = None

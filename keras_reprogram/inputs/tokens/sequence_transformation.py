@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_reprogram.dtypes import is_float
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.sources.specification import SourceSpecification
@@ -31,15 +32,29 @@ class SequenceTransformation(InputTransformation):
             ValueError: If the source takes no embeddings, or the layer was
                 built on those of another source.
         """
-        name = type(self).__name__
-        embeddings = SourceEmbeddings.of(specification, name, advice)
+        embeddings = self.embeddings_of(specification, advice)
         if self.built and not embeddings.is_same(self.source_embeddings):
             raise ValueError(
-                f"This `{name}` was resolved for another source: make a new "
-                "one for this source. Received: a source with embeddings of "
+                f"This `{type(self).__name__}` was resolved for another "
+                "source: make a new one for this source. Received: a source "
+                "with embeddings of "
                 f"shape {(embeddings.size, embeddings.width)}"
             )
         self.source_embeddings = embeddings
+
+    def embeddings_of(
+        self, specification: SourceSpecification, advice: str
+    ) -> SourceEmbeddings:
+        """Returns the embeddings of the source.
+
+        Args:
+            specification: A `SourceSpecification`.
+            advice: String. Code that makes a source with embeddings.
+
+        Raises:
+            ValueError: If the source does not take the layer's outputs.
+        """
+        return SourceEmbeddings.of(specification, type(self).__name__, advice)
 
     def check_steps(
         self, steps: int, longest: int | None, advice: str, received: str
@@ -65,8 +80,9 @@ class SequenceTransformation(InputTransformation):
             rows: Tensor `(steps, width)`.
             batch: Tensor whose first axis is the batch axis.
         """
-        rows = ops.cast(rows, self.compute_dtype)[None]
-        return ops.repeat(rows, ops.shape(batch)[0], axis=0)
+        if is_float(rows):  # and no token IDs
+            rows = ops.cast(rows, self.compute_dtype)
+        return ops.repeat(rows[None], ops.shape(batch)[0], axis=0)
 
     def sequence_spec(
         self, batch: int | None, steps: int | None, width: int

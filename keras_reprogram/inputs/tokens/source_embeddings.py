@@ -21,7 +21,15 @@ class SourceEmbeddings:
 
     Args:
         table: Variable or tensor `[vocabulary, width]`.
+
+    Attributes:
+        has_gradient: Boolean. Whether sequences may be trained through the
+            source.
+        unknown: Value of all rows of a token that does not exist.
     """
+
+    has_gradient: bool = True
+    unknown: float = float("nan")
 
     def __init__(self, table: keras.Variable | Tensor) -> None:
         self.size, self.width = map(int, table.shape)
@@ -70,6 +78,23 @@ class SourceEmbeddings:
             tokens = ops.convert_to_tensor(tokens, "int32")
         rows = self.table(tokens)
         return rows if dtype is None else ops.cast(rows, dtype)
+
+    def source_inputs(
+        self, sequences: dict[str, Tensor]
+    ) -> Tensor | dict[str, Tensor]:
+        """Returns the source's inputs for sequences.
+
+        Args:
+            sequences: Dictionary of `"embeddings"`, `(batch, steps, width)`,
+                and their `"padding_mask"`, `(batch, steps)`.
+        """
+        return sequences
+
+    def source_inputs_spec(
+        self, sequences: dict[str, keras.KerasTensor]
+    ) -> keras.KerasTensor | dict[str, keras.KerasTensor]:
+        """As `source_inputs`, for symbolic tensors."""
+        return sequences
 
     def array(self, tokens: np.ndarray | Sequence[int]) -> np.ndarray:
         """Returns the embeddings of some tokens as a float32 array."""

@@ -30,6 +30,8 @@ class TokenMapping(ProgramPart, keras.layers.Layer):
         reads_neighbors: Boolean. Whether a token's embedding depends on the
             tokens around it. `call` then takes `lengths`, the number of tokens
             in each row, `(batch, 1)`; padding follows them.
+        returns_source_tokens: Boolean. Whether every embedding is that of one
+            source token, so that the mapping suits a source that takes IDs.
 
     Args:
         vocabulary_size: Integer. Number of target tokens; `None` for a mapping
@@ -38,6 +40,7 @@ class TokenMapping(ProgramPart, keras.layers.Layer):
     """
 
     reads_neighbors = False
+    returns_source_tokens = False
 
     def __init__(self, vocabulary_size: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -122,6 +125,8 @@ class SourceTokens(TokenMapping):
     Args:
         **kwargs: Keyword arguments of `keras.layers.Layer`.
     """
+
+    returns_source_tokens = True
 
     def __init__(self, vocabulary_size: None = None, **kwargs: Any) -> None:
         super().__init__(vocabulary_size, **kwargs)

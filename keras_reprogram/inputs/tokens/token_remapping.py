@@ -56,6 +56,8 @@ class TokenRemapping(CandidateMapping):
           Classification Neural Networks](https://arxiv.org/abs/1809.01829)
     """
 
+    returns_source_tokens = True
+
     def __init__(
         self,
         vocabulary_size: int,
@@ -106,8 +108,8 @@ class TokenRemapping(CandidateMapping):
             )
             logits = logits - ops.log(1e-6 - ops.log(noise))
         best = ops.argmax(logits, axis=-1)
-        if not training:
-            return self.source_rows(ops.take(self.chosen, best, axis=0))
+        if not training or not self.source_embeddings.has_gradient:
+            return self.rows_of_choices(best)
         drawn = ops.one_hot(best, len(self.chosen), dtype=logits.dtype)
         soft = ops.softmax(logits / self.temperature, axis=-1)
         drawn = drawn + soft - ops.stop_gradient(soft)
@@ -120,11 +122,32 @@ class TokenRemapping(CandidateMapping):
         training: bool = False,
         lengths: Tensor | None = None,
     ) -> Tensor:
-        theta = ops.cast(self.theta, "float32")
         if self.context == 1:
             # One draw for all occurrences of a token: faster and consistent.
+            theta = ops.cast(self.theta, "float32")
             table = self.choose(theta[0], training)
             return ops.take(table, tokens, axis=0)
+        return self.choose(
+            self.logits(self.neighbors(tokens, lengths)), training
+        )
+
+    def rows_of_choices(self, choices: Tensor) -> Tensor:
+        """Returns the embeddings of candidates, by their indices."""
+        return self.source_rows(ops.take(self.chosen, choices, axis=0))
+
+    def neighbors(
+        self, tokens: Tensor, lengths: Tensor | None = None
+    ) -> list[Tensor]:
+        """Returns the tokens at every place of the context.
+
+        Args:
+            tokens: Integer tensor `(batch, length)`.
+            lengths: Integer tensor `(batch, 1)`. Number of tokens in each row.
+                Defaults to all.
+
+        Returns:
+            A list of `context` tensors `(batch, length)`.
+        """
         side = self.context // 2
         tokens = ops.convert_to_tensor(tokens, "int32")
         ones = ops.ones_like(tokens)
@@ -132,13 +155,24 @@ class TokenRemapping(CandidateMapping):
             lengths = ops.sum(ones, axis=1, keepdims=True)
         last = ops.maximum(lengths - 1, 0)
         steps = ops.cumsum(ones, axis=1) - 1
-        logits = 0.0
-        for index in range(self.context):
-            places = ops.maximum(steps + (index - side), 0)
-            places = ops.minimum(places, last)
-            neighbors = take_steps(tokens, places)
-            logits = logits + ops.take(theta[index], neighbors, axis=0)
-        return self.choose(logits, training)
+        return [
+            take_steps(
+                tokens, ops.minimum(ops.maximum(steps + offset, 0), last)
+            )
+            for offset in range(-side, side + 1)
+        ]
+
+    def logits(self, neighbors: list[Tensor]) -> Tensor:
+        """Returns the logits of the candidates, `(batch, length, candidates)`.
+
+        Args:
+            neighbors: List of tensors. As `neighbors` returns them.
+        """
+        theta = ops.cast(self.theta, "float32")
+        return sum(
+            ops.take(theta[index], tokens, axis=0)
+            for index, tokens in enumerate(neighbors)
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {

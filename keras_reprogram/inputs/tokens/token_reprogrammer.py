@@ -26,7 +26,10 @@ from keras_reprogram.inputs.tokens.sequence_transformation import (
     SequenceTransformation,
 )
 from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
+from keras_reprogram.inputs.tokens.source_token_ids import SourceTokenIDs
 from keras_reprogram.inputs.tokens.token_mappings import TokenMapping
+from keras_reprogram.inputs.tokens.token_policy import TokenPolicy
+from keras_reprogram.inputs.tokens.token_remapping import TokenRemapping
 from keras_reprogram.inputs.valid import all_of_row
 from keras_reprogram.inputs.valid import known_tokens
 from keras_reprogram.program_parts import LONGEST_SEQUENCE
@@ -196,6 +199,21 @@ class TokenReprogrammer(SequenceTransformation):
         self.start_token = specification.start_token
         self.built = True
 
+    def embeddings_of(
+        self, specification: SourceSpecification, advice: str
+    ) -> SourceEmbeddings:
+        if specification.num_tokens is None:
+            return super().embeddings_of(specification, advice)
+        if not self.mapping.returns_source_tokens or self.prompts:
+            raise ValueError(
+                "This source takes the IDs of its tokens, and no embeddings: "
+                "pass `TokenRemapping(vocabulary_size)` or `SourceTokens()`, "
+                "and no soft prompts. Received: "
+                f"mapping={self.mapping!r} with {len(self.prompts)} soft "
+                "prompts"
+            )
+        return SourceTokenIDs(specification)
+
     @property
     def sample_shape(self) -> Shape:
         return (self.target_length,)
@@ -321,33 +339,73 @@ class TokenReprogrammer(SequenceTransformation):
 
     def call(
         self, inputs: Tensor | dict[str, Tensor], training: bool = False
-    ) -> dict[str, Tensor]:
+    ) -> Tensor | dict[str, Tensor]:
+        tokens, lengths = self.tokens_of(inputs)
+        # For invalid tokens, a backend's lookup fails or returns another row.
+        known = self.known(tokens)
+        neighbors = {"lengths": lengths} if self.mapping.reads_neighbors else {}
+        embeddings = self.mapping(known, training=training, **neighbors)
+        return self.sequences(embeddings, tokens, lengths)
+
+    def tokens_of(
+        self, inputs: Tensor | dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the samples' tokens from the left, and their numbers.
+
+        Args:
+            inputs: A batch of samples.
+
+        Returns:
+            Tokens `(batch, length)` with padding behind, and the number of
+            tokens of each sample, `(batch, 1)`.
+        """
         samples = ops.cast(padding_masks.rows_of_tokens(inputs), "int32")
         self.check_length(samples.shape[1])
         layout = self.sequence_layout
         mask = layout.sample_mask(samples)
-        tokens = layout.tokens(samples, mask)
         lengths = ops.sum(mask, axis=1, keepdims=True)
-        # For invalid tokens, a backend's lookup fails or returns another row.
+        return layout.tokens(samples, mask), lengths
+
+    def known(self, tokens: Tensor) -> Tensor:
+        """Returns tokens with 0 for those that are not in the vocabulary."""
         is_known = known_tokens(tokens, self.vocabulary_size)
-        tokens = ops.where(is_known, tokens, ops.zeros_like(tokens))
-        neighbors = {"lengths": lengths} if self.mapping.reads_neighbors else {}
-        embeddings = self.mapping(tokens, training=training, **neighbors)
-        embeddings = ops.where(is_known[..., None], embeddings, float("nan"))
+        return ops.where(is_known, tokens, ops.zeros_like(tokens))
+
+    def sequences(
+        self, embeddings: Tensor, tokens: Tensor, lengths: Tensor
+    ) -> Tensor | dict[str, Tensor]:
+        """Returns the source's inputs for the embeddings of samples.
+
+        Args:
+            embeddings: Tensor `(batch, length, width)`.
+            tokens: Tensor. The samples' tokens, as `tokens_of` returns them.
+            lengths: Tensor. Their numbers.
+        """
+        is_known = known_tokens(tokens, self.vocabulary_size)[..., None]
+        unknown = self.source_embeddings.unknown
         segments = [
-            embeddings
+            ops.where(is_known, embeddings, unknown)
             if isinstance(segment, str)
-            else self.repeat(self.rows_of(segment), samples)
+            else self.repeat(self.rows_of(segment), tokens)
             for segment in self.layout
         ]
-        embeddings, mask = layout.arrange(segments, lengths)
-        return {"embeddings": embeddings, "padding_mask": mask}
+        rows, mask = self.sequence_layout.arrange(segments, lengths)
+        return self.source_embeddings.source_inputs(
+            {"embeddings": rows, "padding_mask": mask}
+        )
 
     def rows_of(self, segment: SoftPrompt | FixedTokens | MaskToken) -> Tensor:
         """Returns the embeddings `(steps, width)` of a segment."""
         if isinstance(segment, SoftPrompt):
             return segment.embeddings
         return self.source_embeddings.rows(segment.token_ids)
+
+    @property
+    def has_token_policy(self) -> bool:
+        return isinstance(self.mapping, TokenRemapping) and not self.prompts
+
+    def token_policy(self, samples: Tensor) -> TokenPolicy:
+        return TokenPolicy(self, self.mapping, samples)
 
     def select_outputs(self, outputs: Tensor, samples: Tensor) -> Tensor:
         """Returns outputs at the mask token, or at the steps of the sample."""
@@ -360,13 +418,15 @@ class TokenReprogrammer(SequenceTransformation):
 
     def compute_output_spec(
         self, inputs: Tensor, training: bool = False
-    ) -> dict[str, keras.KerasTensor]:
+    ) -> keras.KerasTensor | dict[str, keras.KerasTensor]:
         if isinstance(inputs, dict):
             inputs = inputs["token_ids"]
         batch, length = inputs.shape
         self.check_length(length)
         steps = None if length is None else length + self.added_length
-        return self.sequence_spec(batch, steps, self.mapping.width)
+        return self.source_embeddings.source_inputs_spec(
+            self.sequence_spec(batch, steps, self.mapping.width)
+        )
 
     # === Saving ===
 
@@ -386,9 +446,7 @@ class TokenReprogrammer(SequenceTransformation):
     def expected_variables(
         self, specification: SourceSpecification
     ) -> list[ExpectedVariable]:
-        embeddings = SourceEmbeddings.of(
-            specification, type(self).__name__, "TextSource(backbone)"
-        )
+        embeddings = self.embeddings_of(specification, "TextSource(backbone)")
         steps = (self.target_length or 1) + self.added_length
         check_size((steps,), LONGEST_SEQUENCE)
         variables = self.mapping.expected_variables(embeddings)
