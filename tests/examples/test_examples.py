@@ -195,6 +195,28 @@ def test_sentences(tmp_path, run):
 
 
 @on_torch
+def test_surnames(tmp_path, run):
+    pytest.importorskip("all_minilm_l6_v2")
+    pytest.importorskip("faker")
+    lines = [
+        f"{index}\t{3.0 - 6.0 * (index % 2)}\ta {word} film of its kind"
+        for index, word in enumerate(["good", "dull", "fine", "poor"] * 40)
+    ]
+    (tmp_path / "snippets.txt").write_text("\n".join(lines))
+    run(
+        "examples/surnames.py",
+        *("--quick", "--output", tmp_path, "--queries", 200),
+        *("--data", tmp_path / "snippets.txt"),
+    )
+    rows = json.loads((tmp_path / "results.json").read_text())
+    scores = {row["method"]: row["test_accuracy"] for row in rows}
+    assert scores["pairs of letters"] > 0.6 and len(scores) == 5
+    queries = [row["queries"] for row in rows if "queries" in row]
+    assert len(queries) == 2 and max(queries) <= 200
+    assert (tmp_path / "surnames.png").exists()
+
+
+@on_torch
 def test_molecules(tmp_path, run):
     pytest.importorskip("rdkit")
     pytest.importorskip("all_minilm_l6_v2")
