@@ -78,7 +78,7 @@ class CompiledLoss:
         # As Keras calls them.
         y = ops.convert_to_tensor(y, dtype=y_pred.dtype)
         values = function(y, y_pred)
-        if not values.shape:
+        if len(values.shape) == 0:
             raise ValueError(
                 "This estimator needs a loss of each sample: pass a loss whose "
                 "`call` returns one, of shape (batch,), instead of their mean. "
