@@ -19,20 +19,28 @@ def as_graph(nodes: Tensor, adjacency: Tensor) -> dict[str, Tensor]:
 
     Args:
         nodes: Tensor `(batch, nodes, features)`, NaN for missing nodes.
-        adjacency: Tensor `(batch, nodes, nodes)`, of any value beside them.
+        adjacency: Tensor `(batch, nodes, nodes)`, 0 or NaN beside
+            them.
 
     Returns:
         A dictionary of `"nodes"`, `"adjacency"` and `"mask"`, which is 1 for a
         node and 0 for a missing one.
     """
-    present = ops.all(known(nodes), axis=-1)
-    pairs = ops.logical_and(present[:, :, None], present[:, None, :])
-    # Not by a product: the gradient of NaN would be NaN.
+    mask = ops.cast(ops.all(known(nodes), axis=-1), nodes.dtype)
+    pairs = ops.multiply(mask[:, :, None], mask[:, None, :])
     return {
-        "nodes": ops.where(present[..., None], nodes, ops.zeros_like(nodes)),
-        "adjacency": ops.where(pairs, adjacency, ops.zeros_like(adjacency)),
-        "mask": ops.cast(present, nodes.dtype),
+        "nodes": ops.multiply(without_nan(nodes), mask[..., None]),
+        "adjacency": ops.multiply(without_nan(adjacency), pairs),
+        "mask": mask,
     }
+
+
+def without_nan(values: Tensor) -> Tensor:
+    """Returns values with 0 instead of NaN, and a gradient of 0 there."""
+    if not is_float(values):
+        return values
+    # With any other condition, an export to ONNX would multiply NaN by 0.
+    return ops.where(ops.isnan(values), ops.zeros_like(values), values)
 
 
 def known(values: Tensor) -> Tensor:
@@ -58,14 +66,16 @@ def valid_graphs(nodes: Tensor, adjacency: Tensor) -> Tensor:
     weights = ops.logical_and(ops.isfinite(edges), edges >= 0)
     symmetric = ops.equal(edges, ops.transpose(edges, (0, 2, 1)))
     diagonal = ops.equal(ops.diagonal(edges, axis1=1, axis2=2), 0)
-    # Beside missing nodes there is nothing: 0 or NaN.
+    # A number between two nodes; beside missing ones nothing, 0 or NaN.
     pairs = ops.logical_and(present[:, :, None], present[:, None, :])
+    is_weight = known(adjacency)
     nothing = ops.logical_or(
-        ops.equal(adjacency, 0), ops.logical_not(known(adjacency))
+        ops.equal(adjacency, 0), ops.logical_not(is_weight)
     )
+    placed = ops.where(pairs, is_weight, nothing)
     valid = ops.logical_and(
         ops.all(ops.logical_and(weights, symmetric), axis=(1, 2)),
-        ops.all(ops.logical_or(pairs, nothing), axis=(1, 2)),
+        ops.all(placed, axis=(1, 2)),
     )
     for of_nodes in (whole, numbers, diagonal):
         valid = ops.logical_and(valid, ops.all(of_nodes, axis=1))

@@ -154,19 +154,27 @@ def test_a_program_file_and_a_saved_model_predict_the_same(tmp_path):
 
 
 @pytest.mark.skipif(
-    keras.config.backend() != "tensorflow", reason="exports a SavedModel"
+    keras.config.backend() != "tensorflow",
+    reason="of ONNX's exporters, PyTorch's does not know one-hot vectors",
 )
 def test_an_exported_model_predicts_the_same(tmp_path):
     import tensorflow as tf
 
     model = model_of()
     graphs = padded_graphs(some_graphs())
-    model.export(tmp_path / "exported", verbose=False)
     merged = model.input_reprogrammer.merge(graphs)
+    expected = outputs_of(model, graphs)
+    model.export(tmp_path / "exported", verbose=False)
     exported = tf.saved_model.load(str(tmp_path / "exported"))
-    np.testing.assert_allclose(
-        exported.serve(merged), outputs_of(model, graphs), rtol=1e-4
-    )
+    np.testing.assert_allclose(exported.serve(merged), expected, rtol=1e-4)
+
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    path = str(tmp_path / "graphs.onnx")
+    model.export(path, format="onnx", verbose=False)
+    session = runtime.InferenceSession(path)
+    (found,) = session.run(None, {session.get_inputs()[0].name: merged})
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 @pytest.mark.numpy_alone
