@@ -1,4 +1,4 @@
-"""Vectors of unit length, and entries of vectors."""
+"""Vectors of unit length, entries of vectors, and the axis of vectors."""
 
 from types import ModuleType
 
@@ -52,3 +52,15 @@ def gathered(values: Tensor, indices: Tensor | np.ndarray) -> Tensor:
     axes = range(len(indices.shape))
     found = ops.transpose(found, (len(axes), *axes))
     return ops.reshape(found, (-1, *kept, *ops.shape(indices)))
+
+
+def last_axis_moved(values: Tensor, axis: int) -> Tensor:
+    """Moves the last axis to another place.
+
+    PyTorch exports the axis -1 as it is to ONNX, which no runtime loads.
+
+    Args:
+        values: Tensor.
+        axis: Integer. Where the last axis is afterwards.
+    """
+    return ops.moveaxis(values, len(values.shape) - 1, axis)

@@ -13,6 +13,7 @@ from keras_reprogram import keras_internals
 from keras_reprogram.acceleration import shifted_convolution
 from keras_reprogram.acceleration.convolution_geometry import Axis
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import last_axis_moved
 
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
@@ -185,7 +186,7 @@ def compute_channels_last(
     dtype = keras.backend.result_type(inputs.dtype, "float32")
     wide = (ops.cast(tensor, dtype) for tensor in (inputs, *kernels))
     outputs = ops.cast(operation(axes, *wide), inputs.dtype)
-    return ops.moveaxis(outputs, -1, 1) if channels_first else outputs
+    return last_axis_moved(outputs, 1) if channels_first else outputs
 
 
 def apply_bias_and_activation(

@@ -394,7 +394,10 @@ class InputReprogrammer(InputTransformation):
         )
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        self.check_sample_shape(tuple(inputs.shape[1:]))
+        # In a trace of PyTorch, sizes are tensors.
+        self.check_sample_shape(
+            tuple(size and int(size) for size in inputs.shape[1:])
+        )
         if self.augmentation is not None:
             inputs = self.augmentation(inputs, training=training)
         if self.missing_values is None or not is_float(inputs):

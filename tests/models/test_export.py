@@ -14,8 +14,11 @@ from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.inputs import Affine
 from keras_reprogram.inputs import AveragedViews
 from keras_reprogram.inputs import ColorGain
+from keras_reprogram.inputs import DifferenceMatrix
 from keras_reprogram.inputs import JoinedTransformation
 from keras_reprogram.inputs import LowRank
+from keras_reprogram.inputs import SeriesPicture
+from keras_reprogram.inputs import Spectrogram
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.outputs import AttentiveProbe
 from keras_reprogram.pretrained import LogMelSpectrogram
@@ -243,3 +246,23 @@ def test_a_spectrogram_is_exported(tmp_path):
     model.export(path, format=FORMAT, verbose=False)
     found = RUN[FORMAT](path, x)
     np.testing.assert_allclose(found, model.predict_on_batch(x), atol=1e-4)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="writes no ONNX")
+@pytest.mark.parametrize("drawing", [DifferenceMatrix(), Spectrogram()])
+def test_series_that_are_drawn_are_exported(drawing, tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(4)(keras.layers.Flatten()(inputs))
+    model = ReprogrammedModel(
+        keras.Model(inputs, outputs),
+        InputReprogrammer(
+            (20, 2), placement=SeriesPicture(drawing), pattern=None
+        ),
+        LabelMapper(2, "random"),
+    )
+    series = np.random.default_rng(0).normal(size=(3, 20, 2)).astype("float32")
+    path = str(tmp_path / "model.onnx")
+    model.export(path, format="onnx", verbose=False)
+    np.testing.assert_allclose(
+        run_onnx(path, series), model.predict(series, verbose=0), atol=1e-2
+    )

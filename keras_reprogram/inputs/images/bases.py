@@ -18,6 +18,7 @@ from keras_reprogram.inputs.images.interpolation import resize
 from keras_reprogram.inputs.images.interpolation import resize_matrix
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import last_axis_moved
 
 # Limits of grids in program files: values of a matrix, and products in applying
 # it.
@@ -227,7 +228,7 @@ class Cosine(Basis):
             matrix = cosines(self.size, canvas_shape[axis])
             canvas = ops.moveaxis(canvas, axis, -1)
             canvas = ops.matmul(canvas, ops.cast(matrix, theta.dtype))
-            canvas = ops.moveaxis(canvas, -1, axis)
+            canvas = last_axis_moved(canvas, axis)
         return canvas
 
 

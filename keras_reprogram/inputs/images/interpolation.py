@@ -10,6 +10,7 @@ from keras import ops
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.program_parts import LARGEST_SAMPLE
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import last_axis_moved
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 LARGEST_KEPT = 2**20
@@ -108,12 +109,12 @@ def resampled(values: Tensor, size: int, axis: int) -> Tensor:
         size: Integer. New length of the axis.
         axis: Integer. The axis.
     """
-    length = values.shape[axis]
+    length = int(values.shape[axis])  # A tensor in a trace of PyTorch.
     if length == size:
         return values
     matrix = ops.cast(resampling_matrix(length, size), values.dtype)
     product = ops.tensordot(values, matrix, axes=[[axis], [1]])
-    return ops.moveaxis(product, -1, axis)
+    return last_axis_moved(product, axis)
 
 
 def resampling_matrix(length: int, size: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from keras_reprogram.inputs.valid import all_of_row
 from keras_reprogram.inputs.valid import finite_rows
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import last_axis_moved
 
 # Of the weights by which a placement multiplies samples.
 SMALLEST_WEIGHT = 1e-6
@@ -38,7 +39,7 @@ def interpolated_in_time(samples: Tensor, data_format: str) -> Tensor:
     shape = ops.shape(series)
     rows = ops.reshape(series, (-1, shape[-1]))
     rows = interpolated(rows, known_values(rows))
-    return ops.moveaxis(ops.reshape(rows, shape), -1, time + 1)
+    return last_axis_moved(ops.reshape(rows, shape), time + 1)
 
 
 def marks_of_missing(samples: Tensor) -> Tensor:

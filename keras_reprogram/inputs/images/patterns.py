@@ -21,6 +21,7 @@ from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import check_size
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import last_axis_moved
 
 # Limits of patterns in program files.
 LARGEST_PLACES = 2**24
@@ -285,7 +286,7 @@ class RandomPatchPattern(Pattern):
             chosen = ops.equal(ops.add(rows, start), 0)
             placed = ops.moveaxis(placed, axis, -1)
             placed = ops.matmul(placed, ops.cast(chosen, placed.dtype))
-            placed = ops.moveaxis(placed, -1, axis)
+            placed = last_axis_moved(placed, axis)
         return placed
 
     def get_config(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_reprogram.inputs.images.series_drawing import Sizes
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import last_axis_moved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,7 @@ class PictureLayout:
         if self.colors > 1:
             shares = ops.cast(self.color_shares(), pictures.dtype)
             pictures = ops.tensordot(pictures, shares, axes=[[1], [1]])
-            pictures = ops.moveaxis(pictures, -1, 1)
+            pictures = last_axis_moved(pictures, 1)
         empty = (rows * columns - self.num_pictures) * self.colors
         pictures = ops.pad(pictures, [(0, 0), (0, empty), (0, 0), (0, 0)])
         pictures = ops.reshape(

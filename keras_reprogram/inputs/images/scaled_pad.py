@@ -20,6 +20,7 @@ from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
+from keras_reprogram.vectors import last_axis_moved
 
 SMALLEST, LARGEST = 0.1, 5.0
 
@@ -145,7 +146,7 @@ class ScaledPad(TrainedPlacement):
         for axis, matrix in zip(axes.spatial, matrices):
             samples = ops.moveaxis(samples, axis + 1, -1)
             samples = ops.matmul(samples, ops.transpose(matrix))
-            samples = ops.moveaxis(samples, -1, axis + 1)
+            samples = last_axis_moved(samples, axis + 1)
         return samples
 
     def mask_pattern(

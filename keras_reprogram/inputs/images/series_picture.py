@@ -219,7 +219,8 @@ class SeriesPicture(WrappedPlacement):
     def place(
         self, samples: Tensor, canvas_shape: FixedShape, axes: Axes
     ) -> Tensor:
-        sample_shape = tuple(samples.shape[1:])
+        # In a trace of PyTorch, sizes are tensors.
+        sample_shape = tuple(int(size) for size in samples.shape[1:])
         if len(sample_shape) == 1:
             series = ops.expand_dims(samples, -1)
         elif axes.data_format == "channels_first":

@@ -113,7 +113,7 @@ class Spectrogram(SeriesDrawing):
 
     def draw(self, series: Tensor, sizes: Sizes) -> Tensor:
         height, width = sizes
-        length = series.shape[1]
+        length = int(series.shape[1])  # A tensor in a trace of PyTorch.
         frame = self.frame_length(length)
         waves = ops.multiply(series, 2.0)
         waves = ops.subtract(waves, ops.mean(waves, axis=1, keepdims=True))
