@@ -51,9 +51,53 @@ class NormalizedGradient(keras.optimizers.SGD):
     def update_step(
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
-        dtype = keras.backend.result_type(variable.dtype, "float32")
-        # Adding zero converts TensorFlow's sparse gradients to dense ones,
-        # with repeated rows summed.
-        gradient = ops.add(ops.cast(gradient, dtype), ops.zeros((), dtype))
-        gradient = unit_vectors(gradient, axis=None)
+        gradient = normalized(gradient, variable)
         super().update_step(gradient, variable, learning_rate)
+
+
+@serializable
+class NormalizedAdam(keras.optimizers.Adam):
+    """Adam on gradients that are divided by their own norm.
+
+    A gradient through many steps of a recurrence is large in some batches and
+    small in others. With a norm of one, each batch counts the same.
+
+    Example:
+
+    ```python
+    optimizer = keras_reprogram.optimizers.NormalizedAdam(2e-3)
+    ```
+
+    Args:
+        learning_rate: Float, or a
+            `keras.optimizers.schedules.LearningRateSchedule`. Defaults to
+            `0.001`.
+        **kwargs: Keyword arguments of `keras.optimizers.Adam`.
+
+    References:
+        - [Growing neural cellular automata](https://doi.org/10.23915/distill.00023)
+    """
+
+    def __init__(
+        self,
+        learning_rate: (
+            float | keras.optimizers.schedules.LearningRateSchedule
+        ) = 0.001,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
+        gradient = normalized(gradient, variable)
+        super().update_step(gradient, variable, learning_rate)
+
+
+def normalized(gradient: Tensor, variable: keras.Variable) -> Tensor:
+    """Returns a variable's gradient divided by its norm."""
+    dtype = keras.backend.result_type(variable.dtype, "float32")
+    # Adding zero converts TensorFlow's sparse gradients to dense ones, with
+    # repeated rows summed.
+    gradient = ops.add(ops.cast(gradient, dtype), ops.zeros((), dtype))
+    return unit_vectors(gradient, axis=None)

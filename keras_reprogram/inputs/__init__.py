@@ -57,6 +57,12 @@ from keras_reprogram.inputs.series.series_reprogrammer import SeriesReprogrammer
 from keras_reprogram.inputs.series.series_statistics import StatisticsPrompt
 from keras_reprogram.inputs.series.series_statistics import series_statistics
 from keras_reprogram.inputs.series.text_prototypes import TextPrototypes
+from keras_reprogram.inputs.states.injected_cells import InjectedCells
+from keras_reprogram.inputs.states.recurrence import Recurrence
+from keras_reprogram.inputs.states.state_matrix import StateMatrix
+from keras_reprogram.inputs.states.state_transformation import (
+    StateTransformation,
+)
 from keras_reprogram.inputs.tokens.dense_combination import DenseCombination
 from keras_reprogram.inputs.tokens.layout import FixedTokens
 from keras_reprogram.inputs.tokens.layout import MaskToken
@@ -94,6 +100,7 @@ __all__ = [
     "GraphReprogrammer",
     "GraphTransformation",
     "Grid",
+    "InjectedCells",
     "InputReprogrammer",
     "InputTransformation",
     "JoinedTransformation",
@@ -106,6 +113,7 @@ __all__ = [
     "Placement",
     "RandomPatchPattern",
     "RandomShift",
+    "Recurrence",
     "RecurrencePlot",
     "Region",
     "Resize",
@@ -119,6 +127,8 @@ __all__ = [
     "SourceTokens",
     "SparseCombination",
     "Spectrogram",
+    "StateMatrix",
+    "StateTransformation",
     "StatisticsPrompt",
     "TextPrototypes",
     "Tile",

@@ -15,6 +15,9 @@ from keras_reprogram.methods.deep_graph import deep_graph as deep_graph
 from keras_reprogram.methods.evp import evp as evp
 from keras_reprogram.methods.ilm_vp import ilm_vp as ilm_vp
 from keras_reprogram.methods.lor_vp import lor_vp as lor_vp
+from keras_reprogram.methods.neural_cellular_automata import (
+    neural_cellular_automata as neural_cellular_automata,
+)
 from keras_reprogram.methods.overlaid_table import (
     overlaid_table as overlaid_table,
 )

@@ -1,6 +1,7 @@
 """Output mappings: from the source's outputs to predictions of the target."""
 
 from keras_reprogram.outputs.attentive_probe import AttentiveProbe
+from keras_reprogram.outputs.cell_classes import CellClasses
 from keras_reprogram.outputs.channel_decoder import ChannelDecoder
 from keras_reprogram.outputs.cross_validation import CrossValidation
 from keras_reprogram.outputs.cross_validation import Solution
@@ -28,12 +29,14 @@ from keras_reprogram.outputs.regression_head import RegressionHead
 from keras_reprogram.outputs.residual_label_mapper import ResidualLabelMapper
 from keras_reprogram.outputs.ridge_regression import ridge_regression
 from keras_reprogram.outputs.source_numbers import SourceNumbers
+from keras_reprogram.outputs.state_channels import StateChannels
 
 __all__ = [
     "AttentiveProbe",
     "AttributeMapping",
     "BayesianMapping",
     "BayesianPlusMapping",
+    "CellClasses",
     "ChannelDecoder",
     "CrossValidation",
     "FixedMapping",
@@ -54,6 +57,7 @@ __all__ = [
     "Solution",
     "SourceNumbers",
     "SourceSelection",
+    "StateChannels",
     "StatisticsMapping",
     "logistic_regression",
     "ridge_regression",

@@ -1,6 +1,8 @@
 """Pretrained models: inspection, freezing, features, fingerprints, adapters."""
 
 from keras_reprogram.sources.audio import AudioSource
+from keras_reprogram.sources.cell_rule import CellRule
+from keras_reprogram.sources.cellular_automaton import cellular_automaton
 from keras_reprogram.sources.features import features
 from keras_reprogram.sources.fingerprint import fingerprint
 from keras_reprogram.sources.fingerprint_comparison import compare_fingerprints
@@ -9,6 +11,7 @@ from keras_reprogram.sources.frozen_source import FrozenSource
 from keras_reprogram.sources.graph_network import GraphNetwork
 from keras_reprogram.sources.inspection import inspect_source
 from keras_reprogram.sources.joined_source import JoinedSource
+from keras_reprogram.sources.living_cells import LivingCells
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.sources.stage_features import stage_features
 from keras_reprogram.sources.text import TextSource
@@ -17,11 +20,14 @@ from keras_reprogram.sources.zero_shot import zero_shot_classifier
 
 __all__ = [
     "AudioSource",
+    "CellRule",
     "FrozenSource",
     "GraphNetwork",
     "JoinedSource",
+    "LivingCells",
     "SourceSpecification",
     "TextSource",
+    "cellular_automaton",
     "compare_fingerprints",
     "embed_texts",
     "features",

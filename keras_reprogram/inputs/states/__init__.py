@@ -1,0 +1,1 @@
+"""States of recurrent sources, which a program transforms at every step."""

@@ -1,0 +1,40 @@
+"""The base class of what a `Recurrence` applies to states at every step."""
+
+import keras
+
+from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import ProgramPart
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
+
+
+class StateTransformation(ProgramPart, keras.layers.Layer):
+    """Base class: transforms a batch of states without changing their shape.
+
+    A subclass creates its variables in `build`, and starts as the identity.
+    """
+
+    def expected_variables(self, state_shape: Shape) -> list[ExpectedVariable]:
+        """Describes the weights before the layer is built.
+
+        Args:
+            state_shape: Tuple. Shape of a state without the batch axis.
+
+        Raises:
+            ValueError: If the layer does not suit such states.
+        """
+        raise NotImplementedError
+
+    def check_variables(self) -> None:
+        """Raises a `ValueError` for invalid values of weights."""
+
+    def call(self, states: Tensor) -> Tensor:
+        """Returns transformed states.
+
+        Args:
+            states: Tensor `(batch, *state_shape)`.
+        """
+        raise NotImplementedError
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
