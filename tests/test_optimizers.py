@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_reprogram.optimizers import NormalizedAdam
 from keras_reprogram.optimizers import NormalizedGradient
 
 
@@ -51,3 +52,18 @@ def test_config_round_trip():
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(copy, NormalizedGradient)
     assert copy.get_config() == optimizer.get_config()
+
+
+def test_steps_of_normalized_adam_do_not_depend_on_the_scale():
+    gradients = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    units = gradients / np.linalg.norm(gradients, axis=1, keepdims=True)
+    expected, adam = keras.Variable(np.zeros(4)), keras.optimizers.Adam(0.1)
+    found, normalized = keras.Variable(np.zeros(4)), NormalizedAdam(0.1)
+    for gradient, unit, scale in zip(gradients, units, (1.0, 1e-4, 1e5)):
+        adam.apply([ops.convert_to_tensor(unit)], [expected])
+        normalized.apply([ops.convert_to_tensor(scale * gradient)], [found])
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(found), ops.convert_to_numpy(expected), rtol=1e-4
+    )
+    config = keras.optimizers.serialize(normalized)
+    assert isinstance(keras.optimizers.deserialize(config), NormalizedAdam)

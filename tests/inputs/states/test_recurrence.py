@@ -1,0 +1,169 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_reprogram import ReprogrammedModel
+from keras_reprogram.inputs import InjectedCells
+from keras_reprogram.inputs import Recurrence
+from keras_reprogram.inputs import StateMatrix
+from keras_reprogram.optimizers import NormalizedAdam
+from keras_reprogram.outputs import StateChannels
+from keras_reprogram.sources import CellRule
+from keras_reprogram.sources import LivingCells
+from keras_reprogram.sources import cellular_automaton
+
+LIVING = LivingCells()
+STATES = np.random.default_rng(0).random((2, 6, 5, 5)).astype("float32")
+KINDS = {
+    "matrix": lambda: StateMatrix(living=LIVING),
+    "injected": lambda: InjectedCells(0.3, 4, living=LIVING),
+}
+
+
+@pytest.fixture
+def automaton():
+    step = cellular_automaton((6, 5, 5), CellRule(hidden_units=6))
+    generator = np.random.default_rng(1)
+    for weight in step.weights:
+        weight.assign(0.1 * generator.normal(size=weight.shape))
+    return step
+
+
+def reprogrammed(source, transformation=None, num_steps=4, **kwargs):
+    return ReprogrammedModel(
+        source,
+        Recurrence(num_steps, transformation),
+        StateChannels(4),
+        compile=False,
+        **kwargs,
+    )
+
+
+def changed(layer):
+    for index, weight in enumerate(layer.trainable_weights):
+        values = np.random.default_rng(index).normal(size=weight.shape)
+        weight.assign(0.1 * values)
+
+
+def test_the_source_alone_is_applied_to_its_own_outputs(automaton):
+    expected = STATES
+    for _ in range(4):
+        expected = automaton(expected)
+    model = reprogrammed(automaton)
+    assert model.trainable_variables == []
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(model(STATES)),
+        ops.convert_to_numpy(expected)[..., :4],
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_program_starts_as_the_source_and_acts_at_every_step(automaton, kind):
+    transformation = KINDS[kind]()
+    model = reprogrammed(automaton, transformation)
+    alone = ops.convert_to_numpy(reprogrammed(automaton)(STATES))
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(model(STATES)), alone, rtol=1e-5, atol=1e-6
+    )
+    changed(transformation)
+    expected = STATES
+    for _ in range(4):
+        expected = automaton(transformation(expected))
+    expected = ops.convert_to_numpy(expected)
+    assert abs(expected[..., :4] - alone).max() > 0.01
+    found = ops.convert_to_numpy(model(STATES))
+    np.testing.assert_allclose(found, expected[..., :4], rtol=1e-5, atol=1e-6)
+    path = list(model.input_reprogrammer.trajectory(STATES))
+    assert len(path) == 5
+    np.testing.assert_array_equal(path[0], STATES)
+    np.testing.assert_allclose(path[-1], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_program_is_trained_and_saved_and_its_source_is_not(
+    automaton, kind, tmp_path
+):
+    model = reprogrammed(automaton, KINDS[kind](), num_steps=3)
+    model.compile(NormalizedAdam(0.05), "mse")
+    frozen = [ops.convert_to_numpy(weight) for weight in automaton.weights]
+    wanted = np.ones((2, 6, 5, 4), "float32")
+    losses = model.fit(STATES, wanted, epochs=8, verbose=0).history["loss"]
+    assert np.isfinite(losses).all() and losses[-1] < losses[0]
+    for weight, before in zip(automaton.weights, frozen):
+        np.testing.assert_array_equal(ops.convert_to_numpy(weight), before)
+    if kind == "matrix":
+        matrix = ops.convert_to_numpy(
+            model.input_reprogrammer.transformation.matrix
+        )
+        assert abs(matrix - np.eye(5)).max() > 0.01
+        np.testing.assert_array_equal(matrix, matrix.T)
+
+    expected = ops.convert_to_numpy(model(STATES))
+    np.testing.assert_array_equal(ops.convert_to_numpy(model(STATES)), expected)
+    model.save_program(tmp_path / "a.program")
+    model.save(tmp_path / "a.keras")
+    for copy in (
+        ReprogrammedModel.load_program(tmp_path / "a.program", automaton),
+        keras.saving.load_model(tmp_path / "a.keras", compile=False),
+    ):
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(copy(STATES)), expected
+        )
+
+
+def test_the_source_is_trained_by_its_layer(automaton):
+    model = reprogrammed(automaton, trainable_source_layers=["cells"])
+    model.compile(NormalizedAdam(0.01), "mse")
+    wanted = np.ones((2, 6, 5, 4), "float32")
+    losses = model.fit(STATES, wanted, epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.numpy_alone
+def test_a_program_of_another_source_is_a_value_error(automaton, tmp_path):
+    model = reprogrammed(automaton, StateMatrix())
+    model.save_program(tmp_path / "a.program")
+    wider = cellular_automaton((6, 5, 7), CellRule(hidden_units=6))
+    for check in (True, False):
+        with pytest.raises(ValueError, match="Received: |another|maps"):
+            ReprogrammedModel.load_program(
+                tmp_path / "a.program", wider, check_source=check
+            )
+    with pytest.raises(ValueError, match="built for another source"):
+        ReprogrammedModel(wider, model.input_reprogrammer, StateChannels(4))
+
+
+@pytest.mark.numpy_alone
+def test_a_source_that_returns_no_states_is_a_value_error():
+    inputs = keras.Input((6, 6, 4))
+    layer = keras.layers.Conv2D
+    for outputs in (
+        layer(3, 3, padding="same")(inputs),
+        layer(4, 3)(inputs),
+        keras.layers.GlobalAveragePooling2D()(inputs),
+    ):
+        with pytest.raises(ValueError, match="shape of its inputs"):
+            reprogrammed(keras.Model(inputs, outputs))
+
+
+@pytest.mark.numpy_alone
+def test_bad_input_is_a_value_error(automaton):
+    for num_steps in (0, -1, 1.5, "ten", None):
+        with pytest.raises(ValueError, match="num_steps"):
+            Recurrence(num_steps)
+    with pytest.raises(ValueError, match="StateTransformation"):
+        Recurrence(3, keras.layers.Dense(5))
+    with pytest.raises(ValueError, match="without a source"):
+        Recurrence(3)(STATES)
+    model = reprogrammed(automaton, StateMatrix())
+    with pytest.raises(ValueError, match="Received: "):
+        model.predict(STATES[..., :4], verbose=0)
+    with pytest.raises(ValueError, match="Received: "):
+        next(model.input_reprogrammer.trajectory(STATES[..., :4]))
+    with pytest.raises(ValueError, match="finite"):
+        model.predict(np.full_like(STATES, np.nan), verbose=0)
+    with pytest.raises(ValueError, match="num_channels"):
+        ReprogrammedModel(automaton, Recurrence(2), StateChannels(6))
