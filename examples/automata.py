@@ -30,7 +30,7 @@ from keras_reprogram import outputs
 from keras_reprogram import sources
 
 WEIGHTS = pathlib.Path(__file__).parent / "automata"
-SIZE, CHANNELS = 24, 16
+SIZE, CHANNELS, HIDDEN = 20, 16, 64
 DIGIT_STEPS, DIGIT_CHANNELS, NUM_DIGITS = 20, 20, 10
 TRAIN_DIGITS, WANTED = 4000, 3
 GROWTH = 96  # steps after which a picture is compared
@@ -69,7 +69,7 @@ def main() -> None:
 class Growing:
     """Grows a picture from one cell, and keeps it."""
 
-    name, batch_size, training_steps = "growing", 8, 48
+    name, batch_size, training_steps = "growing", 4, 40
     tasks = {
         "colors exchanged": ("matrix", "injected"),
         "without tail": ("matrix",),
@@ -78,7 +78,7 @@ class Growing:
     def __init__(self) -> None:
         self.living = sources.LivingCells()
         self.source = sources.cellular_automaton(
-            (SIZE, SIZE, CHANNELS), living=self.living
+            (SIZE, SIZE, CHANNELS), sources.CellRule(HIDDEN), self.living
         )
         self.seed = np.zeros((1, SIZE, SIZE, CHANNELS), "float32")
         self.seed[:, SIZE // 2, SIZE // 2, 3:] = 1.0
@@ -142,14 +142,14 @@ class Growing:
 class Digits:
     """Cells of a digit's ink agree on which digit they are a part of."""
 
-    name, batch_size, training_steps = "digits", 16, DIGIT_STEPS
+    name, batch_size, training_steps = "digits", 8, DIGIT_STEPS
     tasks = {f"all are {WANTED}": ("matrix", "injected")}
 
     def __init__(self) -> None:
         self.living = sources.LivingCells(channel=0, neighborhood=1)
         self.source = sources.cellular_automaton(
             (28, 28, DIGIT_CHANNELS),
-            sources.CellRule(fixed_channels=1),
+            sources.CellRule(HIDDEN, fixed_channels=1),
             self.living,
         )
         images, labels = common.digits()
@@ -231,9 +231,9 @@ class Digits:
 def tadpole(body: tuple[float, ...], tail: tuple[float, ...] | None):
     """A picture of four channels: a disc, and a tail that curves."""
     down, along = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
-    disc = down**2 + (along + 4) ** 2 < 5.2**2
-    middle = 2.5 * np.sin(along / 2.5)
-    curve = (abs(down - middle) < 1.6) & (along > -1) & (along < 9) & ~disc
+    disc = down**2 + (along + 3) ** 2 < 4.6**2
+    middle = 2 * np.sin(along / 2)
+    curve = (abs(down - middle) < 1.6) & (along > -1) & (along < 7) & ~disc
     picture = np.zeros((SIZE, SIZE, 4), "float32")
     picture[disc] = (*body, 1.0)
     if tail is not None:
@@ -309,7 +309,7 @@ class Pool(Samples):
         batch[0] = self.seed[0]
         down, along = np.mgrid[:SIZE, :SIZE]
         y, x = self.generator.uniform(SIZE / 4, 3 * SIZE / 4, size=2)
-        batch[1] *= ((down - y) ** 2 + (along - x) ** 2 > 16)[..., None]
+        batch[1] *= ((down - y) ** 2 + (along - x) ** 2 > 9)[..., None]
         self.batch = batch
         return batch, np.repeat(self.picture[None], len(batch), axis=0)
 

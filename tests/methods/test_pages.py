@@ -12,8 +12,10 @@ from keras_reprogram import ReprogrammedModel
 from keras_reprogram import methods
 from keras_reprogram.black_box import OneSided
 from keras_reprogram.inputs import padded_graphs
+from keras_reprogram.sources import CellRule
 from keras_reprogram.sources import GraphNetwork
 from keras_reprogram.sources import TextSource
+from keras_reprogram.sources import cellular_automaton
 
 PAGES = [page.name for page in pkgutil.iter_modules(methods.__path__)]
 
@@ -51,6 +53,12 @@ def regressor() -> keras.Model:
 def forecaster() -> keras.Model:
     inputs = keras.Input((32,))
     return keras.Model(inputs, keras.layers.Dense(8)(inputs))
+
+
+def automaton() -> keras.Model:
+    step = cellular_automaton((6, 6, 6), CellRule(hidden_units=4))
+    step.set_weights([np.full(each.shape, 0.02) for each in step.weights])
+    return step
 
 
 def text_backbone() -> keras.Model:
@@ -141,6 +149,12 @@ def numbers() -> tuple[np.ndarray, np.ndarray]:
     return values.astype("float32"), values.mean(axis=(1, 2))[:, None]
 
 
+def pictures() -> tuple[np.ndarray, np.ndarray]:
+    """States of an automaton of which all cells are to become white."""
+    values = np.random.default_rng(0).random(size=(24, 6, 6, 6))
+    return values.astype("float32"), np.ones((24, 6, 6, 4), "float32")
+
+
 def of_images(**arguments):
     return "image", images, {"target_shape": (8, 8, 1), **arguments}
 
@@ -178,6 +192,11 @@ CASES = {
     "evp": of_three(inner_size=10, learning_rate=1.0),
     "ilm_vp": of_three(inner_size=10, learning_rate=0.1),
     "lor_vp": of_three(),
+    "neural_cellular_automata": (
+        "automaton",
+        pictures,
+        {"num_steps": 3, "learning_rate": 0.01},
+    ),
     "overlaid_table": (
         "image",
         rows,
@@ -267,6 +286,7 @@ def sources() -> dict[str, keras.Model]:
     keras.utils.set_random_seed(0)
     backbone = text_backbone()
     return {
+        "automaton": automaton(),
         "image": image_source(),
         "stages": stages_source(),
         "waveform": waveform_source(),

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram import methods
+from keras_reprogram import sources
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +93,11 @@ def test_what_is_no_number_or_shape_is_a_value_error(
 ):
     with pytest.raises(ValueError, match="must be a.*Received: "):
         getattr(methods, method)(source, num_classes, target_shape)
+
+
+@pytest.mark.parametrize("channels", [16, 20])
+def test_the_matrix_of_an_automaton_has_the_papers_parameters(channels):
+    automaton = sources.cellular_automaton((8, 8, channels))
+    model = methods.neural_cellular_automata(automaton)
+    count = channels * (channels + 1) // 2
+    assert parameters(model.input_reprogrammer) == count
