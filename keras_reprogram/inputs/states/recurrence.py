@@ -151,7 +151,7 @@ class Recurrence(InputTransformation):
     def transformed(self, states: Tensor) -> Tensor:
         if self.transformation is None:
             return states
-        return self.transformation(states)
+        return ops.cast(self.transformation(states), self.compute_dtype)
 
     def trajectory(
         self, states: Tensor, num_steps: int | None = None
@@ -206,7 +206,7 @@ def repeated(
 ) -> Tensor:
     """Applies a function to its own result, with a gradient.
 
-    A loop is compiled once, however many steps it has.
+    The function is compiled once, however often it is applied.
 
     Args:
         function: Function of a tensor that returns one of the same shape.

@@ -38,8 +38,9 @@ class StateMatrix(CellTransformation):
     ```
 
     Args:
-        limit: Float greater than 0. Largest absolute value of a state.
-            Defaults to `3.0`; `None` for no limit.
+        limit: Float greater than 0. Largest absolute value of a state; it
+            must exceed those that the source itself reaches, which otherwise
+            does not start as it is. Defaults to `3.0`; `None` for no limit.
         fixed_channels: Integer. The number of first channels that the matrix
             does not change, nor read. Defaults to `0`.
         living: A `keras_reprogram.sources.LivingCells`, the cells that are

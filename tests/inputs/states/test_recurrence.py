@@ -114,6 +114,26 @@ def test_a_program_is_trained_and_saved_and_its_source_is_not(
         )
 
 
+def test_a_single_step_is_the_source_behind_the_program(automaton):
+    matrix = StateMatrix(dtype="float64")
+    model = reprogrammed(automaton, matrix, num_steps=1)
+    changed(matrix)
+    expected = automaton(ops.cast(matrix(STATES), "float32"))
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(model(STATES)),
+        ops.convert_to_numpy(expected)[..., :4],
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def test_states_of_lower_precision_stay_so(automaton):
+    layer = Recurrence(3, StateMatrix(), dtype="mixed_bfloat16")
+    model = ReprogrammedModel(automaton, layer, StateChannels(), compile=False)
+    assert keras.backend.standardize_dtype(layer(STATES).dtype) == "bfloat16"
+    assert keras.backend.standardize_dtype(model(STATES).dtype) == "float32"
+
+
 def test_the_source_is_trained_by_its_layer(automaton):
     model = reprogrammed(automaton, trainable_source_layers=["cells"])
     model.compile(NormalizedAdam(0.01), "mse")
