@@ -75,7 +75,7 @@ class CellRule(ProgramPart, keras.layers.Layer):
         ]
 
     def build(self, input_shape: Shape) -> None:
-        (_, *_, num_channels) = checked_state_shape(input_shape)
+        *_, num_channels = checked_state_shape(input_shape)
         shapes = self.variable_shapes(num_channels)
         glorot = keras.initializers.GlorotUniform(self.seed)
         self.hidden_kernel, self.hidden_bias, self.kernel, self.bias = (
@@ -152,9 +152,10 @@ def checked_state_shape(shape: Shape) -> tuple[int | None, int | None, int]:
     Raises:
         ValueError: If it has other axes, or an unknown number of channels.
     """
-    if len(shape) != 4 or shape[-1] is None:
+    num_channels = shape[-1] if len(shape) == 4 else None
+    if num_channels is None:
         raise ValueError(
             "States of an automaton have the shape (batch, height, width, "
             f"channels). Received: {tuple(shape)}"
         )
-    return shape[1], shape[2], shape[3]
+    return shape[1], shape[2], num_channels

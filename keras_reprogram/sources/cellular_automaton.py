@@ -42,10 +42,13 @@ class CellularStep(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.rule = optional("rule", rule, CellRule, "a `CellRule`")
-        self.rule = self.rule or CellRule(dtype=self.dtype_policy)
-        living = optional("living", living, LivingCells, "a `LivingCells`")
-        self.living = living or LivingCells()
+        self.rule: CellRule = optional(
+            "rule", rule, CellRule, "a `CellRule`"
+        ) or CellRule(dtype=self.dtype_policy)
+        self.living: LivingCells = (
+            optional("living", living, LivingCells, "a `LivingCells`")
+            or LivingCells()
+        )
 
     def build(self, input_shape: Shape) -> None:
         self.living.check_channels(checked_state_shape(input_shape)[-1])

@@ -115,10 +115,10 @@ def test_a_program_is_trained_and_saved_and_its_source_is_not(
 
 
 def test_a_single_step_is_the_source_behind_the_program(automaton):
-    matrix = StateMatrix(dtype="float64")
+    matrix = StateMatrix()
     model = reprogrammed(automaton, matrix, num_steps=1)
     changed(matrix)
-    expected = automaton(ops.cast(matrix(STATES), "float32"))
+    expected = automaton(matrix(STATES))
     np.testing.assert_allclose(
         ops.convert_to_numpy(model(STATES)),
         ops.convert_to_numpy(expected)[..., :4],
