@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     if options.quick:
-        options.steps, options.seeds, options.train_steps = 10, 1, 10
+        options.steps, options.seeds, options.train_steps = 3, 1, 3
     rows = []
     for name in options.automaton:
         automaton = AUTOMATA[name]()
@@ -120,7 +120,7 @@ def trained(
     print(f"\n{automaton.name}, {task}: {kind}, seed {seed}")
     keras.utils.set_random_seed(seed)
     start = time.perf_counter()
-    model = automaton.program(kind, seed)
+    model = automaton.program(kind, seed, options.steps)
     for _ in train(model, automaton.batches(task, seed), options.steps):
         pass
     print(f"{time.perf_counter() - start:.0f} seconds")

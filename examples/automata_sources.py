@@ -32,7 +32,7 @@ class Automaton:
         batch_size: Integer.
         fixed_channels: Integer. First channels that do not change.
         num_classes: Integer or `None`. See `neural_cellular_automata`.
-        limit: Float or `None`. Of a `StateMatrix`: beyond the source's states.
+        learning_rate: Float. Of programs, falling to a tenth.
         living: A `LivingCells`.
         mapping: The output mapping with which the source itself is trained.
         source: The model of one step.
@@ -44,7 +44,7 @@ class Automaton:
     batch_size: int
     fixed_channels = 0
     num_classes: int | None = None
-    limit: float | None = 10.0
+    learning_rate = 1e-3
     living: sources.LivingCells
     mapping: outputs.OutputMapping
     source: keras.Model
@@ -59,8 +59,16 @@ class Automaton:
             compile=False,
         )
 
-    def program(self, kind: str, seed: int = 0) -> keras.Model:
-        """The source with a program that is not trained yet."""
+    def program(
+        self, kind: str, seed: int = 0, train_steps: int = 500
+    ) -> keras.Model:
+        """The source with a program that is not trained yet.
+
+        The sources' states go far beyond the paper's limit of 3.
+        """
+        schedule = keras.optimizers.schedules.CosineDecay(
+            self.learning_rate, train_steps, alpha=0.1
+        )
         settings = {
             "fixed_channels": self.fixed_channels,
             "living": self.living,
@@ -69,10 +77,11 @@ class Automaton:
             self.source,
             self.num_classes,
             self.num_steps,
-            inputs.StateMatrix(self.limit, **settings)
+            inputs.StateMatrix(None, **settings)
             if kind == "matrix"
             else inputs.InjectedCells(0.1, seed=seed, **settings),
             self.living,
+            schedule,
         )
 
     def loss(self, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
@@ -134,7 +143,7 @@ class Digits(Automaton):
 
     name, num_steps, batch_size = "digits", 20, 8
     tasks = {f"all are {WANTED}": ("matrix", "injected")}
-    fixed_channels, num_classes, limit = 1, NUM_DIGITS, None
+    fixed_channels, num_classes = 1, NUM_DIGITS
 
     def __init__(self) -> None:
         self.living = sources.LivingCells(channel=0, neighborhood=1)
@@ -228,7 +237,7 @@ class Samples:
 class Pool(Samples):
     """Batches of the states that earlier ones have become in training.
 
-    One of a batch starts anew from the seed, and one has lost a part.
+    The worst of a batch starts anew from the seed; another has lost a part.
     """
 
     def __init__(
@@ -238,12 +247,16 @@ class Pool(Samples):
             return np.repeat(y[None], len(rows), axis=0)
 
         states = np.repeat(seed_state, 128, axis=0)
+        self.picture = y
         super().__init__(states, targets, batch_size, seed)
         self.seed_state = seed_state
 
     def take(self) -> tuple[np.ndarray, np.ndarray]:
         self.rows = self.generator.permutation(len(self.states))
         self.rows = self.rows[: self.batch_size]
+        errors = self.states[self.rows, ..., :4] - self.picture
+        worst_first = np.argsort(-np.square(errors).mean(axis=(1, 2, 3)))
+        self.rows = self.rows[worst_first]
         self.batch = self.states[self.rows]
         self.batch[0] = self.seed_state[0]
         down, along = np.mgrid[:SIZE, :SIZE]
@@ -293,19 +306,14 @@ def train_source(automaton: Automaton, options: argparse.Namespace) -> None:
             values = [ops.convert_to_numpy(each.value) for each in kept]
             store(path, values)
             weights = values[: len(automaton.source.weights)]
-            store(
-                options.weights / f"{automaton.name}.npz",
-                [each.astype("float16") for each in weights],
-            )
+            store(options.weights / f"{automaton.name}.npz", weights)
 
 
 def load(automaton: Automaton, folder: pathlib.Path) -> bool:
     """Whether there are weights, which the automaton then has."""
     weights = stored(folder / f"{automaton.name}.npz")
     if weights:
-        automaton.source.set_weights(
-            [each.astype("float32") for each in weights]
-        )
+        automaton.source.set_weights(weights)
     return bool(weights)
 
 
