@@ -14,12 +14,12 @@ from keras_reprogram.configurable import positive_integers
 from keras_reprogram.metrics import scores_by_class
 from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.models.automatic_compilation import show
-from keras_reprogram.models.batches import to_numpy
 from keras_reprogram.outputs.label_weights import ClassWeight
 from keras_reprogram.selection.arrays import arrays_of
 from keras_reprogram.selection.augmented_copies import can_be_augmented
 from keras_reprogram.selection.cached_features import CachedFeatures
 from keras_reprogram.selection.comparison import Comparison
+from keras_reprogram.selection.labeled import groups_of
 from keras_reprogram.selection.labeled import labeled_samples
 from keras_reprogram.selection.parts import Source
 from keras_reprogram.selection.parts import parts_of
@@ -142,7 +142,8 @@ def few_samples(
         cache_directory: Path of a directory for the sources' outputs, which are
             found again in later calls. Defaults to `None`, a temporary one.
         batch_size: Integer. Samples of a batch of a pass. Defaults to `32`.
-        seed: Integer. Seed of the folds. Defaults to `0`.
+        seed: Integer. Seed of the folds and of augmented copies, which replaces
+            the layer's own. Defaults to `0`.
         verbose: 0 for silence, 1 or `"auto"` for progress bars and the table.
 
     Returns:
@@ -182,7 +183,7 @@ def few_samples(
         num_classes,
         class_weight,
         weights,
-        None if groups is None else to_numpy(groups),
+        None if groups is None else groups_of(groups),
         folds,
         seed,
     )

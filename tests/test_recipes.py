@@ -143,6 +143,13 @@ def test_augmented_copies_are_a_candidate_where_an_augmentation_is_passed():
     assert not any("augmented" in name for name in chosen(plain).candidates)
 
 
+def test_layers_of_floats_augment_integers():
+    images, labels = data()
+    noise = keras.layers.GaussianNoise(1.0)
+    model = few_samples(source(), images, labels, augmentation=noise, verbose=0)
+    assert "ridge, one, augmented" in chosen(model).candidates
+
+
 def test_trials_are_scored_until_their_time_is_over():
     images, labels = data()
     model = few_samples(

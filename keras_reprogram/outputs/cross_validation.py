@@ -183,6 +183,14 @@ def stratified_folds(
     ]
 
 
+def is_missing(group: object) -> bool:
+    """Whether a group is `None`, NaN, or a missing value of pandas."""
+    try:
+        return group is None or bool(group != group)
+    except TypeError:  # pandas.NA is neither equal to itself nor not.
+        return True
+
+
 def grouped_folds(
     labels: np.ndarray, groups: np.ndarray, num_folds: int, seed: int = 0
 ) -> list[np.ndarray]:
@@ -212,7 +220,7 @@ def grouped_folds(
             "`groups` must hold one group for each sample. Received: groups of "
             f"shape {groups.shape} for {len(labels)} samples"
         )
-    missing = [group is None or group != group for group in groups.tolist()]
+    missing = [is_missing(group) for group in groups.tolist()]
     if any(missing):
         raise ValueError(
             "`groups` must hold a number or a string for every sample: give a "

@@ -15,6 +15,7 @@ MOST_COPIES = 8  # rows of a sample, itself among them
 # Copies make up for samples that are missing: of 1,000 images the regression is
 # as accurate without them, and takes as long as the cube of the rows.
 MOST_ROWS = 1600
+HALF_FLOATS = ("float16", "bfloat16")
 
 
 def number_of_copies(num_samples: int) -> int:
@@ -46,12 +47,12 @@ def augmented_copies(
 ) -> np.ndarray:
     """Writes samples and augmented copies of them to a file.
 
-    The same seed leads to the same copies. The states of the layer's own seed
-    generators stay as they are.
+    The same seed and batch size lead to the same copies, of layers that draw by
+    Keras's seed generators. The layer's variables stay as they are.
 
     Args:
         path: Path of the file.
-        samples: Array `[N, ...]`.
+        samples: Array `[N, ...]`, of the dtype in which a model takes them.
         augmentation: Keras layer that keeps the shape of a sample.
         copies: Integer. Number of rows of each sample, itself among them.
         batch_size: Integer. Number of samples that are augmented at a time.
@@ -63,18 +64,19 @@ def augmented_copies(
         each of them after the other.
 
     Raises:
-        ValueError: If the layer changes the shape of samples.
+        ValueError: If the layer changes the shape of samples, makes integers
+            of floats, or returns NaN or infinity for finite samples.
     """
     size = len(samples)
     before = [
         (state, ops.convert_to_numpy(state.value))
-        for state in seed_states(augmentation)
+        for state in augmentation.variables
     ]
     try:
         # The first call builds the layer, and may create seed generators.
         augmented(augmentation, samples[:1])
         for index, state in enumerate(seed_states(augmentation)):
-            state.assign(np.array([seed, index], state.dtype))
+            state.assign(np.array([seed % 2**31, index], state.dtype))
         kind = augmented(augmentation, samples[:1]).dtype
         rows = np.lib.format.open_memmap(
             path, "w+", kind, (copies * size, *samples.shape[1:])
@@ -105,6 +107,19 @@ def augmented(
             "`augmentation` must keep the shape of samples: leave out layers "
             "such as `keras.layers.RandomCrop`. Received: augmented samples "
             f"of shape {found.shape[1:]}, samples of {samples.shape[1:]}"
+        )
+    if found.dtype.name in HALF_FLOATS:  # Of a policy of mixed precision.
+        found = found.astype("float32")
+    if samples.dtype.kind == "f" and found.dtype.kind != "f":
+        raise ValueError(
+            "`augmentation` must return floats for samples of floats: leave "
+            f"out its `dtype`. Received: values of dtype {found.dtype}"
+        )
+    if np.isnan(found[np.isfinite(samples)]).any() or np.isinf(found).any():
+        raise ValueError(
+            "`augmentation` must return finite values: pass the samples' range "
+            "as its `value_range`, where it has one. Received: NaN or infinity "
+            f"from {augmentation.name}"
         )
     return found
 

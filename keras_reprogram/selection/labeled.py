@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import positive_integer
+from keras_reprogram.models.batches import to_numpy
 from keras_reprogram.outputs.cross_validation import grouped_folds
 from keras_reprogram.outputs.cross_validation import stratified_folds
 from keras_reprogram.outputs.label_weights import BALANCED
@@ -15,6 +16,7 @@ from keras_reprogram.outputs.label_weights import ClassWeights
 from keras_reprogram.outputs.label_weights import weights_of_shape
 from keras_reprogram.outputs.targets import ClassTargets
 from keras_reprogram.outputs.targets import LabelFormat
+from keras_reprogram.typing import Data
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -169,6 +171,14 @@ def labeled_samples(
     return Labeled(
         labels, num_classes, weights / weights.mean(), folds, stratified
     )
+
+
+def groups_of(groups: Data) -> np.ndarray:
+    """Returns groups as an array, in which missing ones are still missing."""
+    if isinstance(groups, (list, tuple)):
+        # NumPy would make the string "nan" of NaN among strings.
+        return np.array(groups, dtype=object)
+    return to_numpy(groups)
 
 
 def warn_of_classes_in_one_fold(

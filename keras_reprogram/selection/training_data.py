@@ -68,9 +68,11 @@ class Passes:
             seed: Integer. Seed of the augmentation.
         """
         copies = number_of_copies(len(self.samples))
+        first = data.parts[indices[0]].transformation
+        dtype = first.sample_dtype or keras.config.floatx()
         samples = augmented_copies(
             self.cache.temporary_file("copies.npy"),
-            self.samples,
+            self.samples.astype(dtype),
             augmentation,
             copies,
             self.batch_size,

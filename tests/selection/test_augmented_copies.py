@@ -87,3 +87,33 @@ def test_sources_that_are_queried_are_not_asked_for_copies():
         from_logits=True,
     )
     assert not can_be_augmented(IMAGES, parts(queried))
+
+
+def test_no_variable_of_the_layer_changes(tmp_path):
+    layer = keras.layers.BatchNormalization(momentum=0.5)
+    layer.build(IMAGES.shape)
+    augmented_copies(tmp_path / "a.npy", IMAGES.astype("float32"), layer, 2)
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(layer.moving_mean), [0.0]
+    )
+
+
+def test_copies_in_mixed_precision_are_of_32_bits(tmp_path):
+    flip = keras.layers.RandomFlip(dtype="mixed_bfloat16")
+    images = IMAGES.astype("float32")
+    found = augmented_copies(tmp_path / "a.npy", images, flip, 2, seed=2**31)
+    assert found.dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (keras.layers.RandomFlip(dtype="uint8"), "floats"),
+        (keras.layers.Rescaling(np.inf), "finite"),
+        (keras.layers.Rescaling(np.nan), "finite"),
+    ],
+)
+def test_copies_that_are_no_samples_are_a_value_error(layer, message, tmp_path):
+    images = IMAGES.astype("float32") + 1
+    with pytest.raises(ValueError, match=message):
+        augmented_copies(tmp_path / "a.npy", images, layer, 2)

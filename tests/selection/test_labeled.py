@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from keras_reprogram.selection.labeled import groups_of
 from keras_reprogram.selection.labeled import labeled_samples
 
 pytestmark = pytest.mark.numpy_alone
@@ -141,6 +142,19 @@ def test_a_class_that_is_in_one_fold_alone_is_warned_of():
 def test_what_has_no_folds_is_a_value_error(labels, change, message):
     with pytest.raises(ValueError, match=message):
         labeled(labels, **change)
+
+
+def test_nan_among_strings_is_a_missing_group():
+    groups = groups_of(["a", float("nan"), "b", "a"])
+    with pytest.raises(ValueError, match="1 missing"):
+        labeled([0, 1, 0, 1], groups=groups)
+
+
+def test_a_missing_value_of_pandas_is_a_missing_group():
+    pandas = pytest.importorskip("pandas")
+    groups = pandas.array(["a", pandas.NA, "b", "a"], dtype="string")
+    with pytest.raises(ValueError, match="1 missing"):
+        labeled([0, 1, 0, 1], groups=groups_of(groups))
 
 
 def test_groups_of_numbers_and_strings_are_groups():
