@@ -168,10 +168,17 @@ class GraphNetwork(keras.Model):
             ValueError: If the graphs are not valid, or their nodes have
                 another number of features.
         """
-        nodes, adjacency = (
-            np.asarray(graphs[name], "float32")
-            for name in ("nodes", "adjacency")
-        )
+        try:
+            nodes, adjacency = (
+                np.asarray(graphs[name], "float32")
+                for name in ("nodes", "adjacency")
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                'Graphs must be a dictionary of `"nodes"` and `"adjacency"`, '
+                "arrays of numbers, as `keras_reprogram.inputs.padded_graphs` "
+                f"returns it. Received: graphs of type {type(graphs).__name__}"
+            ) from error
         expected = (*nodes.shape[:2], self.num_features)
         if nodes.ndim != 3 or nodes.shape != expected:
             raise ValueError(
@@ -179,6 +186,12 @@ class GraphNetwork(keras.Model):
                 "(graphs, nodes, features): for others, put a program in "
                 "front, with `keras_reprogram.inputs.GraphReprogrammer`. "
                 f"Received: nodes of shape {nodes.shape}"
+            )
+        if adjacency.shape != (*nodes.shape[:2], nodes.shape[1]):
+            raise ValueError(
+                "Adjacency matrices must have the shape (graphs, nodes, "
+                f"nodes). Received: adjacency of shape {adjacency.shape}, "
+                f"nodes of shape {nodes.shape}"
             )
         check_graphs(nodes, adjacency)
         graph = {

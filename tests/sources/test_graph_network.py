@@ -117,3 +117,23 @@ def test_arguments_out_of_range_are_refused(arguments, message):
 def test_nodes_of_another_width_are_refused():
     with pytest.raises(ValueError, match="must have 4 features"):
         network().inputs_of(padded_graphs(some_graphs(3)))
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda graphs: graphs["adjacency"][:1], "must have the shape"),
+        (lambda graphs: graphs["adjacency"][0], "must have the shape"),
+        (lambda graphs: graphs["adjacency"][..., :1], "must have the shape"),
+        (lambda graphs: 0, "must have the shape"),
+        (lambda graphs: "edges", "padded_graphs"),
+    ],
+)
+def test_adjacency_matrices_of_another_shape_are_refused(change, message):
+    model = network()
+    graphs = padded_graphs(some_graphs(model.num_features))
+    with pytest.raises(ValueError, match=message):
+        model.inputs_of({**graphs, "adjacency": change(graphs)})
+    with pytest.raises(ValueError, match="padded_graphs"):
+        model.inputs_of(some_graphs(model.num_features))
