@@ -10,8 +10,18 @@ from keras_reprogram.typing import Tensor
 from keras_reprogram.vectors import unit_vectors
 
 
+class UnitGradients(keras.optimizers.Optimizer):
+    """Base class: divides each variable's gradient by its norm."""
+
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
+        gradient = normalized(gradient, variable)
+        super().update_step(gradient, variable, learning_rate)
+
+
 @serializable
-class NormalizedGradient(keras.optimizers.SGD):
+class NormalizedGradient(UnitGradients, keras.optimizers.SGD):
     """Gradient descent with steps of a fixed length, as in EVP.
 
     ```
@@ -48,15 +58,9 @@ class NormalizedGradient(keras.optimizers.SGD):
     ) -> None:
         super().__init__(learning_rate, **kwargs)
 
-    def update_step(
-        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
-    ) -> None:
-        gradient = normalized(gradient, variable)
-        super().update_step(gradient, variable, learning_rate)
-
 
 @serializable
-class NormalizedAdam(keras.optimizers.Adam):
+class NormalizedAdam(UnitGradients, keras.optimizers.Adam):
     """Adam on gradients that are divided by their own norm.
 
     A gradient through many steps of a recurrence is large in some batches and
@@ -77,21 +81,6 @@ class NormalizedAdam(keras.optimizers.Adam):
     References:
         - [Growing neural cellular automata](https://doi.org/10.23915/distill.00023)
     """
-
-    def __init__(
-        self,
-        learning_rate: (
-            float | keras.optimizers.schedules.LearningRateSchedule
-        ) = 0.001,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(learning_rate, **kwargs)
-
-    def update_step(
-        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
-    ) -> None:
-        gradient = normalized(gradient, variable)
-        super().update_step(gradient, variable, learning_rate)
 
 
 def normalized(gradient: Tensor, variable: keras.Variable) -> Tensor:
