@@ -22,6 +22,7 @@ from keras_reprogram.inputs.images import placements
 from keras_reprogram.inputs.images.augmentation import RandomShift
 from keras_reprogram.inputs.images.axes import DATA_FORMATS
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.inputs.images.axes import sizes_in_trace
 from keras_reprogram.inputs.images.canvas import Canvas
 from keras_reprogram.inputs.images.canvas_settings import CanvasSettings
 from keras_reprogram.inputs.images.canvas_settings import check_shape
@@ -394,10 +395,7 @@ class InputReprogrammer(InputTransformation):
         )
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        # In a trace of PyTorch, sizes are tensors.
-        self.check_sample_shape(
-            tuple(size and int(size) for size in inputs.shape[1:])
-        )
+        self.check_sample_shape(sizes_in_trace(inputs))
         if self.augmentation is not None:
             inputs = self.augmentation(inputs, training=training)
         if self.missing_values is None or not is_float(inputs):

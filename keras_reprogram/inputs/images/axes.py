@@ -1,6 +1,7 @@
 """The spatial and channel axes of samples."""
 
 import dataclasses
+import operator
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
 
 DATA_FORMATS = ("channels_last", "channels_first", "no_channels")
 
@@ -74,3 +76,15 @@ def known_sizes(sizes: Shape) -> FixedShape | None:
     """Returns the sizes of a shape, or `None` if any is unknown."""
     known = tuple(size for size in sizes if size is not None)
     return known if len(known) == len(sizes) else None
+
+
+def sizes_in_trace(values: Tensor) -> Shape:
+    """Returns the sizes of samples as integers, `None` where unknown.
+
+    In a trace of PyTorch sizes are tensors, in an export of JAX they may be
+    symbols, which are no integers.
+    """
+    return tuple(
+        operator.index(size) if hasattr(size, "__index__") else None
+        for size in values.shape[1:]
+    )

@@ -10,6 +10,7 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.inputs import sample_range
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.images.axes import known_sizes
+from keras_reprogram.inputs.images.axes import sizes_in_trace
 from keras_reprogram.inputs.images.canvas import Canvas
 from keras_reprogram.inputs.images.interpolation import check_matrix
 from keras_reprogram.inputs.images.interpolation import resampled
@@ -219,8 +220,7 @@ class SeriesPicture(WrappedPlacement):
     def place(
         self, samples: Tensor, canvas_shape: FixedShape, axes: Axes
     ) -> Tensor:
-        # In a trace of PyTorch, sizes are tensors.
-        sample_shape = tuple(int(size) for size in samples.shape[1:])
+        sample_shape = sizes_in_trace(samples)
         if len(sample_shape) == 1:
             series = ops.expand_dims(samples, -1)
         elif axes.data_format == "channels_first":
