@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keras_reprogram
 from keras_reprogram import configurable
+from keras_reprogram import inputs
+from keras_reprogram.inputs.tokens.sequence_layout import SequenceLayout
 
 pytestmark = pytest.mark.numpy_alone
 
@@ -95,3 +98,94 @@ def test_a_constant_is_an_initializer_of_any_dtype():
     found = configurable.constant([1, 2])((2,), "float16")
     assert keras.backend.standardize_dtype(found.dtype) == "float16"
     assert ops.convert_to_numpy(found).tolist() == [1, 2]
+
+
+SERIES = (8, 2)
+# What the constructors of layers need.
+ARGUMENTS = {
+    "SilenceForMissing": {"length": 8},
+    "HasSound": {"samples_per_step": 4, "num_steps": 2},
+    "AudioReadout": {"kind": "mean"},
+    "OutputFeatures": {"activation": "softmax"},
+    "Readout": {"kind": "mean"},
+    "NeighborAggregation": {"aggregators": ["sum"], "index": 0},
+    "GridAverage": {"grid": 2},
+    "TextSimilarity": {"num_texts": 3},
+    "AveragedViews": {
+        "transformation": keras_reprogram.InputReprogrammer((4, 4, 1))
+    },
+    "JoinedTransformation": {
+        "transformations": [
+            keras_reprogram.InputReprogrammer((4, 4, 1)) for _ in range(2)
+        ]
+    },
+    "GraphReprogrammer": {
+        "target_shape": (3, 2),
+        "steps": [inputs.FeaturePadding()],
+    },
+    "Doubling": {"filters": 2},
+    "TokenPatches": {"vocabulary_size": 3},
+    "ChannelAdapter": {"target_shape": SERIES},
+    "SeriesCorrection": {"target_shape": SERIES},
+    "SeriesReprogrammer": {"target_shape": (32, 1)},
+    "FreeEmbeddings": {"vocabulary_size": 3},
+    "DenseCombination": {"vocabulary_size": 3},
+    "SparseCombination": {"vocabulary_size": 3},
+    "TokenRemapping": {"vocabulary_size": 3},
+    "SoftPrompt": {"length": 2},
+    "Recurrence": {"num_steps": 2, "transformation": inputs.StateMatrix()},
+    "ReadPositions": {"sequence_layout": SequenceLayout([None], [False], None)},
+    "TokenReprogrammer": {"mapping": inputs.SourceTokens()},
+    "BankedInputs": {
+        "sample_shape": (4, 4, 1),
+        "source_shape": (8, 8, 3),
+        "capacity": 2,
+        "placements": 1,
+        "data_format": "channels_last",
+    },
+    "AttentiveProbe": {"num_classes": 2},
+    "CellClasses": {"num_classes": 2},
+    "ForecastHead": {"horizon": 2},
+    "LabelMapper": {"num_classes": 2},
+    "ResidualLabelMapper": {"num_classes": 2},
+    "ResidualAttributeMapper": {"num_classes": 2},
+    "BankedMatrices": {"num_classes": 2, "capacity": 2},
+    "BankedSources": {"num_classes": 2, "capacity": 2, "sources_per_target": 1},
+    "SeriesRange": {"context_length": 4},
+    "ForecastDecoder": {"horizon": 2, "quantile": 0.5},
+}
+# Layers of waveforms compute in float32 whatever they are given.
+FLOAT32_ALONE = (
+    "AudioReadout",
+    "HasSound",
+    "SilenceForMissing",
+    "UpToLastSound",
+    "WhisperSpectrogram",
+)
+LAYERS = sorted(
+    name
+    for name, cls in configurable.REGISTERED.items()
+    if issubclass(cls, keras.layers.Layer) and not issubclass(cls, keras.Model)
+)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_every_layer_takes_is_in_its_config(name):
+    cls = configurable.REGISTERED[name]
+    arguments = dict(ARGUMENTS.get(name, {}))
+    if name == "FrozenSource":
+        arguments["source"] = keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(3)]
+        )
+    layer = cls(
+        **arguments, name="own", dtype="mixed_bfloat16", trainable=False
+    )
+    copy = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(layer)
+    )
+    assert type(copy) is cls
+    assert copy.name == "own"
+    assert copy.dtype_policy.name == (
+        "float32" if name in FLOAT32_ALONE else "mixed_bfloat16"
+    )
+    assert not copy.trainable

@@ -541,6 +541,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
             "trainable_source_layers": frozen_source.trainable_source_layers,
             "frozen_parts": frozen_source.frozen_parts,
             "name": self.name,
+            "trainable": self.trainable,
         }
 
     @classmethod
@@ -560,6 +561,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
             **parts,
             trainable_source_layers=trainable_source_layers,
             name=config.get("name"),
+            trainable=config.get("trainable", True),
             compile=False,  # Keras calls `compile_from_config`.
         )
         model.frozen_source.frozen_parts = config.get("frozen_parts", ())

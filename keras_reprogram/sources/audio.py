@@ -131,6 +131,7 @@ class AudioSource(keras.Model):
             "samples": self.samples,
             "pooling": self.pooling,
             "name": self.name,
+            "trainable": self.trainable,
         }
 
     @classmethod

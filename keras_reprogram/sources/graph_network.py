@@ -62,6 +62,8 @@ class GraphNetwork(keras.Model):
             weighted by their edges. Defaults to `("sum", "mean", "max")`.
         aggregator: String. The one of them that the model is trained with.
             Defaults to `"sum"`.
+        dtype: A dtype or a `keras.DTypePolicy` of all layers. Defaults to
+            `None`, for `keras.config.dtype_policy()`.
         **kwargs: `name` and `trainable`, as of `keras.Model`.
 
     Call arguments:
@@ -90,6 +92,7 @@ class GraphNetwork(keras.Model):
         num_convolutions: int = 3,
         aggregators: Sequence[str] = ("sum", "mean", "max"),
         aggregator: str = "sum",
+        dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         num_features = positive_integer("num_features", num_features)
@@ -100,6 +103,7 @@ class GraphNetwork(keras.Model):
         if num_outputs is not None:
             num_outputs = positive_integer("num_outputs", num_outputs)
         aggregators = check_aggregators(aggregators, aggregator)
+        policy = keras.dtype_policies.get(dtype)
 
         # === Functional Model ===
         inputs = {
@@ -110,21 +114,29 @@ class GraphNetwork(keras.Model):
                 (num_convolutions, len(aggregators)), name="aggregators"
             ),
         }
-        hidden = keras.layers.Dense(units, name="embedding")(inputs["nodes"])
+        hidden = keras.layers.Dense(units, name="embedding", dtype=policy)(
+            inputs["nodes"]
+        )
         for index in range(num_convolutions):
             neighbors = NeighborAggregation(
-                aggregators, index, name=f"aggregation_{index}"
+                aggregators, index, name=f"aggregation_{index}", dtype=policy
             )(hidden, inputs["adjacency"], inputs["aggregators"])
             update = keras.layers.Dense(
-                units, "relu", name=f"convolution_{index}"
-            )(keras.layers.Concatenate()([hidden, neighbors]))
+                units, "relu", name=f"convolution_{index}", dtype=policy
+            )(keras.layers.Concatenate(dtype=policy)([hidden, neighbors]))
             hidden = keras.layers.LayerNormalization(
-                name=f"normalization_{index}"
-            )(keras.layers.Add()([hidden, update]))
-        pooled = GraphPooling(name="pooling")(hidden, inputs["mask"])
-        outputs = keras.layers.Dense(units, "relu", name="features")(pooled)
+                name=f"normalization_{index}", dtype=policy
+            )(keras.layers.Add(dtype=policy)([hidden, update]))
+        pooled = GraphPooling(name="pooling", dtype=policy)(
+            hidden, inputs["mask"]
+        )
+        outputs = keras.layers.Dense(
+            units, "relu", name="features", dtype=policy
+        )(pooled)
         if num_outputs is not None:
-            outputs = keras.layers.Dense(num_outputs, name="outputs")(outputs)
+            outputs = keras.layers.Dense(
+                num_outputs, name="outputs", dtype=policy
+            )(outputs)
         super().__init__(inputs, outputs, **kwargs)
 
         # === Config ===
@@ -134,6 +146,7 @@ class GraphNetwork(keras.Model):
         self.num_convolutions = num_convolutions
         self.aggregators = aggregators
         self.aggregator = aggregator
+        self.layers_policy = policy
 
     @property
     def specification(self) -> SourceSpecification:
@@ -204,9 +217,17 @@ class GraphNetwork(keras.Model):
         return graph
 
     def features(self) -> "GraphNetwork":
-        """Returns a copy without the last layer, whose outputs are features."""
-        config = {**self.get_config(), "num_outputs": None}
-        config["name"] = f"features_of_{self.name}"
+        """Returns a copy without the last layer, whose outputs are features.
+
+        All its layers are trainable.
+        """
+        config = {
+            **self.get_config(),
+            "num_outputs": None,
+            "trainable": True,
+            "frozen_layers": (),
+            "name": f"features_of_{self.name}",
+        }
         network = type(self).from_config(config)
         count = len(network.weights)
         network.set_weights(self.get_weights()[:count])
@@ -220,7 +241,14 @@ class GraphNetwork(keras.Model):
             "num_convolutions": self.num_convolutions,
             "aggregators": self.aggregators,
             "aggregator": self.aggregator,
+            "dtype": keras.dtype_policies.serialize(self.layers_policy),
             "name": self.name,
+            "trainable": self.trainable,
+            "frozen_layers": [
+                layer.name
+                for layer in self.layers
+                if layer.weights and not layer.trainable
+            ],
         }
 
     @classmethod
@@ -229,7 +257,12 @@ class GraphNetwork(keras.Model):
         config: dict[str, Any],
         custom_objects: dict[str, Any] | None = None,
     ) -> "GraphNetwork":
-        return cls(**config)
+        arguments = dict(config)
+        frozen_layers = arguments.pop("frozen_layers", ())
+        network = cls(**arguments)
+        for name in frozen_layers:
+            network.get_layer(name).trainable = False
+        return network
 
 
 def check_aggregators(

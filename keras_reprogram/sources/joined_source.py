@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import serializable
 from keras_reprogram.keras_internals import graph_of
 from keras_reprogram.probabilities import full_dtype
@@ -62,6 +63,7 @@ class JoinedSource(keras.Model):
             `ReprogrammedModel`, with one output for a sample. A model may
             occur twice, for two inputs.
         name: String. The name of the model. Defaults to `None`.
+        trainable: Boolean. As of `keras.Model`. Defaults to `True`.
 
     Call arguments:
         inputs: List of the inputs of the sources.
@@ -75,7 +77,10 @@ class JoinedSource(keras.Model):
     """
 
     def __init__(
-        self, sources: Sequence[keras.Model], name: str | None = None
+        self,
+        sources: Sequence[keras.Model],
+        name: str | None = None,
+        trainable: bool = True,
     ) -> None:
         specifications = [inspect_source(each) for each in checked(sources)]
         inputs, features = [], []
@@ -93,7 +98,12 @@ class JoinedSource(keras.Model):
                 outputs = OutputFeatures(specification.activation)(outputs)
             inputs.append(tensors)
             features.append(outputs)
-        super().__init__(inputs, ops.concatenate(features, axis=-1), name=name)
+        super().__init__(
+            inputs,
+            ops.concatenate(features, axis=-1),
+            name=name,
+            trainable=boolean("trainable", trainable),
+        )
         self.sources = list(sources)
 
     @property
@@ -123,6 +133,7 @@ class JoinedSource(keras.Model):
             "order": [positions[id(each)] for each in self.sources],
             "shared": [list(each) for each in shared],
             "name": self.name,
+            "trainable": self.trainable,
         }
 
     @classmethod
@@ -143,7 +154,8 @@ class JoinedSource(keras.Model):
         ]
         distinct = with_shared_layers(distinct, shared)
         sources = [distinct[index] for index in config["order"]]
-        return cls(sources, config["name"])
+        trainable = config.get("trainable", True)
+        return cls(sources, config["name"], trainable)
 
 
 def as_path(items: Sequence[Sequence[Any]]) -> tuple[tuple[str, int], ...]:

@@ -157,6 +157,7 @@ class TextSource(keras.Model):
             "model": keras.saving.serialize_keras_object(self.model),
             "pooling": self.pooling,
             "name": self.name,
+            "trainable": self.trainable,
         }
 
     @classmethod

@@ -531,3 +531,16 @@ def test_a_source_of_pixels_is_reprogrammed_to_segment(mapping):
 def test_an_unknown_argument_is_a_value_error(source):
     with pytest.raises(ValueError, match="unknown arguments.*unfrozen"):
         ReprogrammedModel(source, InputReprogrammer((4, 4, 1)), unfrozen=1)
+
+
+@pytest.mark.numpy_alone
+def test_a_model_that_is_not_trained_is_copied_as_such(source):
+    model = ReprogrammedModel(
+        source,
+        InputReprogrammer((4, 4, 1)),
+        LabelMapper(3),
+        trainable=False,
+    )
+    copy = ReprogrammedModel.from_config(model.get_config())
+    assert not model.trainable_weights
+    assert not copy.trainable_weights

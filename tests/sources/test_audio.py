@@ -336,3 +336,11 @@ def test_few_recordings_of_unequal_length_are_classified(models):
     )
     assert np.isfinite(model.predict(waves, verbose=0)).all()
     assert model.label_mapper.num_classes == 2
+
+
+@pytest.mark.numpy_alone
+def test_a_frozen_source_is_copied_frozen():
+    source = AudioSource(backbone("whisper"), 2000, trainable=False)
+    copy = AudioSource.from_config(source.get_config())
+    assert source.weights and not source.trainable_weights
+    assert not copy.trainable_weights

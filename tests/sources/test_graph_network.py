@@ -137,3 +137,20 @@ def test_adjacency_matrices_of_another_shape_are_refused(change, message):
         model.inputs_of({**graphs, "adjacency": change(graphs)})
     with pytest.raises(ValueError, match="padded_graphs"):
         model.inputs_of(some_graphs(model.num_features))
+
+
+@pytest.mark.numpy_alone
+def test_a_file_keeps_what_is_frozen_and_the_dtype(tmp_path):
+    model = network(dtype="mixed_bfloat16")
+    model.get_layer("embedding").trainable = False
+    model.save(tmp_path / "network.keras")
+    copy = keras.models.load_model(tmp_path / "network.keras")
+    trained = [each.path for each in model.trainable_weights]
+    assert len(trained) == len(model.weights) - 2
+    assert [each.path for each in copy.trainable_weights] == trained
+    assert copy.outputs[0].dtype == model.outputs[0].dtype == "bfloat16"
+    assert all(each.dtype == "float32" for each in copy.weights)
+    frozen = GraphNetwork.from_config(network(trainable=False).get_config())
+    assert not frozen.trainable
+    assert not frozen.trainable_weights
+    assert len(frozen.features().trainable_weights) == len(frozen.weights) - 2

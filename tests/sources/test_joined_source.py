@@ -204,3 +204,11 @@ def test_each_part_has_a_fingerprint_and_the_whole_has_none():
         fingerprint(joined)
     with pytest.raises(ValueError, match="`source.sources`.*of 2 parts"):
         compare_fingerprints(joined, fingerprint(parts[0]))
+
+
+@pytest.mark.numpy_alone
+def test_a_frozen_joined_source_is_copied_frozen():
+    source = JoinedSource([dense(), dense(2)], trainable=False)
+    copy = JoinedSource.from_config(source.get_config())
+    assert not source.trainable_weights
+    assert not copy.trainable_weights

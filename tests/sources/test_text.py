@@ -289,3 +289,11 @@ def test_gemma_3_with_images_is_a_value_error():
 def test_what_is_no_model_is_a_value_error(model):
     with pytest.raises(ValueError, match="text backbone.*Received: "):
         TextSource(model)
+
+
+@pytest.mark.numpy_alone
+def test_a_frozen_source_is_copied_frozen():
+    source = TextSource(models.BertBackbone(**ENCODER), trainable=False)
+    copy = TextSource.from_config(source.get_config())
+    assert source.weights and not source.trainable_weights
+    assert not copy.trainable_weights
