@@ -8,10 +8,15 @@ writes it.
 import ast
 import pathlib
 import re
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
+sys.path.append(str(ROOT / "benchmarks"))
+
+import method_pages  # noqa: E402
+
 README = ROOT / "README.md"
 HEADER = "| method | function | samples | input | output mapping |"
 FIELDS = (
@@ -26,33 +31,12 @@ FIELDS = (
     "Epochs",
 )
 OPTIONAL = ("Authors", "Link")
-FILES = {
-    path.stem: path
-    for path in (ROOT / "keras_reprogram" / "methods").glob("[!_]*.py")
-}
-
-
-def parsed(page: str) -> ast.Module:
-    return ast.parse(FILES[page].read_text(encoding="utf-8"))
-
-
-def fields_of(page: str) -> dict[str, str]:
-    """The lines `name: value` of a page's docstring, and its method's name."""
-    title, _, rest = ast.get_docstring(parsed(page)).partition("\n\n")
-    paragraph = rest.partition("\n\n")[0].replace("\n    ", " ")
-    fields = dict(line.split(": ", 1) for line in paragraph.splitlines())
-    return {"Method": title.partition(":")[0], **fields}
 
 
 def row(page: str) -> str:
-    fields = fields_of(page)
-    method = fields["Method"]
-    if "Link" in fields:
-        method = f"[{method}]({fields['Link']})"
-    author = re.split(",| and ", fields.get("Authors", ""))[0]
-    paper = f"{author} et al. {fields['Year']}" if author else fields["Year"]
+    fields = method_pages.fields_of(page)
     cells = (
-        f"{method}, {paper}",
+        method_pages.cited(page),
         f"[`{page}`](keras_reprogram/methods/{page}.py)",
         fields["Samples"],
         fields["Input"],
@@ -63,8 +47,8 @@ def row(page: str) -> str:
 
 def table() -> str:
     """The methods by their years."""
-    pages = sorted(FILES, key=lambda page: (fields_of(page)["Year"], page))
-    return "\n".join([HEADER, "|---|---|---|---|---|", *map(row, pages)])
+    rows = map(row, method_pages.by_year())
+    return "\n".join([HEADER, "|---|---|---|---|---|", *rows])
 
 
 def with_table(readme: str) -> str:
@@ -73,13 +57,13 @@ def with_table(readme: str) -> str:
 
 
 @pytest.mark.numpy_alone
-@pytest.mark.parametrize("page", sorted(FILES))
+@pytest.mark.parametrize("page", sorted(method_pages.FILES))
 def test_a_page_has_its_paper_its_settings_and_an_example(page):
-    fields = fields_of(page).keys() - {"Method"}
+    fields = method_pages.fields_of(page).keys() - {"Method"}
     assert set(FIELDS) <= fields <= {*FIELDS, *OPTIONAL}
     functions = {
         node.name: ast.get_docstring(node)
-        for node in parsed(page).body
+        for node in method_pages.parsed(page).body
         if isinstance(node, ast.FunctionDef)
     }
     assert "```python" in functions[page]
