@@ -198,7 +198,12 @@ TESTED_TOGETHER = {
     "selection/comparison": ("progress",),
     "selection/trials": ("models",),
 }
-OF_ALL_METHODS = {"methods/pages", "methods/parameters", "methods/table"}
+OF_ALL_METHODS = {
+    "methods/measured",
+    "methods/pages",
+    "methods/parameters",
+    "methods/table",
+}
 
 
 def files_of(folder, prefix):
