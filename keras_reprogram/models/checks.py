@@ -1,5 +1,7 @@
 """What is wrong with data, said before anything is computed."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -135,7 +137,7 @@ def check_outputs(
     input_transformation: InputTransformation,
     steps: int | None = None,
 ) -> None:
-    """Raises if samples of a data set are what outputs are not numbers from.
+    """Raises if samples are what outputs are not numbers from, else warns.
 
     Args:
         outputs: What was predicted.
@@ -143,23 +145,39 @@ def check_outputs(
         input_transformation: The layer that takes them.
         steps: Number of batches that were predicted, or `None` for all.
     """
-    if is_array(x):  # looked at before
-        return
-    wrong = ~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+    wrong = ~np.isfinite(outputs)
     if not wrong.any():
         return
-    if is_reiterable(x):
+    if not is_array(x) and not is_reiterable(x):
+        raise ValueError(
+            f"Samples must be {input_transformation.valid_values}, and the "
+            "source must return finite numbers. Received: "
+            f"{described_outputs(wrong)}"
+        )
+    if not is_array(x):  # Arrays were looked at before.
         for samples, _, _ in iterate(x, longest=steps):
             check_samples(
                 array_of_samples(samples, input_transformation),
                 input_transformation,
             )
-        return
-    raise ValueError(
-        f"Samples must be {input_transformation.valid_values}, and the source "
-        f"must return finite numbers. Received: {np.count_nonzero(wrong)} "
-        f"outputs of {len(outputs)} that are not finite, the first of sample "
-        f"{wrong.argmax()}"
+    # The logarithm of a probability of zero is minus infinity.
+    wrong &= outputs != -np.inf
+    if wrong.any():
+        warnings.warn(
+            "The samples are valid, and the source, or a weight of the "
+            "program, makes outputs of them that are not finite: scale the "
+            "samples, or compute in bfloat16 or float32 instead of float16. "
+            f"Received: {described_outputs(wrong)}",
+            stacklevel=3,
+        )
+
+
+def described_outputs(wrong: np.ndarray) -> str:
+    """Returns which of all samples have outputs that are wrong."""
+    rows = wrong.reshape(len(wrong), -1).any(axis=1)
+    return (
+        f"{np.count_nonzero(rows)} outputs of {len(rows)} that are not finite, "
+        f"the first of sample {rows.argmax()}"
     )
 
 

@@ -1,10 +1,15 @@
 """Graphs in one array each, with NaN where there is no node."""
 
+import keras
+import ml_dtypes
 import numpy as np
 from keras import ops
 
 from keras_reprogram.dtypes import is_float
 from keras_reprogram.typing import Tensor
+
+# A network squares them, in float32 even where it computes in another dtype.
+LARGEST_FEATURE = 1e15
 
 
 def nodes_and_adjacency(
@@ -50,6 +55,14 @@ def known(values: Tensor) -> Tensor:
     return ops.logical_not(ops.isnan(values))
 
 
+def largest_feature(dtype: object) -> float:
+    """Returns the largest absolute value of a feature, also weighted."""
+    name = keras.backend.standardize_dtype(dtype)
+    if not keras.backend.is_float_dtype(name):
+        return LARGEST_FEATURE
+    return min(LARGEST_FEATURE, float(ml_dtypes.finfo(name).max))
+
+
 def valid_graphs(nodes: Tensor, adjacency: Tensor) -> Tensor:
     """Returns which graphs `check_graphs` accepts, `(batch,)`.
 
@@ -62,7 +75,12 @@ def valid_graphs(nodes: Tensor, adjacency: Tensor) -> Tensor:
     graph = as_graph(nodes, adjacency)
     edges = graph["adjacency"]
     whole = ops.equal(present, ops.any(is_known, axis=-1))
-    numbers = ops.all(ops.isfinite(graph["nodes"]), axis=-1)
+    # Divided, as a product would be infinite for features of zero, too.
+    greatest = ops.divide(
+        largest_feature(nodes.dtype),
+        ops.maximum(ops.max(edges, axis=-1, keepdims=True), 1.0),
+    )
+    numbers = ops.all(ops.abs(graph["nodes"]) <= greatest, axis=-1)
     weights = ops.logical_and(ops.isfinite(edges), edges >= 0)
     symmetric = ops.equal(edges, ops.transpose(edges, (0, 2, 1)))
     diagonal = ops.equal(ops.diagonal(edges, axis1=1, axis2=2), 0)
@@ -82,17 +100,22 @@ def valid_graphs(nodes: Tensor, adjacency: Tensor) -> Tensor:
     return ops.logical_and(valid, ops.any(present, axis=1))
 
 
-def check_graphs(nodes: np.ndarray, adjacency: np.ndarray) -> None:
+def check_graphs(
+    nodes: np.ndarray, adjacency: np.ndarray, dtype: str = "float32"
+) -> None:
     """Raises a `ValueError` for graphs that are not valid.
 
     Args:
         nodes: Array `(batch, nodes, features)`, NaN for missing nodes.
         adjacency: Array `(batch, nodes, nodes)`.
+        dtype: String. What is computed in. Defaults to `"float32"`.
     """
+    largest = largest_feature(dtype)
     is_known = ~np.isnan(nodes)
     present = is_known.all(axis=-1)
     pairs = present[:, :, None] & present[:, None, :]
     edges = np.where(pairs, adjacency, 0)
+    features = np.where(present[..., None], nodes, 0)
     with np.errstate(invalid="ignore"):
         checks = {
             "Every graph has at least one node: leave out the sample": (
@@ -102,9 +125,7 @@ def check_graphs(nodes: np.ndarray, adjacency: np.ndarray) -> None:
             "number for each of them: fill in missing features": (
                 (present == is_known.any(axis=-1)).all(axis=1)
             ),
-            "Features must be finite": np.isfinite(
-                np.where(present[..., None], nodes, 0)
-            ).all(axis=(1, 2)),
+            "Features must be finite": (np.isfinite(features).all(axis=(1, 2))),
             "An adjacency matrix holds finite weights of edges, of at least "
             "0: use 0 where there is no edge": (
                 (edges >= 0) & (edges < np.inf)
@@ -120,6 +141,11 @@ def check_graphs(nodes: np.ndarray, adjacency: np.ndarray) -> None:
             "An edge joins two nodes: use 0 or NaN in the adjacency matrix "
             "beside missing nodes, whose features are NaN": (
                 pairs | (adjacency == 0) | np.isnan(adjacency)
+            ).all(axis=(1, 2)),
+            f"Features, multiplied by weights of edges, must be at most "
+            f"{largest:g} in {dtype}: scale them": (
+                np.abs(features)
+                <= largest / np.maximum(edges.max(axis=-1, keepdims=True), 1)
             ).all(axis=(1, 2)),
         }
     for advice, valid in checks.items():

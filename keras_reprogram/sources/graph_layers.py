@@ -26,14 +26,11 @@ def weighted_mean(nodes: Tensor, adjacency: Tensor) -> Tensor:
 def weighted_maximum(nodes: Tensor, adjacency: Tensor) -> Tensor:
     """Returns `max_{j: a_ij > 0} a_ij h_j`, 0 without neighbors."""
     is_edge = adjacency > 0
-    # Added where there is no edge: below all values, within the dtype's range.
-    dtype = keras.backend.standardize_dtype(nodes.dtype)
-    lowest = -3e4 if dtype == "float16" else -1e30
-    below = ops.where(
-        is_edge, ops.zeros_like(adjacency), ops.full_like(adjacency, lowest)
-    )
     values = ops.multiply(adjacency[..., None], nodes[:, None, :, :])
-    maximum = ops.max(ops.add(values, below[..., None]), axis=2)
+    values = ops.where(
+        is_edge[..., None], values, ops.full_like(values, -float("inf"))
+    )
+    maximum = ops.max(values, axis=2)
     has_neighbors = ops.any(is_edge, axis=2)[..., None]
     return ops.where(has_neighbors, maximum, ops.zeros_like(maximum))
 

@@ -206,7 +206,7 @@ class GraphNetwork(keras.Model):
                 f"nodes). Received: adjacency of shape {adjacency.shape}, "
                 f"nodes of shape {nodes.shape}"
             )
-        check_graphs(nodes, adjacency)
+        check_graphs(nodes, adjacency, self.layers_policy.compute_dtype)
         graph = {
             name: ops.convert_to_numpy(value)
             for name, value in as_graph(nodes, adjacency).items()

@@ -185,3 +185,22 @@ def test_masks_of_another_size_are_told_of_that_of_the_output():
 def test_a_label_map_that_no_memory_holds_is_refused():
     with pytest.raises(ValueError, match="200000.*Received"):
         keras_reprogram.LabelMapper(200_000).build((None, 200_000))
+
+
+@pytest.mark.parametrize("data", ["array", "data set"])
+def test_outputs_that_overflow_in_the_source_are_warned_of(
+    images, labels, data
+):
+    inputs = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    logits = keras.layers.Dense(6, kernel_initializer="ones")(pooled)
+    source = keras.Model(inputs, keras.layers.Rescaling(1e14)(logits) ** 2)
+    model = reprogrammed(source, "identity", value_range=None)
+    samples = images.astype("float32")
+    samples[5] *= 1e10
+    x = {"array": samples, "data set": Sequence(samples, labels)}[data]
+    message = "not finite.*1 outputs of 24.*sample 5"
+    with pytest.warns(UserWarning, match=message):
+        outputs = model.predict(x, verbose=0)
+    assert not np.isfinite(outputs[5]).any()
+    assert np.isfinite(np.delete(outputs, 5, axis=0)).all()

@@ -165,7 +165,8 @@ def test_outputs_that_overflow_in_the_source_are_what_they_are():
     model = ReprogrammedModel(
         source, InputReprogrammer((4, 4, 1)), LabelMapper(3, "identity")
     )
-    outputs = model.predict(Batches(IMAGES, LABELS), verbose=0)
+    with pytest.warns(UserWarning, match="not finite"):
+        outputs = model.predict(Batches(IMAGES, LABELS), verbose=0)
     assert not np.isfinite(outputs).any()
 
 

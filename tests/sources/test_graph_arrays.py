@@ -47,6 +47,15 @@ def infinite_feature(nodes, adjacency):
     nodes[1, 0, 1] = -np.inf
 
 
+def large_feature(nodes, adjacency):
+    nodes[1, 0, 1] = -1e16
+
+
+def large_weight_of_a_feature(nodes, adjacency):
+    nodes[1, :3, 1] = 1e10
+    adjacency[1, 0, 1] = adjacency[1, 1, 0] = 1e8
+
+
 def no_nodes(nodes, adjacency):
     nodes[1], adjacency[1] = np.nan, 0.0
 
@@ -60,6 +69,8 @@ FAULTS = {
     edge_to_nothing: "beside missing nodes",
     unknown_feature: "fill in missing features",
     infinite_feature: "Features must be finite",
+    large_feature: "scale them",
+    large_weight_of_a_feature: "scale them",
     no_nodes: "at least one node",
 }
 
@@ -72,6 +83,17 @@ def test_a_graph_that_is_not_valid_is_refused_and_marked_in_a_step(fault):
         check_graphs(nodes, adjacency)
     valid = valid_graphs(*map(ops.convert_to_tensor, (nodes, adjacency)))
     assert ops.convert_to_numpy(valid).tolist() == [True, False, True]
+
+
+def test_the_largest_feature_depends_on_the_dtype():
+    nodes, adjacency = padded()
+    nodes[1, 0, 1] = 1e5
+    check_graphs(nodes, adjacency)
+    with pytest.raises(ValueError, match="65504 in float16: scale them"):
+        check_graphs(nodes, adjacency, "float16")
+    tensors = [ops.cast(each, "float16") for each in (nodes, adjacency)]
+    valid = ops.convert_to_numpy(valid_graphs(*tensors))
+    assert valid.tolist() == [True, False, True]
 
 
 def test_nothing_beside_missing_nodes_may_be_nan():

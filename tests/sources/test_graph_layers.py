@@ -49,3 +49,17 @@ def test_large_values_are_aggregated_in_any_dtype(name, dtype):
         ops.convert_to_numpy(found)[0, :, 0],
         [scale * 900, -scale * 900, 0],
     )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_the_maximum_is_among_the_neighbors_however_small(dtype):
+    nodes = ops.convert_to_tensor([[[5.0], [-60000.0], [7.0]]], dtype)
+    adjacency = np.zeros((1, 3, 3))
+    adjacency[0, 0, 1] = adjacency[0, 1, 0] = 1.0
+    adjacency = ops.convert_to_tensor(adjacency, dtype)
+    found = AGGREGATORS["max"](nodes, adjacency)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(ops.cast(found, "float32"))[0, :, 0],
+        [-60000, 5, 0],
+        rtol=1e-2,
+    )

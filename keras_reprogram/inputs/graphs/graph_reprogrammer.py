@@ -197,7 +197,8 @@ class GraphReprogrammer(InputTransformation):
         check_graphs(
             *nodes_and_adjacency(
                 samples.astype("float64"), self.target_shape[0]
-            )
+            ),
+            dtype=self.compute_dtype,
         )
 
     def valid(self, samples: Tensor) -> Tensor | None:
