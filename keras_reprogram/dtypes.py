@@ -1,5 +1,7 @@
 """Dtype checks, and integer casts without overflow."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -29,6 +31,35 @@ def is_number(array: Tensor) -> bool:
         or keras.backend.is_float_dtype(dtype)
         or keras.backend.is_int_dtype(dtype)
     )
+
+
+def numbers_of(name: str, values: Any, advice: str) -> Tensor:
+    """Returns an array or a tensor of numbers, an array for nested lists.
+
+    Args:
+        name: String. What the values are.
+        values: What a user passed.
+        advice: String. How to get such an array.
+
+    Raises:
+        ValueError: If they are no numbers, or lists of different lengths.
+    """
+    received = f"{name} of type {type(values).__name__}"
+    is_tensor = ops.is_tensor(values) or keras.utils.is_keras_tensor(values)
+    if not is_tensor:
+        try:
+            values = np.asarray(values)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"`{name}` must be one array, with rows of one length. "
+                f"{advice} Received: {received}"
+            ) from error
+    if not is_number(values):
+        raise ValueError(
+            f"`{name}` must hold numbers. {advice} Received: {received} and "
+            f"dtype {values.dtype}"
+        )
+    return values
 
 
 def comparable(integers: Tensor) -> Tensor:

@@ -53,3 +53,15 @@ def test_integers_that_would_wrap_become_the_largest():
     assert ops.convert_to_numpy(tensor).tolist() == expected
     for same in (np.zeros(2, "uint8"), keras.KerasTensor((2,), "int64")):
         assert dtypes.within_int32(same) is same
+
+
+@pytest.mark.numpy_alone
+def test_numbers_of_a_user_are_an_array_or_a_tensor():
+    tensor = ops.ones((1, 2))
+    assert dtypes.numbers_of("x", tensor, "") is tensor
+    for values in ([[1, 2]], ((1, 2),), np.array([[1, 2]])):
+        found = dtypes.numbers_of("x", values, "")
+        np.testing.assert_array_equal(found, [[1, 2]])
+    for values in ([[1], [1, 2]], [["a"]], None, [[None]], {}, [[1j]]):
+        with pytest.raises(ValueError, match="`x` must.* Help. Received: x of"):
+            dtypes.numbers_of("x", values, "Help.")

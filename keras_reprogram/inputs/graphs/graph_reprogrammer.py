@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.configurable import serializable
+from keras_reprogram.dtypes import numbers_of
 from keras_reprogram.inputs.graphs.graph_transformation import (
     GraphTransformation,
 )
@@ -167,7 +168,10 @@ class GraphReprogrammer(InputTransformation):
                 "as `keras_reprogram.inputs.padded_graphs` returns them. "
                 f"Received: a dictionary of {sorted(map(str, samples))}"
             )
-        parts = [samples["nodes"], samples["adjacency"]]
+        parts = [
+            numbers_of(name, samples[name], self.hint(samples).strip())
+            for name in ("nodes", "adjacency")
+        ]
         nodes, features = self.target_shape
         for part, width in zip(parts, (features, nodes)):
             shape = tuple(part.shape)
@@ -179,12 +183,20 @@ class GraphReprogrammer(InputTransformation):
                     f"`num_nodes={nodes}` to `padded_graphs`. Received: an "
                     f"array of shape {shape}"
                 )
+        sizes = [part.shape[0] for part in parts]
+        if None not in sizes and sizes[0] != sizes[1]:
+            raise ValueError(
+                "Graphs have one adjacency matrix for each array of nodes. "
+                f"Received: nodes of {sizes[0]} graphs and adjacency matrices "
+                f"of {sizes[1]}"
+            )
+        dtype = keras.backend.result_type("float32", keras.config.floatx())
         if all(isinstance(part, np.ndarray) for part in parts):
             return np.concatenate(
-                [part.astype("float32") for part in parts], axis=-1
+                [part.astype(dtype) for part in parts], axis=-1
             )
         return ops.concatenate(
-            [ops.cast(part, "float32") for part in parts], axis=-1
+            [ops.cast(part, dtype) for part in parts], axis=-1
         )
 
     def hint(self, samples: object) -> str:

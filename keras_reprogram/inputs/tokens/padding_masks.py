@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.dtypes import numbers_of
 from keras_reprogram.typing import Tensor
 
 # Replaces the tokens of a sample that a mask marks as padding.
@@ -100,11 +101,13 @@ def rows_of_tokens(inputs: Tensor | dict[str, Tensor]) -> Tensor:
             'A dictionary of samples must contain `"token_ids"` and may '
             'contain their `"padding_mask"`, as returned by a KerasHub '
             "preprocessor. "
-            f"Received: a dictionary of {sorted(inputs)}"
+            f"Received: a dictionary of {sorted(map(str, inputs))}"
         )
-    if inputs.get("padding_mask") is None:
-        return inputs["token_ids"]
-    return masked(inputs["token_ids"], inputs["padding_mask"])
+    tokens = numbers_of("token_ids", inputs["token_ids"], HOW_TO_TOKENIZE)
+    mask = inputs.get("padding_mask")
+    if mask is None:
+        return tokens
+    return masked(tokens, numbers_of("padding_mask", mask, HOW_TO_TOKENIZE))
 
 
 def check_rows(samples: np.ndarray) -> None:

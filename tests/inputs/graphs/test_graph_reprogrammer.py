@@ -280,3 +280,40 @@ def test_a_config_makes_the_same_layer():
     layer = GraphReprogrammer((5, 3), [FeatureProjection(seed=2)])
     copy = GraphReprogrammer.from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
+
+
+@pytest.mark.numpy_alone
+def test_graphs_in_lists_are_those_in_arrays():
+    model = model_of()
+    graphs = padded_graphs(some_graphs())
+    lists = {name: each.tolist() for name, each in graphs.items()}
+    tensors = {
+        name: ops.convert_to_tensor(each) for name, each in lists.items()
+    }
+    mixed = {**tensors, "adjacency": graphs["adjacency"]}
+    expected = model.predict(graphs, verbose=0)
+    for samples in (lists, tensors, mixed):
+        found = model.predict(samples, verbose=0)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        np.testing.assert_allclose(outputs_of(model, samples), expected, 1e-5)
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    "nodes, message",
+    [
+        ([[[1.0, 2.0, 3.0]], [[1.0, 2.0]]], "padded_graphs"),
+        ([[["C", "N", "O"]] * 5] * 3, "padded_graphs"),
+        (None, "padded_graphs"),
+        (np.ones((3, 5, 3), "complex64"), "numbers"),
+        (np.full((3, 5, 3), None), "numbers"),
+        (np.ones((2, 5, 3)), "one adjacency matrix for each"),
+    ],
+)
+def test_what_are_no_graphs_is_a_value_error_that_helps(nodes, message):
+    model = model_of()
+    graphs = {**padded_graphs(some_graphs()), "nodes": nodes}
+    for call in (model.predict, model):
+        with pytest.raises(ValueError, match=message) as error:
+            call(graphs)
+        assert "Received: " in str(error.value)

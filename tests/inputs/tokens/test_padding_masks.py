@@ -51,3 +51,32 @@ def test_a_dictionary_without_tokens_is_a_value_error():
 def test_a_token_beyond_the_range_of_int32_stays_beyond_it():
     assert masked(np.array([[2**32 + 5]]), np.ones((1, 1)))[0, 0] > 2**31
     assert masked(np.array([[-1]]), np.ones((1, 1)))[0, 0] == -1
+
+
+@pytest.mark.numpy_alone
+def test_tokens_in_lists_are_those_in_arrays():
+    tokens, mask = [[1, 2, 0], [3, 0, 0]], [[1, 1, 0], [1, 1, 0]]
+    for samples in (
+        {"token_ids": tokens},
+        {"token_ids": tokens, "padding_mask": mask},
+        {"token_ids": tokens, "padding_mask": np.array(mask)},
+    ):
+        arrays = {name: np.array(each) for name, each in samples.items()}
+        np.testing.assert_array_equal(
+            rows_of_tokens(samples), rows_of_tokens(arrays)
+        )
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    "samples",
+    [
+        {"token_ids": [[1, 2], [3]]},
+        {"token_ids": ["a sentence"], "padding_mask": [[1]]},
+        {"token_ids": [[1, 2]], "padding_mask": [[1], [1, 1]]},
+        {"tokens": [[1]], 0: [[1]]},
+    ],
+)
+def test_what_are_no_rows_of_tokens_is_a_value_error(samples):
+    with pytest.raises(ValueError, match="preprocessor.*Received: "):
+        rows_of_tokens(samples)
