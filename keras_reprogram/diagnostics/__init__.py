@@ -4,6 +4,7 @@ from keras_reprogram.diagnostics.alignment import alignment
 from keras_reprogram.diagnostics.alignment_log import AlignmentLog
 from keras_reprogram.diagnostics.bound import RiskBound
 from keras_reprogram.diagnostics.bound import risk_bound
+from keras_reprogram.diagnostics.distances import frechet_distance
 from keras_reprogram.diagnostics.distances import sliced_wasserstein
 from keras_reprogram.diagnostics.distances import wasserstein
 from keras_reprogram.diagnostics.h_score import h_score
@@ -21,6 +22,7 @@ __all__ = [
     "Ranking",
     "RiskBound",
     "alignment",
+    "frechet_distance",
     "h_score",
     "logme",
     "program_gain",

@@ -189,3 +189,60 @@ def vectors(name: str, values: Tensor) -> np.ndarray:
             f"{type(values).__name__} and shape {shape}"
         )
     return array
+
+
+def frechet_distance(a: Tensor, b: Tensor) -> float:
+    """Squared Wasserstein distance of normal distributions.
+
+    With means `m` and covariances `C` of two sets of vectors,
+
+    ```
+    |m_a - m_b|^2 + trace(C_a + C_b - 2 (C_a C_b)^(1/2))
+    ```
+
+    Of the features of a network for real and for generated images, it is known
+    as the Fréchet inception distance.
+
+    Example:
+
+    ```python
+    a = np.random.randn(1000, 4)
+    keras_reprogram.diagnostics.frechet_distance(a, a + 1.0)  # 4.0
+    ```
+
+    Args:
+        a: Array or tensor `(vectors, length)`, of two vectors or more.
+        b: Array or tensor of vectors of the same length.
+
+    Returns:
+        Float, at least 0.
+
+    Raises:
+        ValueError: If there are fewer than two vectors, or values are not
+            finite.
+
+    References:
+        - [GANs trained by a two time-scale update rule](https://arxiv.org/abs/1706.08500)
+    """
+    values = checked_pair(a, b)
+    if min(map(len, values)) < 2:
+        raise ValueError(
+            "A covariance needs two vectors or more. Received: "
+            f"{len(values[0])} and {len(values[1])} vectors"
+        )
+    means = [np.mean(each, axis=0) for each in values]
+    covariances = [np.atleast_2d(np.cov(each, rowvar=False)) for each in values]
+    root = symmetric_root(covariances[0])
+    cross = symmetric_root(root @ covariances[1] @ root)
+    distance = np.sum(np.square(means[0] - means[1])) + np.trace(
+        covariances[0] + covariances[1] - 2.0 * cross
+    )
+    return max(0.0, float(distance))
+
+
+def symmetric_root(matrix: np.ndarray) -> np.ndarray:
+    """Square root of a symmetric matrix without negative eigenvalues."""
+    eigenvalues, eigenvectors = np.linalg.eigh(matrix)
+    scaled = eigenvectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+    root: np.ndarray = scaled @ eigenvectors.T
+    return root

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_reprogram.diagnostics import frechet_distance
 from keras_reprogram.diagnostics import sliced_wasserstein
 from keras_reprogram.diagnostics import wasserstein
 from keras_reprogram.diagnostics.distances import quantile_distances
@@ -155,3 +156,30 @@ def test_other_lengths_sizes_and_settings_are_refused():
         sliced_wasserstein(a, a, num_projections=0)
     with pytest.raises(ValueError, match="seed"):
         sliced_wasserstein(a, a, seed=-1)
+
+
+@numpy_alone
+def test_the_frechet_distance_of_shifted_vectors_is_the_square_of_the_shift():
+    a = drawn(100, 3)
+    np.testing.assert_allclose(frechet_distance(a, a), 0.0, atol=1e-9)
+    np.testing.assert_allclose(frechet_distance(a, a + 2.0), 3 * 4.0)
+
+
+@numpy_alone
+def test_the_frechet_distance_of_independent_features_is_a_closed_form():
+    # Covariances that commute: the deviations are compared one by one.
+    a = drawn(100, 2)
+    a = np.linalg.solve(np.linalg.cholesky(np.cov(a.T)), (a - a.mean(0)).T).T
+    deviations = np.array([3.0, 0.5])
+    found = frechet_distance(a, a * deviations)
+    np.testing.assert_allclose(found, np.square(deviations - 1.0).sum())
+    # With more features than vectors, a covariance is singular.
+    assert 0.0 < frechet_distance(drawn(3, 5), drawn(4, 5, seed=1)) < 30.0
+
+
+@numpy_alone
+def test_a_frechet_distance_of_one_vector_is_a_value_error():
+    with pytest.raises(ValueError, match="two vectors or more"):
+        frechet_distance(drawn(1, 3), drawn(5, 3))
+    with pytest.raises(ValueError, match="same length"):
+        frechet_distance(drawn(5, 3), drawn(5, 2))
