@@ -49,6 +49,7 @@ from keras_reprogram.inputs.images.wrapped_placement import WrappedPlacement
 from keras_reprogram.inputs.input_reprogrammer import InputReprogrammer
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.joined_transformation import JoinedTransformation
+from keras_reprogram.inputs.noise.conditional_noise import ConditionalNoise
 from keras_reprogram.inputs.series.channel_adapter import ChannelAdapter
 from keras_reprogram.inputs.series.missing_values import padded_series
 from keras_reprogram.inputs.series.missing_values import with_known_future
@@ -82,6 +83,7 @@ __all__ = [
     "ChannelAdapter",
     "ChannelConcatenation",
     "ColorGain",
+    "ConditionalNoise",
     "ConvolutionPattern",
     "CoordinatorPattern",
     "Cosine",

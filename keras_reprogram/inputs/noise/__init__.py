@@ -1,0 +1,1 @@
+"""Noise of pretrained generators, made to depend on a class."""

@@ -1,0 +1,68 @@
+"""Batch normalization with a scale and an offset for each class."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_reprogram.typing import FixedShape
+from keras_reprogram.typing import Shape
+from keras_reprogram.typing import Tensor
+
+MOMENTUM = 0.9
+
+
+class ConditionalNormalization(keras.layers.Layer):
+    """Conditional batch normalization.
+
+    ```
+    y = gamma_c * (x - mean) / deviation + beta_c
+    ```
+
+    Mean and deviation are those of the batch in training and moving averages
+    otherwise; `c` is the sample's class. All `gamma` start at 1 and all `beta`
+    at 0.
+
+    Args:
+        num_classes: Integer.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    References:
+        - [A learned representation for artistic style](https://arxiv.org/abs/1610.07629)
+    """
+
+    def __init__(self, num_classes: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+
+    def variable_shapes(self, size: int) -> list[FixedShape]:
+        """Shapes of the weights for vectors of a size."""
+        by_class = (self.num_classes, size)
+        return [by_class, by_class, (size,), (size,)]
+
+    def build(self, input_shape: Shape) -> None:
+        size = input_shape[-1]
+        self.gamma, self.beta = (
+            self.add_weight(
+                name=name,
+                shape=(self.num_classes, size),
+                initializer=initializer,
+            )
+            for name, initializer in (("gamma", "ones"), ("beta", "zeros"))
+        )
+        self.normalization = keras.layers.BatchNormalization(
+            momentum=MOMENTUM,
+            center=False,
+            scale=False,
+            dtype=self.dtype_policy,
+        )
+        self.normalization.build(input_shape)
+        self.built = True
+
+    def call(
+        self, inputs: Tensor, classes: Tensor, training: bool = False
+    ) -> Tensor:
+        normalized = self.normalization(inputs, training=training)
+        gamma = ops.take(ops.convert_to_tensor(self.gamma), classes, axis=0)
+        beta = ops.take(ops.convert_to_tensor(self.beta), classes, axis=0)
+        return ops.add(ops.multiply(gamma, normalized), beta)
