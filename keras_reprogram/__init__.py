@@ -10,7 +10,9 @@ from keras_reprogram import audio
 from keras_reprogram import bank as bank
 from keras_reprogram import black_box
 from keras_reprogram import callbacks
+from keras_reprogram import constraints
 from keras_reprogram import diagnostics
+from keras_reprogram import generators
 from keras_reprogram import inputs
 from keras_reprogram import losses
 from keras_reprogram import methods
@@ -46,7 +48,9 @@ __all__ = [
     "audio",
     "black_box",
     "callbacks",
+    "constraints",
     "diagnostics",
+    "generators",
     "inputs",
     "losses",
     "methods",

@@ -14,6 +14,7 @@ from keras_reprogram.methods.blm_vp import blm_vp as blm_vp
 from keras_reprogram.methods.deep_graph import deep_graph as deep_graph
 from keras_reprogram.methods.evp import evp as evp
 from keras_reprogram.methods.ilm_vp import ilm_vp as ilm_vp
+from keras_reprogram.methods.inrep_plus import inrep_plus as inrep_plus
 from keras_reprogram.methods.lor_vp import lor_vp as lor_vp
 from keras_reprogram.methods.neural_cellular_automata import (
     neural_cellular_automata as neural_cellular_automata,

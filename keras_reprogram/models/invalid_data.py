@@ -2,18 +2,22 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
 
 import keras
 from keras import ops
 
 from keras_reprogram.replicas import summed_over_replicas
 
-if TYPE_CHECKING:
-    from keras_reprogram.models.trainer import ReprogrammingTrainer
-
 COUNTED = ("samples", "labels")
+
+
+class CheckedModel(Protocol):
+    """A model whose data are checked."""
+
+    def expected_data(self) -> tuple[str, str]:
+        """Returns what valid samples and labels are, for error messages."""
 
 
 class InvalidData:
@@ -67,7 +71,7 @@ class InvalidData:
         self.counts.assign([0] * len(COUNTED))
 
     @contextlib.contextmanager
-    def of_one_pass(self, model: "ReprogrammingTrainer") -> Iterator[None]:
+    def of_one_pass(self, model: CheckedModel) -> Iterator[None]:
         """Raises for what a pass over data counts, and for nothing else."""
         before = self.read()
         self.reset()
@@ -77,7 +81,7 @@ class InvalidData:
         finally:
             self.counts.assign(before)
 
-    def check(self, model: "ReprogrammingTrainer") -> None:
+    def check(self, model: CheckedModel) -> None:
         """Raises, once, for what has been counted.
 
         Raises:
@@ -87,12 +91,12 @@ class InvalidData:
         if not samples and not labels:
             return
         self.reset()
-        end, mapper = model.input_reprogrammer, model.label_mapper
+        of_samples, of_labels = model.expected_data()
         wanted = []
         if samples:
-            wanted.append(f"Samples must be {end.valid_values}.")
+            wanted.append(f"Samples must be {of_samples}.")
         if labels:
-            wanted.append(f"Labels must be {mapper.targets.description}.")
+            wanted.append(f"Labels must be {of_labels}.")
         raise ValueError(
             f"{' '.join(wanted)} Look through the data set: a step has taken "
             f"others. Received: {samples} samples and {labels} labels that "

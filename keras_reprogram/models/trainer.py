@@ -455,6 +455,13 @@ class ReprogrammingTrainer(ModelOfSamples):
         form = CompiledLoss.of(self).labels
         return self.label_mapper.targets.valid(y, form)
 
+    def expected_data(self) -> tuple[str, str]:
+        """What valid samples and labels are, for error messages."""
+        return (
+            self.input_reprogrammer.valid_values,
+            self.label_mapper.targets.description,
+        )
+
     @property
     def metrics_variables(self) -> list[keras.Variable]:
         invalid_data = getattr(self, "invalid_data", None)
