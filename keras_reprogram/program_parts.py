@@ -6,6 +6,7 @@ classes declare here, and their variables are no larger than those in the file.
 
 import inspect
 import math
+import weakref
 from collections.abc import Collection
 from collections.abc import Mapping
 from typing import ClassVar
@@ -107,6 +108,37 @@ class StoredValues(Protocol):
         Raises:
             ValueError: If the file's value is of another kind.
         """
+
+
+# The layers that parts belong to, by the parts.
+OWNERS: weakref.WeakKeyDictionary[
+    keras.layers.Layer, weakref.ref[keras.layers.Layer]
+] = weakref.WeakKeyDictionary()
+
+
+def check_new(part: keras.layers.Layer) -> None:
+    """Raises a `ValueError` for a part that another layer has built."""
+    if part.built:
+        raise ValueError(in_another_place(part))
+
+
+def claim(part: keras.layers.Layer, owner: keras.layers.Layer) -> None:
+    """Records which layer a part belongs to, which may be built before.
+
+    Raises:
+        ValueError: If it belongs to another one.
+    """
+    known = OWNERS.get(part)
+    if known is not None and known() not in (None, owner):
+        raise ValueError(in_another_place(part))
+    OWNERS[part] = weakref.ref(owner)
+
+
+def in_another_place(part: keras.layers.Layer) -> str:
+    return (
+        f"A `{type(part).__name__}` has one place in one layer: make a new one "
+        f"for this place. Received: {part!r}, which belongs to another one"
+    )
 
 
 def check_size(shape: Shape, largest: int) -> int:

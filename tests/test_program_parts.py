@@ -1,8 +1,13 @@
+import gc
+
+import keras
 import pytest
 
 from keras_reprogram.program_parts import INTEGER
 from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import check_new
 from keras_reprogram.program_parts import check_size
+from keras_reprogram.program_parts import claim
 
 pytestmark = pytest.mark.numpy_alone
 
@@ -39,3 +44,18 @@ def test_a_size_is_that_of_all_numbers():
 def test_a_size_that_is_absurd_is_a_value_error(shape):
     with pytest.raises(ValueError, match="absurd"):
         check_size(shape, 6)
+
+
+def test_a_part_belongs_to_one_layer_as_long_as_that_is_there():
+    part, owner, other = (keras.layers.Dense(2) for _ in range(3))
+    claim(part, owner)
+    claim(part, owner)
+    with pytest.raises(ValueError, match="one place.* new one.*Received: "):
+        claim(part, other)
+    del owner
+    gc.collect()
+    claim(part, other)
+    check_new(part)
+    part.build((None, 3))
+    with pytest.raises(ValueError, match="one place.* new one.*Received: "):
+        check_new(part)

@@ -50,6 +50,7 @@ from keras_reprogram.inputs.series.missing_values import ZERO
 from keras_reprogram.inputs.series.missing_values import check_missing_values
 from keras_reprogram.program_parts import LARGEST_SAMPLE
 from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import check_new
 from keras_reprogram.program_parts import check_size
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import FixedShape
@@ -373,12 +374,8 @@ class InputReprogrammer(InputTransformation):
             sample_shape,
         )
         for part in (self.placement, self.pattern):
-            if part is not None and part.built:
-                raise ValueError(
-                    "Patterns and trained placements belong to one "
-                    "`InputReprogrammer`: make a new one for this. Received: "
-                    f"{part!r}, which belongs to another one"
-                )
+            if part is not None:
+                check_new(part)
         self.placement.build_on(canvas)
         if self.pattern is not None:
             self.pattern.build_on(canvas)

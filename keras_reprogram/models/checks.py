@@ -145,7 +145,7 @@ def check_outputs(
         input_transformation: The layer that takes them.
         steps: Number of batches that were predicted, or `None` for all.
     """
-    wrong = ~np.isfinite(outputs)
+    wrong: np.ndarray = ~np.isfinite(outputs)
     if not wrong.any():
         return
     if not is_array(x) and not is_reiterable(x):

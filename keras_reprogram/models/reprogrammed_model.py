@@ -188,6 +188,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         )
         outputs = frozen_source(input_reprogrammer(samples))
         outputs = input_reprogrammer.select_outputs(outputs, samples)
+        label_mapper.check_outputs_shape(tuple(outputs.shape[1:]))
         super().__init__(samples, label_mapper(outputs, samples), **kwargs)
 
         # === Config ===

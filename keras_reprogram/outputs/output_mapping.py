@@ -71,6 +71,7 @@ class OutputMapping(ProgramPart, Resolvable):
         # Without autocast, float32 outputs are not cast to a lower precision.
         super().__init__(**{"autocast": False, **kwargs})
         self.solved_flag: keras.Variable | None = None
+        self.outputs_shape: Shape | None = None
         self.is_known_solved = False
 
     def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
@@ -99,6 +100,20 @@ class OutputMapping(ProgramPart, Resolvable):
         Raises:
             ValueError: If the source's outputs do not suit the mapping.
         """
+
+    def check_outputs_shape(self, shape: Shape) -> None:
+        """Raises a `ValueError` for outputs of another source than before.
+
+        Args:
+            shape: Tuple. Shape of the source's outputs without the batch axis.
+        """
+        if self.outputs_shape not in (None, shape):
+            raise ValueError(
+                f"This `{type(self).__name__}` belongs to a source with other "
+                "outputs: make a new one for this source. Received: outputs "
+                f"of shape {shape} after {self.outputs_shape}"
+            )
+        self.outputs_shape = shape
 
     def adapt(self, batches: Iterable[Batch]) -> None:
         """Initializes the mapping from data before training.

@@ -74,6 +74,15 @@ class CellRule(ProgramPart, keras.layers.Layer):
             (changed,),
         ]
 
+    def check_channels(self, num_channels: int) -> None:
+        """Raises a `ValueError` if the rule was built for other states."""
+        expected = self.variable_shapes(num_channels)
+        if [tuple(each.shape) for each in self.weights] != expected:
+            raise ValueError(
+                "The `CellRule` was built for states of another number of "
+                f"channels: make a new one. Received: {num_channels} channels"
+            )
+
     def build(self, input_shape: Shape) -> None:
         *_, num_channels = checked_state_shape(input_shape)
         shapes = self.variable_shapes(num_channels)

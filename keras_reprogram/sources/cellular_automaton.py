@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_reprogram.configurable import optional
 from keras_reprogram.configurable import serializable
+from keras_reprogram.program_parts import claim
 from keras_reprogram.sources.cell_rule import CellRule
 from keras_reprogram.sources.cell_rule import checked_state_shape
 from keras_reprogram.sources.living_cells import LivingCells
@@ -51,8 +52,12 @@ class CellularStep(keras.layers.Layer):
         )
 
     def build(self, input_shape: Shape) -> None:
-        self.living.check_channels(checked_state_shape(input_shape)[-1])
-        if not self.rule.built:
+        num_channels = checked_state_shape(input_shape)[-1]
+        self.living.check_channels(num_channels)
+        claim(self.rule, self)
+        if self.rule.built:
+            self.rule.check_channels(num_channels)
+        else:
             self.rule.build(input_shape)
         self.built = True
 

@@ -69,3 +69,16 @@ def test_a_saved_automaton_is_the_same(tmp_path):
     np.testing.assert_array_equal(
         ops.convert_to_numpy(copy(states)), ops.convert_to_numpy(step(states))
     )
+
+
+@pytest.mark.numpy_alone
+def test_a_rule_belongs_to_one_automaton_of_its_number_of_channels():
+    rule = CellRule(4)
+    step = cellular_automaton((4, 4, 4), rule)
+    with pytest.raises(ValueError, match="one place.*new one"):
+        cellular_automaton((4, 4, 4), rule)
+    rule = CellRule(4)
+    rule.build((None, 4, 4, 5))
+    with pytest.raises(ValueError, match="another number of channels"):
+        cellular_automaton((4, 4, 4), rule)
+    assert len(step.weights) == 4

@@ -24,6 +24,7 @@ from keras_reprogram.sources.graph_arrays import as_graph
 from keras_reprogram.sources.graph_arrays import check_graphs
 from keras_reprogram.sources.graph_arrays import nodes_and_adjacency
 from keras_reprogram.sources.graph_arrays import valid_graphs
+from keras_reprogram.sources.specification import GraphSpecification
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
@@ -101,6 +102,7 @@ class GraphReprogrammer(InputTransformation):
 
     missing_values = "mask"
     program_objects = {"steps": GraphTransformation}
+    graph: GraphSpecification
 
     def __init__(
         self,
@@ -125,11 +127,17 @@ class GraphReprogrammer(InputTransformation):
         source: Callable[[Tensor], Tensor],
     ) -> None:
         shapes = self.shapes(specification)
-        self.own_choices = graph_of(specification).own_choices
-        self.source_shape = shapes[-1]
-        for step, shape in zip(self.steps, shapes):
-            if not step.built:
+        graph = graph_of(specification)
+        if self.built and graph != self.graph:
+            raise ValueError(
+                "The layer was built for another source: make a new one. "
+                f"Received: a source of {graph}, not {self.graph}"
+            )
+        if not self.built:
+            for step, shape in zip(self.steps, shapes):
                 step.build_on(shape, specification)
+        self.graph, self.own_choices = graph, graph.own_choices
+        self.source_shape = shapes[-1]
         self.built = True
 
     def shapes(self, specification: SourceSpecification) -> list[FixedShape]:

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import ProgramPart
+from keras_reprogram.program_parts import check_new
 from keras_reprogram.sources.specification import GraphSpecification
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import FixedShape
@@ -64,6 +65,7 @@ class GraphTransformation(ProgramPart, keras.layers.Layer):
             shape: As for `shape_after`.
             specification: A `SourceSpecification`.
         """
+        check_new(self)
         self.add_variables(shape, specification)
         self.built = True
 

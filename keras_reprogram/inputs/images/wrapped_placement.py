@@ -13,6 +13,7 @@ from keras_reprogram.inputs.images.placement import Placement
 from keras_reprogram.inputs.images.placement import TrainedPlacement
 from keras_reprogram.inputs.sample_range import ValueRange
 from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import check_new
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -61,12 +62,7 @@ class WrappedPlacement(TrainedPlacement):
         return self.inner.expected_variables(sample_shape, canvas_shape, axes)
 
     def build_on(self, canvas: Canvas) -> None:
-        if self.inner.built:
-            raise ValueError(
-                "A trained placement belongs to one other: make a new one for "
-                f"this. Received: inner={self.inner!r}, which belongs to "
-                "another one"
-            )
+        check_new(self.inner)
         self.inner.build_on(canvas)
         self.built = True
 

@@ -16,6 +16,7 @@ from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.program_parts import INTEGER
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import ProgramPart
+from keras_reprogram.program_parts import check_new
 from keras_reprogram.typing import Tensor
 
 ROWS_AT_ONCE = 4096
@@ -135,6 +136,7 @@ class TextPrototypes(ProgramPart, keras.layers.Layer):
             source_embeddings: `SourceEmbeddings` of the source.
             patch_width: Integer. Last size of the patches.
         """
+        check_new(self)
         self.source_embeddings = source_embeddings
         width, source_size = source_embeddings.width, source_embeddings.size
         self.chosen = None

@@ -16,6 +16,7 @@ from keras_reprogram.inputs.states.state_transformation import (
     StateTransformation,
 )
 from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.program_parts import claim
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -128,8 +129,12 @@ class Recurrence(InputTransformation):
     # === The layer ===
 
     def build(self, input_shape: Shape) -> None:
-        if self.transformation is not None and not self.transformation.built:
-            self.transformation.build(input_shape)
+        if self.transformation is not None:
+            claim(self.transformation, self)
+            if self.transformation.built:
+                self.transformation.check_states(tuple(input_shape[1:]))
+            else:
+                self.transformation.build(input_shape)
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:

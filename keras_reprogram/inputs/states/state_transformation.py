@@ -25,6 +25,21 @@ class StateTransformation(ProgramPart, keras.layers.Layer):
         """
         raise NotImplementedError
 
+    def check_states(self, state_shape: Shape) -> None:
+        """Raises a `ValueError` if the layer was built for other states.
+
+        Args:
+            state_shape: Tuple. Shape of a state without the batch axis.
+        """
+        expected = [it.shape for it in self.expected_variables(state_shape)]
+        found = [tuple(each.shape) for each in self.weights]
+        if found != expected:
+            raise ValueError(
+                f"The `{type(self).__name__}` was built for other states: make "
+                f"a new one. Received: states of shape {state_shape}, and "
+                f"variables of shapes {found} instead of {expected}"
+            )
+
     def check_variables(self) -> None:
         """Raises a `ValueError` for invalid values of weights."""
 

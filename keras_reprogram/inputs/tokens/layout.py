@@ -19,6 +19,7 @@ from keras_reprogram.inputs.tokens.source_embeddings import token_list
 from keras_reprogram.inputs.tokens.token_mappings import draw
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import ProgramPart
+from keras_reprogram.program_parts import check_new
 
 SAMPLE = "sample"
 
@@ -117,6 +118,7 @@ class SoftPrompt(ProgramPart, keras.layers.Layer):
         Args:
             source_embeddings: `SourceEmbeddings` of the source.
         """
+        check_new(self)
         if self.token_ids is None:
             start = draw(source_embeddings.size, self.length, self.seed)
         else:

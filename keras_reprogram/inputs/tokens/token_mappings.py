@@ -20,6 +20,7 @@ from keras_reprogram.inputs.tokens.source_embeddings import SourceEmbeddings
 from keras_reprogram.inputs.tokens.source_embeddings import token_list
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import ProgramPart
+from keras_reprogram.program_parts import check_new
 from keras_reprogram.typing import Tensor
 
 
@@ -72,6 +73,7 @@ class TokenMapping(ProgramPart, keras.layers.Layer):
         Args:
             source_embeddings: `SourceEmbeddings` of the source.
         """
+        check_new(self)
         self.source_embeddings = source_embeddings
         self.add_variables()
         self.built = True

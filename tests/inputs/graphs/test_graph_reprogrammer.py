@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from graphs import expected_outputs
 from graphs import network
+from graphs import resolved
 from graphs import some_graphs
 from keras import ops
 
@@ -317,3 +318,17 @@ def test_what_are_no_graphs_is_a_value_error_that_helps(nodes, message):
         with pytest.raises(ValueError, match=message) as error:
             call(graphs)
         assert "Received: " in str(error.value)
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    "make", [FeatureProjection, EdgeSlimming, GraphPadding, AggregatorChoice]
+)
+def test_a_step_belongs_to_one_layer_and_a_layer_to_one_kind_of_source(make):
+    step = make()
+    layer = resolved([step, FeatureProjection()])
+    layer.resolve(network().specification, None)
+    with pytest.raises(ValueError, match="one place.*new one"):
+        resolved([step, FeatureProjection()])
+    with pytest.raises(ValueError, match="another source.*new one"):
+        layer.resolve(network(num_convolutions=1).specification, None)

@@ -223,7 +223,7 @@ def test_a_trained_inner_placement_is_trained_too():
     shapes = [tuple(weight.shape) for weight in placement.weights]
     expected = placement.expected_variables((4, 4, 1), (8, 8, 1), axes)
     assert shapes == [variable.shape for variable in expected] == [(7,), ()]
-    with pytest.raises(ValueError, match="belongs to one other"):
+    with pytest.raises(ValueError, match="has one place"):
         layer_of(Affine(placement.inner), (4, 4, 1), (8, 8, 1))
 
 

@@ -370,3 +370,15 @@ def test_outputs_are_pooled_without_masked_patches(pooling):
     assert described.num_position_axes == 0
     assert sum(described.block_sizes) == found.shape[1]
     assert layer.expected_outputs((None, None, 8)) == (None, found.shape[1])
+
+
+@pytest.mark.numpy_alone
+def test_parts_belong_to_one_layer():
+    prototypes, statistics = TextPrototypes(4, heads=2), StatisticsPrompt()
+    for kwargs in (
+        {"prototypes": prototypes},
+        {"prototypes": 4, "statistics": statistics},
+    ):
+        completed(SeriesReprogrammer((40, 1), **kwargs))
+        with pytest.raises(ValueError, match="one place.*new one"):
+            completed(SeriesReprogrammer((40, 1), **kwargs))

@@ -187,3 +187,35 @@ def test_bad_input_is_a_value_error(automaton):
         model.predict(np.full_like(STATES, np.nan), verbose=0)
     with pytest.raises(ValueError, match="num_channels"):
         ReprogrammedModel(automaton, Recurrence(2), StateChannels(6))
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_transformation_belongs_to_one_recurrence(automaton, kind):
+    transformation = KINDS[kind]()
+    transformation(STATES)  # built by the user
+    model = reprogrammed(automaton, transformation)
+    assert model.trainable_variables == transformation.trainable_variables
+    with pytest.raises(ValueError, match="one place.*new one"):
+        reprogrammed(automaton, transformation)
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_transformation_of_other_states_is_refused(automaton, kind):
+    transformation = KINDS[kind]()
+    transformation(np.zeros((1, 6, 5, 7)))
+    with pytest.raises(ValueError, match="other states.*new one.*Received: "):
+        reprogrammed(automaton, transformation)
+
+
+@pytest.mark.numpy_alone
+def test_an_output_mapping_of_states_of_one_size_is_refused_for_another():
+    mapping = StateChannels(4)
+    for size in (4, 4, 5):
+        source = cellular_automaton((size, size, 5))
+        if size == 5:
+            with pytest.raises(ValueError, match="new one.*Received: "):
+                ReprogrammedModel(source, Recurrence(1), mapping)
+        else:
+            ReprogrammedModel(source, Recurrence(1), mapping)

@@ -475,3 +475,28 @@ def test_an_iterative_map_of_text_gathers_its_statistics():
         LabelMapper(2, IterativeMapping()),
     )
     assert accuracy(trained(model)) >= 0.9
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize(
+    "make",
+    [
+        SourceTokens,
+        lambda: FreeEmbeddings(8),
+        lambda: DenseCombination(8, 4),
+        lambda: SparseCombination(8),
+        lambda: TokenRemapping(8, 4),
+    ],
+)
+def test_a_mapping_and_a_prompt_belong_to_one_layer(make):
+    source, mapping, prompt = TextSource(bert()), make(), SoftPrompt(2)
+    model = model_of(mapping, [prompt, "sample"], source=source)
+    count = len(model.trainable_variables)
+    for layout in (["sample"], ["sample", prompt]):
+        used = mapping if layout == ["sample"] else make()
+        with pytest.raises(ValueError, match="one place.*new one"):
+            model_of(used, layout, source=source)
+    with pytest.raises(ValueError, match="one place.*new one"):
+        twice = SoftPrompt(2)
+        model_of(make(), [twice, "sample", twice], source=source)
+    assert len(model.trainable_variables) == count
