@@ -248,7 +248,7 @@ def test_graphs(tmp_path, run):
     run("examples/graphs.py", "--quick", "--output", tmp_path)
     rows = json.loads((tmp_path / "results.json").read_text())
     assert {row["target"] for row in rows} == {"hydration", "solubility"}
-    assert len({row["method"] for row in rows}) == 10
+    assert len({row["method"] for row in rows}) == 11
     assert all(np.isfinite(row["rmse"]) for row in rows)
     assert (tmp_path / "graphs.png").exists()
 
