@@ -66,8 +66,10 @@ def call_numpy_function(
     if backend == "torch":
         import torch
 
-        if inputs.device.type == "meta":
-            return inputs.new_empty((inputs.shape[0], num_outputs))
+        if in_symbolic_scope():
+            # Where a layer cannot compute without values, they are ones.
+            shape = (inputs.shape[0], num_outputs)
+            return inputs.new_zeros(shape, dtype=torch.float32)
         # A PyTorch model behind the function needs no backward pass.
         function = torch.no_grad()(function)
     return ops.convert_to_tensor(

@@ -145,7 +145,7 @@ def check_outputs(
         input_transformation: The layer that takes them.
         steps: Number of batches that were predicted, or `None` for all.
     """
-    wrong: np.ndarray = ~np.isfinite(outputs)
+    wrong = ~np.isfinite(outputs)
     if not wrong.any():
         return
     if not is_array(x) and not is_reiterable(x):
@@ -174,9 +174,9 @@ def check_outputs(
 
 def described_outputs(wrong: np.ndarray) -> str:
     """Returns which of all samples have outputs that are wrong."""
-    rows = wrong.reshape(len(wrong), -1).any(axis=1)
+    rows = wrong.any(axis=tuple(range(1, wrong.ndim)))
     return (
-        f"{np.count_nonzero(rows)} outputs of {len(rows)} that are not finite, "
+        f"{np.count_nonzero(rows)} outputs of {len(wrong)} that are not finite, "
         f"the first of sample {rows.argmax()}"
     )
 

@@ -199,6 +199,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         self.query_state = zeroth_order.QueryState(self, None)
         self.invalid_data = InvalidData()
         self.automatic_compilation = AutomaticCompilation()
+        self.run_eagerly = bool(queried_sources(source))
         if boolean("compile", compile):
             self.compile()
 

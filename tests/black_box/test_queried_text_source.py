@@ -184,3 +184,37 @@ def test_a_method_learns_choices_of_tokens_by_queries():
     model.compile("auto", "sparse_categorical_crossentropy")
     model.fit(TOKENS, np.array([0, 1]), verbose=0)
     assert float(model.optimizer.learning_rate) == 0.5
+
+
+class Unreachable(Exception):
+    """An error of the user's own function."""
+
+
+@pytest.mark.parametrize("estimator", [Reinforce(), "auto"])
+@pytest.mark.parametrize("call", ["fit", "predict", "evaluate"])
+def test_an_error_of_the_function_is_raised_as_it_is(call, estimator):
+    def fail(token_ids):
+        raise Unreachable("no network")
+
+    model = remapped(QueriedTextSource(fail, 50_000, 6, 2))
+    if estimator != "auto":
+        model.compile(
+            keras.optimizers.Adam(),
+            keras.losses.SparseCategoricalCrossentropy(),
+            gradient_estimator=estimator,
+        )
+    labels = () if call == "predict" else (np.array([0, 1]),)
+    with pytest.raises(Unreachable, match="no network"):
+        getattr(model, call)(TOKENS, *labels, verbose=0)
+
+
+def test_the_function_is_asked_about_samples_alone():
+    asked = []
+    model = remapped(source_of(asked))
+    model.compile(
+        keras.optimizers.Adam(),
+        keras.losses.SparseCategoricalCrossentropy(),
+        gradient_estimator=Reinforce(draws=2),
+    )
+    model.fit(TOKENS, np.array([0, 1]), verbose=0)
+    assert len(asked) == model.source.num_queries <= 6
