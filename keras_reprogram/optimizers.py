@@ -1,17 +1,44 @@
 """Optimizers from papers on reprogramming."""
 
+import numbers
 from typing import Any
+from typing import TypeAlias
 
 import keras
 from keras import ops
 
+from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
 from keras_reprogram.typing import Tensor
 from keras_reprogram.vectors import unit_vectors
 
+LearningRate: TypeAlias = (
+    float | keras.optimizers.schedules.LearningRateSchedule
+)
+
 
 class UnitGradients(keras.optimizers.Optimizer):
-    """Base class: divides each variable's gradient by its norm."""
+    """Base class: divides each variable's gradient by its norm.
+
+    Args:
+        learning_rate: Float of at least 0, or a
+            `keras.optimizers.schedules.LearningRateSchedule`.
+        **kwargs: Keyword arguments of the optimizer.
+
+    Raises:
+        ValueError: If the learning rate is not finite or less than 0, or, in
+            training, a decay is 1 in the dtype of a variable.
+    """
+
+    def __init__(self, learning_rate: LearningRate, **kwargs: Any) -> None:
+        if isinstance(learning_rate, numbers.Real):
+            number("learning_rate", learning_rate, 0.0)
+        super().__init__(learning_rate, **kwargs)
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        for variable in variables:
+            check_decays(self, variable)
+        super().build(variables)
 
     def update_step(
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
@@ -50,11 +77,7 @@ class NormalizedGradient(UnitGradients, keras.optimizers.SGD):
     """
 
     def __init__(
-        self,
-        learning_rate: (
-            float | keras.optimizers.schedules.LearningRateSchedule
-        ) = 1.0,
-        **kwargs: Any,
+        self, learning_rate: LearningRate = 1.0, **kwargs: Any
     ) -> None:
         super().__init__(learning_rate, **kwargs)
 
@@ -81,6 +104,27 @@ class NormalizedAdam(UnitGradients, keras.optimizers.Adam):
     References:
         - [Growing neural cellular automata](https://doi.org/10.23915/distill.00023)
     """
+
+    def __init__(
+        self, learning_rate: LearningRate = 0.001, **kwargs: Any
+    ) -> None:
+        super().__init__(learning_rate, **kwargs)
+
+
+def check_decays(
+    optimizer: keras.optimizers.Optimizer, variable: keras.Variable
+) -> None:
+    """Raises a `ValueError` if averages of gradients would not change."""
+    for name in ("beta_1", "beta_2"):
+        decay = getattr(optimizer, name, 0.0)
+        rounded = ops.cast(ops.convert_to_tensor(decay), variable.dtype)
+        if float(ops.convert_to_numpy(ops.cast(rounded, "float32"))) >= 1.0:
+            raise ValueError(
+                f"`{name}` is 1 in {variable.dtype}, and no step changes a "
+                "variable: use the dtype policy `mixed_bfloat16`, whose "
+                f"variables are float32. Received: {name}={decay} for a "
+                f"variable of dtype {variable.dtype}"
+            )
 
 
 def normalized(gradient: Tensor, variable: keras.Variable) -> Tensor:

@@ -67,3 +67,21 @@ def test_steps_of_normalized_adam_do_not_depend_on_the_scale():
     )
     config = keras.optimizers.serialize(normalized)
     assert isinstance(keras.optimizers.deserialize(config), NormalizedAdam)
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize("make", [NormalizedGradient, NormalizedAdam])
+@pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf")])
+def test_a_learning_rate_is_a_number_of_at_least_0(make, rate):
+    with pytest.raises(ValueError, match="`learning_rate`.*Received: "):
+        make(rate)
+
+
+@pytest.mark.numpy_alone
+def test_a_decay_that_is_1_in_a_low_precision_is_a_value_error():
+    variable = keras.Variable(np.zeros(2), dtype="bfloat16")
+    gradient = ops.ones(2, "bfloat16")
+    with pytest.raises(ValueError, match="`beta_2` is 1.*mixed_bfloat16"):
+        NormalizedAdam(0.1).apply([gradient], [variable])
+    NormalizedAdam(0.1, beta_2=0.99).apply([gradient], [variable])
+    assert ops.convert_to_numpy(ops.cast(variable, "float32")).all()

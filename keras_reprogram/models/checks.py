@@ -176,8 +176,8 @@ def described_outputs(wrong: np.ndarray) -> str:
     """Returns which of all samples have outputs that are wrong."""
     rows = wrong.any(axis=tuple(range(1, wrong.ndim)))
     return (
-        f"{np.count_nonzero(rows)} outputs of {len(wrong)} that are not finite, "
-        f"the first of sample {rows.argmax()}"
+        f"{np.count_nonzero(rows)} outputs of {len(wrong)} that are not "
+        f"finite, the first of sample {rows.argmax()}"
     )
 
 

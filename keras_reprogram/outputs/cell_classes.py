@@ -68,7 +68,9 @@ class CellClasses(OutputMapping):
         return True
 
     def resolve(self, specification: SourceSpecification) -> None:
-        check_channels("num_classes", self.num_classes, specification)
+        check_channels(
+            "num_classes", self.num_classes, specification.num_classes
+        )
         if specification.num_position_axes != 2:
             raise ValueError(
                 "`CellClasses` reads states of cells in a plane, outputs of "
@@ -79,6 +81,7 @@ class CellClasses(OutputMapping):
             self.living.check_channels(specification.num_classes)
 
     def build(self, input_shape: Shape) -> None:
+        check_channels("num_classes", self.num_classes, input_shape[-1])
         self.targets = targets.ClassTargets(self.num_classes)
         self.built = True
 

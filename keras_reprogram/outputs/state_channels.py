@@ -47,9 +47,12 @@ class StateChannels(OutputMapping):
         self.num_channels = positive_integer("num_channels", num_channels)
 
     def resolve(self, specification: SourceSpecification) -> None:
-        check_channels("num_channels", self.num_channels, specification)
+        check_channels(
+            "num_channels", self.num_channels, specification.num_classes
+        )
 
     def build(self, input_shape: Shape) -> None:
+        check_channels("num_channels", self.num_channels, input_shape[-1])
         sizes = tuple(input_shape[1:-1])
         self.targets = targets.NumberTargets((*sizes, self.num_channels))
         self.built = True
@@ -75,12 +78,10 @@ class StateChannels(OutputMapping):
         return {**super().get_config(), "num_channels": self.num_channels}
 
 
-def check_channels(
-    name: str, value: int, specification: SourceSpecification
-) -> None:
+def check_channels(name: str, value: int, num_channels: int | None) -> None:
     """Raises a `ValueError` if states have fewer channels."""
-    if value > specification.num_classes:
+    if num_channels is not None and value > num_channels:
         raise ValueError(
             f"`{name}` must be at most the number of channels of a state, "
-            f"{specification.num_classes}. Received: {name}={value}"
+            f"{num_channels}. Received: {name}={value}"
         )

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_reprogram.outputs import CellClasses
 from keras_reprogram.outputs import StateChannels
 from keras_reprogram.outputs.targets import LabelFormat
 
@@ -23,3 +24,10 @@ def test_labels_are_numbers_of_the_same_shape():
         mapping.targets.check(np.zeros((4, 3, 3, 6)), LabelFormat())
     with pytest.raises(ValueError, match="num_channels"):
         StateChannels(0)
+
+
+@pytest.mark.numpy_alone
+@pytest.mark.parametrize("make", [StateChannels, CellClasses])
+def test_states_of_fewer_channels_are_refused_by_the_layer_alone(make):
+    with pytest.raises(ValueError, match="number of channels.*Received: "):
+        make(9)(np.zeros((1, 3, 3, 6)))

@@ -1,5 +1,7 @@
 """The input transformation that applies a source to its own outputs."""
 
+import math
+import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +22,9 @@ from keras_reprogram.program_parts import claim
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
+
+# Within a few times the limit are states that a step of the source made.
+FAR_BEYOND = 10.0
 
 
 @serializable
@@ -86,6 +91,7 @@ class Recurrence(InputTransformation):
             "a `StateTransformation` such as `StateMatrix()`, or `None`",
         )
         self.state_shape: Shape = ()
+        self.has_warned = False
         self.run_source: Callable[[Tensor], Tensor] | None = None
 
     # === The source ===
@@ -125,6 +131,31 @@ class Recurrence(InputTransformation):
                 "Samples are states of the source, of shape "
                 f"{self.state_shape}. Received: samples of shape {shape}"
             )
+
+    def check_values(self, samples: np.ndarray) -> None:
+        """Warns once of samples in another unit than the states."""
+        largest = float(np.abs(samples.astype("float64")).max(initial=0.0))
+        most = FAR_BEYOND * self.largest_state
+        is_integer = samples.dtype.kind in "iu"
+        if self.has_warned or not (
+            largest > most or is_integer and largest > 1
+        ):
+            return
+        self.has_warned = True
+        warnings.warn(
+            "Samples are states of the source, in its own unit: divide pixels "
+            "from 0 to 255 by 255, if it was trained on such. Received: "
+            f"samples of dtype {samples.dtype} up to {largest:g}, of which "
+            f"a program keeps at most {self.largest_state:g}",
+            stacklevel=2,
+        )
+
+    @property
+    def largest_state(self) -> float:
+        """The largest absolute value of a state that a program keeps."""
+        if self.transformation is None:
+            return math.inf
+        return self.transformation.largest_state
 
     # === The layer ===
 
@@ -170,6 +201,11 @@ class Recurrence(InputTransformation):
         steps = self.num_steps if num_steps is None else num_steps
         states = np.asarray(states, self.compute_dtype)
         self.check_sample_shape(states.shape[1:])
+        if not np.isfinite(states).all():
+            raise ValueError(
+                f"`states` must be finite numbers in {self.compute_dtype}. "
+                "Received: states with NaN or infinity"
+            )
         yield states
         for _ in range(positive_integer("num_steps", steps)):
             states = ops.convert_to_numpy(self.step(states))

@@ -1,5 +1,6 @@
 """One symmetric matrix that multiplies the states of all living cells."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,10 @@ class StateMatrix(CellTransformation):
         super().__init__(fixed_channels, living, **kwargs)
         self.limit = None if limit is None else number("limit", limit, 1e-6)
 
+    @property
+    def largest_state(self) -> float:
+        return math.inf if self.limit is None else self.limit
+
     def expected_variables(self, state_shape: Shape) -> list[ExpectedVariable]:
         width = self.num_changed(state_shape)
         check_size((width, width), LARGEST_SAMPLE)
@@ -88,7 +93,9 @@ class StateMatrix(CellTransformation):
     def matrix(self) -> Tensor:
         """The symmetric matrix, `(channels, channels)`."""
         width = len(self.positions)
-        entries = ops.take(self.offset, self.positions, axis=0)
+        # As rows, since PyTorch exports no other lookup to ONNX.
+        rows = ops.take(self.offset[:, None], self.positions, axis=0)
+        entries = ops.reshape(rows, (width, width))
         return ops.add(ops.eye(width, dtype=entries.dtype), entries)
 
     def call(self, states: Tensor) -> Tensor:

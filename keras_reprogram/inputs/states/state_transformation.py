@@ -1,5 +1,7 @@
 """The base class of what a `Recurrence` applies to states at every step."""
 
+import math
+
 import keras
 
 from keras_reprogram.program_parts import ExpectedVariable
@@ -13,6 +15,11 @@ class StateTransformation(ProgramPart, keras.layers.Layer):
 
     A subclass creates its variables in `build`, and starts as the identity.
     """
+
+    @property
+    def largest_state(self) -> float:
+        """The largest absolute value that is kept of a state."""
+        return math.inf
 
     def expected_variables(self, state_shape: Shape) -> list[ExpectedVariable]:
         """Describes the weights before the layer is built.

@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -219,3 +221,38 @@ def test_an_output_mapping_of_states_of_one_size_is_refused_for_another():
                 ReprogrammedModel(source, Recurrence(1), mapping)
         else:
             ReprogrammedModel(source, Recurrence(1), mapping)
+
+
+@pytest.mark.numpy_alone
+def test_states_in_another_unit_are_warned_of_once(automaton):
+    model = reprogrammed(automaton, StateMatrix())
+    model.predict(4 * STATES, verbose=0)
+    for samples in ((200 * STATES).astype("uint8"), 200 * STATES):
+        model.input_reprogrammer.has_warned = False
+        with pytest.warns(UserWarning, match="divide pixels.*Received: "):
+            model.predict(samples, verbose=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            model.predict(samples, verbose=0)
+
+
+@pytest.mark.numpy_alone
+def test_a_trajectory_begins_with_finite_states(automaton):
+    model = reprogrammed(automaton)
+    with pytest.raises(ValueError, match="finite.*Received: "):
+        next(model.input_reprogrammer.trajectory(np.nan * STATES))
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "torch", reason="Keras exports to ONNX elsewhere"
+)
+def test_a_model_is_exported_to_onnx(automaton, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    model = reprogrammed(automaton, StateMatrix(living=LIVING), num_steps=2)
+    changed(model)
+    path = str(tmp_path / "states.onnx")
+    model.export(path, format="onnx", verbose=False)
+    session = runtime.InferenceSession(path)
+    (found,) = session.run(None, {session.get_inputs()[0].name: STATES})
+    expected = model.predict(STATES, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
