@@ -2,10 +2,12 @@
 
 Examples and the rest are jobs of their own, as many at once as there are cores,
 and so are some tests with what the library's core needs alone, and JAX: without
-TensorFlow, KerasHub and the extras. With arguments, which go to pytest, there
-is one job a backend.
+TensorFlow, KerasHub and the extras. `--only jax` runs the jobs of one backend,
+`--only core` that of the core. Other arguments go to pytest, and then there is
+one job a backend.
 """
 
+import argparse
 import importlib.util
 import os
 import pathlib
@@ -87,10 +89,21 @@ def run(job: tuple[str, ...]) -> int:
     return result.returncode
 
 
-def main() -> int:
+def jobs_of(only: str | None, arguments: list[str]) -> list[tuple[str, ...]]:
+    """The jobs that the command line asks for."""
     jobs = JOBS
-    if sys.argv[1:]:
-        jobs = [(backend, *sys.argv[1:]) for backend in BACKENDS]
+    if arguments:
+        jobs = [(backend, *arguments) for backend in BACKENDS]
+    elif only == "core":
+        return [("jax", *CORE)]
+    return [job for job in jobs if only in (None, job[0])]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--only", choices=(*BACKENDS, "core"))
+    options, arguments = parser.parse_known_args()
+    jobs = jobs_of(options.only, arguments)
     with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
         codes = dict(zip(jobs, pool.map(run, jobs)))
     failed = [" ".join(job) for job, code in codes.items() if code]
