@@ -470,6 +470,9 @@ class ReprogrammingTrainer(ModelOfSamples):
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         self.label_mapper.check_ready_to_train()
+        if self.gradient_estimator is not None:
+            # What is trainable may have changed since `compile`.
+            zeroth_order.check(self, self.gradient_estimator)
         _ = self.source_model  # made before a step is traced
         self.frozen_source.freeze_again()
         function: Callable[..., Any] = super().make_train_function(force)

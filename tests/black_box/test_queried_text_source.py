@@ -218,3 +218,16 @@ def test_the_function_is_asked_about_samples_alone():
     )
     model.fit(TOKENS, np.array([0, 1]), verbose=0)
     assert len(asked) == model.source.num_queries <= 6
+
+
+@pytest.mark.numpy_alone
+def test_a_program_that_is_frozen_after_compiling_is_not_trained():
+    model = remapped(source_of())
+    model.compile(
+        keras.optimizers.Adam(),
+        keras.losses.SparseCategoricalCrossentropy(),
+        gradient_estimator=Reinforce(draws=2),
+    )
+    model.input_reprogrammer.trainable = False
+    with pytest.raises(ValueError, match="no program to train by queries"):
+        model.fit(TOKENS, np.array([0, 1]), verbose=0)

@@ -528,6 +528,8 @@ def test_black_box_guide(tmp_path, run):
     accuracies = re.findall(r"Test accuracy: ([0-9.]+)", output)
     # Chance is 0.25.
     assert len(accuracies) == 3 and min(map(float, accuracies)) > 0.4
+    (letters,) = re.findall(r"Test accuracy of letters: ([0-9.]+)", output)
+    assert float(letters) > 0.8
 
 
 @on_tensorflow
