@@ -18,10 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 BACKENDS = ("tensorflow", "jax", "torch")
 EXAMPLES = "tests/examples"
+CORE_ALONE = ("-p", "tests.core_alone")
 # What a user without extras has: each room, and no model of KerasHub.
 CORE = (
-    "-p",
-    "tests.core_alone",
     "tests/inputs/test_input_reprogrammer.py",
     "tests/models/test_trained_label_maps.py",
     "tests/outputs/test_logistic_regression.py",
@@ -37,7 +36,7 @@ JOBS = [
     ("torch", EXAMPLES),
     ("torch", f"--ignore={EXAMPLES}"),
     ("tensorflow", EXAMPLES),
-    ("jax", *CORE),
+    ("jax", *CORE_ALONE, *CORE),
 ]
 # As many jobs as cores are faster than jobs of many threads each.
 ONE_THREAD = {
@@ -91,11 +90,11 @@ def run(job: tuple[str, ...]) -> int:
 
 def jobs_of(only: str | None, arguments: list[str]) -> list[tuple[str, ...]]:
     """The jobs that the command line asks for."""
+    if only == "core":
+        return [("jax", *CORE_ALONE, *(arguments or CORE))]
     jobs = JOBS
     if arguments:
         jobs = [(backend, *arguments) for backend in BACKENDS]
-    elif only == "core":
-        return [("jax", *CORE)]
     return [job for job in jobs if only in (None, job[0])]
 
 

@@ -1,5 +1,6 @@
 """What a stranger sees of the project agrees with itself."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -14,6 +15,8 @@ import all_backends
 import pytest
 
 import keras_reprogram
+from keras_reprogram.saving import program_archive
+from keras_reprogram.saving import program_header
 
 ROOT = pathlib.Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -134,6 +137,15 @@ def test_links_between_documents_lead_to_files():
     assert len(documents) >= 6 and missing == []
 
 
+def test_the_limits_of_program_files_are_those_that_are_promised():
+    promise = (ROOT / "SECURITY.md").read_text()
+    header = f"header is at most {program_header.LARGEST_HEADER // 2**20} MiB"
+    number = f"at most {program_archive.MOST_VARIABLES:,} and"
+    total = f"{program_header.LARGEST_TOTAL // 2**30} GiB together"
+    for limit in (header, number, total):
+        assert limit in promise
+
+
 def jobs() -> Iterator[tuple[str, dict[str, Any]]]:
     for path in WORKFLOWS:
         for name, job in loaded(path)["jobs"].items():
@@ -156,6 +168,9 @@ def test_workflows_run_scripts_that_exist():
     named = set(re.findall(r"(?<![\w/])(?:\.ci|tests)/[\w/]+(?:\.\w+)?", text))
     assert {".ci/package", ".ci/schemas", "tests/all_backends.py"} <= named
     assert [name for name in named if not (ROOT / name).exists()] == []
+    called = re.findall(r"^\.ci/\w+$", commands(), re.MULTILINE)
+    assert len(called) == 2
+    assert all(os.access(ROOT / name, os.X_OK) for name in called)
 
 
 def test_workflows_may_write_nothing_and_pin_what_they_use():
@@ -203,8 +218,11 @@ def test_jobs_of_one_backend_and_of_the_core_are_all_jobs():
     ]
     assert sorted(chosen) == sorted(all_backends.JOBS)
     assert all_backends.jobs_of(None, []) == all_backends.JOBS
-    assert all_backends.jobs_of("core", []) == [("jax", *all_backends.CORE)]
+    (core,) = all_backends.jobs_of("core", [])
+    assert core in all_backends.JOBS and core[0] == "jax"
     assert all_backends.jobs_of("jax", ["-x"]) == [("jax", "-x")]
+    (chosen_core,) = all_backends.jobs_of("core", ["-x"])
+    assert chosen_core == ("jax", *all_backends.CORE_ALONE, "-x")
 
 
 def test_hooks_are_local():
