@@ -31,11 +31,13 @@ class BankedProgram:
         forms: List of the `AffineForm` of the input transformation of each
             source.
         label_row: List of arrays. The rows of the label map's tables.
+        class_names: Tuple of strings, or `None`. Names of the classes.
     """
 
     num_classes: int
     forms: list[AffineForm]
     label_row: list[np.ndarray]
+    class_names: tuple[str, ...] | None
 
 
 class Admission:
@@ -102,10 +104,12 @@ class Admission:
         layers = self.checked_inputs(name, found.input_reprogrammer)
         mapper = self.checked_output(name, found.label_mapper)
         self.banked_labels.check(mapper)
+        mapper.check_class_names()
         return BankedProgram(
             num_classes=mapper.num_classes,
             forms=[affine_form(layer) for layer in layers],
             label_row=self.banked_labels.row(mapper),
+            class_names=mapper.class_names,
         )
 
     def checked_inputs(

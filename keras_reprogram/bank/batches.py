@@ -17,11 +17,24 @@ class Entry(NamedTuple):
         num_classes: Integer. Number of its target classes.
         sample_shape: Tuple of integers. Shape of its samples, without the
             batch axis.
+        class_names: Tuple of strings, or `None`. Names of its classes.
     """
 
     row: int
     num_classes: int
     sample_shape: FixedShape
+    class_names: tuple[str, ...] | None = None
+
+
+def entry_of(
+    row: int,
+    num_classes: int,
+    sample_shape: Sequence[int],
+    class_names: Sequence[str] | None = None,
+) -> Entry:
+    """Returns an `Entry` from the lists of a config."""
+    names = None if class_names is None else tuple(class_names)
+    return Entry(row, num_classes, tuple(sample_shape), names)
 
 
 def padded_batch(

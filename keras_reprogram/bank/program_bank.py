@@ -16,6 +16,7 @@ from keras_reprogram.bank.answering_model import AnsweringModel
 from keras_reprogram.bank.banked_inputs import BankedInputs
 from keras_reprogram.bank.banked_sources import label_tables
 from keras_reprogram.bank.batches import Entry
+from keras_reprogram.bank.batches import entry_of
 from keras_reprogram.bank.shared_lock import SharedLock
 from keras_reprogram.bank.tables import RowChange
 from keras_reprogram.bank.tables import written_or_not
@@ -178,8 +179,7 @@ class ProgramBank(AnsweringModel):
         self.sample_shape = largest
         self.sources_per_target = sources_per_target
         self.programs = {
-            name: Entry(row, classes, tuple(shape))
-            for name, (row, classes, shape) in (programs or {}).items()
+            name: entry_of(*values) for name, values in (programs or {}).items()
         }
 
         # === Threads ===
@@ -240,7 +240,10 @@ class ProgramBank(AnsweringModel):
             ]
             entries = {
                 name: Entry(
-                    row, program.num_classes, program.forms[0].sample_shape
+                    row,
+                    program.num_classes,
+                    program.forms[0].sample_shape,
+                    program.class_names,
                 )
                 for name, (row, program) in zip(admitted, rows.items())
             }
@@ -303,7 +306,12 @@ class ProgramBank(AnsweringModel):
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self.frozen_source.source)
-        export_model(self, super().export, *args, **kwargs)
+        names = {
+            name: entry.class_names
+            for name, entry in self.programs.items()
+            if entry.class_names is not None
+        }
+        export_model(self, super().export, names, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {

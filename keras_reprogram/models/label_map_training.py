@@ -12,6 +12,7 @@ from keras_reprogram.models import adaptation
 from keras_reprogram.models import automatic_compilation
 from keras_reprogram.models import batches
 from keras_reprogram.models import cached_outputs
+from keras_reprogram.models.label_predictions import named_by_data
 from keras_reprogram.outputs.label_weights import ClassWeight
 from keras_reprogram.typing import Callbacks
 from keras_reprogram.typing import Data
@@ -65,6 +66,7 @@ def fit(
             "`validation_data`. Received: validation_split="
             f"{kwargs['validation_split']!r}"
         )
+    named_by_data(model.label_mapper, x, validation_data)
     x = automatic_compilation.before_fit(
         model,
         x,

@@ -28,6 +28,8 @@ from keras_reprogram.models.automatic_compilation import AutomaticCompilation
 from keras_reprogram.models.automatic_compilation import is_automatic
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.models.invalid_data import InvalidData
+from keras_reprogram.models.label_predictions import LabelPrediction
+from keras_reprogram.models.label_predictions import named_predictions
 from keras_reprogram.models.model_of_samples import ModelOfSamples
 from keras_reprogram.models.trainer import ReprogrammingTrainer
 from keras_reprogram.outputs import LabelMapper
@@ -191,6 +193,8 @@ class ReprogrammedModel(ReprogrammingTrainer):
         label_mapper.check_outputs_shape(tuple(outputs.shape[1:]))
         super().__init__(samples, label_mapper(outputs, samples), **kwargs)
 
+        label_mapper.check_class_names()
+
         # === Config ===
         self.frozen_source = frozen_source
         self.input_reprogrammer = input_reprogrammer
@@ -350,6 +354,51 @@ class ReprogrammedModel(ReprogrammingTrainer):
         For a `QueriedSource`, all inputs that it has computed.
         """
         return self.query_state.num_queries()
+
+    def predict_labels(
+        self,
+        x: Data,
+        top: int = 1,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+    ) -> list[list[LabelPrediction]]:
+        """Predicts the names of classes, with their probabilities.
+
+        `predict` returns what the label map returns, logits of a linear map.
+
+        Example:
+
+        ```python
+        inputs = keras.Input((4,))
+        source = keras.Model(inputs, keras.layers.Dense(5)(inputs))
+        model = keras_reprogram.ReprogrammedModel(
+            source,
+            label_mapper=keras_reprogram.LabelMapper(
+                2, "identity", class_names=["cat", "dog"]
+            ),
+        )
+        predictions = model.predict_labels(np.ones((3, 4)), verbose=0)
+        [best] = predictions[0]
+        best.name, best.probability
+        ```
+
+        Args:
+            x: As for `predict`.
+            top: Integer. Number of classes of a sample, the most probable
+                first. Defaults to `1`.
+            batch_size: As for `predict`.
+            verbose: As for `predict`.
+
+        Returns:
+            A list for each sample of `top` tuples of `name` and `probability`.
+            Probabilities of a sample add up to 1 over all classes, except of
+            independent targets. A class without a name has its label instead.
+
+        Raises:
+            ValueError: If predictions are numbers, or classes of positions.
+        """
+        predictions = self.predict(x, batch_size=batch_size, verbose=verbose)
+        return named_predictions(predictions, self.label_mapper, top)
 
     def predict_source(
         self,
@@ -528,7 +577,8 @@ class ReprogrammedModel(ReprogrammingTrainer):
 
     def export(self, *args: Any, **kwargs: Any) -> None:
         check_exported(self.frozen_source.source)
-        export_model(self, super().export, *args, **kwargs)
+        names = self.label_mapper.class_names
+        export_model(self, super().export, names, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         frozen_source = self.frozen_source

@@ -27,6 +27,7 @@ from keras_reprogram.models import class_weights
 from keras_reprogram.models import processes
 from keras_reprogram.models.compiled_loss import CompiledLoss
 from keras_reprogram.models.invalid_data import InvalidData
+from keras_reprogram.models.label_predictions import named_by_data
 from keras_reprogram.models.model_of_samples import ModelOfSamples
 from keras_reprogram.models.static_shape import with_known_rank
 from keras_reprogram.outputs.label_mapper import LabelMapper
@@ -120,6 +121,7 @@ class ReprogrammingTrainer(ModelOfSamples):
             ValueError: If there are no labels; they, the samples or the weights
                 are not valid; or the classes of a data set cannot be counted.
         """
+        named_by_data(self.label_mapper, x)
         if not self.label_mapper.needs_data:
             return
         x, y = self.checked(x, y, sample_weight)
@@ -182,6 +184,7 @@ class ReprogrammingTrainer(ModelOfSamples):
             ValueError: If samples or labels are not valid, or the loss is
                 not a number at the end of an epoch.
         """
+        named_by_data(self.label_mapper, x, validation_data)
         x = automatic_compilation.before_fit(
             self,
             x,
@@ -273,6 +276,7 @@ class ReprogrammingTrainer(ModelOfSamples):
         # end of the epoch.
         counted: Any = contextlib.nullcontext()
         if not is_validation_in_fit(kwargs):
+            named_by_data(self.label_mapper, x)
             x = automatic_compilation.before_batch(
                 self, x, y, trains=False, verbose=verbose
             )

@@ -98,7 +98,8 @@ class AttentiveProbe(ReadingMapping):
         from_logits: Boolean. As for `keras_reprogram.outputs.RegressionHead`.
         source_activation: String. As for
             `keras_reprogram.outputs.RegressionHead`.
-        **kwargs: Keyword arguments of `keras.layers.Layer`.
+        **kwargs: `class_names`, as of `keras_reprogram.LabelMapper`, and
+            keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
         outputs: Tensor `(batch, S)`, the source's outputs.

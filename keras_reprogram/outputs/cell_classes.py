@@ -35,7 +35,8 @@ class CellClasses(OutputMapping):
         num_classes: Integer. The number of classes, and of channels.
         living: A `keras_reprogram.sources.LivingCells`. The cells that count.
             Defaults to `None`, for all cells.
-        **kwargs: Keyword arguments of `keras.layers.Layer`.
+        **kwargs: `class_names`, as of `keras_reprogram.LabelMapper`, and
+            keyword arguments of `keras.layers.Layer`.
 
     Call arguments:
         outputs: Tensor `(batch, height, width, channels)`, the source's states.

@@ -107,7 +107,9 @@ class LabelMapper(ReadingMapping):
         source_activation: String. `"linear"`, `"softmax"` or `"sigmoid"`,
             the activation of the source's outputs. Defaults to `None`: it
             follows from the source and `from_logits`.
-        **kwargs: Keyword arguments of `keras.layers.Layer`.
+        **kwargs: `class_names`, a list of strings in the order of labels, which
+            program files, banks and exports keep; and keyword arguments of
+            `keras.layers.Layer`.
 
     Call arguments:
         outputs: Tensor `(batch, S)`, the source's outputs, or

@@ -1,6 +1,7 @@
 """The contract of the layers behind a frozen source."""
 
 from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -43,7 +44,14 @@ class OutputMapping(ProgramPart, Resolvable):
     A subclass keeps its constructor's arguments unchanged; `resolve` and
     `build` set other attributes.
 
+    Args:
+        class_names: Sequence of strings. Names of the target classes, in the
+            order of their labels. Defaults to `None`: `fit` takes those of a
+            data set of `keras.utils.image_dataset_from_directory`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
     Attributes:
+        class_names: Tuple of strings, or `None`. See `class_names` above.
         needs_outputs: Boolean. Whether `adapt` reads the source's outputs in
             addition to the labels.
         uses_samples: Boolean. Whether predictions depend on the samples
@@ -67,9 +75,12 @@ class OutputMapping(ProgramPart, Resolvable):
     steps_since_solve: int | None = None
     stored_values: StoredValues | None = None
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(
+        self, class_names: Sequence[str] | None = None, **kwargs: Any
+    ) -> None:
         # Without autocast, float32 outputs are not cast to a lower precision.
         super().__init__(**{"autocast": False, **kwargs})
+        self.class_names = checked_names(class_names)
         self.solved_flag: keras.Variable | None = None
         self.outputs_shape: Shape | None = None
         self.is_known_solved = False
@@ -135,6 +146,39 @@ class OutputMapping(ProgramPart, Resolvable):
     def full_dtype(self) -> str:
         """The dtype that the layer computes in: float32 at least."""
         return full_dtype(self.compute_dtype)
+
+    # === Names of classes ===
+
+    def name_classes(self, names: Sequence[str]) -> None:
+        """Gives the target classes names, which they keep from then on.
+
+        Args:
+            names: Sequence of strings, in the order of labels.
+
+        Raises:
+            ValueError: If there are not as many, or the classes have others.
+        """
+        found = checked_names(names)
+        if found != (self.class_names or found):
+            raise ValueError(
+                "The classes of the data are named, in the order of their "
+                "labels, as those of the label map are: pass `class_names` in "
+                f"that order. Received: {list(found or [])} in the data, "
+                f"class_names={list(self.class_names or [])}"
+            )
+        self.class_names = found
+
+    def check_class_names(self) -> None:
+        """Raises a `ValueError` unless each target class has a name."""
+        if self.class_names is None:
+            return
+        number = self.targets.num_names
+        if len(self.class_names) != number:
+            raise ValueError(
+                "`class_names` must hold a name for each target class, of "
+                f"which there are {number}. Received: "
+                f"{len(self.class_names)} names, {list(self.class_names[:5])}"
+            )
 
     # === Training ===
 
@@ -226,7 +270,13 @@ class OutputMapping(ProgramPart, Resolvable):
         super().load_own_variables(store)
         self.mark_loaded()
 
-    # === Program files ===
+    # === Saving and program files ===
+
+    def get_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = super().get_config()
+        if self.class_names is not None:
+            config["class_names"] = list(self.class_names)
+        return config
 
     @property
     def learned_variables(self) -> list[keras.Variable]:
@@ -262,3 +312,25 @@ class OutputMapping(ProgramPart, Resolvable):
         """
         self.check_variables()
         self.mark_solved()
+
+
+def checked_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Returns names of classes as a tuple.
+
+    Raises:
+        ValueError: If they are not different strings.
+    """
+    if names is None:
+        return None
+    values = () if isinstance(names, (str, dict)) else tuple(names)
+    if (
+        not values
+        or not all(isinstance(each, str) and each for each in values)
+        or len(set(values)) < len(values)
+    ):
+        raise ValueError(
+            "`class_names` must be a list of strings, another one for each "
+            f"class. Received: class_names={names!r}"
+        )
+    # NumPy's strings become Python's.
+    return tuple(map(str, values))

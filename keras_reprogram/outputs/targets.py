@@ -51,6 +51,11 @@ class Targets:
     """Base class: the valid labels of an output mapping."""
 
     @property
+    def num_names(self) -> int:
+        """Number of classes that may have a name; 0 for numbers."""
+        return 0
+
+    @property
     def description(self) -> str:
         """A description of the valid values, for error messages."""
         return "finite numbers"
@@ -95,6 +100,10 @@ class ClassTargets(Targets):
 
     num_classes: int
     position_sizes: Shape = ()
+
+    @property
+    def num_names(self) -> int:
+        return self.num_classes
 
     @property
     def description(self) -> str:
@@ -188,6 +197,10 @@ class BinaryTargets(Targets):
 
     num_classes: int
     num_position_axes: int = 0
+
+    @property
+    def num_names(self) -> int:
+        return self.num_classes
 
     @property
     def description(self) -> str:

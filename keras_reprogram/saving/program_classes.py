@@ -20,6 +20,7 @@ from keras_reprogram.configurable import REGISTERED
 from keras_reprogram.inputs import InputTransformation
 from keras_reprogram.inputs.averaged_views import with_views_outside
 from keras_reprogram.outputs import OutputMapping
+from keras_reprogram.outputs.output_mapping import checked_names
 from keras_reprogram.program_parts import Objects
 from keras_reprogram.program_parts import ProgramPart
 from keras_reprogram.program_parts import Strings
@@ -111,6 +112,7 @@ def build_ends(header: Header) -> dict[str, Any]:
         raise ValueError("an input is not an InputTransformation")
     if not isinstance(output_mapping, OutputMapping):
         raise ValueError("the output is not an OutputMapping")
+    output_mapping.class_names = checked_names(header.get("class_names"))
     return {
         "input_reprogrammer": with_views_outside(inputs),
         "label_mapper": output_mapping,

@@ -75,6 +75,10 @@ def save(
         "variables": described(variables),
         "matrices": described(matrices),
     }
+    # Text of the user, which no object of a configuration may hold.
+    names = output_mapping["config"].pop("class_names", None)
+    if names is not None:
+        header["class_names"] = names
     content = json.dumps(header, separators=(",", ":")).encode()
     check_can_be_read(model, content, variables, matrices)
     with atomic_write(filepath) as stream:
@@ -227,7 +231,6 @@ def opened(
 
 
 def with_matrices(header: Header, matrices: Iterator[np.ndarray]) -> Header:
-    """Returns the configurations of a header, with their matrices."""
+    """Returns a header whose configurations have their matrices."""
     configurations = {key: header[key] for key in ("inputs", "output")}
-    found: Header = program_matrices.put_back(configurations, matrices)
-    return found
+    return {**header, **program_matrices.put_back(configurations, matrices)}

@@ -166,3 +166,25 @@ def test_a_source_of_embeddings_or_graphs_has_no_bank(specified):
     )
     with pytest.raises(ValueError, match="by their own models"):
         canvas_shapes(specification, (4, 3))
+
+
+def test_programs_keep_the_names_of_their_classes(tmp_path):
+    inputs = keras.Input((4, 4, 3))
+    source = keras.Model(
+        inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs))
+    )
+    bank = ProgramBank(source, (4, 4, 3), num_classes=3, capacity=2)
+    named, plain = (
+        ReprogrammedModel(
+            source,
+            InputReprogrammer((4, 4, 3), pattern=None),
+            LabelMapper(2, [[0], [2]], class_names=names),
+        )
+        for names in (["cat", "dog"], None)
+    )
+    named.save_program(tmp_path / "named.program")
+    bank.add({"pets": tmp_path / "named.program", "others": plain})
+    bank.save(tmp_path / "bank.keras")
+    for each in (bank, keras.saving.load_model(tmp_path / "bank.keras")):
+        assert each.programs["pets"].class_names == ("cat", "dog")
+        assert each.programs["others"].class_names is None

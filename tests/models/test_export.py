@@ -1,6 +1,7 @@
 """Exported files, run by what serves them, say what the model says."""
 
 import importlib.util
+import json
 
 import keras
 import numpy as np
@@ -266,3 +267,33 @@ def test_series_that_are_drawn_are_exported(drawing, tmp_path):
     np.testing.assert_allclose(
         run_onnx(path, series), model.predict(series, verbose=0), atol=1e-2
     )
+
+
+def test_names_of_classes_are_exported(tmp_path):
+    if FORMAT == "onnx":
+        pytest.importorskip("onnxscript")
+    inputs = keras.Input((4, 4, 3))
+    outputs = keras.layers.Dense(3)(keras.layers.Flatten()(inputs))
+    model = ReprogrammedModel(
+        keras.Model(inputs, outputs),
+        InputReprogrammer((4, 4, 3), pattern=None),
+        LabelMapper(2, [[0], [2]], class_names=["Katze", "犬"]),
+    )
+    path = tmp_path / f"exported{ENDINGS[FORMAT]}"
+    model.export(str(path), format=FORMAT, verbose=False)
+    if FORMAT == "onnx":
+        import onnx
+
+        [entry] = [
+            each
+            for each in onnx.load(path).metadata_props
+            if each.key == "class_names"
+        ]
+        text = entry.value
+    else:
+        text = (path / "assets.extra" / "class_names.json").read_text("utf-8")
+    assert json.loads(text) == ["Katze", "犬"]
+    samples = np.random.default_rng(0).random((2, 4, 4, 3)).astype("float32")
+    wanted = model.predict_on_batch(samples)
+    found = RUN[FORMAT](str(path), samples)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
