@@ -307,5 +307,5 @@ seeds (`benchmarks/results/surnames.json`):
 
 Each query of `SPSA` moves all 2,700 values at once; a draw of `Reinforce`
 changes the letters of its own sample alone. A model of the task's own, on pairs
-of letters, is ahead of both: reprogramming is for what only the service knows.
+of letters, is ahead of both.
 """
