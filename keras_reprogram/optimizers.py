@@ -5,6 +5,7 @@ from typing import Any
 from typing import TypeAlias
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_reprogram.configurable import number
@@ -117,8 +118,8 @@ def check_decays(
     """Raises a `ValueError` if averages of gradients would not change."""
     for name in ("beta_1", "beta_2"):
         decay = getattr(optimizer, name, 0.0)
-        rounded = ops.cast(ops.convert_to_tensor(decay), variable.dtype)
-        if float(ops.convert_to_numpy(ops.cast(rounded, "float32"))) >= 1.0:
+        # Not with tensors: a step may be traced.
+        if float(np.asarray(decay, variable.dtype)) >= 1.0:
             raise ValueError(
                 f"`{name}` is 1 in {variable.dtype}, and no step changes a "
                 "variable: use the dtype policy `mixed_bfloat16`, whose "
