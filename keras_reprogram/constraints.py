@@ -55,7 +55,8 @@ class SpectralNorm(keras.constraints.Constraint):
             )
 
     def __call__(self, w: Tensor) -> Tensor:
-        kernel = ops.cast(w, "float32")
+        is_double = keras.backend.standardize_dtype(w.dtype) == "float64"
+        kernel = ops.cast(w, "float64" if is_double else "float32")
         ratio = spectral_norm(kernel) / self.limit
         return ops.cast(kernel / ops.maximum(1.0, ratio), w.dtype)
 

@@ -67,3 +67,11 @@ def test_a_constraint_is_restored_from_its_config():
     for limit in (0.0, -1.0, "one", float("nan")):
         with pytest.raises(ValueError, match="`limit`.*Received"):
             SpectralNorm(limit)
+
+
+def test_a_kernel_of_float64_keeps_its_precision():
+    if keras.backend.backend() == "jax":
+        pytest.skip("JAX has no float64 unless it is enabled")
+    values = kernel((4, 4)).astype("float64") / 7.0
+    found = SpectralNorm(100.0)(ops.convert_to_tensor(values, "float64"))
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), values)

@@ -11,6 +11,7 @@ from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import non_negative_integer
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.dtypes import is_number
 from keras_reprogram.inputs.input_transformation import InputTransformation
 from keras_reprogram.inputs.noise.conditional_normalization import (
     ConditionalNormalization,
@@ -151,7 +152,9 @@ class ConditionalNoise(InputTransformation):
         if size is None or size <= self.class_dim(size):
             raise ValueError(
                 "The source must be a generator whose noise is a vector, of "
-                "more numbers than the embedding of a class. Received: "
+                "more numbers than the embedding of a class; put a "
+                "`keras.layers.Reshape` before one of noise of another shape. "
+                "Received: "
                 f"samples of shape {shape} for the source and embedding_dim="
                 f"{self.embedding_dim}"
             )
@@ -180,15 +183,20 @@ class ConditionalNoise(InputTransformation):
                 f"{sorted(map(str, samples))}"
             )
         labels, noise = (
-            part if hasattr(part, "shape") else np.asarray(part)
+            part if is_tensor(part) else np.asarray(part)
             for part in (samples[LABELS], samples[NOISE])
         )
         shapes = tuple(labels.shape), tuple(noise.shape)
-        if len(shapes[0]) not in (1, 2) or shapes[1][1:] != (self.noise_dim,):
+        if (
+            shapes[0] not in (shapes[1][:1], (*shapes[1][:1], 1))
+            or shapes[1][1:] != (self.noise_dim,)
+            or not (is_number(labels) and is_number(noise))
+        ):
             raise ValueError(
-                "Labels must be of shape (batch,) and noise of shape (batch, "
-                f"{self.noise_dim}). Received: shapes {shapes[0]} and "
-                f"{shapes[1]}"
+                "Labels must be integers of shape (batch,) and noise numbers "
+                f"of shape (batch, {self.noise_dim}). Received: shapes "
+                f"{shapes[0]} and {shapes[1]}, of dtypes {labels.dtype} and "
+                f"{noise.dtype}"
             )
         if all(isinstance(part, np.ndarray) for part in (labels, noise)):
             self.check_labels(labels)
@@ -236,6 +244,11 @@ class ConditionalNoise(InputTransformation):
     # === The layer ===
 
     def build(self, input_shape: Shape) -> None:
+        if not self.source_dim:
+            raise ValueError(
+                "The size of the noise is that of a source: use the layer in a "
+                "`ReprogrammedModel`. Received: a call without a source"
+            )
         vectors = (None, self.source_dim)
         self.embeddings = self.add_weight(
             name="embeddings",
@@ -293,3 +306,8 @@ class ConditionalNoise(InputTransformation):
             "num_blocks": self.num_blocks,
             "seed": self.seed,
         }
+
+
+def is_tensor(value: object) -> bool:
+    """Whether this is a tensor of the backend, or a symbolic one."""
+    return ops.is_tensor(value) or isinstance(value, keras.KerasTensor)

@@ -10,6 +10,7 @@ from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
 MOMENTUM = 0.9
+EPSILON = 1e-3
 
 
 class ConditionalNormalization(keras.layers.Layer):
@@ -21,7 +22,8 @@ class ConditionalNormalization(keras.layers.Layer):
 
     Mean and deviation are those of the batch in training and moving averages
     otherwise; `c` is the sample's class. All `gamma` start at 1 and all `beta`
-    at 0.
+    at 0. A batch of one sample has no deviation: it is normalized by the moving
+    averages, which stay as they are.
 
     Args:
         num_classes: Integer.
@@ -50,19 +52,46 @@ class ConditionalNormalization(keras.layers.Layer):
             )
             for name, initializer in (("gamma", "ones"), ("beta", "zeros"))
         )
-        self.normalization = keras.layers.BatchNormalization(
-            momentum=MOMENTUM,
-            center=False,
-            scale=False,
-            dtype=self.dtype_policy,
+        self.moving_mean, self.moving_variance = (
+            self.add_weight(
+                name=name,
+                shape=(size,),
+                initializer=initializer,
+                trainable=False,
+                autocast=False,
+                aggregation="mean",
+            )
+            for name, initializer in (
+                ("moving_mean", "zeros"),
+                ("moving_variance", "ones"),
+            )
         )
-        self.normalization.build(input_shape)
         self.built = True
 
     def call(
         self, inputs: Tensor, classes: Tensor, training: bool = False
     ) -> Tensor:
-        normalized = self.normalization(inputs, training=training)
+        # The square of a float16 may overflow.
+        full = ops.cast(inputs, self.moving_mean.dtype)
+        mean, variance = self.moving_mean.value, self.moving_variance.value
+        if training:
+            mean, variance = self.updated_moments(full)
+        deviation = ops.sqrt(ops.add(variance, EPSILON))
+        normalized = ops.divide(ops.subtract(full, mean), deviation)
+        normalized = ops.cast(normalized, inputs.dtype)
         gamma = ops.take(ops.convert_to_tensor(self.gamma), classes, axis=0)
         beta = ops.take(ops.convert_to_tensor(self.beta), classes, axis=0)
         return ops.add(ops.multiply(gamma, normalized), beta)
+
+    def updated_moments(self, inputs: Tensor) -> list[Tensor]:
+        """Returns a batch's mean and variance, and moves the averages."""
+        is_alone = ops.equal(ops.shape(inputs)[0], 1)
+        moments = []
+        for average, moment in zip(
+            (self.moving_mean, self.moving_variance),
+            ops.moments(inputs, axes=0),
+        ):
+            moment = ops.where(is_alone, average.value, moment)
+            average.assign_add((1.0 - MOMENTUM) * (moment - average.value))
+            moments.append(moment)
+        return moments

@@ -34,6 +34,8 @@ def test_a_dictionary_and_its_array_have_the_same_outputs(source):
     np.testing.assert_array_equal(found, model.predict(whole, verbose=0))
     lists = {name: part.tolist() for name, part in parts.items()}
     np.testing.assert_allclose(found, model.predict(lists, verbose=0))
+    columns = {**parts, "labels": parts["labels"][:, None]}
+    np.testing.assert_allclose(found, model.predict(columns, verbose=0))
     tensors = {
         name: ops.convert_to_tensor(part) for name, part in parts.items()
     }
@@ -74,6 +76,10 @@ def test_classes_beyond_the_integers_of_bfloat16_are_kept_apart(source):
         samples(size=7),
         {"noise": np.zeros((3, 6))},
         {"labels": np.zeros((3, 2, 1)), "noise": np.zeros((3, 6))},
+        {"labels": np.zeros((1, 3)), "noise": np.zeros((3, 6))},
+        {"labels": np.zeros(2), "noise": np.zeros((3, 6))},
+        {"labels": ["a", "b", "c"], "noise": np.zeros((3, 6))},
+        {"labels": None, "noise": np.zeros((3, 6))},
     ],
 )
 def test_samples_that_are_no_classes_and_noise_are_a_value_error(source, parts):
@@ -103,6 +109,8 @@ def test_settings_and_sources_that_do_not_fit_are_a_value_error(source):
             ConditionalNoise(number)
     with pytest.raises(ValueError, match="embedding of a class"):
         reprogrammed(source, embedding_dim=8)
+    with pytest.raises(ValueError, match="without a source"):
+        ConditionalNoise(3)(np.zeros((2, 7)))
     images = keras.Input((4, 4, 1))
     classifier = keras.Model(images, keras.layers.Flatten()(images))
     with pytest.raises(ValueError, match="must be a generator"):
