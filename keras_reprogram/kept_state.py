@@ -24,8 +24,11 @@ from keras_reprogram.typing import Data
 from keras_reprogram.typing import Tensor
 
 
-class KeptState(JaxTraining):
-    """A model that keeps its variables when a call is interrupted.
+class KeptStateMixin(JaxTraining):
+    """What keeps a model's variables when a call is interrupted.
+
+    For functional models, use `KeptState`; a model of another kind inherits
+    from this class and from `keras.Model`.
 
     On JAX only one thread at a time computes with a source. On TensorFlow and
     PyTorch the model behaves like any `keras.Model`.
@@ -93,6 +96,10 @@ class KeptState(JaxTraining):
 
     def compile_step(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return without_donation(step)
+
+
+class KeptState(KeptStateMixin, keras.Model):
+    """A functional model that keeps its variables in an interrupted call."""
 
 
 def to_the_end(action: Callable[[], Any]) -> Any:

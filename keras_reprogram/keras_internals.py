@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from types import FrameType
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 from typing import cast
@@ -426,7 +427,15 @@ JAX_STATE = (
 )
 
 
-class JaxTraining(keras.Model):
+if TYPE_CHECKING:
+    from keras import Model as ModelMixin
+else:
+    # The first functional model of a class makes all models among its bases
+    # functional, which models of other classes may share (Keras 3.15).
+    ModelMixin = object
+
+
+class JaxTraining(ModelMixin):
     """A model whose variables can be restored in a step on JAX (Keras 3.15).
 
     Keras calls the private methods on JAX only.

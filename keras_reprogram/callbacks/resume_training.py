@@ -280,7 +280,7 @@ class ResumeTraining(keras.callbacks.Callback):
         progress = {"epoch": epoch}
         if getattr(self.model, "query_state", None) is not None:
             progress |= self.model.query_state.progress()
-        mapper = self.model.label_mapper
+        mapper = getattr(self.model, "label_mapper", None)
         steps_since_solve = mapper and mapper.steps_since_solve
         if steps_since_solve is not None:
             progress["steps_since_solve"] = steps_since_solve

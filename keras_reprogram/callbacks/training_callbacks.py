@@ -53,10 +53,16 @@ class UnmovedProgram(keras.callbacks.Callback):
 
     Args:
         variables: Sequence of the input transformation's trainable variables.
+        advice: String. What the user can do. Defaults to advice for a
+            `ReprogrammedModel`.
     """
 
-    def __init__(self, variables: Sequence[keras.Variable]) -> None:
+    def __init__(
+        self, variables: Sequence[keras.Variable], advice: str = NO_GRADIENT
+    ) -> None:
         super().__init__()
+        self.variables = list(variables)
+        self.advice = advice
         self.start = training_state.values_of(variables)
         self.steps = 0
 
@@ -75,18 +81,16 @@ class UnmovedProgram(keras.callbacks.Callback):
         )
         if not self.start or scaled or self.steps < FEW_STEPS:
             return
-        # Through the model: on JAX, layers hold no values during an epoch.
-        variables = self.model.input_reprogrammer.trainable_variables
         has_changed = any(
             not np.array_equal(training_state.value_of(variable), start)
-            for variable, start in zip(variables, self.start)
+            for variable, start in zip(self.variables, self.start)
         )
         self.start = []
         rate = as_number(self.model.optimizer.learning_rate)
         if not has_changed and rate:
             warnings.warn(
                 "The program is exactly as it was before this epoch. "
-                f"{NO_GRADIENT}",
+                f"{self.advice}",
                 stacklevel=2,
             )
 

@@ -1,6 +1,6 @@
 """A generator of classes and its discriminator, trained together."""
 
-import warnings
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
@@ -9,10 +9,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_reprogram.callbacks.finite_loss import FiniteLoss
+from keras_reprogram.callbacks.interruptions import interruptible
+from keras_reprogram.callbacks.training_callbacks import UnmovedProgram
+from keras_reprogram.callbacks.training_callbacks import prepend_callbacks
 from keras_reprogram.configurable import boolean
 from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import serializable
+from keras_reprogram.generators import data_checks
 from keras_reprogram.generators import hinge
 from keras_reprogram.generators.projection_discriminator import (
     ProjectionDiscriminator,
@@ -20,21 +25,21 @@ from keras_reprogram.generators.projection_discriminator import (
 from keras_reprogram.inputs.noise.conditional_noise import LABELS
 from keras_reprogram.inputs.noise.conditional_noise import NOISE
 from keras_reprogram.inputs.valid import finite_rows
+from keras_reprogram.kept_state import KeptStateMixin
+from keras_reprogram.keras_internals import is_validation_in_fit
 from keras_reprogram.models import batches
-from keras_reprogram.models import checks
+from keras_reprogram.models.automatic_compilation import steps_per_epoch_of
 from keras_reprogram.models.invalid_data import InvalidData
+from keras_reprogram.models.static_shape import with_static_shape
 from keras_reprogram.outputs.targets import INTEGERS
 from keras_reprogram.outputs.targets import ClassTargets
+from keras_reprogram.typing import Callbacks
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Tensor
 
 # Steps before generated samples count as unlabeled, as in the paper's code.
 FIRST_STEPS = 30
-# Samples that are compared with generated ones before training.
-COMPARED = 64
-# How much wider than generated samples real ones may be.
-WIDEST = 4.0
 
 
 class LabeledSamples(NamedTuple):
@@ -61,7 +66,7 @@ class Scores(NamedTuple):
 
 
 @serializable
-class ConditionalGenerator(keras.Model):
+class ConditionalGenerator(KeptStateMixin, keras.Model):
     """Generates samples of classes, trained against a discriminator.
 
     With real samples `x` of classes `y`, noise `u`, the generator `G`, and the
@@ -73,9 +78,9 @@ class ConditionalGenerator(keras.Model):
     L_G = -mean D(G(u, y), y)
     ```
 
-    `L_D` has no gradient for `G`, and `L_G` none for `D`. After the first 30
-    steps, `pi` rises along a line from `1 / num_classes` to 1 over the steps of
-    `fit`: generated samples count as unlabeled, since ever more are good.
+    `L_D` has no gradient for `G`, and `L_G` none for `D`. Over the steps of
+    `fit`, `pi` rises along a line from `1 / num_classes` to 1, and is 0 in the
+    first 30: generated samples count as unlabeled, since ever more are good.
 
     Only the trainable variables of both models are trained: of a
     `ReprogrammedModel`, the program. `generator.save_program` writes it.
@@ -127,7 +132,8 @@ class ConditionalGenerator(keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # A class as bfloat16 would be another one.
+        super().__init__(**{"autocast": False, **kwargs})
         if not isinstance(discriminator, ProjectionDiscriminator):
             raise ValueError(
                 "`discriminator` must be a `ProjectionDiscriminator`. "
@@ -136,6 +142,9 @@ class ConditionalGenerator(keras.Model):
         self.generator = generator
         self.discriminator = discriminator
         self.noise_dim = positive_integer("noise_dim", noise_dim)
+        data_checks.check_generator(
+            generator, discriminator.num_classes, self.noise_dim
+        )
         self.positive_unlabeled = boolean(
             "positive_unlabeled", positive_unlabeled
         )
@@ -154,6 +163,7 @@ class ConditionalGenerator(keras.Model):
                 dtype="int32",
                 initializer="zeros",
                 trainable=False,
+                aggregation="only_first_replica",
             )
             for name in ("num_steps", "steps_made")
         )
@@ -165,13 +175,29 @@ class ConditionalGenerator(keras.Model):
         return self.discriminator.num_classes
 
     @property
+    def source(self) -> keras.Model | None:
+        """The frozen source of a `ReprogrammedModel`, or `None`."""
+        return getattr(self.generator, "source", None)
+
+    @property
+    def learned_variables(self) -> list[keras.Variable]:
+        """The variables that training changes."""
+        of_generator = getattr(
+            self.generator, "learned_variables", self.generator.variables
+        )
+        return [*of_generator, *self.discriminator.variables]
+
+    @property
     def sample_shape(self) -> FixedShape:
         """Shape of a sample."""
         return tuple(self.generator.output_shape[1:])
 
     def check_shapes(self) -> None:
         expected = tuple(self.discriminator.features.input_shape[1:])
-        if expected != self.sample_shape:
+        if len(expected) != len(self.sample_shape) or any(
+            size not in (None, found)
+            for size, found in zip(expected, self.sample_shape)
+        ):
             raise ValueError(
                 "The discriminator must take what the generator returns. "
                 f"Received: samples of shape {self.sample_shape} and features "
@@ -181,7 +207,7 @@ class ConditionalGenerator(keras.Model):
     # === Generation ===
 
     def generate(
-        self, labels: Any, seed: int = 0, batch_size: int = 128
+        self, labels: Data, seed: int = 0, batch_size: int = 128
     ) -> np.ndarray:
         """Returns a new sample of each of several classes.
 
@@ -196,17 +222,28 @@ class ConditionalGenerator(keras.Model):
         Raises:
             ValueError: If a label is not a class.
         """
-        labels = np.asarray(labels)
+        labels = batches.to_numpy(labels)
         self.targets.check_integers(labels)
+        if not len(labels):
+            raise ValueError(
+                "`labels` must hold at least one class. Received: no labels"
+            )
         noise = np.random.default_rng(check_seed(seed)).standard_normal(
             (len(labels), self.noise_dim), "float32"
         )
-        samples: np.ndarray = self.predict(
+        samples = self.predict(
             {LABELS: labels.reshape(-1).astype("int32"), NOISE: noise},
-            batch_size=batch_size,
+            batch_size=positive_integer("batch_size", batch_size),
             verbose=0,
         )
-        return samples
+        return np.asarray(samples, "float32")
+
+    def predict(self, x: Data, *args: Any, **kwargs: Any) -> Tensor:
+        if isinstance(x, dict) and LABELS in x:
+            labels = batches.to_numpy(x[LABELS])
+            self.targets.check_integers(labels)
+        # A `ReprogrammedModel` checks the rest.
+        return self.generator.predict(x, *args, **kwargs)
 
     def call(self, inputs: Any, training: bool = False) -> Tensor | Scores:
         if isinstance(inputs, LabeledSamples):
@@ -254,19 +291,20 @@ class ConditionalGenerator(keras.Model):
         if not self.positive_unlabeled:
             return ops.zeros(())
         first = 1.0 / self.num_classes
-        made = ops.cast(self.steps_made, "float32") - FIRST_STEPS
+        # Of this step, from 0, and of the last one.
+        step = ops.cast(self.steps_made, "float32") - 1.0
         last = ops.cast(self.num_steps, "float32") - 1.0
         # Where the number of steps is not known, `pi` stays at its start.
-        part = ops.where(last > 0.0, made / ops.maximum(last, 1.0), 0.0)
+        part = ops.where(last > 0.0, step / ops.maximum(last, 1.0), 0.0)
         share = first + ops.minimum(part, 1.0) * (1.0 - first)
-        return ops.where(made > 0.0, share, 0.0)
+        return ops.where(step >= FIRST_STEPS, share, 0.0)
 
     def compute_loss(
         self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
+        x: Data = None,
+        y: Data = None,
+        y_pred: Tensor = None,
+        sample_weight: Data = None,
         training: bool = True,
     ) -> Tensor:
         self.invalid_data.add(
@@ -281,15 +319,15 @@ class ConditionalGenerator(keras.Model):
         losses = [of_discriminator, of_generator, *self.losses]
         return sum(losses[1:], losses[0])
 
-    def train_step(self, *arguments: Any) -> Any:
+    def train_step(self, *arguments: Any) -> Tensor:
         *state, data = arguments  # JAX passes its state first.
         return super().train_step(*state, self.step_data(data))
 
-    def test_step(self, *arguments: Any) -> Any:
+    def test_step(self, *arguments: Any) -> Tensor:
         *state, data = arguments
         return super().test_step(*state, self.step_data(data))
 
-    def step_data(self, data: Any) -> tuple[LabeledSamples, None, Tensor]:
+    def step_data(self, data: Data) -> tuple[LabeledSamples, None, Tensor]:
         """Returns a batch with its labels among the inputs."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         x, y = batches.unwrap_single(x), batches.unwrap_single(y)
@@ -297,6 +335,12 @@ class ConditionalGenerator(keras.Model):
             raise ValueError(
                 "Pass the samples' classes as `y`. Received: y=None"
             )
+        if not (batches.is_array(x) and batches.is_array(y)):
+            raise ValueError(
+                "A batch must be one tensor of samples and one of classes. "
+                f"Received: x={type(x).__name__} and y={type(y).__name__}"
+            )
+        x = with_static_shape(x, (None, *self.sample_shape))
         if len(y.shape) == 2 and y.shape[-1] == 1:
             y = ops.squeeze(y, axis=-1)
         if len(y.shape) != 1 or tuple(x.shape[1:]) != self.sample_shape:
@@ -317,14 +361,23 @@ class ConditionalGenerator(keras.Model):
                 learning rate of 0.0002, `beta_1=0` and `beta_2=0.9`.
             loss: `None`: the losses are those of the class.
             **kwargs: As for `keras.Model.compile`, without metrics.
+
+        Raises:
+            ValueError: If there are other losses, metrics, or several
+                optimizers.
         """
-        refused = {"metrics", "weighted_metrics"} & {
-            name for name, value in kwargs.items() if value is not None
+        refused = {"loss_weights", "metrics", "weighted_metrics"} & {
+            name for name, value in kwargs.items() if value
         }
         if loss is not None or refused:
             raise ValueError(
                 "A `ConditionalGenerator` has its own losses and no metrics. "
                 f"Received: loss={loss!r} and {sorted(refused)}"
+            )
+        if optimizer is None or isinstance(optimizer, (list, tuple)):
+            raise ValueError(
+                "`optimizer` must be one optimizer, which trains both models. "
+                f"Received: optimizer={optimizer!r}"
             )
         if isinstance(optimizer, str) and optimizer == "auto":
             optimizer = keras.optimizers.Adam(2e-4, beta_1=0.0, beta_2=0.9)
@@ -340,6 +393,15 @@ class ConditionalGenerator(keras.Model):
         y: Data = None,
         batch_size: int | None = None,
         epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Callbacks = None,
+        validation_split: float = 0.0,
+        validation_data: Data = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Data = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """Trains both models, as `keras.Model.fit` does.
@@ -350,73 +412,95 @@ class ConditionalGenerator(keras.Model):
             y: Integers `(N,)`. Their classes.
             batch_size: Integer. Defaults to `32` for arrays.
             epochs: Integer. Defaults to `1`.
+            verbose: As for `keras.Model.fit`, and so all other arguments.
+            callbacks: As for `keras.Model.fit`.
+            validation_split: As for `keras.Model.fit`.
+            validation_data: As for `keras.Model.fit`.
+            shuffle: As for `keras.Model.fit`.
+            class_weight: Dictionary from classes to weights.
+            sample_weight: As for `keras.Model.fit`.
+            initial_epoch: As for `keras.Model.fit`.
+            steps_per_epoch: As for `keras.Model.fit`.
             **kwargs: As for `keras.Model.fit`.
 
         Returns:
             A `keras.callbacks.History`.
 
         Raises:
-            ValueError: If samples or labels are not valid.
+            ValueError: If samples or labels are not valid, or the loss is not a
+                number at the end of an epoch.
         """
-        self.check_data(x, y)
-        steps = kwargs.get("steps_per_epoch") or batches.number_of_batches(
-            x, batch_size or 32
-        )
-        first_epoch = kwargs.get("initial_epoch") or 0
-        self.num_steps.assign((steps or 0) * epochs)
-        self.steps_made.assign((steps or 0) * first_epoch)
+        data_checks.check_one_process()
+        x, y = data_checks.checked(self, x, y, sample_weight)
+        data_checks.check_class_weight(class_weight, self.targets)
+        x = data_checks.with_checked_start(self, x)
+        if y is not None:
+            data_checks.warn_of_missing_classes(y, self.num_classes)
+        if isinstance(validation_data, (tuple, list)):
+            arrays = data_checks.checked(self, *validation_data[:3])
+            validation_data = (*arrays, *validation_data[2:])
+        split = 0.0 if validation_data is not None else validation_split
+        steps = steps_per_epoch_of(x, batch_size, steps_per_epoch, split) or 0
+        self.num_steps.assign(steps * epochs)
+        self.steps_made.assign(steps * initial_epoch)
         self.invalid_data.reset()
-        history = super().fit(
-            x, y, batch_size=batch_size, epochs=epochs, **kwargs
-        )
-        self.invalid_data.check(self)
-        return history
+        added = [
+            UnmovedProgram(
+                self.generator.trainable_variables, data_checks.NO_GRADIENT
+            ),
+            FiniteLoss(),
+        ]
+        with (
+            prepend_callbacks(added, callbacks) as callbacks,
+            interruptible(callbacks) as callbacks,
+        ):
+            history: keras.callbacks.History = super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                **kwargs,
+            )
+            return history
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        with self.invalid_data.of_one_pass(self):
-            return super().evaluate(*args, **kwargs)
+    def evaluate(
+        self, x: Data = None, y: Data = None, *args: Any, **kwargs: Any
+    ) -> Tensor:
+        # `fit` has checked its validation data, and reads the counts at the
+        # end of the epoch.
+        counted: Any = contextlib.nullcontext()
+        if not is_validation_in_fit(kwargs):
+            x, y = data_checks.checked(self, x, y)
+            counted = self.invalid_data.of_one_pass(self)
+        with counted:
+            return super().evaluate(x, y, *args, **kwargs)
+
+    def train_on_batch(
+        self, x: Data, y: Data = None, *args: Any, **kwargs: Any
+    ) -> Tensor:
+        x, y = data_checks.checked(self, x, y)
+        return super().train_on_batch(x, y, *args, **kwargs)
+
+    def test_on_batch(
+        self, x: Data, y: Data = None, *args: Any, **kwargs: Any
+    ) -> Tensor:
+        x, y = data_checks.checked(self, x, y)
+        return super().test_on_batch(x, y, *args, **kwargs)
 
     @property
     def metrics_variables(self) -> list[keras.Variable]:
         counts = getattr(self, "invalid_data", None)
         added = [] if counts is None else [counts.counts]
         return [*super().metrics_variables, *added]
-
-    # === Data ===
-
-    def check_data(self, x: Data, y: Data) -> None:
-        """Raises a `ValueError` for arrays that no step can take."""
-        if not batches.is_array(x):
-            return
-        samples, labels = batches.to_numpy(x), checks.array_of_labels(y)
-        if samples.shape[1:] != self.sample_shape or labels is None:
-            raise ValueError(
-                f"`x` must be samples of shape {(None, *self.sample_shape)}, "
-                f"with labels `y`. Received: x of shape {samples.shape} and "
-                f"y={checks.described(y)}"
-            )
-        checks.check_lengths(x, y)
-        self.targets.check_integers(batches.to_numpy(labels))
-        if not np.isfinite(samples.astype("float32")).all():
-            raise ValueError(
-                "`x` must be finite. Received: samples with NaN or infinity"
-            )
-        self.warn_of_range(samples)
-
-    def warn_of_range(self, samples: np.ndarray) -> None:
-        """Warns of samples that are far wider than generated ones."""
-        classes = np.arange(COMPARED) % self.num_classes
-        found = np.abs(self.generate(classes)).max()
-        largest = np.abs(samples.astype("float32")).max()
-        if largest > WIDEST * max(found, 1e-6):
-            warnings.warn(
-                "Real samples must be in the range of generated ones, or the "
-                "discriminator tells them apart by it: scale `x`, for "
-                "instance pixels to [-1, 1] for a generator that ends in "
-                f"tanh. Received: real values up to {largest:.3g}, generated "
-                f"ones up to {found:.3g}",
-                stacklevel=3,
-            )
 
     def expected_data(self) -> tuple[str, str]:
         """What valid samples and labels are, for error messages."""

@@ -40,8 +40,8 @@ class ProjectionDiscriminator(keras.Model):
     Call arguments:
         inputs: Tuple of samples, a tensor `(batch, ...)`, and classes, an
             integer tensor `(batch,)`.
-        training: Boolean. Whether the features are trained. Defaults to
-            `False`.
+        training: Boolean. Whether the features are computed as in training.
+            Defaults to `False`.
 
     Returns:
         A tensor `(batch,)` of scores, positive for real samples.
@@ -55,7 +55,7 @@ class ProjectionDiscriminator(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         if not isinstance(features, keras.Model) or (
-            len(getattr(features, "output_shape", ())) != 2
+            not is_of_vectors(getattr(features, "output_shape", ()))
         ):
             raise ValueError(
                 "`features` must be a built `keras.Model` that returns "
@@ -107,3 +107,8 @@ class ProjectionDiscriminator(keras.Model):
             config["features"], custom_objects
         )
         return cls(**{**config, "features": features})
+
+
+def is_of_vectors(shape: tuple[object, ...]) -> bool:
+    """Whether outputs of this shape are one vector of a known size each."""
+    return len(shape) == 2 and isinstance(shape[-1], int)

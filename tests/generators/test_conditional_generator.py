@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram import callbacks
 from keras_reprogram import methods
 from keras_reprogram.generators import ConditionalGenerator
 from keras_reprogram.generators import ProjectionDiscriminator
@@ -120,10 +121,11 @@ def test_the_share_of_real_ones_rises_after_the_first_steps():
     model = made()
     model.num_steps.assign(101)
     shares = []
-    for step in (0, 30, 31, 80, 130, 500):
+    # `steps_made` counts the step itself.
+    for step in (1, 30, 31, 51, 101, 500):
         model.steps_made.assign(step)
         shares.append(float(ops.convert_to_numpy(model.real_share())))
-    np.testing.assert_allclose(shares, [0.0, 0.0, 0.505, 0.75, 1.0, 1.0])
+    np.testing.assert_allclose(shares, [0.0, 0.0, 0.65, 0.75, 1.0, 1.0])
     model.num_steps.assign(0)  # not known
     assert float(ops.convert_to_numpy(model.real_share())) == 0.5
     model.positive_unlabeled = False
@@ -139,6 +141,95 @@ def test_fit_counts_its_steps_anew():
         assert [int(count) for count in counts] == [6, 6]
     model.evaluate(x, y, verbose=0)
     assert int(ops.convert_to_numpy(model.steps_made.value)) == 6
+
+
+def test_steps_are_those_of_samples_that_are_not_validated():
+    model = made()
+    x, y = data(24)
+    model.fit([x], [y], 4, 2, 0, validation_split=0.5)
+    counts = values([model.num_steps, model.steps_made])
+    assert [int(count) for count in counts] == [6, 6]
+
+
+class Stopped(Exception):
+    pass
+
+
+class Stopping(keras.utils.PyDataset):
+    """Batches of which one cannot be read."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if index == 2:
+            raise Stopped
+        return data(8)
+
+
+def test_an_interrupted_fit_leaves_all_values():
+    model = made()
+    with pytest.raises(Stopped):
+        model.fit(Stopping(), shuffle=False, verbose=0)
+    assert np.isfinite(model.generator.source.get_weights()[0]).all()
+    assert np.isfinite(model.generate([0, 1])).all()
+
+
+class Interrupting(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise Stopped
+
+
+def test_training_is_resumed_without_the_source(tmp_path):
+    x, y = data(16)
+    model = made()
+    whole = model.fit(x, y, 8, 2, 0, shuffle=False)
+    path = tmp_path / "generator.npz"
+    with pytest.raises(Stopped):
+        resume = callbacks.ResumeTraining(path)
+        made().fit(x, y, 8, 2, 0, [resume, Interrupting()], shuffle=False)
+    other = made()
+    resume = callbacks.ResumeTraining(path)
+    rest = other.fit(x, y, 8, 2, 0, [resume], shuffle=False)
+    for name, losses in rest.history.items():
+        np.testing.assert_allclose(losses, whole.history[name][1:], rtol=1e-5)
+    for one, found in zip(values(model.variables), values(other.variables)):
+        np.testing.assert_allclose(found, one, rtol=1e-5, atol=1e-6)
+
+
+def test_a_loss_that_is_no_number_is_a_value_error_and_undone():
+    model = made(optimizer=keras.optimizers.SGD(1e38))
+    before = values(model.trainable_variables)
+    with pytest.raises(ValueError, match="finite"):
+        model.fit(*data(), batch_size=8, verbose=0)
+    after = values(model.trainable_variables)
+    assert all((old == new).all() for old, new in zip(before, after))
+
+
+def test_a_source_without_a_gradient_is_warned_of():
+    noise = keras.Input((4,))
+    rounded = keras.Model(noise, keras.layers.Dense(2)(ops.round(noise)))
+    model = methods.inrep_plus(rounded, CLASSES, features(), num_blocks=0)
+    with pytest.warns(UserWarning, match="No gradient reaches the generator"):
+        model.fit(*data(), batch_size=8, verbose=0)
+
+
+def test_labels_that_are_floats_are_not_rounded():
+    model = methods.inrep_plus(source(), 1000, features(), num_blocks=0)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = ConditionalGenerator(
+            model.generator, ProjectionDiscriminator(features(), 1000), 3
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    samples = {"labels": np.array([900.0, 901.0], "float32")}
+    samples["noise"] = np.zeros((2, 3), "float32")
+    found = values_of(model(samples))
+    expected = values_of(model.generator(samples))
+    np.testing.assert_array_equal(found, expected)
+    assert (found[0] != found[1]).any()
 
 
 def test_a_generator_is_any_model_of_labels_and_noise():
@@ -175,6 +266,23 @@ NOT_VALID = {
 def test_arrays_that_are_not_valid_are_a_value_error(name):
     with pytest.raises(ValueError, match="Received"):
         made().fit(*NOT_VALID[name], verbose=0)
+
+
+def test_single_batches_that_are_not_valid_change_nothing():
+    model = made()
+    before = values(model.variables)
+    for name in ("NaN", "classes", "shape"):
+        for method in (model.train_on_batch, model.test_on_batch):
+            with pytest.raises(ValueError, match="Received"):
+                method(*NOT_VALID[name])
+    after = values(model.variables)
+    assert all((old == new).all() for old, new in zip(before, after))
+
+
+def test_labels_of_predict_are_checked():
+    noise = np.zeros((2, 3), "float32")
+    with pytest.raises(ValueError, match="Received"):
+        made().predict({"labels": np.array([0, 7]), "noise": noise})
 
 
 @pytest.mark.parametrize("name", ["NaN", "classes", "shape"])
@@ -219,9 +327,16 @@ def values_of(tensor) -> np.ndarray:
 
 def test_settings_that_do_not_fit_are_a_value_error():
     model = made()
-    for arguments in ({"loss": "mse"}, {"metrics": ["mae"]}):
+    for arguments in (
+        {"loss": "mse"},
+        {"metrics": ["mae"]},
+        {"loss_weights": [1.0, 2.0]},
+    ):
         with pytest.raises(ValueError, match="its own losses"):
             model.compile(**arguments)
+    for optimizer in (None, ["adam", "adam"]):
+        with pytest.raises(ValueError, match="must be one optimizer"):
+            model.compile(optimizer)
     with pytest.raises(ValueError, match="must take what the generator"):
         images = keras.Input((3,))
         other = keras.Model(images, keras.layers.Dense(4)(images))
@@ -230,6 +345,6 @@ def test_settings_that_do_not_fit_are_a_value_error():
         )
     with pytest.raises(ValueError, match="`discriminator` must"):
         ConditionalGenerator(model.generator, features(), 3)
-    for labels in ([0, CLASSES], [0.5], [-1]):
+    for labels in ([0, CLASSES], [0.5], [-1], [], ["0"], 0):
         with pytest.raises(ValueError, match="Received"):
             model.generate(labels)

@@ -18,3 +18,11 @@ def test_what_is_no_image_is_a_value_error():
     for shape in ((8,), (8, 8), (8, 8, 0), "image"):
         with pytest.raises(ValueError, match="image_shape"):
             image_features(shape)
+
+
+def test_channels_may_be_the_first_axis():
+    model = image_features((3, 8, 6), (4,), "channels_first")
+    assert model.layers[2].input.shape == (None, 8, 6, 3)
+    assert model.output_shape == (None, 4)
+    with pytest.raises(ValueError, match="data_format"):
+        image_features((3, 8, 6), (4,), "channels")

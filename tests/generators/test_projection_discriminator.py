@@ -40,6 +40,8 @@ def test_a_saved_discriminator_scores_the_same(tmp_path):
 def test_features_that_are_no_vectors_are_a_value_error():
     images = keras.Input((4, 4, 3))
     model = keras.Model(images, keras.layers.Conv2D(2, 2)(images))
-    for network in (model, "network", keras.Sequential()):
+    vectors = keras.layers.Flatten()(images)
+    two = keras.Model(images, [vectors, vectors])
+    for network in (model, two, "network", keras.Sequential()):
         with pytest.raises(ValueError, match="`features` must"):
             ProjectionDiscriminator(network, 2)

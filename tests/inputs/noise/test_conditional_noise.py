@@ -39,7 +39,10 @@ def test_a_dictionary_and_its_array_have_the_same_outputs(source):
     tensors = {
         name: ops.convert_to_tensor(part) for name, part in parts.items()
     }
-    np.testing.assert_allclose(found, ops.convert_to_numpy(model(tensors)))
+    # What is not compiled rounds otherwise.
+    np.testing.assert_allclose(
+        found, ops.convert_to_numpy(model(tensors)), rtol=1e-3, atol=1e-6
+    )
 
 
 def test_the_noise_and_the_embedding_of_the_class_reach_the_source(source):
