@@ -143,6 +143,7 @@ def test_fit_counts_its_steps_anew():
     assert int(ops.convert_to_numpy(model.steps_made.value)) == 6
 
 
+@pytest.mark.numpy_alone
 def test_steps_are_those_of_samples_that_are_not_validated():
     model = made()
     x, y = data(24)
@@ -163,13 +164,14 @@ class Stopping(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         if index == 2:
-            raise Stopped
+            raise Stopped("stopped")
         return data(8)
 
 
 def test_an_interrupted_fit_leaves_all_values():
     model = made()
-    with pytest.raises(Stopped):
+    # TensorFlow makes an error of its own of it.
+    with pytest.raises(Exception, match="[Ss]topped"):
         model.fit(Stopping(), shuffle=False, verbose=0)
     assert np.isfinite(model.generator.source.get_weights()[0]).all()
     assert np.isfinite(model.generate([0, 1])).all()
@@ -181,6 +183,7 @@ class Interrupting(keras.callbacks.Callback):
             raise Stopped
 
 
+@pytest.mark.numpy_alone
 def test_training_is_resumed_without_the_source(tmp_path):
     x, y = data(16)
     model = made()
