@@ -133,6 +133,7 @@ ARGUMENTS = {
     "SparseCombination": {"vocabulary_size": 3},
     "TokenRemapping": {"vocabulary_size": 3},
     "SoftPrompt": {"length": 2},
+    "ConditionalNoise": {"num_classes": 3},
     "Recurrence": {"num_steps": 2, "transformation": inputs.StateMatrix()},
     "ReadPositions": {"sequence_layout": SequenceLayout([None], [False], None)},
     "TokenReprogrammer": {"mapping": inputs.SourceTokens()},
