@@ -43,7 +43,7 @@ def main() -> None:
     )
     parser.add_argument("--weights", type=pathlib.Path, default=WEIGHTS)
     parser.add_argument("--train-epochs", type=int, default=120)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument(
         "--shares", type=float, nargs="+", default=[0.01, 0.1], help="of labels"
