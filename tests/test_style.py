@@ -180,6 +180,7 @@ TESTED_TOGETHER = {
         "torch_step",
         "trained_model",
     ),
+    "generators/conditional_generator": ("adversarial_training",),
     "pretrained/sound_sources": ("attention_rnn", "musicnn"),
     "saving/program_file": (
         "program_archive",

@@ -22,7 +22,9 @@ reprogramming of a generator is from Lee, Seo, Dinh and others (2020), whose
 Differences: one step trains both, by one optimizer of one rate, where the
 paper alternates two of their own. Kernels keep their spectral norm by a
 constraint of 0.9 after each step, where the paper divides by the norm in each
-call. The generated half of a batch has the labels of its real half.
+call; the discriminator's vectors of classes have none. The generated half of a
+batch has the labels of its real half, and `pi` counts all steps, where the
+paper's code leaves out the first 30.
 """  # noqa: E501
 
 from typing import Any

@@ -11,7 +11,7 @@ from keras_reprogram import methods
 from keras_reprogram.generators import ConditionalGenerator
 from keras_reprogram.generators import ProjectionDiscriminator
 from keras_reprogram.generators import hinge
-from keras_reprogram.generators.conditional_generator import LabeledSamples
+from keras_reprogram.generators.adversarial_training import LabeledSamples
 
 CLASSES = 2
 
