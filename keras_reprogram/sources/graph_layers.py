@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import ml_dtypes
 from keras import ops
 
 from keras_reprogram.configurable import serializable
@@ -27,8 +28,12 @@ def weighted_maximum(nodes: Tensor, adjacency: Tensor) -> Tensor:
     """Returns `max_{j: a_ij > 0} a_ij h_j`, 0 without neighbors."""
     is_edge = adjacency > 0
     values = ops.multiply(adjacency[..., None], nodes[:, None, :, :])
+    # A finite number: ONNX's selection multiplies what it leaves out by zero.
+    lowest = float(
+        ml_dtypes.finfo(keras.backend.standardize_dtype(values.dtype)).min
+    )
     values = ops.where(
-        is_edge[..., None], values, ops.full_like(values, -float("inf"))
+        is_edge[..., None], values, ops.full_like(values, lowest)
     )
     maximum = ops.max(values, axis=2)
     has_neighbors = ops.any(is_edge, axis=2)[..., None]
