@@ -77,7 +77,9 @@ def inrep_plus(
 
     Returns:
         A compiled `ConditionalGenerator`. `model.generator` is the
-        `ReprogrammedModel`.
+        `ReprogrammedModel`. With `model.positive_unlabeled = False`, set
+        before training, generated samples are negative ones, which was better
+        on digits (`examples/generators.py`).
     """
     noise = ConditionalNoise(num_classes, **kwargs)
     generator = ReprogrammedModel(source, noise, SourceNumbers(), compile=False)
