@@ -150,11 +150,7 @@ def with_checked_start(model: Generating, x: Data) -> Data:
     if batches.is_array(x):
         warn_of_range(model, batches.to_numpy(x))
         return x
-    if batches.is_reiterable(x):
-        first = next(batches.iterate(x, longest=1), None)
-    else:
-        held, x = batches.replayed(x, 1)
-        first = next(batches.iterate(held), None)
+    first, x = batches.with_first_batch(x)
     if first is not None:
         samples, _ = checked(model, *first)
         warn_of_range(model, samples)

@@ -180,6 +180,17 @@ def replayed(
     return list(first), whole()
 
 
+def with_first_batch(data: Data) -> tuple[Any, Data]:
+    """Returns the first batch of a data set, and one that still has it.
+
+    The batch is `None` if there is none.
+    """
+    if is_reiterable(data):
+        return next(iterate(data, longest=1), None), data
+    held, data = replayed(data, 1)
+    return next(iterate(held), None), data
+
+
 def to_numpy(data: Data) -> np.ndarray:
     """Returns an array or a tensor of any backend and device as an array."""
     if isinstance(data, np.ndarray):

@@ -532,11 +532,7 @@ class ReprogrammingTrainer(ModelOfSamples):
         """Returns a data set whose first batch is valid; arrays as they are."""
         if batches.is_array(data):
             return data
-        if batches.is_reiterable(data):
-            first = next(batches.iterate(data, longest=1), None)
-        else:
-            held, data = batches.replayed(data, 1)
-            first = next(batches.iterate(held), None)
+        first, data = batches.with_first_batch(data)
         if first is not None:
             self.checked(*first)
         return data

@@ -57,3 +57,14 @@ def test_the_number_of_batches_of_tensorflow_is_an_integer():
     data = pytest.importorskip("tensorflow").data.Dataset.range(10)
     assert isinstance(batches.number_of_batches(data.batch(4), 1), int)
     assert batches.number_of_batches(data.batch(4).repeat(), 1) is None
+
+
+def test_a_first_batch_is_seen_and_still_there():
+    def yielded():
+        yield from [([1], [2]), ([3], [4])]
+
+    first, data = batches.with_first_batch(yielded())
+    assert first[:2] == ([1], [2])
+    assert [each[:2] for each in data] == [([1], [2]), ([3], [4])]
+    first, _ = batches.with_first_batch(iter(()))
+    assert first is None
