@@ -297,37 +297,21 @@ def train_source(automaton: Automaton, options: argparse.Namespace) -> None:
     optimizer.build(model.trainable_variables)
     path = options.output / f"{automaton.name}_training.npz"
     kept = [*automaton.source.weights, *optimizer.variables]
-    for variable, value in zip(kept, stored(path)):
+    for variable, value in zip(kept, common.stored(path)):
         variable.assign(value)
     start = int(ops.convert_to_numpy(optimizer.iterations))
     batches = automaton.batches(None, options.seed + start)
     for step in train(model, batches, options.train_steps, start):
         if step % 100 == 0 or step == options.train_steps:
             values = [ops.convert_to_numpy(each.value) for each in kept]
-            store(path, values)
+            common.store(path, values)
             weights = values[: len(automaton.source.weights)]
-            store(options.weights / f"{automaton.name}.npz", weights)
+            common.store(options.weights / f"{automaton.name}.npz", weights)
 
 
 def load(automaton: Automaton, folder: pathlib.Path) -> bool:
     """Whether there are weights, which the automaton then has."""
-    weights = stored(folder / f"{automaton.name}.npz")
+    weights = common.stored(folder / f"{automaton.name}.npz")
     if weights:
         automaton.source.set_weights(weights)
     return bool(weights)
-
-
-def store(path: pathlib.Path, values: list[np.ndarray]) -> None:
-    """Writes arrays to a file, which is never there in part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, *values)
-    part.replace(path)
-
-
-def stored(path: pathlib.Path) -> list[np.ndarray]:
-    """The arrays of a file, none without one."""
-    if not path.exists():
-        return []
-    with np.load(path) as file:
-        return [file[f"arr_{index}"] for index in range(len(file.files))]

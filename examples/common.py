@@ -335,6 +335,22 @@ def write_results(rows: list[dict[str, Any]], output: pathlib.Path) -> None:
     print(f"\nWrote {path}")
 
 
+def store(path: pathlib.Path, values: list[np.ndarray]) -> None:
+    """Writes arrays to a file, which is never there in part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part.npz")
+    np.savez_compressed(part, *values)
+    part.replace(path)
+
+
+def stored(path: pathlib.Path) -> list[np.ndarray]:
+    """The arrays of a file, none without one."""
+    if not path.exists():
+        return []
+    with np.load(path) as file:
+        return [file[f"arr_{index}"] for index in range(len(file.files))]
+
+
 def pyplot() -> Any:
     """Matplotlib that draws to files, with or without a screen."""
     try:

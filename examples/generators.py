@@ -106,13 +106,13 @@ class Task:
         return self.options.weights / f"{self.options.data}_{name}.npz"
 
     def stored(self, name: str) -> list[np.ndarray]:
-        path = self.path(name)
-        if not path.exists():
+        weights = common.stored(self.path(name))
+        if not weights:
             raise SystemExit(
-                f"There are no weights {path}: run this with --train."
+                f"There are no weights {self.path(name)}: run this with "
+                "--train."
             )
-        with np.load(path) as file:
-            return [file[f"arr_{index}"] for index in range(len(file.files))]
+        return weights
 
     def train(self) -> None:
         """Trains the classifier, and the generator without labels."""
@@ -158,12 +158,11 @@ class Task:
         )
         for name, network in self.networks.items():
             path = self.path(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
             # Half the size, and as good.
             values = [
                 value.astype("float16") for value in network.get_weights()
             ]
-            np.savez_compressed(path, *values)
+            common.store(path, values)
             print(f"Wrote {path}: {path.stat().st_size / 1e6:.2f} MB")
 
     # === Rows ===
