@@ -309,7 +309,7 @@ def test_initial_epoch_and_validation_in_fit():
 def test_a_jax_state_is_held_and_restored():
     compiled = []
 
-    class Held(keras_internals.JaxTraining):
+    class Held(keras_internals.JaxTraining, keras.Model):
         def compile_step(self, step):
             compiled.append(step)
             return step
