@@ -5,9 +5,11 @@ two ends are trained. `methods` has a function for each published method, which
 returns the whole compiled model.
 """
 
+import sys
+
 from keras_reprogram import acceleration
 from keras_reprogram import audio
-from keras_reprogram import bank as bank
+from keras_reprogram import bank
 from keras_reprogram import black_box
 from keras_reprogram import callbacks
 from keras_reprogram import constraints
@@ -17,7 +19,7 @@ from keras_reprogram import inputs
 from keras_reprogram import losses
 from keras_reprogram import methods
 from keras_reprogram import metrics
-from keras_reprogram import models as models
+from keras_reprogram import models
 from keras_reprogram import optimizers
 from keras_reprogram import outputs
 from keras_reprogram import pretrained
@@ -25,6 +27,7 @@ from keras_reprogram import recipes
 from keras_reprogram import sources
 from keras_reprogram import visualization
 from keras_reprogram.bank import ProgramBank
+from keras_reprogram.completion import show_public_names
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import SeriesReprogrammer
 from keras_reprogram.inputs import TokenReprogrammer
@@ -46,6 +49,7 @@ __all__ = [
     "__version__",
     "acceleration",
     "audio",
+    "bank",
     "black_box",
     "callbacks",
     "constraints",
@@ -55,6 +59,7 @@ __all__ = [
     "losses",
     "methods",
     "metrics",
+    "models",
     "optimizers",
     "outputs",
     "pretrained",
@@ -62,3 +67,5 @@ __all__ = [
     "sources",
     "visualization",
 ]
+
+show_public_names(sys.modules[__name__])

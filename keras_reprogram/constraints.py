@@ -9,6 +9,8 @@ from keras_reprogram.configurable import number
 from keras_reprogram.configurable import serializable
 from keras_reprogram.typing import Tensor
 
+__all__ = ["SpectralNorm"]
+
 # The norm is at most `n ** (1 / 2 ** (SQUARINGS + 1))` times too large, for a
 # matrix with `n` rows or columns: 1 % for 128 of them.
 SQUARINGS = 8

@@ -13,6 +13,8 @@ from keras_reprogram.configurable import serializable
 from keras_reprogram.typing import Tensor
 from keras_reprogram.vectors import unit_vectors
 
+__all__ = ["NormalizedAdam", "NormalizedGradient"]
+
 LearningRate: TypeAlias = (
     float | keras.optimizers.schedules.LearningRateSchedule
 )

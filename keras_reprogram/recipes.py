@@ -27,6 +27,8 @@ from keras_reprogram.selection.progress import Stopwatch
 from keras_reprogram.selection.training_data import Passes
 from keras_reprogram.typing import Data
 
+__all__ = ["few_samples"]
+
 # Odd sizes, at which each layer of stride 2 sees the pixels that it saw in
 # training: networks trained with TensorFlow pad one side more at even sizes.
 CANVASES = (65, 97, 129)
