@@ -282,10 +282,10 @@ def test_a_source_distribution_holds_what_the_tests_need(distributions):
             for name in file.getnames()
             if not file.getmember(name).isdir()
         }
-    folders = ("benchmarks", "examples", "guides", "keras_reprogram", "tests")
+    folders = ("benchmarks", "docs", "examples", "guides", "tests")
     expected = {
         path.relative_to(ROOT).as_posix()
-        for folder in (*folders, ".ci", ".github")
+        for folder in (*folders, "keras_reprogram", ".ci", ".github")
         for path in files_under(ROOT / folder)
     }
     expected |= {path.name for path in ROOT.glob("*.md")}

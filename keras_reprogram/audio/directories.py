@@ -35,7 +35,7 @@ OTHER_SUFFIXES = (
 class Recordings(NamedTuple):
     """Recordings, their labels, and where they come from.
 
-    Args:
+    Attributes:
         x: Array `(recordings, samples)` of type float32.
         y: Array `(recordings,)` of type int32, or `None` without labels.
         class_names: Tuple of strings. Of inferred labels the folders, that of

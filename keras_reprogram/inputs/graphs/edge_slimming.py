@@ -33,8 +33,7 @@ class EdgeSlimming(GraphTransformation):
     each edge as well; with other features, it is defined for edges of new
     graphs too.
 
-    Args:
-        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    Its keyword arguments are those of `keras.layers.Layer`.
 
     References:
         - [Deep graph reprogramming](https://arxiv.org/abs/2304.14593)

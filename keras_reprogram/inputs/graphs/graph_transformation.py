@@ -23,8 +23,7 @@ class GraphTransformation(ProgramPart, keras.layers.Layer):
     returns them with its changes, of a shape `(nodes, features)` that
     `shape_after` tells, and keeps nodes and edges 0 where there are none.
 
-    Args:
-        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    Its keyword arguments are those of `keras.layers.Layer`.
     """
 
     def shape_after(
