@@ -545,6 +545,38 @@ def report(path: pathlib.Path) -> None:
     table = "\n".join(lines) + "\n"
     print(table)
     path.with_suffix(".md").write_text(table)
+    draw(found, path.with_suffix(".png"))
+
+
+def draw(found, path: pathlib.Path) -> None:
+    """The recipe and its baselines by number of samples, a plot a set."""
+    pyplot = common.pyplot()
+    figure, axes = pyplot.subplots(1, len(SETS), figsize=(15, 3.8))
+    for axis, data in zip(axes, SETS):
+        for method in ("recipe", *NAMED, "probe of the last layer"):
+            runs = {
+                size: list(values.values())
+                for size in SIZES
+                if (values := scores(found, data, size, method))
+            }
+            axis.errorbar(
+                list(runs),
+                [np.mean(values) for values in runs.values()],
+                yerr=[np.std(values) for values in runs.values()],
+                fmt="o-" if method == "recipe" else ".--",
+                capsize=2,
+                linewidth=2 if method == "recipe" else 1,
+                label=method,
+            )
+        axis.set(title=data, xlabel="labeled samples", xscale="log")
+        axis.set_xticks(list(SIZES), list(SIZES))
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+    axes[0].set(ylabel="test accuracy")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=len(labels))
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    figure.savefig(path, dpi=100)
 
 
 def scores(found, data, size, method, part=None) -> dict[int, float]:
