@@ -103,7 +103,7 @@ def run_zensical(configuration: pathlib.Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        cwd=ROOT,
+        cwd=configuration.parent,
     )
     output = COLORS.sub("", process.stdout)
     print(output)

@@ -20,6 +20,10 @@ import method_pages  # noqa: E402
 import methods  # noqa: E402
 
 INTRODUCTION = """\
+---
+hide: [toc]
+---
+
 # Methods
 
 Each row is a published method, as one function that returns the whole compiled

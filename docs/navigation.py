@@ -59,8 +59,10 @@ def wanted() -> Iterator[str]:
 def title_of(page: pathlib.Path) -> str:
     """The first heading, without its marks of code."""
     text = page.read_text(encoding="utf-8")
-    (title,) = re.findall(r"\A(?:---\n.*?---\n)?\s*# (.+)", text, re.DOTALL)
-    return title.partition("\n")[0].replace("`", "").strip()
+    match = re.match(r"(?:---\n.*?\n---\n)?\s*# (.+)", text, re.DOTALL)
+    if not match:
+        raise ValueError(f"Begin a page with a heading. Received: {page}")
+    return match[1].partition("\n")[0].replace("`", "").strip()
 
 
 def pages_of(pattern: str, folder: pathlib.Path) -> list[pathlib.Path]:

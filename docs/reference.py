@@ -8,6 +8,7 @@ A published method has a page of its own, see `method_entries.py`.
 import ast
 import dataclasses
 import functools
+import itertools
 import pathlib
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -43,9 +44,16 @@ class Name:
     @property
     def summary(self) -> str:
         """The first paragraph of the docstring."""
-        for node in parsed(self.module).body:
+        nodes = parsed(self.module).body
+        for node, following in itertools.pairwise([*nodes, ast.Pass()]):
+            text = None
             if getattr(node, "name", None) == self.name:
-                text = ast.get_docstring(node) or ""
+                text = ast.get_docstring(node)
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                # A constant has its docstring below it.
+                if self.name in ast.unparse(node).partition("=")[0]:
+                    text = ast.get_docstring(ast.Module([following]))
+            if text:
                 return " ".join(text.partition("\n\n")[0].split())
         return ""
 
@@ -118,7 +126,7 @@ def pages() -> dict[str, list[Name]]:
 
 def table(names: list[Name]) -> str:
     rows = [f"| {name.link} | {name.summary} |" for name in names]
-    return "\n".join(["| name | what it is |", "|---|---|", *rows])
+    return "\n".join(["| | |", "|---|---|", *rows])
 
 
 def block(name: Name, level: int = 2) -> str:
@@ -161,7 +169,7 @@ def index() -> str:
             f"## What `{PACKAGE}` exports",
             table(first),
             "## Modules",
-            "\n".join(["| module | what it holds |", "|---|---|", *rows]),
+            "\n".join(["| | |", "|---|---|", *rows]),
         ]
     )
 

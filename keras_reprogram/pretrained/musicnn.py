@@ -28,6 +28,7 @@ MUSIC_TAGS = tuple(
     "female vocal,beats,harp,cello,no voice,weird,country,metal,female voice,"
     "choral".split(",")
 )
+"""The 50 tags of `musicnn_tagger`, in the order of its logits."""
 
 
 def musicnn_tagger(
