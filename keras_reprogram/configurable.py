@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_reprogram.program_parts import ProgramPart
+from keras_reprogram.representation import constructor_call
 
 Class = TypeVar("Class", bound=type)
 Object = TypeVar("Object")
@@ -53,6 +54,9 @@ class Configurable(ProgramPart):
 def serializable(cls: Class) -> Class:
     """Registers a class under this package's name for Keras saving.
 
+    Its `__repr__` is the call of its constructor, except for layers and
+    metrics, which Keras represents.
+
     A class that is defined in this package and derives from `ProgramPart` may
     be named by a program file; a class that is defined elsewhere may not.
 
@@ -71,6 +75,8 @@ def serializable(cls: Class) -> Class:
                 f"Received: {name} in {known.__module__} and {cls.__module__}"
             )
         REGISTERED[name] = cls
+    if not issubclass(cls, (keras.layers.Layer, keras.metrics.Metric)):
+        cls.__repr__ = constructor_call  # type: ignore
     register: Callable[[Class], Class] = (
         keras.saving.register_keras_serializable(package=PACKAGE)
     )

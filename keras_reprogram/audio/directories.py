@@ -21,6 +21,7 @@ from keras_reprogram.audio.waveforms import padded_length
 from keras_reprogram.configurable import check_rate
 from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import number
+from keras_reprogram.representation import constructor_call
 
 Labels = Literal["inferred"] | Sequence[int] | None
 
@@ -48,6 +49,9 @@ class Recordings(NamedTuple):
     y: Any
     class_names: tuple[str, ...]
     paths: tuple[pathlib.Path, ...]
+
+    def __repr__(self) -> str:
+        return constructor_call(self)
 
 
 def recordings_from_directory(

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_reprogram.black_box.trained_model import TrainedModel
+from keras_reprogram.representation import constructor_call
 from keras_reprogram.typing import Tensor
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class QueryResult:
     gradients: list[Tensor]
     updates: State
     num_queries: Tensor
+
+    __repr__ = constructor_call
 
 
 def evaluate_points(

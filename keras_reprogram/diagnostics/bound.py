@@ -12,6 +12,7 @@ from keras_reprogram.diagnostics.distances import least_mean_cost
 from keras_reprogram.diagnostics.distances import sliced_constant
 from keras_reprogram.diagnostics.distances import sliced_wasserstein
 from keras_reprogram.models import batches
+from keras_reprogram.representation import constructor_call
 from keras_reprogram.typing import Tensor
 
 # The distance of two vectors of probabilities is no larger.
@@ -39,6 +40,8 @@ class RiskBound:
     distance: float
     is_exact: bool
     labeled_bound: float | None = None
+
+    __repr__ = constructor_call
 
     @property
     def bound(self) -> float:

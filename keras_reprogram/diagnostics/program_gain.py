@@ -23,6 +23,7 @@ from keras_reprogram.models import batches
 from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.outputs import RegressionHead
 from keras_reprogram.probabilities import as_features
+from keras_reprogram.representation import constructor_call
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import Shape
@@ -47,6 +48,8 @@ class ProgramGain:
     program: str
     program_evidence: float
     probe_evidence: float
+
+    __repr__ = constructor_call
 
     @property
     def gain(self) -> float:

@@ -24,6 +24,7 @@ from keras_reprogram.diagnostics.readouts import READOUTS
 from keras_reprogram.models import batches
 from keras_reprogram.outputs.cross_validation import stratified_folds
 from keras_reprogram.outputs.kernel_regression import ridge
+from keras_reprogram.representation import constructor_call
 from keras_reprogram.tables import markdown_table
 from keras_reprogram.typing import Data
 from keras_reprogram.typing import FixedShape
@@ -59,6 +60,8 @@ class RankedReadout:
     h_score: float
     seconds: float
 
+    __repr__ = constructor_call
+
     @property
     def name(self) -> str:
         """Source, canvas and readout in one string."""
@@ -76,6 +79,8 @@ class Ranking:
 
     rows: tuple[RankedReadout, ...]
     score: str
+
+    __repr__ = constructor_call
 
     @property
     def best(self) -> RankedReadout:

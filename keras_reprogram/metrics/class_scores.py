@@ -8,6 +8,7 @@ import numpy as np
 from keras_reprogram.outputs.checks import check_binary_labels
 from keras_reprogram.outputs.checks import check_labels
 from keras_reprogram.outputs.label_weights import weights_of_shape
+from keras_reprogram.representation import constructor_call
 from keras_reprogram.tables import markdown_table
 
 
@@ -31,6 +32,8 @@ class ClassScores:
     false_positives: np.ndarray
     false_negatives: np.ndarray
     true_negatives: np.ndarray
+
+    __repr__ = constructor_call
 
     @property
     def support(self) -> np.ndarray:

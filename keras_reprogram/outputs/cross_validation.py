@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_reprogram.representation import constructor_call
 from keras_reprogram.tables import markdown_table
 
 
@@ -58,6 +59,8 @@ class CrossValidation:
     )
     sample_indices: np.ndarray | None = None
     predictions: np.ndarray | None = None
+
+    __repr__ = constructor_call
 
     @property
     def chosen(self) -> Any:
@@ -112,6 +115,9 @@ class Solution(NamedTuple):
     matrix: np.ndarray
     bias: np.ndarray
     cross_validation: CrossValidation | None = None
+
+    def __repr__(self) -> str:
+        return constructor_call(self)
 
 
 def mean_of(scores: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_reprogram.representation import constructor_call
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -25,6 +26,8 @@ class GraphSpecification:
     num_convolutions: int
     aggregators: tuple[str, ...]
     aggregator: str
+
+    __repr__ = constructor_call
 
     @property
     def own_choices(self) -> np.ndarray:
@@ -100,6 +103,8 @@ class SourceSpecification:
     sampling_rate: int | None = None
     graph: GraphSpecification | None = None
     parts: tuple["SourceSpecification", ...] = ()
+
+    __repr__ = constructor_call
 
     @property
     def takes_canvas(self) -> bool:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_reprogram.inputs.images.axes import Axes
+from keras_reprogram.representation import constructor_call
 from keras_reprogram.typing import FixedShape
 from keras_reprogram.typing import Shape
 
@@ -27,6 +28,8 @@ class Canvas:
     axes: Axes
     data_mask: np.ndarray
     sample_shape: Shape = ()
+
+    __repr__ = constructor_call
 
     @property
     def spatial_shape(self) -> FixedShape:

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_reprogram.inputs.images.axes import Axes
 from keras_reprogram.inputs.sample_range import ValueRange
+from keras_reprogram.representation import constructor_call
 from keras_reprogram.typing import Tensor
 
 # One number, or one for each channel of the source's input.
@@ -49,6 +50,8 @@ class Scaling:
             gain=axes.along_channels(factor * (high - low)),
             bias=axes.along_channels(factor * low + shift),
         )
+
+    __repr__ = constructor_call
 
     def apply(self, values: Tensor, dtype: str) -> Tensor:
         """Returns values of the unit range in the source's units."""

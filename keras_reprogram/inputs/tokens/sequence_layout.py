@@ -13,6 +13,7 @@ from keras_reprogram.inputs.tokens.padding_masks import rows_of_tokens
 from keras_reprogram.inputs.tokens.padding_masks import without_marks
 from keras_reprogram.inputs.tokens.steps import put_steps
 from keras_reprogram.inputs.tokens.steps import take_steps
+from keras_reprogram.representation import constructor_call
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
@@ -35,6 +36,8 @@ class SequenceLayout(Configurable):
     lengths: list[int | None]
     is_read: list[bool]
     padding_token: int | None
+
+    __repr__ = constructor_call
 
     @property
     def before(self) -> int:
