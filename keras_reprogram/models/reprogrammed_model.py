@@ -3,6 +3,7 @@
 import functools
 import os
 import warnings
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from keras_reprogram.models.invalid_data import InvalidData
 from keras_reprogram.models.label_predictions import LabelPrediction
 from keras_reprogram.models.label_predictions import named_predictions
 from keras_reprogram.models.model_of_samples import ModelOfSamples
+from keras_reprogram.models.summary import program_summary
 from keras_reprogram.models.trainer import ReprogrammingTrainer
 from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.outputs.label_weights import ClassWeight
@@ -340,6 +342,29 @@ class ReprogrammedModel(ReprogrammingTrainer):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if getattr(self, "optimizer", None) is not None and self.built:
             self.optimizer.build(self.trainable_variables)
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Prints Keras's summary, then the source and the program.
+
+        Args:
+            line_length: As for `keras.Model.summary`, and so all others.
+            positions: List of numbers.
+            print_fn: Function of a string, called for Keras's summary and for
+                the lines on the program.
+            **kwargs: `expand_nested`, `show_trainable` and `layer_range`.
+        """
+        super().summary(line_length, positions, print_fn, **kwargs)
+        text = program_summary(self, line_length)
+        if print_fn is None:
+            automatic_compilation.show(text, verbose=1)
+        else:
+            print_fn(text)
 
     @property
     def metrics(self) -> list[keras.Metric]:
