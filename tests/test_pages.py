@@ -3,10 +3,10 @@
 import ast
 import builtins
 import functools
-import importlib
 import inspect
 import pathlib
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -99,17 +99,13 @@ def resolved(path: str) -> Any:
     Raises:
         AttributeError: If there is no such object.
     """
-    parts = path.split(".")
+    module, _, name = path.rpartition(".")
+    # A function may have the name of its module, and be in front of it.
+    if module in sys.modules and hasattr(sys.modules[module], name):
+        return getattr(sys.modules[module], name)
     found = keras_reprogram
-    for part in parts[1:]:
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            try:
-                name = f"{found.__name__}.{part}"
-                found = importlib.import_module(name)
-            except (AttributeError, ImportError):
-                raise AttributeError(f"no `{part}` in `{path}`") from None
+    for part in path.split(".")[1:]:
+        found = getattr(found, part)
     return found
 
 
@@ -227,8 +223,11 @@ def test_inline_code_names_only_what_is_there(page):
     assert set(unknown) - OTHER_LIBRARIES == set()
 
 
-def test_links_to_files_of_the_repository_lead_to_files(page):
-    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+def test_links_lead_to_public_names_and_to_files(page):
+    text = page.read_text()
+    for path in re.findall(r"\]\[(keras_reprogram[\w.]*)\]", text):
+        resolved(path)
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
     for link in links:
         if link.startswith(REPOSITORY):
             path = link.removeprefix(REPOSITORY).split("#")[0]
