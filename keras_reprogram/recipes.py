@@ -13,8 +13,8 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.metrics import scores_by_class
 from keras_reprogram.models import ReprogrammedModel
-from keras_reprogram.models.automatic_compilation import show
 from keras_reprogram.outputs.label_weights import ClassWeight
+from keras_reprogram.progress import show
 from keras_reprogram.selection.arrays import arrays_of
 from keras_reprogram.selection.augmented_copies import can_be_augmented
 from keras_reprogram.selection.cached_features import CachedFeatures
@@ -23,7 +23,7 @@ from keras_reprogram.selection.labeled import groups_of
 from keras_reprogram.selection.labeled import labeled_samples
 from keras_reprogram.selection.parts import Source
 from keras_reprogram.selection.parts import parts_of
-from keras_reprogram.selection.progress import Stopwatch
+from keras_reprogram.selection.stopwatch import Stopwatch
 from keras_reprogram.selection.training_data import Passes
 from keras_reprogram.typing import Data
 
@@ -146,7 +146,8 @@ def few_samples(
         batch_size: Integer. Samples of a batch of a pass. Defaults to `32`.
         seed: Integer. Seed of the folds and of augmented copies, which replaces
             the layer's own. Defaults to `0`.
-        verbose: 0 for silence, 1 or `"auto"` for progress bars and the table.
+        verbose: 0 for silence, 1 or `"auto"` for progress bars and the table,
+            2 for a line of each step and the table. Defaults to `"auto"`.
 
     Returns:
         A compiled `ReprogrammedModel`, which `fit` can train on. A program file

@@ -197,7 +197,7 @@ TESTED_TOGETHER = {
     ),
     "sources/fingerprint": ("fingerprint_comparison",),
     "sources/frozen_source": ("fixed_inputs",),
-    "selection/comparison": ("progress",),
+    "selection/comparison": ("stopwatch",),
     "selection/trials": ("models",),
 }
 OF_ALL_METHODS = {

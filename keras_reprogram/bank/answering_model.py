@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
 from keras_reprogram.bank.banked_inputs import BankedInputs
@@ -10,6 +9,7 @@ from keras_reprogram.bank.batches import Entry
 from keras_reprogram.bank.batches import padded_batch
 from keras_reprogram.bank.shared_model import SharedModel
 from keras_reprogram.configurable import positive_integer
+from keras_reprogram.progress import Progress
 
 
 class AnsweringModel(SharedModel):
@@ -52,8 +52,8 @@ class AnsweringModel(SharedModel):
             programs: The name of each sample's program, or one for all.
             batch_size: Integer. Samples of a batch, of any mix of programs.
                 Defaults to `32`.
-            verbose: `0` for silence, `1` or `"auto"` for a progress bar.
-                Defaults to `0`.
+            verbose: 0 for silence, 1 or `"auto"` for a progress bar, 2 for a
+                line at the end. Defaults to `0`.
 
         Returns:
             A list of arrays `[classes of the program]`.
@@ -87,8 +87,11 @@ class AnsweringModel(SharedModel):
         revisions = self.revisions.copy()
         size = min(batch_size, len(entries))
         starts = range(0, len(entries), size)
-        progress = keras.utils.Progbar(
-            len(starts), verbose=1 if verbose == "auto" else verbose
+        number = len(set(programs))
+        progress = Progress(
+            f"Predicting with {number} program{'s' if number > 1 else ''}",
+            len(starts),
+            verbose,
         )
         answers: list[np.ndarray] = []
         for start in starts:
@@ -106,7 +109,7 @@ class AnsweringModel(SharedModel):
                 output[: entries[index].num_classes]
                 for output, index in zip(outputs, indices)
             ]
-            progress.add(1)
+            progress.add()
         return answers
 
     def batch(

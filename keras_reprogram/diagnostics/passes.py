@@ -20,6 +20,7 @@ from keras_reprogram.models import checks
 from keras_reprogram.outputs import RegressionHead
 from keras_reprogram.outputs.kernel_regression import unit_norm
 from keras_reprogram.probabilities import as_features
+from keras_reprogram.progress import Progress
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.sources.joined_source import joined_source
 from keras_reprogram.sources.specification import SourceSpecification
@@ -64,7 +65,7 @@ class SourcePass:
         y: Data,
         readouts: Sequence[str],
         batch_size: int,
-        progress: keras.utils.Progbar,
+        progress: Progress,
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Returns the readouts `[N, D]` by name, and the labels.
 
@@ -73,7 +74,7 @@ class SourcePass:
             y: As for `rank_sources`.
             readouts: Sequence of strings.
             batch_size: Integer.
-            progress: `keras.utils.Progbar`, which is advanced by one for each
+            progress: `Progress`, which is advanced by one for each
                 batch.
         """
         model_of_readouts, found = with_readouts(

@@ -23,6 +23,7 @@ from keras_reprogram.models import batches
 from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.outputs import RegressionHead
 from keras_reprogram.probabilities import as_features
+from keras_reprogram.progress import Progress
 from keras_reprogram.representation import constructor_call
 from keras_reprogram.sources import inspect_source
 from keras_reprogram.typing import Data
@@ -307,7 +308,7 @@ def features_of(
         np.zeros(len(x), int),
         ["features"],
         batch_size,
-        keras.utils.Progbar(None, verbose=0),
+        Progress("Computing features", None, verbose=0),
     )
     if "features" not in arrays:
         raise ValueError(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TypedDict
 
-import keras
 import numpy as np
 
 from keras_reprogram.configurable import integer
@@ -24,6 +23,7 @@ from keras_reprogram.diagnostics.readouts import READOUTS
 from keras_reprogram.models import batches
 from keras_reprogram.outputs.cross_validation import stratified_folds
 from keras_reprogram.outputs.kernel_regression import ridge
+from keras_reprogram.progress import Progress
 from keras_reprogram.representation import constructor_call
 from keras_reprogram.tables import markdown_table
 from keras_reprogram.typing import Data
@@ -197,8 +197,8 @@ def rank_sources(
             to `32`.
         folds: Integer. Number of folds of the cross-validation. Defaults to
             `5`.
-        verbose: 0 for silence, 1 or `"auto"` for a progress bar. Defaults to
-            `"auto"`.
+        verbose: 0 for silence, 1 or `"auto"` for a progress bar, 2 for a line
+            at the end. Defaults to `"auto"`.
 
     Returns:
         A `Ranking`.
@@ -226,9 +226,11 @@ def rank_sources(
     passes = planned_passes(sources, canvases)
     check_repeatable(x, len(passes))
     total = batches.number_of_batches(x, batch_size)
-    progress = keras.utils.Progbar(
+    number = len({item.name for item in passes})
+    progress = Progress(
+        f"Ranking {number} source{'s' if number > 1 else ''}",
         None if total is None else total * len(passes),
-        verbose=1 if verbose == "auto" else verbose,
+        verbose,
     )
     rows: list[RankedReadout] = []
     for item in passes:
@@ -246,7 +248,7 @@ def rank_sources(
                     seconds=seconds,
                 )
             )
-    progress.update(progress.target or 0, finalize=True)
+    progress.finish()
     if not rows:
         raise ValueError(
             "None of the sources has these readouts: pass "

@@ -5,16 +5,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_reprogram.configurable import positive_integer
-from keras_reprogram.models import automatic_compilation
 from keras_reprogram.models import batches
 from keras_reprogram.models import checks
 from keras_reprogram.models.compiled_loss import CompiledLoss
+from keras_reprogram.outputs.label_mapper import LabelMapper
 from keras_reprogram.outputs.label_weights import ClassWeights
 from keras_reprogram.outputs.label_weights import Weighted
+from keras_reprogram.progress import Progress
+from keras_reprogram.progress import show
 from keras_reprogram.typing import Data
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def source_outputs(
     sample_weight: Data = None,
     longest: int | None = None,
     needs_outputs: bool = True,
+    title: str = "Computing the source's outputs",
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray, Any]]:
     """Yields samples, outputs, labels and weights, with a progress bar.
 
@@ -45,10 +47,11 @@ def source_outputs(
         y: Labels, where `x` is an array.
         batch_size: Samples of a batch, where `x` is an array.
         steps: Number of batches to look at, or `None` for all.
-        verbose: 0 or 2 for silence, 1 or `"auto"` for a progress bar.
+        verbose: As for `Progress`.
         sample_weight: Weights, where `x` is an array.
         longest: As for `batches.iterate`.
         needs_outputs: Whether the source is run; outputs are `None` if not.
+        title: String. What the progress bar counts batches of.
 
     Yields:
         Samples, outputs `[N, ..., S]`, labels as they were given, and weights
@@ -66,12 +69,10 @@ def source_outputs(
         )
     end = model.input_reprogrammer
     total = batches.number_of_batches(x, batch_size)
-    # `verbose=2` is one line an epoch: no bar.
-    bar = {"auto": 1, 2: 0}.get(verbose, verbose)
     if steps is not None:
         total = steps if total is None else min(total, steps)
-    progress = keras.utils.Progbar(total, verbose=bar)
-    done = full = 0
+    progress = Progress(title, total, verbose)
+    full = 0
     for samples, labels, weights in batches.iterate(
         x,
         y,
@@ -96,10 +97,9 @@ def source_outputs(
             filled = np.resize(np.arange(size), full)
             found = model.source_model.predict_on_batch(samples[filled])
             outputs = np.asarray(found[:size])
-        done += 1
-        progress.update(done)
+        progress.add()
         yield samples, outputs, labels, weights
-    progress.update(done, finalize=True)
+    progress.finish()
 
 
 def adapt(
@@ -129,6 +129,7 @@ def adapt(
     mapper = model.label_mapper
     if not mapper.needs_data:
         return
+    kind = "label map" if isinstance(mapper, LabelMapper) else "output mapping"
     passes = source_outputs(
         model,
         x,
@@ -139,6 +140,7 @@ def adapt(
         sample_weight,
         longest=longest,
         needs_outputs=mapper.needs_outputs,
+        title=f"Finding the {kind}",
     )
     adapt_to_outputs(
         model,
@@ -175,7 +177,7 @@ def adapt_to_outputs(
 
     mapper.adapt(standardized())
     if mapper.cross_validation is not None:
-        automatic_compilation.show(str(mapper.cross_validation), verbose)
+        show(str(mapper.cross_validation), verbose)
 
 
 def adapt_for_fit(

@@ -11,9 +11,7 @@ source without gradients is the one of `benchmarks/smoothing.py`.
 
 import contextlib
 import dataclasses
-import logging
 import math
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,6 +43,7 @@ from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.targets import NO_LABEL
 from keras_reprogram.outputs.targets import BinaryTargets
 from keras_reprogram.outputs.targets import ClassTargets
+from keras_reprogram.progress import show
 from keras_reprogram.typing import Callbacks
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -78,8 +77,6 @@ ESTIMATOR = TwoSided(4, 0.1)
 # Of .2 and .5 the better one with the estimator below.
 LEARNING_RATE_OF_TOKENS = 0.5
 ESTIMATOR_OF_TOKENS = Reinforce()
-
-logger = logging.getLogger(__name__)
 
 
 # === What follows from what ===
@@ -487,12 +484,3 @@ def code_of(value: object) -> str:
         )
         return f"{package}.losses.{type(value).__name__}({settings})"
     return repr(value)
-
-
-def show(summary: str, verbose: str | int) -> None:
-    """Writes to where Keras writes its progress bars, and to the log else."""
-    if verbose and keras.config.is_interactive_logging_enabled():
-        sys.stdout.write(f"{summary}\n")
-        sys.stdout.flush()
-    else:
-        logger.info(summary)

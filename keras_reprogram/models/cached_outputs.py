@@ -36,10 +36,11 @@ class CachedOutputs(keras.utils.PyDataset):
         batch_size: Samples of a batch.
         shuffle: Whether batches are drawn anew for each epoch.
         memory_limit: Bytes that are kept in memory.
-        verbose: 0 for silence, 1 or `"auto"` for a progress bar.
+        verbose: As for `Progress`.
         steps: Number of batches of a pass over a data set, or `None` for all.
         class_weight: Weights of classes, or `"balanced"`, by which the sample
             weights are multiplied. Defaults to `None`.
+        title: String. What the progress bar counts batches of.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class CachedOutputs(keras.utils.PyDataset):
         verbose: str | int,
         steps: int | None = None,
         class_weight: ClassWeight = None,
+        title: str = "Computing the source's outputs",
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
@@ -66,7 +68,15 @@ class CachedOutputs(keras.utils.PyDataset):
         )
         labels, weights = [], []
         for samples, outputs, *rest in adaptation.source_outputs(
-            model, x, y, batch_size, None, verbose, sample_weight, steps
+            model,
+            x,
+            y,
+            batch_size,
+            None,
+            verbose,
+            sample_weight,
+            steps,
+            title=title,
         ):
             if outputs is not None:
                 self.outputs.append(outputs)

@@ -16,6 +16,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.kept_state import KeptState
 from keras_reprogram.models.reprogrammed_model import ReprogrammedModel
 from keras_reprogram.models.reprogrammed_model import check_reprogrammed
+from keras_reprogram.progress import show
 from keras_reprogram.typing import Tensor
 
 
@@ -275,6 +276,9 @@ def fit_correction(
             {"inputs": "mse", "prediction": "mse"},
             loss_weights=weights,
         )
+        if number_of_epochs:
+            purpose = "corrected inputs" + (" and targets" if weight else "")
+            show(f"Training on {purpose}", verbose)
         history = trained.fit(
             x,
             {"inputs": corrected, "prediction": y},

@@ -106,6 +106,7 @@ def fit(
             memory_limit,
             verbose,
             kwargs.get("validation_steps"),
+            title="Computing the source's outputs on validation data",
         )
     if not model.label_mapper.solved:
         adaptation.adapt_to_outputs(model, data.in_order(), verbose)

@@ -37,6 +37,7 @@ from keras_reprogram.models.trainer import ReprogrammingTrainer
 from keras_reprogram.outputs import LabelMapper
 from keras_reprogram.outputs.label_weights import ClassWeight
 from keras_reprogram.outputs.output_mapping import OutputMapping
+from keras_reprogram.progress import show
 from keras_reprogram.saving import program_file
 from keras_reprogram.sources import FrozenSource
 from keras_reprogram.sources import inspect_source
@@ -311,7 +312,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
             left_out["gradient_estimator"]
         ):
             # It costs queries that the call of `compile` does not name.
-            automatic_compilation.show(summary, verbose="auto")
+            show(summary, verbose="auto")
 
     def warn_of_logits(self) -> None:
         """Warns if the loss takes logits for probabilities, or the reverse."""
@@ -362,7 +363,7 @@ class ReprogrammedModel(ReprogrammingTrainer):
         super().summary(line_length, positions, print_fn, **kwargs)
         text = program_summary(self, line_length)
         if print_fn is None:
-            automatic_compilation.show(text, verbose=1)
+            show(text, verbose=1)
         else:
             print_fn(text)
 

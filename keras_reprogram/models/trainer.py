@@ -105,7 +105,7 @@ class ReprogrammingTrainer(ModelOfSamples):
             steps: Integer. Number of batches to look at, taken at even
                 distances. Defaults to all of them.
             verbose: 0 for silence, 1 or `"auto"` for a progress bar and
-                scores, 2 for scores alone. Defaults to `"auto"`.
+                scores, 2 for a line and scores. Defaults to `"auto"`.
             longest: Integer. Number of batches that `steps` are taken from,
                 for a data set that does not end or whose length is not known.
                 Defaults to 100 times `steps`.

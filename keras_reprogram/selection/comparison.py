@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.outputs.cross_validation import CrossValidation
+from keras_reprogram.progress import Progress
 from keras_reprogram.selection import trials
 from keras_reprogram.selection.candidates import RIDGE
 from keras_reprogram.selection.candidates import Candidate
@@ -17,7 +18,6 @@ from keras_reprogram.selection.candidates import Evaluation
 from keras_reprogram.selection.candidates import closed_forms
 from keras_reprogram.selection.candidates import evaluate
 from keras_reprogram.selection.models import model_of
-from keras_reprogram.selection.progress import Progress
 from keras_reprogram.selection.residual import ResidualMap
 from keras_reprogram.selection.training_data import TrainingData
 from keras_reprogram.selection.trials import AttentiveTrial
@@ -48,7 +48,7 @@ class Comparison:
     Args:
         data: The `TrainingData`.
         samples: Array `[N, ...]`.
-        verbose: 0 for silence, 1 or `"auto"` for progress bars.
+        verbose: As for `Progress`.
     """
 
     def __init__(
@@ -60,11 +60,16 @@ class Comparison:
         self.evaluations: list[Evaluation] = []
         self.chosen = 0
 
+    def progress(self, title: str, num_candidates: int) -> Progress:
+        """Returns the progress of fitting candidates on each fold."""
+        total = num_candidates * len(self.labeled.folds)
+        return Progress(title, total, self.verbose, "fold")
+
     def score_closed_forms(self) -> None:
         """Scores the candidates that have a closed form; chooses one."""
         candidates = closed_forms(self.parts)
-        progress = Progress(
-            len(candidates) * len(self.labeled.folds), self.verbose
+        progress = self.progress(
+            f"Comparing {len(candidates)} candidates", len(candidates)
         )
         for candidate in candidates:
             self.add(candidate, self.data, progress)
@@ -89,7 +94,7 @@ class Comparison:
             tuple(range(len(data.parts))),
             best.candidate.solver,
         )
-        progress = Progress(len(self.labeled.folds), self.verbose)
+        progress = self.progress("Fitting to augmented copies", 1)
         found = self.add(candidate, data, progress)
         if not trials.is_better(best.scores, found.scores):
             self.chosen = len(self.rows) - 1
@@ -193,7 +198,7 @@ class Comparison:
             augmentation: Keras layer, or `None`.
         """
         found = self.trials(augmentation)
-        progress = Progress(len(found) * len(self.labeled.folds), self.verbose)
+        progress = self.progress("Training candidates", len(found))
         end = time.monotonic() + seconds
         for index, trial in enumerate(found):
             # What one trial leaves of its share is for the next ones.
@@ -202,6 +207,7 @@ class Comparison:
                 trial, self.labeled, time.monotonic() + share, progress.add
             )
             self.add_if_better(Row(trial.name, scores, trial.model))
+        progress.finish()
 
     def trials(self, augmentation: keras.layers.Layer | None) -> list[Trial]:
         """Returns the candidates that can be trained."""

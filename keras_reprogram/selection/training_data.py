@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from keras_reprogram.progress import Progress
 from keras_reprogram.selection.augmented_copies import augmented_copies
 from keras_reprogram.selection.augmented_copies import number_of_copies
 from keras_reprogram.selection.cached_features import CachedFeatures
 from keras_reprogram.selection.inner_products import InnerProducts
 from keras_reprogram.selection.labeled import Labeled
 from keras_reprogram.selection.parts import Part
-from keras_reprogram.selection.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Passes:
         samples: Array `[N, ...]`.
         cache: The `CachedFeatures`.
         batch_size: Integer. Samples of a batch.
-        verbose: 0 for silence, 1 or `"auto"` for progress bars.
+        verbose: As for `Progress`.
     """
 
     samples: np.ndarray
@@ -50,7 +50,13 @@ class Passes:
         self, parts: Sequence[Part], labeled: Labeled
     ) -> TrainingData:
         """Returns the features of samples, computed by each part."""
-        return self.computed(parts, labeled, self.samples, [None] * len(parts))
+        return self.computed(
+            parts,
+            labeled,
+            self.samples,
+            [None] * len(parts),
+            "Computing the features of samples",
+        )
 
     def augmented(
         self,
@@ -83,6 +89,7 @@ class Passes:
             dataclasses.replace(data.labeled, copies=copies),
             samples,
             [data.products.features[index] for index in indices],
+            "Computing the features of augmented copies",
         )
 
     def computed(
@@ -91,10 +98,20 @@ class Passes:
         labeled: Labeled,
         samples: np.ndarray,
         known: Sequence[np.ndarray | None],
+        title: str,
     ) -> TrainingData:
-        """Returns features, of which those of the first samples are known."""
+        """Returns features, of which those of the first samples are known.
+
+        Args:
+            parts: List of `Part`s.
+            labeled: The `Labeled` samples.
+            samples: Array of them.
+            known: For each part, an array of the features of the first samples,
+                or `None`.
+            title: String. What the progress bar counts.
+        """
         count = sum(len(samples) - (0 if k is None else len(k)) for k in known)
-        progress = Progress(count, self.verbose)
+        progress = Progress(title, count, self.verbose, "sample")
         features = [
             self.cache.features(
                 part.new_model(labeled.num_classes),
