@@ -5,9 +5,11 @@
 
 writes it to `site/`. A warning is an error, and so is a link that leads
 nowhere. The guides are executed, and kept in `docs/output/cache` until they or
-the package change.
+the package change: a cold build takes up to 20 minutes, a warm one less than
+one. `--unexecuted` leaves their outputs out.
 """
 
+import argparse
 import json
 import pathlib
 import re
@@ -20,6 +22,7 @@ from typing import Any
 import links
 import method_entries
 import navigation
+import notebooks
 import reference
 
 import guides
@@ -33,15 +36,36 @@ URLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
 REPOSITORY = URLS["Repository"]
 # Griffe, which reads the docstrings, warns without being counted.
 WARNINGS = ("griffe:", "WARNING", "Warning:")
+GUIDES = """\
+# Guides
+
+Each guide explains a task from the data to the result, with the outputs of its
+code. A guide is also a notebook.
+"""
 COLORS = re.compile(r"\x1b\[[\d;]*m")
 
 
-def render_guides() -> None:
-    for guide in sorted((ROOT / "guides").glob("*.py")):
-        guides.render(guide, PAGES / "guides", OUTPUT / "cache")
+def guide_pages(execute: bool) -> None:
+    """Writes the pages of the guides, and one that lists them."""
+    folder = PAGES / "guides"
+    folder.mkdir()
+    rows = []
+    for path in sorted((ROOT / "guides").glob("*.py")):
+        guide = notebooks.read_guide(path)
+        fields = guide.fields
+        rows.append(
+            f"| [{fields['Title']}]({guide.name}.md) "
+            f"| {fields['Description']} |"
+        )
+        if execute:
+            guides.render(path, folder, OUTPUT / "cache")
+        else:
+            guides.export(guide, notebooks.notebook_of(guide), folder)
+    lines = [GUIDES, "| | |", "|---|---|", *rows]
+    (folder / "index.md").write_text("\n".join(lines), encoding="utf-8")
 
 
-def write_pages() -> None:
+def write_pages(execute: bool) -> None:
     """Puts together all pages that the site has."""
     shutil.rmtree(PAGES, ignore_errors=True)
     shutil.copytree(DOCS / "pages", PAGES)
@@ -55,13 +79,12 @@ def write_pages() -> None:
                 shutil.copy(ROOT / picture, PAGES / picture)
         text = links.to_repository(text, ROOT, REPOSITORY)
         page.write_text(text, encoding="utf-8")
-    shutil.copytree(DOCS / "theme", PAGES / "theme")
     reference.write(PAGES / "api")
     method_entries.write(PAGES / "methods", REPOSITORY)
     (PAGES / "benchmarks").mkdir(exist_ok=True)
     report = method_entries.measured(REPOSITORY)
     (PAGES / "benchmarks" / "methods.md").write_text(report, encoding="utf-8")
-    render_guides()
+    guide_pages(execute)
 
 
 def written_configuration() -> pathlib.Path:
@@ -118,7 +141,13 @@ def check_links() -> None:
 
 
 def main() -> None:
-    write_pages()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--unexecuted",
+        action="store_true",
+        help="Show the guides without their outputs, for a quick look.",
+    )
+    write_pages(execute=not parser.parse_args().unexecuted)
     run_zensical(written_configuration())
     check_links()
     shutil.rmtree(SITE, ignore_errors=True)
