@@ -61,6 +61,7 @@ def guide_pages(execute: bool) -> None:
             guides.render(path, folder, OUTPUT / "cache")
         else:
             guides.export(guide, notebooks.notebook_of(guide), folder)
+            shutil.copy(path.with_suffix(".ipynb"), folder)
     lines = [GUIDES, "| | |", "|---|---|", *rows]
     (folder / "index.md").write_text("\n".join(lines), encoding="utf-8")
 
