@@ -88,6 +88,12 @@ def test_every_address_is_the_one_in_pyproject():
     assert (ROOT / "pyproject.toml").read_text().count(f"{owner}/keras-") == 1
 
 
+def test_the_site_is_published_on_the_pages_of_the_repository():
+    owner, _, name = ADDRESS.removeprefix("https://github.com/").partition("/")
+    site = f"https://{owner}.github.io/{name}/"
+    assert PROJECT["urls"]["Documentation"] == site
+
+
 def test_the_newest_release_is_the_version_of_the_package():
     releases = released_versions()
     version, date = releases[0]
@@ -190,11 +196,17 @@ def test_workflows_may_write_nothing_and_pin_what_they_use():
 def test_what_is_published_was_tested_and_built_from_the_tag():
     publishing = loaded(ROOT / ".github/workflows/publish.yml")
     publish = publishing["jobs"]["publish"]
+    pages = loaded(ROOT / ".github/workflows/docs.yml")["jobs"]["publish"]
     assert publishing["on"] == {"push": {"tags": ["v*"]}}
     assert set(publish["needs"]) == {"tests", "package"}
     assert publish["permissions"] == {"id-token": "write"}
     writers = [name for name, job in jobs() if "permissions" in job]
-    assert writers == ["publish, publish"]
+    assert writers == ["docs, publish", "publish, publish"]
+    assert pages["permissions"] == {"id-token": "write", "pages": "write"}
+    assert (pages["needs"], pages["if"]) == (
+        "build",
+        "github.ref == 'refs/heads/main'",
+    )
     for need in publish["needs"]:
         called = ROOT / publishing["jobs"][need]["uses"]
         assert "workflow_call" in loaded(called)["on"]
