@@ -50,17 +50,23 @@ class InnerProducts:
     ) -> list[np.ndarray]:
         """Returns what the inner products of each block are multiplied by.
 
+        The factors of a part add up to 1, so that every source counts as much
+        as the others: norms are of different units in two networks, and a
+        network of more blocks is not worth more for it.
+
         Args:
             parts: Indices of parts.
-            exponent: Float. A block of norm `n` is scaled to `n^(1 - e)`.
+            exponent: Float. A block of norm `n` is scaled to `n^(1 - e)`, in
+                proportion to the other blocks of its part.
 
         Returns:
             For each part, an array of a factor for each of its blocks.
         """
-        return [
-            np.asarray(self.units[part]) ** (2 * (exponent - 1))
-            for part in parts
-        ]
+        found = []
+        for part in parts:
+            factors = np.asarray(self.units[part]) ** (2 * (exponent - 1))
+            found.append(factors / factors.sum())
+        return found
 
     def kernel(self, parts: Sequence[int], exponent: float = 1.0) -> np.ndarray:
         """Returns the sum of the blocks' inner products.

@@ -46,10 +46,21 @@ def test_a_block_without_variance_counts_for_nothing():
     np.testing.assert_array_equal(found.kernel([0]), np.zeros((4, 4)))
 
 
-def test_an_exponent_of_zero_keeps_the_features_as_they_are():
+def test_an_exponent_of_zero_keeps_the_norms_of_blocks_within_a_source():
     found, features, _ = products()
-    joined = np.concatenate(features, axis=1)
-    centered = joined - joined.mean(axis=0)
-    np.testing.assert_allclose(
-        found.kernel([0, 1], 0.0), centered @ centered.T, atol=1e-3
-    )
+    centered = features[0] - features[0].mean(axis=0)
+    kernel = centered @ centered.T
+    ratio = found.kernel([0], 0.0) / kernel
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
+def test_sources_of_other_units_and_more_blocks_count_as_much(exponent):
+    generator = np.random.default_rng(0)
+    one = generator.normal(size=(500, 4)).astype("float32")
+    other = 1000 * generator.normal(size=(500, 12)).astype("float32")
+    found = InnerProducts([one, other], [(4,), (4, 4, 4)])
+    factors = found.factors([0, 1], exponent)
+    np.testing.assert_allclose([each.sum() for each in factors], 1)
+    traces = [np.trace(found.kernel([part], exponent)) for part in (0, 1)]
+    np.testing.assert_allclose(*traces, rtol=0.05)
