@@ -6,20 +6,26 @@ a file; a notebook displays it.
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import TypeAlias
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.optional_packages import optional_package
+from keras_reprogram.outputs import LabelMapper
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# A `ReprogrammedModel` or its layer.
+Pictured: TypeAlias = keras.layers.Layer
 
-def plot_pattern(input_reprogrammer: InputReprogrammer) -> "Figure":
+
+def plot_pattern(input_reprogrammer: Pictured) -> "Figure":
     """Plots a pattern that is added to every sample.
 
     Zero is gray, the largest absolute value is white, and its negative black.
@@ -33,8 +39,9 @@ def plot_pattern(input_reprogrammer: InputReprogrammer) -> "Figure":
     ```
 
     Args:
-        input_reprogrammer: `InputReprogrammer`. A built layer with a pattern
-            that does not depend on the sample.
+        input_reprogrammer: `ReprogrammedModel`, or a built
+            `InputReprogrammer`, with a pattern that does not depend on the
+            sample.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -43,35 +50,19 @@ def plot_pattern(input_reprogrammer: InputReprogrammer) -> "Figure":
         ValueError: If the layer is not built, or its pattern depends on the
             sample.
     """
-    pattern = built(input_reprogrammer).pattern
-    if isinstance(pattern, UniversalPattern):
-        values = pattern.to_numpy()
-    elif (
-        pattern is not None
-        and hasattr(pattern, "theta")
-        and pattern.theta.shape == tuple(input_reprogrammer.canvas_shape)
-    ):
-        values = ops.convert_to_numpy(pattern.theta.value)
-    else:
-        raise ValueError(
-            "This pattern depends on the sample: plot reprogrammed samples "
-            "with `plot_inputs`. Received: a pattern of type "
-            f"{type(pattern).__name__}"
-        )
-    largest = np.abs(values).max()
-    gray = values / (2 * largest or 1.0) + 0.5
+    layer = built(input_reprogrammer)
     figure, (axis,) = axes_of(1)
-    show(axis, as_image(gray, input_reprogrammer))
+    largest = plot_values(axis, layer)
     axis.set_title(f"pattern, largest value {largest:.3g}")
     return figure
 
 
-def plot_mask(input_reprogrammer: InputReprogrammer) -> "Figure":
+def plot_mask(input_reprogrammer: Pictured) -> "Figure":
     """Plots the mask of a pattern, with trained values in white.
 
     Args:
-        input_reprogrammer: `InputReprogrammer`. A built layer with a
-            `UniversalPattern`.
+        input_reprogrammer: `ReprogrammedModel`, or a built
+            `InputReprogrammer`, with a `UniversalPattern`.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -79,49 +70,52 @@ def plot_mask(input_reprogrammer: InputReprogrammer) -> "Figure":
     Raises:
         ValueError: If the layer is not built, or has another pattern.
     """
-    pattern = built(input_reprogrammer).pattern
+    layer = built(input_reprogrammer)
+    pattern = layer.pattern
     if not isinstance(pattern, UniversalPattern):
         raise ValueError(
             "Only a `UniversalPattern` has a mask. Received: a pattern of "
             f"type {type(pattern).__name__}"
         )
-    shape = input_reprogrammer.canvas_shape
+    shape = layer.canvas_shape
     mask = np.ones(shape) if pattern.mask is None else pattern.mask
     figure, (axis,) = axes_of(1)
-    show(axis, as_image(mask.astype(float), input_reprogrammer))
+    show(axis, as_image(mask.astype(float), layer))
     share = mask.mean()
     axis.set_title(f"free values: {int(mask.sum()):,} ({share:.0%})")
     return figure
 
 
 def plot_inputs(
-    input_reprogrammer: InputReprogrammer,
+    input_reprogrammer: Pictured,
     samples: np.ndarray,
     titles: Sequence[str] | None = None,
 ) -> "Figure":
     """Plots reprogrammed samples, the inputs of the source.
 
     Args:
-        input_reprogrammer: `InputReprogrammer`. The layer to apply.
+        input_reprogrammer: `ReprogrammedModel`, or the `InputReprogrammer` to
+            apply.
         samples: Array `[N, *target_shape]`. A few samples.
         titles: List of strings. A title for each sample. Defaults to `None`.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    inputs = ops.convert_to_numpy(input_reprogrammer(np.asarray(samples)))
-    scaling = input_reprogrammer.scaling
+    layer = layer_of(input_reprogrammer)
+    inputs = ops.convert_to_numpy(layer(np.asarray(samples)))
+    scaling = layer.scaling
     inputs = (inputs - scaling.bias) / scaling.gain
     figure, axes = axes_of(len(inputs))
     for index, (axis, values) in enumerate(zip(axes, inputs)):
-        show(axis, as_image(values, input_reprogrammer))
+        show(axis, as_image(values, layer))
         if titles is not None:
             axis.set_title(titles[index])
     return figure
 
 
 def plot_label_map(
-    matrix: np.ndarray,
+    matrix: np.ndarray | keras.Model,
     source_names: Sequence[str] | None = None,
     target_names: Sequence[str] | None = None,
     strongest: int = 5,
@@ -138,12 +132,13 @@ def plot_label_map(
     ```
 
     Args:
-        matrix: Array `[source classes, target classes]`, such as
-            `ops.convert_to_numpy(model.label_mapper.matrix)`.
+        matrix: `ReprogrammedModel` with a `LabelMapper`; or an array `[source
+            classes, target classes]`.
         source_names: List of strings. A name for every source class. Defaults
             to `None`, their numbers.
         target_names: List of strings. A name for every target class. Defaults
-            to `None`, their numbers.
+            to `None`, the class names of the model's label map, or their
+            numbers.
         strongest: Integer. Number of weights plotted for each target class,
             those of largest absolute value. Defaults to `5`.
 
@@ -151,8 +146,13 @@ def plot_label_map(
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: If the number of names is not that of the classes.
+        ValueError: If the number of names is not that of the classes, or the
+            model has no label map.
     """
+    if isinstance(matrix, keras.Model):
+        mapper = label_mapper_of(matrix)
+        target_names = target_names or mapper.class_names
+        matrix = ops.convert_to_numpy(mapper.matrix)
     matrix = np.asarray(matrix)
     sources, targets = matrix.shape
     source_names = source_names or [str(index) for index in range(sources)]
@@ -165,23 +165,87 @@ def plot_label_map(
         )
     figure, axes = axes_of(targets, width=3.0, height=0.6 + 0.25 * strongest)
     for target, axis in enumerate(axes):
-        links = matrix[:, target]
-        order = np.argsort(-np.abs(links), kind="stable")[:strongest]
-        order = order[links[order] != 0][::-1]
-        axis.barh([source_names[index] for index in order], links[order])
+        plot_bars(axis, matrix[:, target], source_names, strongest)
         axis.set_title(target_names[target])
-        axis.axvline(0, color="black", linewidth=0.5)
     return figure
 
 
-def built(input_reprogrammer: InputReprogrammer) -> InputReprogrammer:
-    if not input_reprogrammer.built or input_reprogrammer.pattern is None:
+def layer_of(model: Pictured) -> InputReprogrammer:
+    """Returns the `InputReprogrammer` of a model, or itself."""
+    layer = getattr(model, "input_reprogrammer", model)
+    if not isinstance(layer, InputReprogrammer):
+        raise ValueError(
+            "This plots an `InputReprogrammer`, or a `ReprogrammedModel` with "
+            "one: plot other programs with `plot_program`. Received: "
+            f"{type(layer).__name__}"
+        )
+    return layer
+
+
+def label_mapper_of(model: keras.Model) -> LabelMapper:
+    """Returns a model's label map, which has been found."""
+    mapper = getattr(model, "label_mapper", None)
+    if not isinstance(mapper, LabelMapper):
+        raise ValueError(
+            "This plots a `LabelMapper`: plot other output mappings with "
+            f"`plot_program`. Received: {type(mapper).__name__}"
+        )
+    mapper.check_solved()
+    return mapper
+
+
+def built(model: Pictured) -> InputReprogrammer:
+    layer = layer_of(model)
+    if not layer.built or layer.pattern is None:
         raise ValueError(
             "The `InputReprogrammer` must be built, by a model or a call, and "
-            f"have a pattern. Received: built={input_reprogrammer.built}, "
-            f"pattern={input_reprogrammer.pattern}"
+            f"have a pattern. Received: built={layer.built}, "
+            f"pattern={layer.pattern}"
         )
-    return input_reprogrammer
+    return layer
+
+
+def has_plot(layer: InputReprogrammer) -> bool:
+    """Whether a layer has a pattern that does not depend on the sample."""
+    pattern = layer.pattern
+    theta = getattr(pattern, "theta", None)
+    return layer.built and (
+        isinstance(pattern, UniversalPattern)
+        or getattr(theta, "shape", None) == tuple(layer.canvas_shape)
+    )
+
+
+def plot_values(axis: "Axes", layer: InputReprogrammer) -> float:
+    """Plots a pattern with zero as gray; returns its largest absolute value."""
+    pattern = layer.pattern
+    if not has_plot(layer):
+        raise ValueError(
+            "This pattern depends on the sample: plot reprogrammed samples "
+            "with `plot_inputs`. Received: a pattern of type "
+            f"{type(pattern).__name__}"
+        )
+    if isinstance(pattern, UniversalPattern):
+        values = pattern.to_numpy()
+    else:
+        theta: keras.Variable = vars(pattern)["theta"]
+        values = ops.convert_to_numpy(theta.value)
+    largest = float(np.abs(values).max())
+    show(axis, as_image(values / (2 * largest or 1.0) + 0.5, layer))
+    return largest
+
+
+def plot_bars(
+    axis: "Axes",
+    links: np.ndarray,
+    names: Sequence[str] | None,
+    strongest: int,
+) -> None:
+    """Plots the values of largest absolute value as bars with names."""
+    order = np.argsort(-np.abs(links), kind="stable")[:strongest]
+    order = order[links[order] != 0][::-1]
+    labels = [str(index) if names is None else names[index] for index in order]
+    axis.barh(labels, links[order])
+    axis.axvline(0, color="black", linewidth=0.5)
 
 
 def as_image(values: np.ndarray, layer: InputReprogrammer) -> np.ndarray:
