@@ -3,21 +3,21 @@ Title: Reprogramming across modalities
 Author: keras-reprogram contributors
 Date created: 2026/11/24
 Last modified: 2026/11/24
-Description: One sequence as a picture, a sentence, a sound, and a series drawn.
+Description: Classify sequences with models of images, text and sound.
 Accelerator: GPU
 """
 
 """
 ## Introduction
 
-The target's domain may be far from the source's. What makes them meet is the
-input transformation alone: it turns a sample into something that the source can
-take, and training finds out which.
+The target's domain may be far from the source's. The input transformation
+bridges the two: it converts a sample to a valid input of the source, and
+training adapts this conversion.
 
-This guide takes one data set, sequences of 64 numbers, to three frozen models
-that were made for something else: a classifier of photographs, an encoder of
-English sentences, and a tagger of music. The label's end is the same each time,
-a linear map. At the end the series is drawn and heard, and both are joined.
+This guide uses one data set, sequences of 64 numbers, with three frozen models:
+an image classifier, an encoder of English sentences and a music tagger. The
+output mapping is a linear map each time. The last section joins an image
+classifier and the music tagger.
 """
 
 """
@@ -88,9 +88,11 @@ def train_and_test(model, samples, epochs, learning_rate):
 """
 ## As a picture
 
-`TokenPatches` draws each of the 17 intensities as a learned patch of 12x12
-pixels, one beside the other, eight in a row. That the sequence was a picture
-once helps, but it works for any: words, bases of DNA, atoms of a molecule.
+A *token* is one of a finite number of symbols; here there are 17, one for each
+intensity. `TokenPatches` draws each token as a learned patch of 12x12 pixels,
+eight patches in a row. These sequences were images once, which helps, but any
+sequence of tokens works: words, bases of DNA, or the characters of SMILES, a
+notation that writes a molecule as a string, such as `CCO` for ethanol.
 """
 
 preset = pretrained.efficientnet_lite0_preset()
@@ -108,15 +110,19 @@ train_and_test(model, sequences, epochs=4, learning_rate=1e-2)
 """
 ## As a sentence
 
-`TextSource` cuts a language model after its token embedding, and
-`TokenReprogrammer` gives it embeddings of another language. With
-`SparseCombination` each of the 17 tokens is a combination of a few English word
-pieces. Zero is an intensity here and fills up no sequence, hence
-`padding_token=None`.
+A tokenizer splits English text into word pieces and replaces each by its number
+in a vocabulary. The language model then looks up a vector for each number, its
+*embedding*. BERT-like models such as this one also expect a special token
+`[CLS]` at the start, whose output stands for the whole text, and `[SEP]` at the
+end.
 
-Sequences in the model's own language need no new tokens: `SourceTokens` takes
-them as they are, and a layout such as `[8, "sample"]` puts eight trained steps,
-a soft prompt, in front.
+`TextSource` starts after this lookup, so that embeddings can be passed to the
+model directly. `TokenReprogrammer` computes embeddings for the 17 tokens of our
+sequences: with `SparseCombination`, each is a combination of a few English word
+pieces. Zero is an intensity here and not padding, hence `padding_token=None`.
+
+For English text, `SourceTokens` takes the tokenizer's numbers. A layout such as
+`[8, "sample"]` puts eight trained embeddings, a soft prompt, in front.
 """
 
 backbone = keras_hub.models.Backbone.from_preset(pretrained.minilm_preset())
@@ -132,8 +138,7 @@ model = keras_reprogram.ReprogrammedModel(
 train_and_test(model, sequences, epochs=3, learning_rate=3e-3)
 
 """
-Which word pieces did an intensity become? The strongest one of each is a look
-at the program, not an explanation.
+For each intensity, this is the word piece with the largest weight.
 """
 
 mapping = model.input_reprogrammer.mapping
@@ -147,9 +152,10 @@ print({value: pieces[token] for value, token in enumerate(strongest)})
 """
 ## As a sound
 
-A series in a waveform is Voice2Series: stretched to a quarter of a second,
-twice in half a second, with a pattern added to all of it. musicnn hears it as
-it hears music, and its tags, "flute" or "no vocals", speak for digits.
+Voice2Series passes a series to a model of sound as a waveform. Here the series
+is stretched to a quarter of a second and repeated, and a pattern is added to
+all of it. The label map maps the tags of musicnn, such as "flute" or "no
+vocals", to digits.
 """
 
 sound = (sequences / 16 - 0.5).astype("float32")
@@ -166,11 +172,10 @@ model = keras_reprogram.ReprogrammedModel(
 train_and_test(model, sound, epochs=3, learning_rate=1e-3)
 
 """
-## Drawn and heard
+## Image and sound joined
 
-A series can be drawn as well. `SeriesPicture` makes a picture of all
-differences `x_i - x_j` of its steps, whose edges and corners a frozen
-classifier of photographs tells apart. Here nothing is trained by gradients:
+`SeriesPicture` draws a series as an image: the pixel at `(i, j)` shows the
+difference `x_i - x_j` of two steps. Here nothing is trained by gradients:
 `recipes.few_samples` compares linear maps of the features of several sources,
 each with an input transformation of its own, by cross-validation on the
 training samples alone: of the picture, of the sound, and of both.
@@ -203,24 +208,23 @@ accuracy = np.mean(predictions == labels[test])
 print(f"Drawn and heard. Test accuracy: {accuracy:.3f}")
 
 """
-Start with the picture: from short series it is more accurate than the sound.
+For short series, start with the image.
 
 `SeriesPicture` also draws recurrence plots, Gramian fields and spectrograms,
 the last with a `sampling_rate` for sound. Scaled by its own lowest and highest
-value, a series loses its level and its strength. Where these matter, as in
-readings of an accelerometer, pass `scaling="value_range"` and the range of the
-training series. A pattern on the picture, or a trained `Affine` of time as the
-`inner` placement, is trained as any other program; with few samples, keep it
-only where it is better on validation data.
+value, a series loses its level and amplitude. If these matter, as for
+accelerometers, pass `scaling="value_range"` and the range of the training
+series. A pattern on the image, or a trained `Affine` of time as the `inner`
+placement, is trained like any other program. With few samples, keep it only if
+it is better on validation data.
 """
 
 """
 ## Conclusion
 
-A program costs the same whatever it is for: a forward and a backward pass
-through the source. What it can reach depends on how much of the target
-survives in the source's features. Compare with the model before training,
-which `RestoreBest` does, with a linear probe, and with a small network of the
-target's own: across modalities these are often hard to beat, and the place for
-reprogramming is where labels are few and the source is at hand already.
+How accurate a program can be depends on how much of the target the source's
+features preserve. Compare it with the model before training, as `RestoreBest`
+does, with a linear probe, and with a small network trained from scratch. Across
+modalities these are often hard to beat. Reprogramming is most useful if labels
+are few and the source is already available.
 """

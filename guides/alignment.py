@@ -15,9 +15,9 @@ target samples should be distributed as its outputs on samples of its own task.
 `diagnostics.alignment` measures the distance of the two, a sliced Wasserstein
 distance, and `diagnostics.AlignmentLog` logs it during training.
 
-It takes samples of the source's own task. Here they are at hand, as the source
-is trained in this guide. For an ImageNet classifier, photographs may serve as a
-proxy.
+This requires samples of the source's own task. Here they are available because
+the guide trains the source. For an ImageNet classifier, photographs can serve
+as a proxy.
 """
 
 """
@@ -107,8 +107,8 @@ for margin in (0, 2, 4, 6):
     print(f"Without {margin} pixels of margin: {distance:.3f}")
 
 """
-Two parts of the source's own samples have a distance too, since they are
-samples: it is the smallest that can be expected.
+Even two random halves of the source's own samples are some distance apart. This
+is the smallest distance to expect.
 """
 
 own_outputs = source.predict(own_samples, verbose=0)
@@ -119,9 +119,8 @@ print(f"Between two parts of the source's samples: {smallest:.3f}")
 """
 ## Training with a log of alignment
 
-Every digit stands for itself: the label map has nothing to learn, and the
-pattern has to do all the work. The log takes samples of the target without
-their labels.
+The label map is the identity, so only the pattern is trained. The log takes
+samples of the target without their labels.
 """
 
 images = images[:, 4:24, 4:24]
@@ -145,8 +144,7 @@ cross-entropy, and alignment need not follow: here the outputs come closer to
 the source's own in the first epoch, and move away again while the loss falls.
 """
 
-figure = visualization.plot_alignment(history, start=log.start)
-figure.savefig("alignment.png")
+visualization.plot_alignment(history, start=log.start)
 
 """
 ## The bound on the risk
@@ -178,9 +176,8 @@ target, as the risk itself does.
 
 ## Conclusion
 
-Alignment compares placements of samples without labels of the target. It does
-not see which class an output stands for: outputs may be distributed as the
-source's and have permuted labels. It helps to explain a result, and validation
-data decide which model to take. `benchmarks/alignment.py` measures how well it
-predicts accuracy.
+Alignment compares placements without labels of the target. It ignores classes:
+outputs can be distributed like the source's although their labels are permuted.
+Use alignment to explain a result, and validation data to choose a model.
+`benchmarks/alignment.py` measures how well it predicts accuracy.
 """

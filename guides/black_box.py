@@ -3,21 +3,20 @@ Title: Black-box reprogramming
 Author: keras-reprogram contributors
 Date created: 2026/11/24
 Last modified: 2026/11/26
-Description: Training a program for a model that can only be asked.
+Description: Train a program for a model that only answers queries.
 Accelerator: None
 """
 
 """
 ## Introduction
 
-A model behind a service answers, and that is all: there are no weights to
-fine-tune and no gradients to follow. Reprogramming needs neither. A program can
-be trained from the answers alone: the source is asked about the same samples
-under slightly different programs, and an estimator makes a gradient of the
+A model behind a service returns outputs, but neither weights nor gradients.
+Reprogramming needs only outputs. The source is queried with the same samples
+under slightly different patterns, and an estimator computes a gradient from the
 differences between their losses.
 
-The label map stands after the source, so its gradient is known exactly; only
-the program's is estimated.
+The label map comes after the source, so its gradient is exact. Only the
+gradient of the pattern is estimated.
 """
 
 """
@@ -62,7 +61,7 @@ x_train, y_train = images[:120], labels[:120]
 x_test, y_test = images[120:], labels[120:]
 
 """
-## A source that can only be asked
+## A source that answers queries
 
 `QueriedSource` takes any function from an array of inputs to an array of
 answers. Here it hides a classifier of photographs; it might as well call a web
@@ -93,15 +92,14 @@ source = black_box.QueriedSource(
 )
 
 """
-Answers are cached. With `cache="answers.sqlite"` they are kept in a file:
-a process that is killed and started again is answered from there, and asks for
-nothing twice; the first input alone is asked about once more, to notice a file
-of another source. A service that returns independent probabilities is declared
-by `activation="sigmoid"`.
+Outputs are cached. With `cache="answers.sqlite"` they are kept in a file, so a
+process that is killed and restarted repeats only one query, which checks that
+the file belongs to this source. For a service that returns independent
+probabilities pass `activation="sigmoid"`.
 
-A service does not tell how it scales its inputs, so the input transformation is
-told: this one wants pixels as `x / 127.5 - 1`, and `scale` and `offset` are for
-samples from 0 to 1.
+The library cannot read the input scaling from a service, so you pass it. This
+service takes pixels as `x / 127.5 - 1`; `scale` and `offset` apply to samples
+from 0 to 1.
 """
 
 
@@ -116,10 +114,10 @@ def input_reprogrammer(pattern):
 
 
 """
-## What can be had for one query a sample
+## A linear probe with one query per sample
 
-A linear map of the source's answers to plain samples needs no pattern and no
-estimator. It is the mark to beat.
+A linear map of the source's outputs on plain samples needs no pattern and no
+estimator. Its accuracy is the one to beat.
 """
 
 
@@ -142,18 +140,18 @@ test(probe)
 """
 ## A program from queries
 
-Three choices make the difference between thousands and millions of queries.
+Three choices determine how many queries are needed.
 
 - **Few values.** The error of an estimate grows with the number of values: a
   `Grid(8)` of 192 instead of a canvas of 3,072.
-- **The estimator.** `TwoSided` is a good first choice; `OneSided` (BAR) asks
-  half as often for each direction and errs more; `SPSA` (BlackVIP) makes do
-  with two queries a sample; `CMAES` evolves a population.
-- **The smoothing**, the distance at which it asks: large enough that the
-  answers differ by more than their own noise, small against the program.
+- **The estimator.** `TwoSided` is a good first choice. `OneSided` (BAR) needs
+  half as many queries per direction and is less accurate. `SPSA` (BlackVIP)
+  needs two queries per sample. `CMAES` evolves a population.
+- **The smoothing**, the size of the changes to the pattern: large enough that
+  losses differ by more than noise, small compared with the pattern.
 
-Everything else is as ever: Keras's optimizers, metrics and callbacks. The count
-of queries is in the history, and `QueryBudget` ends training in time.
+Optimizers, metrics and callbacks are Keras's. The number of queries is in the
+history, and `QueryBudget` stops training when it is used up.
 """
 
 model = keras_reprogram.ReprogrammedModel(
@@ -178,21 +176,19 @@ history = model.fit(
 test(model)
 
 """
-## Where training was interrupted
+## Resuming interrupted training
 
-`callbacks.ResumeTraining` brings back the program, the label map and
-the optimizer as of the last epoch. The directions of a step follow from the
-seed and the step's number, so with `shuffle=False` the epoch that was cut off
-is asked for again word by word, and a cache in a file answers all of it but
-the last step.
+`callbacks.ResumeTraining` restores the pattern, the label map and the optimizer
+as of the last complete epoch. The directions of a step depend only on the seed
+and the step number. With `shuffle=False` and a cache in a file, the interrupted
+epoch is therefore answered from the cache up to its last step.
 """
 
 """
-## A model at hand, without its gradients
+## Estimated gradients for a local model
 
-A Keras model need not be hidden to be trained by queries: with a
-`gradient_estimator`, any source is only asked. All programs of a step are one
-batch, and the step is compiled as a whole.
+With a `gradient_estimator`, a local Keras model is trained by queries as well.
+All patterns of a step form one batch, and the step is compiled as a whole.
 """
 
 open_model = keras_reprogram.ReprogrammedModel(
@@ -213,11 +209,11 @@ open_model.fit(x_train, y_train, batch_size=30, epochs=12, verbose=0)
 test(open_model)
 
 """
-## Sources that say less
+## Services that return only a few classes
 
-A service may name its best label alone, or its five best with their
-probabilities. `black_box.probabilities_from_top_k` makes probabilities of both,
-with which losses and label maps work as before:
+A service may return only its best class, or its five best with probabilities.
+`black_box.probabilities_from_top_k` converts both to probabilities of all
+classes:
 
 ```python
 source = black_box.QueriedSource(
@@ -227,18 +223,19 @@ source = black_box.QueriedSource(
 )
 ```
 
-With labels alone the loss is flat until some label changes: take a large
-`smoothing` and many directions, and expect to pay for it.
+If only the best class is returned, the loss changes only when that class
+changes. Use a large `smoothing` and many directions, which takes many queries.
 """
 
 """
-## A text model that can only be asked
+## A text service
 
-A service for text takes tokens, and no embeddings could be sent to it. The
-program is a choice: `TokenRemapping` replaces every token of the target by one
-of the source's, here by one of 20 candidates for each of 4 letters.
-`QueriedTextSource` is the source, a function of token IDs. This one stands for
-a service that says whether a sentence is positive, and knows a few words.
+A language model does not read characters: a tokenizer first splits text into
+pieces of its vocabulary and numbers them. A text service takes such token IDs,
+not embeddings, so nothing can be added to its inputs. `TokenRemapping` instead
+replaces each token of the target by one of the source's tokens, here by one of
+20 candidates for each of 4 letters. `QueriedTextSource` wraps a function of
+token IDs. Ours imitates a service that returns whether a sentence is positive.
 """
 
 good_words = np.arange(1, 1000, 7)
@@ -297,20 +294,20 @@ print(
 )
 
 """
-`examples/surnames.py` does so with a classifier of film reviews, to tell
-Italian from German surnames. Its table has 2,700 values, and each estimator at
-most 8,000 queries. Test accuracies, mean and standard deviation over three
-seeds (`benchmarks/results/surnames.json`):
+`examples/surnames.py` does the same with a classifier of film reviews, which is
+reprogrammed to classify surnames as Italian or German. The table has 2,700
+values, and each estimator has at most 8,000 queries. Test accuracies, mean and
+standard deviation over three seeds (`benchmarks/results/surnames.json`):
 
 | method | test accuracy |
 |---|---|
 | a logistic regression on pairs of letters | 0.970 ± 0.014 |
 | `Reinforce` over choices | 0.804 ± 0.018 |
 | `SPSA` on the table | 0.552 ± 0.083 |
-| the service on the names as they are, the better label map | 0.543 ± 0.022 |
+| the service on unchanged names, the better label map | 0.543 ± 0.022 |
 | the remapping as it starts, the better label map | 0.494 ± 0.028 |
 
 Each query of `SPSA` moves all 2,700 values at once; a draw of `Reinforce`
-changes the letters of its own sample alone. A model of the task's own, on pairs
-of letters, is ahead of both.
+changes only the letters of its own sample. A small model trained for the task,
+on pairs of letters, beats both.
 """

@@ -49,8 +49,7 @@ keras.utils.set_random_seed(0)
 """
 ## Dataset
 
-There are 100 labeled digits. Another 200 show in the end whether the ranking
-was right.
+We rank sources with 100 labeled digits, and check the ranking with 200 others.
 """
 
 images, labels = mnist_data()
@@ -104,7 +103,7 @@ ranking = diagnostics.rank_sources(
     verbose=0,
 )
 print(ranking.table())
-visualization.plot_ranking(ranking).savefig("ranking.png")
+visualization.plot_ranking(ranking)
 
 """
 ## Was the ranking right?
@@ -132,7 +131,7 @@ print(f"Test accuracy of stages: {test_accuracy(stages):.3f}")
 print(f"Test accuracy of logits: {test_accuracy(photographs):.3f}")
 
 """
-## Does a program pay?
+## Is a program worth training?
 
 The log-likelihood ratio is the evidence of logits under a program minus that of
 the features of plain samples. Above zero it is in favor of a program with a map
@@ -158,8 +157,8 @@ print(f"Gain of a program: {gain.gain:+.3f}")
 """
 ## Conclusion
 
-A ranking takes one pass of each source over the labeled samples. It tells
-readouts and sources of different kinds apart; sources that are nearly equal it
-does not. The sign of the log-likelihood ratio is a hint, and a program that it
-is in favor of is still to be compared with a probe on samples of validation.
+A ranking takes one pass of each source over the labeled samples. It separates
+sources and readouts of different kinds, but not sources that are nearly equal.
+The sign of the log-likelihood ratio is only a hint: compare the program with a
+linear probe on validation data.
 """

