@@ -10,6 +10,7 @@ one. `--unexecuted` leaves their outputs out.
 """
 
 import argparse
+import hashlib
 import json
 import pathlib
 import re
@@ -86,6 +87,20 @@ def write_pages(execute: bool) -> None:
     report = method_entries.measured(REPOSITORY)
     (PAGES / "benchmarks" / "methods.md").write_text(report, encoding="utf-8")
     guide_pages(execute)
+    demo_pages()
+
+
+def demo_pages() -> None:
+    """Exports the demo in a process of its own, unless its files are kept."""
+    digest = hashlib.sha256()
+    for path in sorted((DOCS / "demo").glob("*.*")):
+        digest.update(path.read_bytes())
+    kept = OUTPUT / "cache" / f"demo-{digest.hexdigest()[:16]}"
+    # Written last.
+    if not (kept / "details.json").exists():
+        command = [sys.executable, str(DOCS / "demo" / "export.py")]
+        subprocess.run([*command, "--output", str(kept)], check=True)
+    shutil.copytree(kept, PAGES / "demo")
 
 
 def written_configuration() -> pathlib.Path:
