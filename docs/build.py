@@ -71,8 +71,6 @@ def write_pages(execute: bool) -> None:
     """Puts together all pages that the site has."""
     shutil.rmtree(PAGES, ignore_errors=True)
     shutil.copytree(DOCS / "pages", PAGES)
-    if not (PAGES / "index.md").exists():
-        shutil.copy(ROOT / "README.md", PAGES / "index.md")
     for page in PAGES.rglob("*.md"):
         text = page.read_text(encoding="utf-8")
         for picture in links.pictures_of(text):

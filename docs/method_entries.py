@@ -98,10 +98,9 @@ def measurements(page: str) -> str:
     for name, names in content()["methods"][page].get("measured", {}).items():
         method = next(iter(names))
         outcome = methods.outcome(experiment(name), method)
-        parts += [
-            methods.section(experiment(name), names),
-            f"Compared with {outcome.replace('<br>', '; with ')}.",
-        ]
+        parts.append(methods.section(experiment(name), names))
+        parts += [f"- Against {line}." for line in outcome.split("<br>")]
+        parts.append("")
     return "\n".join(parts) or "This method has not been measured."
 
 
@@ -130,7 +129,7 @@ def entry(page: str, address: str) -> str:
         reference.block(function, level=3),
         f"## What the paper reports\n\n{figures['paper']}",
         f"## What is measured here\n\n{measurements(page)}",
-        f"{figures['differs']}",
+        f"## Where the two differ\n\n{figures['differs']}",
     ]
     return links.to_repository("\n\n".join(parts), methods.FOLDER, address)
 

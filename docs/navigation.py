@@ -72,7 +72,11 @@ def pages_of(pattern: str, folder: pathlib.Path) -> list[pathlib.Path]:
         (folder / pattern).rglob("*.md"),
         key=lambda path: title_of(path).casefold(),
     )
-    return sorted(paths, key=lambda path: path.name != "index.md")
+    first = ("getting_started.md", "index.md")
+    return sorted(
+        paths,
+        key=lambda path: -first.index(path.name) if path.name in first else 1,
+    )
 
 
 def entries(folder: pathlib.Path) -> list[Entry]:

@@ -100,7 +100,7 @@ def faults_of(browser: webdriver.Chrome, address: str) -> list[str]:
                 if not url.startswith((address, "data:")):
                     faults.append(f"asked for {url}")
             case "Network.responseReceived":
-                if values["response"]["status"] != 200:
+                if values["response"]["status"] >= 400:
                     faults.append(f"no {values['response']['url']}")
             case "Network.loadingFailed":
                 url = asked.get(values["requestId"])
@@ -132,9 +132,12 @@ def test_a_page_loads_without_errors_and_fits(browser, address, page, width):
 def test_pages_are_found_by_their_words(browser, address):
     set_width(browser, 1280)
     browser.get(address)
+    waiting = WebDriverWait(browser, 60)
     browser.find_element("css selector", ".md-search__button").click()
+    waiting.until(
+        lambda _: browser.switch_to.active_element.tag_name == "input"
+    )
     browser.switch_to.active_element.send_keys("BlackVIP")
     script = "return document.body.innerText"
-    waiting = WebDriverWait(browser, 30)
     waiting.until(lambda _: "BlackVIP" in browser.execute_script(script))
     assert faults_of(browser, address) == []
