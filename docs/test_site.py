@@ -134,10 +134,9 @@ def test_pages_are_found_by_their_words(browser, address):
     browser.get(address)
     waiting = WebDriverWait(browser, 60)
     browser.find_element("css selector", ".md-search__button").click()
-    waiting.until(
-        lambda _: browser.switch_to.active_element.tag_name == "input"
-    )
+    # The dialog has a shadow root, whose host has the focus.
+    script = "return document.activeElement.shadowRoot?.textContent ?? ''"
+    waiting.until(lambda _: browser.execute_script(script))
     browser.switch_to.active_element.send_keys("BlackVIP")
-    script = "return document.body.innerText"
     waiting.until(lambda _: "BlackVIP" in browser.execute_script(script))
     assert faults_of(browser, address) == []
