@@ -176,6 +176,10 @@ history = model.fit(
 test(model)
 
 """
+Here the probe is better: 0.585 with 320 queries, against 0.420 with 12,040. A
+trained pattern is worth its queries only if it beats the probe on validation
+data.
+
 ## Resuming interrupted training
 
 `callbacks.ResumeTraining` restores the pattern, the label map and the optimizer
@@ -209,6 +213,9 @@ open_model.fit(x_train, y_train, batch_size=30, epochs=12, verbose=0)
 test(open_model)
 
 """
+The accuracy is 0.665, with SPSA's estimate. The number of queries is still that
+of `source`, which was not queried here.
+
 ## Services that return only a few classes
 
 A service may return only its best class, or its five best with probabilities.

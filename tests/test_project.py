@@ -172,10 +172,15 @@ def test_workflows_run_scripts_that_exist():
     for script in (ROOT / ".ci").iterdir():
         text += script.read_text() if script.is_file() else ""
     named = set(re.findall(r"(?<![\w/])(?:\.ci|tests)/[\w/]+(?:\.\w+)?", text))
-    assert {".ci/package", ".ci/schemas", "tests/all_backends.py"} <= named
+    assert {
+        ".ci/notebook",
+        ".ci/package",
+        ".ci/schemas",
+        "tests/all_backends.py",
+    } <= named
     assert [name for name in named if not (ROOT / name).exists()] == []
     called = re.findall(r"^\.ci/\w+$", commands(), re.MULTILINE)
-    assert len(called) == 2
+    assert len(called) == 3
     assert all(os.access(ROOT / name, os.X_OK) for name in called)
 
 
