@@ -153,6 +153,7 @@ OF_ONE_BEHAVIOR = (
     "models/series_classification",
     "models/trained_label_maps",
     "models/trained_methods",
+    "pages",
     "project",
     "pretrained/sound_sources",
     "saving/programs_0_1_0",
