@@ -1,6 +1,8 @@
 import importlib
 import pkgutil
+import pydoc
 import rlcompleter
+import sys
 import types
 
 import pytest
@@ -54,3 +56,18 @@ def test_a_terminal_completes_public_names():
 
 def test_what_is_not_listed_is_an_attribute_all_the_same():
     assert keras_reprogram.configurable.PACKAGE == "keras_reprogram"
+
+
+@pytest.mark.parametrize("name", keras_reprogram.methods.__all__)
+def test_help_of_a_method_shows_its_signature_and_its_page(name):
+    function = getattr(keras_reprogram.methods, name)
+    shown = pydoc.plain(pydoc.render_doc(function))
+    title, _, signature, *text = shown.split("\n")
+    assert f"function {name} in module keras_reprogram.methods" in title
+    assert "(source: '" in signature and "keras.src" not in shown
+    page = sys.modules[function.__module__].__doc__.strip()
+    assert "\n".join(text).replace("\n    ", "\n").strip().startswith(page)
+    for section in ("Example:", "Args:", "Returns:"):
+        assert shown.count(section) == 1
+    by_name = pydoc.plain(pydoc.render_doc(f"keras_reprogram.methods.{name}"))
+    assert text[:2] == by_name.split("\n")[3:5]

@@ -1,5 +1,6 @@
 """Published methods: a module each, with one function for the whole model."""
 
+from keras_reprogram.completion import show_pages
 from keras_reprogram.methods.acavp import acavp
 from keras_reprogram.methods.adapts import adapts
 from keras_reprogram.methods.adversarial_reprogramming import (
@@ -67,3 +68,5 @@ __all__ = [
     "warp",
     "watermark",
 ]
+
+show_pages([globals()[name] for name in __all__])

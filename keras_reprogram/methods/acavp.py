@@ -29,6 +29,8 @@ parts: apply it in the data set, or pass an `augmentation`, such as
 `keras.layers.RandAugment(value_range=(0, 255), num_ops=1)`, which is alike.
 """  # noqa: E501
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -30,6 +30,8 @@ that falls by a quarter when validation stalls for 5 epochs, for which pass
 `keras.callbacks.ReduceLROnPlateau` to `fit`.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

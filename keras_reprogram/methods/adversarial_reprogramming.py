@@ -24,6 +24,8 @@ the rate is constant here, for a decaying one pass a
 `keras.optimizers.schedules.ExponentialDecay`.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -29,6 +29,8 @@ chooses from on validation data. For weights of classes, pass `class_weight` to
 `fit` or `fit_label_map`.
 """  # noqa: E501
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -24,6 +24,8 @@ Differences: the rate is constant here; for the paper's pass a
 sources may need a smaller one.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

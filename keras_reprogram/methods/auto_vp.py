@@ -24,6 +24,8 @@ code has SGD with a rate of 40 and a momentum of 0.9 instead, and a pattern
 without bounds: pass `optimizer` and `pattern`.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

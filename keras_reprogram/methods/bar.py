@@ -26,6 +26,8 @@ classes by their frequency, and is worth a few points where classes are
 unbalanced: pass `class_weight="balanced"` to `fit`.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -25,6 +25,8 @@ differ by as much as the rate falls from one step to the next. Random crops
 and flips of the samples belong into the data set.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

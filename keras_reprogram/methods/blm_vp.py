@@ -25,6 +25,8 @@ Differences: the rate is constant here; for the paper's pass a
 of an epoch from its training steps.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -29,6 +29,8 @@ of them by default: pass `steps` for others. The output mapping starts from a
 ridge or logistic regression.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

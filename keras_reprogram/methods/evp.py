@@ -25,6 +25,8 @@ do so in the data set. A step of length 70 fits a border of 70,000 values and
 CLIP: take a shorter one on a smaller canvas.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

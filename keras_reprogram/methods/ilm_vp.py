@@ -25,6 +25,8 @@ all samples through the source again before every epoch to solve the label
 map; here the map is solved at the end of an epoch from its training steps.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

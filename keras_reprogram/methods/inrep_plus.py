@@ -27,6 +27,8 @@ batch has the labels of its real half, and `pi` counts all steps, where the
 paper's code leaves out the first 30.
 """  # noqa: E501
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -21,6 +21,8 @@ Differences: the rate is constant here; for the published code's pass a
 the momentum does not gather. The label map starts from a logistic regression.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

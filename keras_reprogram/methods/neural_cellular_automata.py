@@ -28,6 +28,8 @@ cells is a correction of the source's rule, from which it starts, where the
 paper's is a network of its own.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -19,6 +19,8 @@ A row of numbers becomes a mosaic, one tile a feature; an image is laid on the
 canvas as it is.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

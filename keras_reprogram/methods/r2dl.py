@@ -22,6 +22,8 @@ Differences: the remainder is ours; it lets the loss move an embedding before
 it is coded again. The label map starts from a logistic regression.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

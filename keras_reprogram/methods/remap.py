@@ -31,6 +31,8 @@ as it is; it is a dense one, where this has two convolutions. The settings are
 ours. The name is that of a later version of the paper.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -23,6 +23,8 @@ classes for each target class without training: pass `mapping="identity"` and
 `sources_per_target=10`; their mean counts here, and there their largest.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -23,6 +23,8 @@ paper's reaches all: pass `candidates=range(source_vocabulary_size)`. A target
 token starts as one source token, and the label map from a logistic regression.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

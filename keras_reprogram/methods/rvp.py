@@ -27,6 +27,8 @@ rate then follows. That the border is a sigmoid and starts at zero, as AttrVR's
 does, is ours, as is that the map has the border's momentum.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

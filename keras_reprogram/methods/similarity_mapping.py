@@ -27,6 +27,8 @@ pattern; here only what `trainable_source_layers` names. Centroids are of the
 source's probabilities, its outputs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -23,6 +23,8 @@ the paper has `filters=(8, 16, 32, 64, 128)`, and a tenth of the rate for the
 network, which has the pattern's rate here.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -26,6 +26,8 @@ and targets by their deviation, so that a rate does not depend on either. The
 rate is constant here.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -31,6 +31,8 @@ REINFORCE, the paper's reward of +1 or -1 for the wanted class is the negative
 loss, and the baseline is the mean loss of the other draws of the sample (ours).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -18,6 +18,8 @@ Differences: the paper's first layer is not added to the sample. The output
 layer starts from a logistic regression.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -25,6 +25,8 @@ is constant here; for the paper's pass a
 CLIP and batches of images at 224x224: other sources may need a smaller one.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -28,6 +28,8 @@ for which pass
 `keras.optimizers.schedules.InverseTimeDecay(0.05, 1, 0.48)`.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras

@@ -24,6 +24,8 @@ the sample: pass a `layout` for others, and for the source's start and end
 tokens where samples do not hold them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

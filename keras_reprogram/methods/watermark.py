@@ -18,6 +18,8 @@ Epochs: 200
 Differences: optimizer, learning rate and epochs are the paper's for SMM.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import keras
