@@ -141,6 +141,9 @@ def installation(guide: Guide) -> str:
                     lines.append(f"!apt-get install --yes --quiet {packages}")
     if any(line.startswith("!") for line in lines):
         lines.insert(0, "!apt-get update --quiet --quiet")
+    # Matplotlib comes with the extra `pictures`.
+    has_pictures = any("pictures" in line for line in lines)
+    shown = ["%matplotlib inline"] if has_pictures else []
     picked = FASTEST_BACKEND
     if "Backend" in guide.fields:
         backend = guide.fields["Backend"].lower()
@@ -153,7 +156,7 @@ def installation(guide: Guide) -> str:
             "# Installs what this notebook needs and picks a backend. The",
             "# backends that are installed already stay as they are.",
             *lines,
-            "%matplotlib inline",
+            *shown,
             "",
             *imports,
             "",
