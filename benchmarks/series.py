@@ -13,9 +13,9 @@ training part alone. Rows:
 - *heard*: the series as sound at two lengths, the outputs of all layers of
   Whisper's encoder, or musicnn's last layer but one;
 - *drawn*: their differences as a picture, all stages of two image networks;
-- *joined*: Whisper and the pictures; each of these three is
-  `recipes.few_samples`, ridge regression on everything unless another candidate
-  is ahead by two standard errors, without a trained input;
+- *joined*: Whisper and the pictures, also with the series' own values; each of
+  these is `recipes.few_samples`, ridge regression on everything unless another
+  candidate is ahead by two standard errors, without a trained input;
 - *joined, trials*: the same with a small program and an attentive probe, kept
   where validation folds say so;
 - *Voice2Series*: the paper's method, a pattern trained around the series, for
@@ -202,6 +202,25 @@ def both(shape: tuple[int, ...]) -> dict[str, Any]:
     return {**heard(shape), **drawn(shape)}
 
 
+def values(shape: tuple[int, ...]) -> dict[str, Any]:
+    inputs = keras.Input(shape)
+    return {
+        "values": (
+            keras.Model(inputs, keras.layers.Flatten()(inputs)),
+            InputReprogrammer(
+                target_shape=shape,
+                source_shape=shape,
+                value_range=None,
+                pattern=None,
+            ),
+        )
+    }
+
+
+def both_and_values(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {**both(shape), **values(shape)}
+
+
 def recipe(
     sources_of: Callable[[tuple[int, ...]], dict[str, Any]],
     trial_seconds: float = 0.0,
@@ -345,6 +364,7 @@ METHODS: dict[str, Callable[..., dict[str, Any]]] = {
     "heard, Whisper": recipe(heard),
     "drawn": recipe(drawn),
     "joined": recipe(both),
+    "joined, with values": recipe(both_and_values),
     "joined, trials": recipe(both, trial_seconds=240),
     "Voice2Series": voice2series,
 }
