@@ -10,7 +10,6 @@ one. `--unexecuted` leaves their outputs out.
 """
 
 import argparse
-import hashlib
 import json
 import pathlib
 import re
@@ -90,10 +89,8 @@ def write_pages(execute: bool) -> None:
 
 def demo_pages() -> None:
     """Exports the demo in a process of its own, unless its files are kept."""
-    digest = hashlib.sha256()
-    for path in sorted((DOCS / "demo").glob("*.*")):
-        digest.update(path.read_bytes())
-    kept = OUTPUT / "cache" / f"demo-{digest.hexdigest()[:16]}"
+    digest = guides.cache_key(*sorted((DOCS / "demo").glob("*.*")))
+    kept = OUTPUT / "cache" / f"demo-{digest[:16]}"
     # Written last.
     if not (kept / "details.json").exists():
         command = [sys.executable, str(DOCS / "demo" / "export.py")]

@@ -94,7 +94,7 @@ def executed_or_kept(
 ) -> nbformat.NotebookNode:
     """Returns the executed notebook, from the cache if it is there."""
     kept = cache / f"{guide.stem}.ipynb"
-    key = cache_key(guide)
+    key = cache_key(guide, pathlib.Path(__file__))
     if kept.exists():
         found = nbformat.read(kept, as_version=4)
         if found.metadata.get("cache_key") == key:
@@ -108,8 +108,8 @@ def executed_or_kept(
     return executed
 
 
-def cache_key(guide: pathlib.Path) -> str:
-    """Returns a digest of all that a guide's outputs depend on."""
+def cache_key(*files: pathlib.Path) -> str:
+    """Returns a digest of files, of the package and of what it runs on."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     content = hashlib.sha256()
     for name in ("keras", "keras-hub", "numpy", backend):
@@ -119,7 +119,7 @@ def cache_key(guide: pathlib.Path) -> str:
             version = "none"
         content.update(f"{name} {version}\n".encode())
     package = sorted(ROOT.glob("keras_reprogram/**/*.py"))
-    for path in (pathlib.Path(__file__), guide, *package):
+    for path in (*files, *package):
         content.update(f"{path.name} {path.stat().st_size}\n".encode())
         content.update(path.read_bytes())
     return content.hexdigest()

@@ -1,23 +1,18 @@
 """Draws digits on the demo's page in headless Chromium.
 
-    python docs/build.py
-    python -m pytest docs/test_demo.py
-
-needs Debian's `chromium` and `chromium-driver`.
+python docs/build.py
+python -m pytest docs/test_demo.py
 """
 
-import functools
-import http.server
 import json
 import pathlib
-import shutil
 import sys
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import SITE
+from conftest import set_width
 from selenium import webdriver
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.action_chains import ActionChains
@@ -26,7 +21,6 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 DOCS = pathlib.Path(__file__).resolve().parent
-SITE = DOCS.parent / "site"
 sys.path.insert(0, str(DOCS / "demo"))
 
 LARGEST_TOTAL = 20e6
@@ -97,53 +91,11 @@ import(new URL("reader.js", document.baseURI))
 """
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """Writes no lines on the screen."""
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    if not (SITE / "demo" / "index.html").exists():
-        pytest.fail("Build the site first: `python docs/build.py`.")
-    handler = functools.partial(Handler, directory=SITE)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/demo/"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def driver(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    profile = tmp_path_factory.mktemp("profile")
-    options.add_argument(f"--user-data-dir={profile}")
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-background-networking",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,1000",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options)
-    driver.set_script_timeout(60)
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(scope="module")
-def page(driver: webdriver.Chrome, address: str) -> webdriver.Chrome:
+def page(browser: webdriver.Chrome, address: str) -> webdriver.Chrome:
     """The page before anything is loaded."""
-    driver.get(address)
-    return driver
+    browser.get(f"{address}demo/")
+    return browser
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +138,31 @@ def draw(driver: webdriver.Chrome, strokes: list[list[Point]]) -> None:
     actions.perform()
 
 
+def draw_with_a_finger(
+    driver: webdriver.Chrome, strokes: list[list[Point]]
+) -> None:
+    script = """
+        arguments[0].scrollIntoView({ block: "center" });
+        const box = arguments[0].getBoundingClientRect();
+        return [box.left, box.top, box.width / 280];
+    """
+    left, top, scale = driver.execute_script(script, part(driver, "pad"))
+
+    def touch(kind: str, *points: Point) -> None:
+        places = [
+            {"x": left + scale * x, "y": top + scale * y} for x, y in points
+        ]
+        driver.execute_cdp_cmd(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": places}
+        )
+
+    for first, *others in strokes:
+        touch("touchStart", first)
+        for point in others:
+            touch("touchMove", point)
+        touch("touchEnd")
+
+
 def wait_for_digit(driver: webdriver.Chrome, digit: int) -> None:
     status = part(driver, "status")
     expected = f"It reads {digit} "
@@ -205,8 +182,7 @@ def test_nothing_is_loaded_before_the_click(page):
 
 def test_loads_from_its_own_host_within_the_limit(demo, address):
     found = requests(demo)
-    host = address.removesuffix("demo/")
-    assert all(request["name"].startswith(host) for request in found)
+    assert all(request["name"].startswith(address) for request in found)
     assert sum(request["transferSize"] for request in found) <= LARGEST_TOTAL
     of_demo = sum(
         request["transferSize"]
@@ -269,21 +245,22 @@ def test_samples_are_read_with_the_keyboard(demo):
         wait_for_digit(demo, label)
 
 
-def test_fits_a_phone(demo):
-    demo.set_window_size(500, 900)
-    demo.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {
-            "width": 390,
-            "height": 844,
-            "deviceScaleFactor": 2,
-            "mobile": True,
-        },
-    )
+def test_fits_a_phone_and_is_drawn_on_with_a_finger(demo):
+    set_width(demo, 390)
+    touch = {"enabled": True, "maxTouchPoints": 1}
+    demo.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", touch)
     width = demo.execute_script("return document.documentElement.scrollWidth")
     assert width <= 390
-    draw(demo, STROKES[3])
+    part(demo, "clear").click()
+    draw_with_a_finger(demo, STROKES[3])
     wait_for_digit(demo, 3)
+    # Neither did the page move under the finger.
+    pad = part(demo, "pad")
+    style = "return getComputedStyle(arguments[0]).touchAction"
+    assert demo.execute_script(style, pad) == "none"
+    demo.execute_cdp_cmd(
+        "Emulation.setTouchEmulationEnabled", {"enabled": False}
+    )
     demo.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 

@@ -3,28 +3,16 @@
     python docs/build.py
     python -m pytest docs/test_site.py
 
-needs Debian's `chromium` and `chromium-driver`. Pages come from a local
-server, at the path that they have when published.
+Pages come from a local server, at the path that they have when published.
 """
 
-import functools
-import http.server
 import json
-import pathlib
-import shutil
-import threading
-import tomllib
-import urllib.parse
-from collections.abc import Iterator
 
 import pytest
+from conftest import set_width
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
-ROOT = pathlib.Path(__file__).parent.parent
-SITE = ROOT / "site"
-URLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
-PREFIX = urllib.parse.urlsplit(URLS["Documentation"]).path
 # A page of each kind.
 PAGES = (
     "",
@@ -36,56 +24,6 @@ PAGES = (
     "api/inputs/",
 )
 WIDTHS = (1280, 390)
-OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-sync",
-    "--no-first-run",
-)
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves the site below its path, without lines on the screen."""
-
-    def translate_path(self, path: str) -> str:
-        return super().translate_path(path.removeprefix(PREFIX.rstrip("/")))
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    handler = functools.partial(Handler, directory=SITE)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    for option in OPTIONS:
-        options.add_argument(option)
-    profile = tmp_path_factory.mktemp("profile")
-    options.add_argument(f"--user-data-dir={profile}")
-    options.binary_location = shutil.which("chromium") or ""
-    options.set_capability(
-        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
-    )
-    service = webdriver.ChromeService(shutil.which("chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    driver.get("about:blank")
-    for log in ("browser", "performance"):  # of the browser's own first page
-        driver.get_log(log)
-    yield driver
-    driver.quit()
 
 
 def faults_of(browser: webdriver.Chrome, address: str) -> list[str]:
@@ -109,13 +47,6 @@ def faults_of(browser: webdriver.Chrome, address: str) -> list[str]:
         if entry["level"] in ("SEVERE", "WARNING"):
             faults.append(entry["message"])
     return faults
-
-
-def set_width(browser: webdriver.Chrome, width: int) -> None:
-    metrics = {"height": 844, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, **metrics}
-    )
 
 
 @pytest.mark.parametrize("width", WIDTHS)
