@@ -567,6 +567,32 @@ def test_visual_reprogramming_guide(tmp_path, run):
 
 
 @on_tensorflow
+def test_folder_to_server_guide(tmp_path, run):
+    output = run("guides/folder_to_server.py")
+    probe, chosen, served = (
+        float(value)
+        for value in re.findall(r"Test accuracy: ([0-9.]+)", output)
+    )
+    # Chance is 0.5; three of 240 images may differ by a rounded pixel.
+    assert probe > 0.6 and chosen > 0.7
+    assert served == pytest.approx(chosen, abs=3.5 / 240)
+    assert "['defective', 'functional']" in output
+    assert re.search(r"defective with 0\.\d\d", output)
+
+
+@on_tensorflow
+def test_several_tasks_guide(tmp_path, run):
+    output = run("guides/several_tasks.py")
+    accuracies = dict(re.findall(r"(\w+)\. Test accuracy: ([0-9.]+)", output))
+    assert list(accuracies) == ["digit", "parity", "turn"]
+    # Chance is 0.1 for the first, 0.5 for the others.
+    assert float(accuracies["digit"]) > 0.5
+    assert float(accuracies["parity"]) > 0.6 < float(accuracies["turn"])
+    (difference,) = re.findall(r"Largest difference .*: (\S+)", output)
+    assert float(difference) < 1e-3
+
+
+@on_tensorflow
 def test_getting_started_guide(tmp_path, run):
     output = run("guides/getting_started.py")
     assert "Test accuracy: 0.8" in output or "Test accuracy: 0.9" in output
