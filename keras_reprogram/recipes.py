@@ -195,21 +195,21 @@ def few_samples(
     with CachedFeatures(cache_directory) as cache:
         passes = Passes(samples, cache, batch_size, verbose)
         data = passes.training_data(parts, labeled)
-        watch.lap("passes")
+        watch.lap("passes through the sources")
         comparison = Comparison(data, samples, verbose)
         comparison.score_closed_forms()
-        watch.lap("closed forms")
+        watch.lap("regressions")
         if augmentation is not None and can_be_augmented(samples, parts):
             comparison.score_augmented(
                 lambda indices: passes.augmented(
                     data, indices, augmentation, seed
                 )
             )
-            watch.lap("augmented copies")
+            watch.lap("regressions of augmented copies")
         comparison.score_residual_map()
         if trial_seconds > 0:
             comparison.score_trials(trial_seconds, augmentation)
-            watch.lap("trials")
+            watch.lap("trained candidates")
         model = comparison.model()
     found = comparison.cross_validation
     model.label_mapper.cross_validation = found

@@ -17,6 +17,6 @@ class Stopwatch:
         self.last = now
 
     def __str__(self) -> str:
-        return ", ".join(
+        return "Time: " + ", ".join(
             f"{name} {value:.1f} s" for name, value in self.seconds.items()
         )
