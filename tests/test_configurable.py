@@ -110,6 +110,8 @@ ARGUMENTS = {
     "Readout": {"kind": "mean"},
     "NeighborAggregation": {"aggregators": ["sum"], "index": 0},
     "GridAverage": {"grid": 2},
+    "WindowStatistics": {"num_windows": 2},
+    "SlidingWindows": {"window": 4},
     "TextSimilarity": {"num_texts": 3},
     "AveragedViews": {
         "transformation": keras_reprogram.InputReprogrammer((4, 4, 1))
@@ -162,6 +164,7 @@ FLOAT32_ALONE = (
     "SilenceForMissing",
     "UpToLastSound",
     "WhisperSpectrogram",
+    "WindowStatistics",
 )
 LAYERS = sorted(
     name

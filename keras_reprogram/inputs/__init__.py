@@ -42,6 +42,7 @@ from keras_reprogram.inputs.images.regions import Region
 from keras_reprogram.inputs.images.scaled_pad import ScaledPad
 from keras_reprogram.inputs.images.series_drawing import SeriesDrawing
 from keras_reprogram.inputs.images.series_picture import SeriesPicture
+from keras_reprogram.inputs.images.sliding_windows import SlidingWindows
 from keras_reprogram.inputs.images.spectrogram import Spectrogram
 from keras_reprogram.inputs.images.tile import Tile
 from keras_reprogram.inputs.images.token_patches import TokenPatches
@@ -125,6 +126,7 @@ __all__ = [
     "SeriesDrawing",
     "SeriesPicture",
     "SeriesReprogrammer",
+    "SlidingWindows",
     "SoftPrompt",
     "SourceTokens",
     "SparseCombination",

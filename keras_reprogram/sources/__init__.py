@@ -15,6 +15,7 @@ from keras_reprogram.sources.living_cells import LivingCells
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.sources.stage_features import stage_features
 from keras_reprogram.sources.text import TextSource
+from keras_reprogram.sources.window_features import window_features
 from keras_reprogram.sources.zero_shot import embed_texts
 from keras_reprogram.sources.zero_shot import zero_shot_classifier
 
@@ -35,5 +36,6 @@ __all__ = [
     "inspect_source",
     "not_compared",
     "stage_features",
+    "window_features",
     "zero_shot_classifier",
 ]

@@ -163,6 +163,28 @@ class WhisperSpectrogram(Float32Layer):
         return {**super().get_config(), "num_bands": self.num_bands}
 
 
+def mean_and_deviation(
+    values: Tensor, weights: Tensor = None
+) -> tuple[Tensor, Tensor]:
+    """Returns weighted means and standard deviations over steps.
+
+    Args:
+        values: Tensor `(batch, steps, width)`.
+        weights: Tensor `(batch, steps, 1)`, which add up to 1 for each sample,
+            or to 0 where nothing counts. Defaults to `None`, equal weights.
+
+    Returns:
+        Two tensors `(batch, width)`.
+    """
+    if weights is None:
+        weights = 1.0 / values.shape[1]
+    mean = ops.sum(ops.multiply(values, weights), axis=1, keepdims=True)
+    squares = ops.square(ops.subtract(values, mean))
+    variance = ops.sum(ops.multiply(squares, weights), axis=1)
+    deviation = ops.sqrt(ops.maximum(variance, SMALLEST_VARIANCE))
+    return ops.squeeze(mean, axis=1), deviation
+
+
 @serializable
 class AudioReadout(Float32Layer):
     """Reads steps that have sound out of hidden states.
@@ -186,14 +208,8 @@ class AudioReadout(Float32Layer):
         if self.kind == "sequence":
             return ops.multiply(hidden, counted)
         count = ops.maximum(ops.sum(counted, axis=1, keepdims=True), 1.0)
-        weights = ops.divide(counted, count)
-        mean = ops.sum(ops.multiply(hidden, weights), axis=1, keepdims=True)
-        if self.kind == "mean":
-            return ops.squeeze(mean, axis=1)
-        squares = ops.square(ops.subtract(hidden, mean))
-        variance = ops.sum(ops.multiply(squares, weights), axis=1)
-        deviation = ops.sqrt(ops.maximum(variance, SMALLEST_VARIANCE))
-        return [ops.squeeze(mean, axis=1), deviation]
+        mean, deviation = mean_and_deviation(hidden, ops.divide(counted, count))
+        return mean if self.kind == "mean" else [mean, deviation]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kind": self.kind}

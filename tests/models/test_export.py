@@ -19,10 +19,12 @@ from keras_reprogram.inputs import DifferenceMatrix
 from keras_reprogram.inputs import JoinedTransformation
 from keras_reprogram.inputs import LowRank
 from keras_reprogram.inputs import SeriesPicture
+from keras_reprogram.inputs import SlidingWindows
 from keras_reprogram.inputs import Spectrogram
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.outputs import AttentiveProbe
 from keras_reprogram.pretrained import LogMelSpectrogram
+from keras_reprogram.sources import window_features
 
 BACKEND = keras.config.backend()
 FORMATS = {
@@ -267,6 +269,27 @@ def test_series_that_are_drawn_are_exported(drawing, tmp_path):
     np.testing.assert_allclose(
         run_onnx(path, series), model.predict(series, verbose=0), atol=1e-2
     )
+
+
+def test_windows_are_exported(tmp_path):
+    if FORMAT == "onnx":
+        pytest.importorskip("onnxscript")
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(4)(keras.layers.Flatten()(inputs))
+    model = ReprogrammedModel(
+        window_features(keras.Model(inputs, outputs), 3),
+        InputReprogrammer(
+            (20, 2), placement=SlidingWindows(8), value_range=None
+        ),
+        LabelMapper(2),
+    )
+    series = np.random.default_rng(0).normal(size=(5, 20, 2)).astype("float32")
+    model.adapt(series, np.arange(5) % 2, verbose=0)
+    path = str(tmp_path / f"exported{ENDINGS[FORMAT]}")
+    model.export(path, format=FORMAT, verbose=False)
+    found = RUN[FORMAT](path, series)
+    wanted = model.predict_on_batch(series)
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
 
 
 def test_names_of_classes_are_exported(tmp_path):
