@@ -13,9 +13,11 @@ training part alone. Rows:
 - *heard*: the series as sound at two lengths, the outputs of all layers of
   Whisper's encoder, or musicnn's last layer but one;
 - *drawn*: their differences as a picture, all stages of two image networks;
-- *joined*: Whisper and the pictures, also with the series' own values; each of
-  these is `recipes.few_samples`, ridge regression on everything unless another
-  candidate is ahead by two standard errors, without a trained input;
+- *joined*: Whisper and the pictures, also with the series' own values, and with
+  pictures of windows, a quarter and, where that has eight steps, a sixteenth of
+  the series long;
+- each of these is `recipes.few_samples`, ridge regression on everything unless
+  another candidate is ahead by two standard errors, without a trained input;
 - *joined, trials*: the same with a small program and an attentive probe, kept
   where validation folds say so;
 - *Voice2Series*: the paper's pattern, trained around the series for 100 epochs
@@ -49,6 +51,7 @@ from keras_reprogram.inputs import ChannelConcatenation
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import SeriesPicture
+from keras_reprogram.inputs import SlidingWindows
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.selection.cached_features import CachedFeatures
 
@@ -71,6 +74,7 @@ SETS = (
 )
 SEEDS = (0, 1, 2)
 WAVEFORMS = (4000, 16000)  # a quarter of a second, and a second
+SHORTEST_WINDOW = 8  # steps
 LOUDNESS = 0.1  # of a deviation of a series, as a share of the largest sample
 CANVASES = {"Lite0": (65, 129), "Lite2": (65,)}
 Series = tuple[np.ndarray, np.ndarray]
@@ -159,6 +163,33 @@ def drawn(shape: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
+def windows(shape: tuple[int, ...]) -> dict[str, Any]:
+    """Pictures of windows, each scaled by itself or by the training part."""
+    found = {}
+    for parts, count, scaling in (
+        (4, 8, "channel"),
+        (4, 8, "value_range"),
+        (16, 16, "channel"),
+    ):
+        if parts > 4 and shape[0] < parts * SHORTEST_WINDOW:
+            continue
+        window = max(round(shape[0] / parts), SHORTEST_WINDOW)
+        stages = sources.stage_features(image_network("Lite0"), (65, 65, 3))
+        found[f"1/{parts} of the series, {scaling}"] = (
+            sources.window_features(stages, count),
+            InputReprogrammer(
+                target_shape=shape,
+                source_shape=(count, 65, 65, 3),
+                placement=SlidingWindows(
+                    window, SeriesPicture(scaling=scaling)
+                ),
+                value_range=(-3, 3),
+                pattern=None,
+            ),
+        )
+    return found
+
+
 @functools.cache
 def whisper() -> keras.Model:
     import keras_hub
@@ -223,6 +254,10 @@ def both_and_values(shape: tuple[int, ...]) -> dict[str, Any]:
     return {**both(shape), **values(shape)}
 
 
+def everything(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {**both_and_values(shape), **windows(shape)}
+
+
 def recipe(
     sources_of: Callable[[tuple[int, ...]], dict[str, Any]],
     trial_seconds: float = 0.0,
@@ -238,17 +273,24 @@ def recipe(
             verbose=0,
         )
         found = model.label_mapper.cross_validation
-        if found.chosen.startswith(("program", "attentive")):
+        if is_trained(found.chosen):
             logits = model.predict(test[0], batch_size=32, verbose=0)
         else:
             logits = logits_of(model, given, test[0], options)
+        scores = dict(zip(found.candidates, found.mean.round(4).tolist()))
+        trained = {name: scores[name] for name in scores if is_trained(name)}
         return {
             "accuracy": common.accuracy(test[1], logits.argmax(axis=1)),
             "chosen": found.chosen,
-            "validation": round(float(found.mean[found.chosen_index]), 4),
+            "validation": scores[found.chosen],
+            **({"trained": trained} if trained else {}),
         }
 
     return run
+
+
+def is_trained(candidate: str) -> bool:
+    return candidate.startswith(("program", "attentive"))
 
 
 def logits_of(
@@ -406,6 +448,8 @@ METHODS: dict[str, Callable[..., dict[str, Any]]] = {
     "drawn": recipe(drawn),
     "joined": recipe(both),
     "joined, with values": recipe(both_and_values),
+    "windows": recipe(windows),
+    "joined, with values and windows": recipe(everything),
     "joined, trials": recipe(both, trial_seconds=240),
     "Voice2Series, musicnn": voice2series,
     "Voice2Series, Whisper": voice2series_of_whisper,
@@ -489,6 +533,7 @@ def report(rows: list[dict[str, Any]]) -> str:
         cells = [f"{np.mean(each):.{digits}f}" for each in means]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     lines += ["", *differences(names, methods, of)]
+    lines += ["", *programs(rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -512,6 +557,32 @@ def differences(names, methods, of) -> list[str]:
             f"| {method} | {np.mean(gains):+.3f} | {ahead} | {near} "
             f"| {len(gains)} |"
         )
+    return lines
+
+
+def programs(rows: list[dict[str, Any]]) -> list[str]:
+    """How often what is trained is ahead of the closed form it starts from."""
+    lines = ["| trained | mean gain | ahead | level | behind | runs |"]
+    lines.append("|---" * 6 + "|")
+    starts = {
+        (row["data"], row["seed"]): row["accuracy"]
+        for row in rows
+        if row["method"] == "joined"
+    }
+    for method in ("joined, trials", "Voice2Series, Whisper"):
+        gains = np.array(
+            [
+                row["accuracy"] - row["before_training"]
+                if "before_training" in row
+                else row["accuracy"] - starts[row["data"], row["seed"]]
+                for row in rows
+                if row["method"] == method
+            ]
+        )
+        if gains.size:
+            counts = np.sum(gains > 0), np.sum(gains == 0), np.sum(gains < 0)
+            cells = " | ".join(map(str, (*counts, gains.size)))
+            lines.append(f"| {method} | {gains.mean():+.3f} | {cells} |")
     return lines
 
 
