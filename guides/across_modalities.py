@@ -211,8 +211,10 @@ print(f"Drawn and heard. Test accuracy: {accuracy:.3f}")
 For short series, start with the image.
 
 `SeriesPicture` also draws recurrence plots, Gramian fields and spectrograms,
-the last with a `sampling_rate` for sound. Scaled by its own lowest and highest
-value, a series loses its level and amplitude. If these matter, as for
+the last with a `sampling_rate` for sound. For long series whose classes differ
+in short details, `SlidingWindows` draws windows of each series, and
+`sources.window_features` reads them together. Scaled by its own lowest and
+highest value, a series loses its level and amplitude. If these matter, as for
 accelerometers, pass `scaling="value_range"` and the range of the training
 series. A pattern on the image, or a trained `Affine` of time as the `inner`
 placement, is trained like any other program. With few samples, keep it only if
