@@ -10,6 +10,7 @@ import shutil
 import threading
 import tomllib
 import urllib.parse
+from collections.abc import Callable
 from collections.abc import Iterator
 
 import pytest
@@ -76,9 +77,15 @@ def browser(
     driver.quit()
 
 
-def set_width(browser: webdriver.Chrome, width: int) -> None:
-    """Gives the page the width of a phone or of a desktop."""
-    metrics = {"height": 844, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, **metrics}
-    )
+@pytest.fixture
+def set_width(browser: webdriver.Chrome) -> Iterator[Callable[[int], None]]:
+    """A function that gives the page the width of a phone or of a desktop."""
+
+    def set_width(width: int) -> None:
+        metrics = {"height": 844, "deviceScaleFactor": 1, "mobile": width < 600}
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride", {"width": width, **metrics}
+        )
+
+    yield set_width
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

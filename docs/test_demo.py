@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SITE
-from conftest import set_width
 from selenium import webdriver
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.action_chains import ActionChains
@@ -21,6 +19,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 DOCS = pathlib.Path(__file__).resolve().parent
+SITE = DOCS.parent / "site"
 sys.path.insert(0, str(DOCS / "demo"))
 
 LARGEST_TOTAL = 20e6
@@ -245,8 +244,8 @@ def test_samples_are_read_with_the_keyboard(demo):
         wait_for_digit(demo, label)
 
 
-def test_fits_a_phone_and_is_drawn_on_with_a_finger(demo):
-    set_width(demo, 390)
+def test_fits_a_phone_and_is_drawn_on_with_a_finger(demo, set_width):
+    set_width(390)
     touch = {"enabled": True, "maxTouchPoints": 1}
     demo.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", touch)
     width = demo.execute_script("return document.documentElement.scrollWidth")
@@ -261,7 +260,6 @@ def test_fits_a_phone_and_is_drawn_on_with_a_finger(demo):
     demo.execute_cdp_cmd(
         "Emulation.setTouchEmulationEnabled", {"enabled": False}
     )
-    demo.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_console_has_no_errors(demo):

@@ -9,7 +9,6 @@ Pages come from a local server, at the path that they have when published.
 import json
 
 import pytest
-from conftest import set_width
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -51,8 +50,10 @@ def faults_of(browser: webdriver.Chrome, address: str) -> list[str]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_loads_without_errors_and_fits(browser, address, page, width):
-    set_width(browser, width)
+def test_a_page_loads_without_errors_and_fits(
+    browser, set_width, address, page, width
+):
+    set_width(width)
     browser.get(address + page)
     assert faults_of(browser, address) == []
     assert browser.find_element("css selector", "h1").text
@@ -60,8 +61,8 @@ def test_a_page_loads_without_errors_and_fits(browser, address, page, width):
     assert size <= width
 
 
-def test_pages_are_found_by_their_words(browser, address):
-    set_width(browser, 1280)
+def test_pages_are_found_by_their_words(browser, set_width, address):
+    set_width(1280)
     browser.get(address)
     waiting = WebDriverWait(browser, 60)
     browser.find_element("css selector", ".md-search__button").click()
