@@ -1,6 +1,7 @@
 """Augmented copies of samples, as an array on disk."""
 
 import os
+import warnings
 from collections.abc import Sequence
 
 import keras
@@ -91,8 +92,27 @@ def augmented_copies(
         for state, value in before:
             state.assign(value)
     rows.flush()
+    warn_of_other_range(samples, rows[size:], augmentation)
     found: np.ndarray = rows
     return found
+
+
+def warn_of_other_range(
+    samples: np.ndarray, copies: np.ndarray, augmentation: keras.layers.Layer
+) -> None:
+    """Warns of a layer that was made for samples of another range."""
+    if not copies.size:
+        return
+    low, high = float(samples.min()), float(samples.max())
+    lowest, highest = float(copies.min()), float(copies.max())
+    span = high - low
+    if span > 0 and not low - span <= lowest <= highest <= high + span:
+        warnings.warn(
+            f"`augmentation` returns values from {lowest:g} to {highest:g} for "
+            f"samples from {low:g} to {high:g}: pass the samples' range as the "
+            f"`value_range` of {augmentation.name}, where it has one.",
+            stacklevel=2,
+        )
 
 
 def augmented(

@@ -57,6 +57,16 @@ def test_the_seed_generators_of_the_layer_stay_as_they_are(tmp_path):
         )
 
 
+def test_a_layer_for_samples_of_another_range_is_named(tmp_path, recwarn):
+    samples = (IMAGES / 255).astype("float32")
+    fitting = keras.layers.RandomBrightness(0.2, value_range=(0, 1))
+    augmented_copies(tmp_path / "a.npy", samples, fitting, 2)
+    assert not [each for each in recwarn if each.category is UserWarning]
+    for_pixels = keras.layers.RandomBrightness(0.2, name="for_pixels")
+    with pytest.warns(UserWarning, match="`value_range` of for_pixels"):
+        augmented_copies(tmp_path / "b.npy", samples, for_pixels, 4)
+
+
 def test_copies_of_integers_are_integers_where_the_layer_keeps_them(tmp_path):
     tokens = np.arange(12).reshape(3, 4)
     found = augmented_copies(
