@@ -383,5 +383,11 @@ def padded_shape(
     canvas_shape: FixedShape, largest: FixedShape, data_format: str
 ) -> FixedShape:
     """Returns the shape that samples are padded to for a canvas."""
+    if len(largest) != len(canvas_shape):
+        raise ValueError(
+            "`sample_shape` must have as many axes as the source's input: a "
+            "bank resizes, pads or tiles samples. Received: sample_shape="
+            f"{largest}, source shape={canvas_shape}"
+        )
     axes = Axes(len(canvas_shape), data_format)
     return axes.with_spatial(canvas_shape, axes.spatial_shape(largest))

@@ -4,6 +4,7 @@ Every function returns a matplotlib figure. `figure.savefig(path)` writes it to
 a file; a notebook displays it.
 """
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import TypeAlias
@@ -254,7 +255,24 @@ def as_image(values: np.ndarray, layer: InputReprogrammer) -> np.ndarray:
         values = np.moveaxis(values, 0, -1)
     if layer.axes.channel is not None and values.shape[-1] != 3:
         values = values.mean(axis=-1)
-    return values.clip(0, 1) if len(layer.axes.spatial) == 2 else values
+    rank = len(layer.axes.spatial)
+    if rank < 2:
+        return values
+    return (montage(values) if rank == 3 else values).clip(0, 1)
+
+
+def montage(pictures: np.ndarray) -> np.ndarray:
+    """Returns windows of a series, or slices of a volume, as one picture.
+
+    Args:
+        pictures: Array `[N, height, width]` or `[N, height, width, 3]`.
+    """
+    columns = math.ceil(math.sqrt(len(pictures)))
+    missing = -len(pictures) % columns
+    padding = [(0, missing), *[(0, 0)] * (pictures.ndim - 1)]
+    grid = np.pad(pictures, padding)
+    grid = grid.reshape(-1, columns, *pictures.shape[1:])
+    return np.concatenate([np.concatenate(list(row), 1) for row in grid])
 
 
 def show(axis: "Axes", values: np.ndarray) -> None:

@@ -140,6 +140,15 @@ def test_a_bank_of_joined_sources_answers_as_each_model(tmp_path):
 
 
 @pytest.mark.numpy_alone
+@pytest.mark.parametrize("shape", [(8, 8), (64,), (1, 8, 8, 1)])
+def test_samples_have_as_many_axes_as_the_source_takes(shape):
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(4)(keras.layers.Flatten()(inputs))
+    with pytest.raises(ValueError, match="as many axes"):
+        ProgramBank(keras.Model(inputs, outputs), shape, num_classes=2)
+
+
+@pytest.mark.numpy_alone
 def test_sources_of_other_channels_are_not_banked():
     inputs = [keras.Input((6, 6, channels)) for channels in (1, 3)]
     sources = [

@@ -1,5 +1,6 @@
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -8,6 +9,7 @@ from keras_reprogram import visualization
 from keras_reprogram.inputs import CoordinatorPattern
 from keras_reprogram.inputs import Pad
 from keras_reprogram.inputs import SampleMaskedPattern
+from keras_reprogram.inputs import SlidingWindows
 
 pytest.importorskip("matplotlib")
 
@@ -42,6 +44,26 @@ def test_a_mask_is_white_where_values_are_free(framed):
     drawn = pixels(figure)
     assert (drawn[:2] == 1).all() and (drawn[2:6, 2:6] == 0).all()
     assert "144" in figure.axes[0].get_title()
+
+
+@pytest.mark.parametrize("windows, rows", [(3, 2), (4, 2), (5, 2), (7, 3)])
+def test_windows_and_slices_are_drawn_side_by_side(windows, rows):
+    layer = InputReprogrammer(
+        (20,),
+        (windows, 8, 8, 3),
+        SlidingWindows(10),
+        value_range=None,
+        scale=1 / 255,
+    )
+    series = np.linspace(0, 1, 20, dtype="float32")[None]
+    drawn = pixels(visualization.plot_inputs(layer, series))
+    columns = -(-windows // rows)
+    assert drawn.shape == (8 * rows, 8 * columns, 3)
+    canvas = np.asarray(keras.ops.convert_to_numpy(layer(series)))[0]
+    np.testing.assert_allclose(drawn[:8, 8:16], canvas[1], atol=1e-5)
+    np.testing.assert_allclose(drawn[8:16, :8], canvas[columns], atol=1e-5)
+    pattern = pixels(visualization.plot_pattern(layer))
+    assert pattern.shape == drawn.shape
 
 
 def test_inputs_are_drawn_in_the_samples_range(framed):
