@@ -11,7 +11,9 @@ from keras_reprogram.black_box.queried_source import is_queried
 from keras_reprogram.inputs import Affine
 from keras_reprogram.inputs import InputReprogrammer
 from keras_reprogram.inputs import LowRank
+from keras_reprogram.inputs import Placement
 from keras_reprogram.inputs import Resize
+from keras_reprogram.inputs import SeriesPicture
 from keras_reprogram.inputs import UniversalPattern
 from keras_reprogram.models import ReprogrammedModel
 from keras_reprogram.outputs import AttentiveProbe
@@ -122,9 +124,9 @@ class AttentiveTrial:
 class ProgramTrial:
     """A small program in front of a part, whose label map stays as it is.
 
-    Seven numbers of an affine map and a pattern of low rank are trained, both
-    from the identity: before the first step the model is the closed-form
-    candidate.
+    The numbers of an affine map, of an image or of the time of a series that is
+    drawn, and a pattern of low rank are trained, both from the identity: before
+    the first step the model is the closed-form candidate.
 
     Args:
         part: The `Part`.
@@ -158,7 +160,7 @@ class ProgramTrial:
 
     @staticmethod
     def is_possible(part: Part) -> bool:
-        """Whether a part takes plain images and has a gradient.
+        """Whether a part takes images or drawn series, and has a gradient.
 
         A program for a function would need thousands of its answers.
         """
@@ -166,7 +168,7 @@ class ProgramTrial:
         return (
             isinstance(transformation, InputReprogrammer)
             and transformation.pattern is None
-            and isinstance(transformation.placement, Resize)
+            and trained_placement(transformation.placement) is not None
             and len(input_shape(part)) == 3
             and not is_queried(part.source)
             and what_blocks_gradient(part.source) is None
@@ -179,19 +181,9 @@ class ProgramTrial:
 
     def trained(self, rows: np.ndarray) -> ReprogrammedModel:
         labeled = self.labeled
-        given = self.part.transformation
         model = ReprogrammedModel(
             self.part.source,
-            InputReprogrammer(
-                target_shape=given.target_shape,
-                source_shape=given.source_shape,
-                value_range=given.value_range,
-                placement=Affine("resize"),
-                pattern=UniversalPattern(
-                    activation=None, basis=LowRank(self.rank)
-                ),
-                augmentation=self.augmentation,
-            ),
+            self.program(),
             LabelMapper(labeled.num_classes, LinearMapping(trainable=False)),
         )
         matrix, bias = linear_map(self.evaluation, rows)
@@ -218,8 +210,44 @@ class ProgramTrial:
         model.compile()
         return model
 
+    def program(self) -> InputReprogrammer:
+        """Returns the part's transformation with what is trained."""
+        given = self.part.new_transformation()
+        config = given.get_config()
+        config["placement"] = trained_placement(given.placement)
+        config["pattern"] = UniversalPattern(
+            activation=None, basis=LowRank(self.rank)
+        )
+        return InputReprogrammer(
+            **{**config, "augmentation": self.augmentation}
+        )
+
     def model(self) -> ReprogrammedModel:
         return self.trained(np.arange(len(self.labeled.labels)))
+
+
+def trained_placement(placement: Placement) -> Placement | None:
+    """Returns a placement with a trained affine map, which is the identity.
+
+    Args:
+        placement: The `Placement` of a candidate in closed form.
+
+    Returns:
+        A `Placement`, or `None` for one that is neither a `Resize` nor a
+        `SeriesPicture` of one.
+    """
+    if isinstance(placement, Resize):
+        return Affine(placement)
+    if isinstance(placement, SeriesPicture) and isinstance(
+        placement.inner, Resize
+    ):
+        return SeriesPicture(
+            placement.drawing,
+            Affine(placement.inner),
+            placement.channels,
+            placement.scaling,
+        )
+    return None
 
 
 def input_shape(part: Part) -> Shape:

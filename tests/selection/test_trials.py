@@ -4,8 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from keras_reprogram import InputReprogrammer
 from keras_reprogram.black_box import QueriedSource
 from keras_reprogram.inputs import RandomShift
+from keras_reprogram.inputs import SeriesPicture
+from keras_reprogram.inputs import Spectrogram
 from keras_reprogram.models.cosine_decay import decay_of
 from keras_reprogram.selection import trials
 from keras_reprogram.selection.candidates import Candidate
@@ -73,6 +76,42 @@ def test_a_program_starts_from_the_candidate_in_closed_form():
         model.predict(images, verbose=0),
         atol=1e-2,
     )
+
+
+@pytest.mark.parametrize("drawing", ["difference", Spectrogram()])
+def test_a_program_of_drawn_series_starts_from_the_candidate_too(drawing):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((16, 16, 3))
+    source = keras.Model(inputs, keras.layers.Flatten()(inputs), name="pixels")
+    series = np.random.default_rng(0).normal(size=(24, 30)).astype("float32")
+    series[3, 4] = np.nan
+    labels = np.arange(24) % 2
+    labeled = labeled_samples(labels, None, None, None, None, 3, 0)
+    drawn = InputReprogrammer(
+        (30,),
+        placement=SeriesPicture(drawing, scaling="value_range"),
+        value_range=(-3, 3),
+        scale=1 / 255,
+        pattern=None,
+        missing_values="interpolate",
+    )
+    (part,) = parts_of((source, drawn), (30,), ())
+    features = part.new_model(2).predict_source(series)
+    products = InnerProducts([features], [part.block_sizes])
+    found = evaluate(
+        Candidate("ridge, pixels", (0,)),
+        TrainingData([part], products, labeled),
+    )
+    assert trials.ProgramTrial.is_possible(part)
+    trial = trials.ProgramTrial(part, found, series, learning_rate=1e-12)
+    np.testing.assert_allclose(
+        trial.model().predict(series, verbose=0),
+        model_of(found).predict(series, verbose=0),
+        atol=1e-2,
+    )
+    trial = trials.ProgramTrial(part, found, series, steps=4)
+    moved = trial.model().input_reprogrammer.placement.inner.movement()
+    assert abs(keras.ops.convert_to_numpy(moved.translation)).max() > 0
 
 
 def test_a_program_is_trained_while_the_label_map_stays():
