@@ -77,15 +77,17 @@ def few_samples(
 
     With `trial_seconds`, two candidates are trained as well, on fold after fold
     until this time is over: an attentive probe of the stages, and a small
-    program in front of the best source, an affine map of the sample and a
-    pattern of low rank. With few samples the highest of many scores is often
+    program in front of the best source, an affine map of the image, or of a
+    drawn series' time, and a pattern of low rank. A fold that has begun is
+    finished, and a candidate that is chosen is trained once more. With few samples the highest of many scores is often
     so by chance: another candidate than ridge regression on everything is
     chosen only if it is ahead by two standard errors.
 
     The candidates and their scores are shown, with the scores of each class,
-    and kept in `model.label_mapper.cross_validation`. The score is the
-    accuracy, weighted as the samples are: with `class_weight="balanced"` the
-    balanced accuracy. Outputs are logits that are calibrated on samples left
+    and kept in `model.label_mapper.cross_validation`. The score is the mean
+    over folds of the accuracy, weighted as the samples are: with
+    `class_weight="balanced"` the balanced accuracy, unless a fold of `groups`
+    lacks a class. Outputs are logits that are calibrated on samples left
     out, whose own are in `cross_validation.predictions`: for two classes,
     `keras_reprogram.metrics.best_threshold` finds a threshold from them.
 
@@ -145,7 +147,8 @@ def few_samples(
             found again in later calls. Defaults to `None`, a temporary one.
         batch_size: Integer. Samples of a batch of a pass. Defaults to `32`.
         seed: Integer. Seed of the folds and of augmented copies, which replaces
-            the layer's own. Defaults to `0`.
+            the layer's own. Candidates that are trained draw by Keras's global
+            seed. Defaults to `0`.
         verbose: 0 for silence, 1 or `"auto"` for progress bars and the table,
             2 for a line of each step and the table. Defaults to `"auto"`.
 

@@ -118,6 +118,8 @@ def outputs_on_source_samples(
     check_one_of(source_samples, source_outputs)
     if source_outputs is None:
         samples = drawn(finite(source_samples), max_samples, seed)
+        if not getattr(model.source, "accepts_missing_values", False):
+            keras.tree.map_structure(check_finite, samples)
         source_outputs = outputs_of_source(model, samples)
     return flat("source_outputs", drawn(source_outputs, max_samples, seed))
 
@@ -171,6 +173,22 @@ def finite(data: Data) -> Data:
             f"Received: {type(data).__name__} without an end"
         )
     return data
+
+
+def check_finite(values: Data) -> None:
+    """Raises a `ValueError` for an array with NaN or infinity.
+
+    Some backends make 0 of NaN in an activation, and the outputs are finite.
+    """
+    if not batches.is_array(values):
+        return
+    array = batches.to_numpy(values)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(
+            "`source_samples` must hold finite numbers: leave out the samples "
+            "with missing values. Received: NaN or infinity in an array of "
+            f"shape {array.shape}"
+        )
 
 
 def flat(name: str, outputs: Tensor) -> np.ndarray:

@@ -87,7 +87,8 @@ class CrossValidation:
     def table(self) -> str:
         """Returns a row for each candidate, as aligned Markdown.
 
-        A cell is the mean over the folds, with its standard error.
+        A cell is the mean over the folds, with its standard error, and the
+        number of folds if a candidate was not scored on all.
         """
         columns = [[self.candidate, *map(text_of, self.candidates)]]
         for name, scores in {
@@ -141,10 +142,18 @@ def standard_error_of(scores: np.ndarray) -> np.ndarray:
 
 def cells_of(scores: np.ndarray) -> list[str]:
     """Returns means and standard errors as text."""
-    return [
-        f"{mean:#.3g}" if np.isnan(error) else f"{mean:.3f} ± {error:.3f}"
-        for mean, error in zip(mean_of(scores), standard_error_of(scores))
-    ]
+    folds = scores.shape[1]
+    counts = (~np.isnan(scores)).sum(axis=1)
+    cells = []
+    for mean, error, count in zip(
+        mean_of(scores), standard_error_of(scores), counts.tolist()
+    ):
+        has_spread = not np.isnan(error)
+        cell = f"{mean:.3f} ± {error:.3f}" if has_spread else f"{mean:#.3g}"
+        if 0 < count < folds:  # Others are means over other samples.
+            cell += f" ({count} of {folds} folds)"
+        cells.append(cell)
+    return cells
 
 
 def text_of(value: object) -> str:

@@ -7,6 +7,7 @@ image, -1 marks a missing label.
 """
 
 import dataclasses
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -116,6 +117,7 @@ class ClassTargets(Targets):
     def check(self, labels: np.ndarray, form: LabelFormat) -> None:
         check_kind(labels)
         if not form.sparse:
+            warn_of_other_rows(labels)
             return
         if self.position_sizes and form.ignored != NO_LABEL:
             check_all_labeled(labels)
@@ -357,6 +359,22 @@ def check_kind(y: np.ndarray) -> None:
             "`y` must hold numbers: convert class names to integers by "
             "`names, y = np.unique(y, return_inverse=True)`. Received: y of "
             f"dtype {y.dtype}"
+        )
+
+
+def warn_of_other_rows(labels: np.ndarray) -> None:
+    """Warns of rows that are no probabilities of classes; 0 is no label."""
+    if labels.ndim < 2 or not labels.size:
+        return
+    sums = labels.sum(axis=-1, dtype="float64")
+    is_one = np.isclose(sums, 1, atol=0.01) | (sums == 0)
+    if not is_one.all() or (labels < 0).any():
+        warnings.warn(
+            "Rows of `y` are no probabilities of classes, which add up to 1: "
+            "for several labels at once pass `LabelMapper(multi_label=True)`, "
+            "for numbers a `RegressionHead`. Received: rows that add up to "
+            f"{sums.min():g} to {sums.max():g}",
+            stacklevel=3,
         )
 
 

@@ -96,6 +96,12 @@ def checked(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             "into batches, as by `dataset.batch(32)` or a `DataLoader`. "
             f"Received: samples of type {type(samples).__name__}"
         )
+    if samples.dtype.kind not in "biuf":
+        raise ValueError(
+            "Samples must be numbers of one shape: resize or pad those of "
+            "different sizes, and convert text to tokens. Received: samples of "
+            f"dtype {samples.dtype}, shape {samples.shape}"
+        )
     if weights is None:
         weights = np.ones(len(samples))
     sizes = [part.shape[:1] for part in (samples, labels, weights)]

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_reprogram.configurable import check_seed
 from keras_reprogram.configurable import positive_integer
+from keras_reprogram.diagnostics.labels import is_one_hot
 from keras_reprogram.models.batches import to_numpy
 from keras_reprogram.outputs.cross_validation import grouped_folds
 from keras_reprogram.outputs.cross_validation import stratified_folds
@@ -16,7 +17,11 @@ from keras_reprogram.outputs.label_weights import ClassWeights
 from keras_reprogram.outputs.label_weights import weights_of_shape
 from keras_reprogram.outputs.targets import ClassTargets
 from keras_reprogram.outputs.targets import LabelFormat
+from keras_reprogram.outputs.targets import check_kind
 from keras_reprogram.typing import Data
+
+# More classes than that are other numbers, such as those of patients.
+MOST_CLASSES_A_SAMPLE = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -120,6 +125,8 @@ def labeled_samples(
     """
     labels, seed = np.asarray(labels), check_seed(seed)
     one_hot = labels.ndim == 2 and labels.shape[1] > 1
+    if one_hot:
+        check_one_hot(labels)
     if num_classes is None:
         num_classes = labels.shape[1] if one_hot else number_of(labels)
     num_classes = positive_integer("num_classes", num_classes)
@@ -150,6 +157,7 @@ def labeled_samples(
             "Received: labels of one class, among samples whose weight is "
             "greater than 0"
         )
+    warn_of_classes_without_samples(labels[counted], num_classes)
     if groups is not None and groups.shape != labels.shape:
         raise ValueError(
             "`groups` must hold one group for each sample. Received: groups of "
@@ -171,6 +179,35 @@ def labeled_samples(
     return Labeled(
         labels, num_classes, weights / weights.mean(), folds, stratified
     )
+
+
+def check_one_hot(labels: np.ndarray) -> None:
+    """Raises a `ValueError` unless every row `[T]` has one class."""
+    check_kind(labels)
+    if is_one_hot(labels):
+        return
+    raise ValueError(
+        "Every row of one-hot labels has a single 1, and 0 elsewhere: pass "
+        "integers from 0, such as `y.argmax(axis=1)` of probabilities; numbers "
+        "and several labels at once are not classes. Received: y of shape "
+        f"{labels.shape} with values from {labels.min():g} to "
+        f"{labels.max():g}"
+    )
+
+
+def warn_of_classes_without_samples(
+    labels: np.ndarray, num_classes: int
+) -> None:
+    """Warns of classes that no sample has, such as 0 if labels start at 1."""
+    missing = np.setdiff1d(np.arange(num_classes), labels)
+    if len(missing):
+        warnings.warn(
+            f"{len(missing)} of {num_classes} classes have no sample with a "
+            "weight, and are never predicted: pass integers from 0 without "
+            "gaps, as `np.unique(y, return_inverse=True)` returns them. "
+            f"Received: no sample of classes {missing[:10].tolist()}",
+            stacklevel=4,
+        )
 
 
 def groups_of(groups: Data) -> np.ndarray:
@@ -202,10 +239,9 @@ def warn_of_classes_in_one_fold(
 
 def number_of(labels: np.ndarray) -> int:
     """Returns the number of classes of integer labels."""
-    if (
-        labels.dtype.kind not in "biuf"
-        or not labels.size
-        or (labels.dtype.kind == "f" and np.any(labels != np.round(labels)))
+    check_kind(labels)
+    if not labels.size or (
+        labels.dtype.kind == "f" and np.any(labels != np.round(labels))
     ):
         raise ValueError(
             "`y` must be integers from 0, one for each sample, or one-hot "
@@ -216,4 +252,12 @@ def number_of(labels: np.ndarray) -> int:
             "`y` must be integers from 0, one for each sample, or one-hot "
             f"labels. Received: a label of {labels.min()}"
         )
-    return int(labels.max()) + 1
+    num_classes = int(labels.max()) + 1
+    if num_classes > MOST_CLASSES_A_SAMPLE * len(labels):
+        raise ValueError(
+            "`y` must be integers from 0 without gaps: `names, y = "
+            "np.unique(y, return_inverse=True)` makes them of others. "
+            f"Received: a label of {labels.max():g} for {len(labels)} samples; "
+            "pass `num_classes` if there are so many classes"
+        )
+    return num_classes

@@ -18,6 +18,7 @@ from keras_reprogram.sources.features import features
 from keras_reprogram.sources.features import with_scaling_of
 from keras_reprogram.sources.inspection import channels_first
 from keras_reprogram.sources.inspection import inspect_source
+from keras_reprogram.sources.joined_source import JoinedSource
 from keras_reprogram.sources.output_blocks import block_sizes
 from keras_reprogram.sources.output_features import OutputFeatures
 from keras_reprogram.sources.stage_features import stage_features
@@ -150,6 +151,11 @@ def named(
     else:
         pairs = [("", sources)]
     for _, source in pairs:
+        if isinstance(model_of(source), JoinedSource):
+            raise ValueError(
+                "Several sources are compared one by one and joined: pass them "
+                "as a list or a dictionary. Received: a `JoinedSource`"
+            )
         if not is_source(source):
             raise ValueError(
                 "`sources` must be a `keras.Model`, a pair of one and an input "

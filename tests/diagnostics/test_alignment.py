@@ -148,6 +148,13 @@ def test_wrong_references_models_and_settings_are_refused(model, samples):
             alignment(model, samples, samples, **wrong)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_of_the_source_are_finite(model, samples, value):
+    ours = np.full((10, *model.source.input_shape[1:]), value, "float32")
+    with pytest.raises(ValueError, match="finite numbers"):
+        alignment(model, samples, ours)
+
+
 def test_an_endless_data_set_is_refused(model, samples):
     class Endless(keras.utils.PyDataset):
         @property

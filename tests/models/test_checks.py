@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -204,3 +206,31 @@ def test_outputs_that_overflow_in_the_source_are_warned_of(
         outputs = model.predict(x, verbose=0)
     assert not np.isfinite(outputs[5]).any()
     assert np.isfinite(np.delete(outputs, 5, axis=0)).all()
+
+
+@pytest.mark.parametrize(
+    "rows, warned",
+    [
+        ([[1, 0], [0, 1]], False),
+        ([[0.1, 0.9], [0.5, 0.5]], False),
+        ([[1, 0], [0, 0]], False),
+        ([[1, 1], [0, 1]], True),
+        ([[0.3, 0.1], [0.2, 0.8]], True),
+        ([[1.5, -0.5], [0.2, 0.8]], True),
+    ],
+)
+def test_rows_that_are_no_probabilities_are_warned_of(rows, warned):
+    inputs = keras.Input((4,))
+    model = ReprogrammedModel(
+        keras.Model(inputs, keras.layers.Dense(3)(inputs)),
+        InputReprogrammer((4,), value_range=None),
+        LabelMapper(2),
+    )
+    model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+    labels = np.array(rows, "float32")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(np.ones((2, 4)), labels, epochs=2, verbose=0)
+    messages = [str(each.message) for each in caught]
+    found = [each for each in messages if "add up to 1" in each]
+    assert bool(found) == warned

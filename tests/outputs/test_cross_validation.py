@@ -35,6 +35,12 @@ def test_fewer_than_two_folds_have_no_spread(folds):
     assert len({len(line) for line in found.table().splitlines()}) == 1
 
 
+def test_a_table_names_the_folds_of_a_candidate_that_lacks_some():
+    scores = np.array([[0.5, 0.7, 0.6], [0.9, np.nan, np.nan]])
+    table = CrossValidation(["a", "b"], scores, 0, "accuracy").table()
+    assert "0.600 ± 0.058 " in table and "0.900 (1 of 3 folds)" in table
+
+
 def test_every_class_is_spread_over_all_folds():
     generator = np.random.default_rng(0)
     labels = generator.permutation(np.repeat(np.arange(4), [40, 20, 7, 2]))

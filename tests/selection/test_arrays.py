@@ -38,6 +38,7 @@ def test_samples_without_weights_weigh_1():
         (IMAGES, LABELS, 2.0, "`sample_weight` of shape"),
         (IMAGES[:0], LABELS[:0], None, "no batches"),
         (list(IMAGES), LABELS, None, "np.stack"),
+        (np.array([[1], [1, 2]], object), LABELS[:2], None, "resize or pad"),
         ([(IMAGES, LABELS)] * 2, LABELS, None, "yields batches"),
         ([(IMAGES, LABELS)] * 2, None, np.ones(6), "yields batches"),
         ([(IMAGES, LABELS[:2])] * 2, None, None, "each of its samples"),

@@ -32,6 +32,43 @@ def test_labels_of_any_form_become_integers(labels):
     np.testing.assert_array_equal(found.labels, [0, 2, 1, 2])
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [[1, 1, 0], [0, 1, 1], [1, 0, 0]],
+        [[0.2, 0.8], [0.5, 0.5], [0.9, 0.1]],
+        [[1.0, 0.0], [np.nan, np.nan], [0.0, 1.0]],
+        [[1, 0], [0, 0], [0, 1]],
+    ],
+)
+def test_rows_without_a_single_class_are_a_value_error(labels):
+    with pytest.raises(ValueError, match=r"y\.argmax\(axis=1\)"):
+        labeled(labels)
+
+
+@pytest.mark.parametrize("labels", [["cat", "dog"], [100_000, 200_000]])
+def test_labels_that_are_no_small_integers_are_told_how_to_be(labels):
+    with pytest.raises(ValueError, match="return_inverse"):
+        labeled(labels * 2)
+
+
+@pytest.mark.parametrize(
+    "labels, change, missing",
+    [
+        ([1, 2, 1, 2], {}, r"\[0\]"),
+        ([0, 1, 0, 1], {"num_classes": 4}, r"\[2, 3\]"),
+        (
+            [0, 1, 2, 0, 1],
+            {"sample_weight": np.array([1, 1, 0, 1, 1])},
+            r"\[2\]",
+        ),
+    ],
+)
+def test_classes_without_a_sample_are_warned_of(labels, change, missing):
+    with pytest.warns(UserWarning, match=f"no sample of classes {missing}"):
+        labeled(labels, **change)
+
+
 def test_balanced_weights_make_the_measure_the_balanced_accuracy():
     labels = np.repeat([0, 1], [9, 3])
     found = labeled(labels, class_weight="balanced")
@@ -90,7 +127,7 @@ def test_samples_of_a_group_are_in_one_fold():
     ("labels", "changes", "message"),
     [
         ([0.5, 1.0], {}, "integers"),
-        (["a", "b"], {}, "integers from 0"),
+        (["a", "b"], {}, "return_inverse"),
         ([0, 0, 0], {}, "two classes"),
         ([0, 1, 5], {"num_classes": 3}, "0 to 2"),
         ([0, 1, -1], {}, "integers from 0"),

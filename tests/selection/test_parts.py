@@ -5,6 +5,7 @@ import pytest
 from keras_reprogram import InputReprogrammer
 from keras_reprogram.inputs.averaged_views import AveragedViews
 from keras_reprogram.selection.parts import parts_of
+from keras_reprogram.sources import JoinedSource
 
 
 def source(name, activation=None, dense=True):
@@ -90,6 +91,14 @@ def test_a_classifier_of_any_size_is_read_at_several():
         f"{backbone.name} at 24",
     ]
     assert all(len(part.block_sizes) > 1 for part in found)
+
+
+def test_joined_sources_are_passed_one_by_one():
+    inputs = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(2)(keras.layers.Flatten()(inputs))
+    models = [keras.Model(inputs, outputs) for _ in range(2)]
+    with pytest.raises(ValueError, match="as a list or a dictionary"):
+        parts_of(JoinedSource(models), SHAPE, ())
 
 
 @pytest.mark.parametrize("sources", [[], None, ["one"], {"one": 3}])
