@@ -431,6 +431,33 @@ def test_alignment_benchmark_reports_correlations_over_methods(monkeypatch):
     assert "| 2 of 2 |" in report
 
 
+@pytest.mark.numpy_alone
+def test_series_benchmark_counts_gains(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    benchmark = importlib.import_module("series")
+    trained = {"program, ridge, Lite0 at 65": [0.8, 0.9]}
+    rows = [
+        {"data": data, "method": method, "seed": 0, "accuracy": accuracy}
+        | {"seconds": 1.0}
+        | ({"trained": trained} if "trials" in method else {})
+        for data, method, accuracy in (
+            ("Coffee", "MiniRocket", 0.9),
+            ("Coffee", "joined", 0.896),
+            ("Coffee", "joined, trials", 0.912),
+            ("GunPoint", "MiniRocket", 0.9),
+            ("GunPoint", "joined", 0.8),
+            ("GunPoint", "joined, trials", 0.8),
+        )
+    ]
+    report = benchmark.report(rows)
+    # Less MiniRocket: mean, ahead, within a point or ahead, sets.
+    assert "| joined | -0.052 | 0 | 1 | 2 |" in report
+    assert "| joined, trials | -0.044 | 1 | 1 | 2 |" in report
+    # What is trained: mean gain, ahead, level, behind, runs.
+    assert "| program, folds | -0.100 | 0 | 0 | 2 | 2 |" in report
+    assert "| what was kept, test | +0.008 | 1 | 1 | 0 | 2 |" in report
+
+
 @pytest.fixture
 def data_sets(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
