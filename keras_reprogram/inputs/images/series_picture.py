@@ -166,7 +166,9 @@ class SeriesPicture(WrappedPlacement):
         ):
             raise ValueError(
                 f"`SeriesPicture` draws series (steps,) or {order} of a known "
-                "length on an image: pass them as `target_shape`. " + received
+                "length on an image: pass them as `target_shape`, and put "
+                "`SlidingWindows` around it for a source of windows. "
+                + received
             )
         length, num_channels = series_shape(sample_shape, axes)
         sizes = self.layout(num_channels, canvas_shape, axes).picture_sizes

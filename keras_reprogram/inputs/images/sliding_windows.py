@@ -33,7 +33,8 @@ class SlidingWindows(WrappedPlacement):
 
     The first axis of the source's input is that of the windows, as in
     `keras_reprogram.sources.window_features`. A pattern is added to each of
-    them, of its own.
+    them, of its own. Windows of waveforms need a placement of waveforms, such
+    as `inner="pad"`, and `data_format="no_channels"`.
 
     A picture of a whole series shows its shape. Pictures of its windows show
     short details wherever they are, which tell rhythms, recordings and
@@ -115,7 +116,16 @@ class SlidingWindows(WrappedPlacement):
                 "`window` must be at most the number of steps of a series. "
                 f"{received}, window={self.window}"
             )
-        self.inner.check(*self.of_one_window(sample_shape, canvas_shape, axes))
+        window = self.of_one_window(sample_shape, canvas_shape, axes)
+        try:
+            self.inner.check(*window)
+        except ValueError as error:
+            raise ValueError(
+                "A window does not fit on its canvas. The first axis of the "
+                "source's input is that of the windows: for a source of one "
+                "input, pass `keras_reprogram.sources.window_features(source, "
+                f"num_windows)`. {received}. {error}"
+            ) from error
 
     def data_mask(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
