@@ -79,9 +79,10 @@ def few_samples(
     until this time is over: an attentive probe of the stages, and a small
     program in front of the best source, an affine map of the image, or of a
     drawn series' time, and a pattern of low rank. A fold that has begun is
-    finished, and a candidate that is chosen is trained once more. With few samples the highest of many scores is often
-    so by chance: another candidate than ridge regression on everything is
-    chosen only if it is ahead by two standard errors.
+    finished, and a candidate that is chosen is trained once more. With few
+    samples the highest of many scores is often so by chance: another candidate
+    than ridge regression on everything is chosen only if it is ahead by two
+    standard errors.
 
     The candidates and their scores are shown, with the scores of each class,
     and kept in `model.label_mapper.cross_validation`. The score is the mean

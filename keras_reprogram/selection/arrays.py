@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_reprogram.dtypes import is_number
 from keras_reprogram.models.batches import Batch
 from keras_reprogram.models.batches import is_array
 from keras_reprogram.models.batches import is_endless
@@ -96,7 +97,7 @@ def checked(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             "into batches, as by `dataset.batch(32)` or a `DataLoader`. "
             f"Received: samples of type {type(samples).__name__}"
         )
-    if samples.dtype.kind not in "biuf":
+    if not is_number(samples):
         raise ValueError(
             "Samples must be numbers of one shape: resize or pad those of "
             "different sizes, and convert text to tokens. Received: samples of "

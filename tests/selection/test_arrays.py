@@ -1,3 +1,4 @@
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -27,6 +28,12 @@ def test_samples_without_weights_weigh_1():
     batches = [(IMAGES[:4], LABELS[:4]), (IMAGES[4:], LABELS[4:], [2.0, 2.0])]
     *_, weights = arrays_of(batches, None, None, 32)
     np.testing.assert_array_equal(weights, [1, 1, 1, 1, 2, 2])
+
+
+def test_samples_may_be_of_any_numbers():
+    for dtype in ("bool", "uint8", "int64", "float16", ml_dtypes.bfloat16):
+        samples, *_ = arrays_of(IMAGES.astype(dtype), LABELS, None, 32)
+        assert samples.shape == IMAGES.shape
 
 
 @pytest.mark.parametrize(
