@@ -69,6 +69,7 @@ def main() -> None:
     common.write_benchmark(
         options.output / f"bank_{keras.config.backend()}.json",
         "bank.py",
+        device=device.accelerator(),
         programs=options.programs,
         batch_size=options.batch_size,
         repeats=options.repeats,
