@@ -173,9 +173,10 @@ def vectors(name: str, values: Tensor) -> np.ndarray:
     shape: tuple[int, ...] | None = None
     try:
         array = batches.to_numpy(values)
-        is_real = array.dtype.kind != "c"
-        array = array.real.astype("float64")
         shape = array.shape
+        is_real = array.dtype.kind != "c"
+        # NumPy warns of the imaginary parts that a cast would lose.
+        array = array.astype("float64") if is_real else np.empty(shape)
     except (TypeError, ValueError):
         array, is_real = np.empty(0), False
     if array.ndim == 1:
