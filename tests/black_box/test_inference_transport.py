@@ -50,7 +50,7 @@ def chunked(*parts, end=True):
 
 
 JSON = json.dumps(output([0.5, 2])).encode()
-ZIPPED = gzip.compress(JSON)
+ZIPPED = gzip.compress(JSON, mtime=0)
 HEADER = output([0.5, 2])
 HEADER["outputs"][0]["parameters"] = {"binary_data_size": 8}
 HEADER = json.dumps(HEADER).encode()
@@ -276,7 +276,7 @@ def test_the_body_of_a_redirect_is_limited():
     "content",
     [
         reply(b" " * 100_000),
-        reply(gzip.compress(b" " * 10**7), Content_Encoding="gzip"),
+        reply(gzip.compress(b" " * 10**7, mtime=0), Content_Encoding="gzip"),
         chunked(*[b" " * 1000] * 100),
     ],
 )
