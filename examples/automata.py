@@ -155,7 +155,7 @@ def draw_growth(
 def draw_digits(
     automaton: Digits, models: dict[str, keras.Model], path: pathlib.Path
 ) -> None:
-    colors = common.pyplot().get_cmap("tab10")(np.arange(NUM_DIGITS))[:, :3]
+    colors = common.pyplot().get_cmap("Paired")(np.arange(NUM_DIGITS))[:, :3]
     labels = automaton.labels[TRAIN_DIGITS:]
     rows = {}
     for name, model in models.items():

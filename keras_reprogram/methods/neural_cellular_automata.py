@@ -6,7 +6,7 @@ Year: 2021
 Link: https://doi.org/10.23915/distill.00027.004
 Samples: states of a cellular automaton
 Input: `Recurrence`, with a `StateMatrix` or `InjectedCells` at every step
-Output mapping: `StateChannels`, colors, or `CellClasses`, the cells' logits
+Output mapping: `StateChannels`, colors, or `CellClasses`, the votes of cells
 Loss: squared error of colors, cross-entropy of classes (ours)
 Optimizer: Adam on normalized gradients, `NormalizedAdam`
 Learning rate: 0.002, a tenth of it after 2,000 steps
@@ -82,7 +82,7 @@ def neural_cellular_automata(
             `keras_reprogram.inputs.InjectedCells()`. Defaults to `None`, for a
             `StateMatrix`.
         living: A `LivingCells`, the cells that the matrix multiplies, and
-            whose logits are averaged. Defaults to `None`, for `LivingCells()`.
+            whose votes count. Defaults to `None`, for `LivingCells()`.
         learning_rate: Float or schedule. Defaults to `None`, for `0.002` and a
             tenth of it after 2,000 steps.
         optimizer: A Keras optimizer, which has its own learning rate, to be

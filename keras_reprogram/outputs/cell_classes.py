@@ -1,5 +1,6 @@
 """The output mapping of an automaton whose cells classify what they see."""
 
+import math
 from typing import Any
 
 import keras
@@ -17,12 +18,19 @@ from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
 
+LEAST_VOTE = -1e30
+
 
 @serializable
 class CellClasses(OutputMapping):
-    """Averages the logits of all living cells.
+    """Averages the class probabilities of all living cells.
 
-    The last channels of a cell's state are its logits.
+    ```
+    log(mean(softmax(x)))
+    ```
+
+    with `x` the last channels of a living cell's state, its logits, and the
+    mean over these cells. Each cell has one vote, however large its logits.
 
     Example:
 
@@ -43,8 +51,8 @@ class CellClasses(OutputMapping):
         samples: Not used.
 
     Returns:
-        Logits `(batch, num_classes)`, of float32 at least; zeros for a sample
-        without living cells.
+        Log probabilities `(batch, num_classes)`, of float32 at least; those of
+        a sample without living cells are equal.
 
     Raises:
         ValueError: If states have fewer channels.
@@ -88,12 +96,17 @@ class CellClasses(OutputMapping):
 
     def call(self, outputs: Tensor, samples: Tensor = None) -> Tensor:
         outputs = ops.cast(outputs, self.full_dtype)
-        logits = outputs[..., -self.num_classes :]
-        if self.living is None:
-            return ops.mean(logits, axis=(1, 2))
-        mask = ops.stop_gradient(self.living.mask(outputs))
-        count = ops.maximum(ops.sum(mask, axis=(1, 2)), 1.0)
-        return ops.sum(logits * mask, axis=(1, 2)) / count
+        votes = ops.log_softmax(outputs[..., -self.num_classes :], axis=-1)
+        mask = ops.ones_like(votes[..., :1])
+        if self.living is not None:
+            mask = ops.stop_gradient(self.living.mask(outputs))
+        count = ops.sum(mask, axis=(1, 2))
+        # Finite, since gradients of logarithms of zero are not numbers.
+        votes = ops.where(mask > 0, votes, LEAST_VOTE)
+        voted = ops.logsumexp(votes, axis=(1, 2)) - ops.log(
+            ops.maximum(count, 1.0)
+        )
+        return ops.where(count > 0, voted, -math.log(self.num_classes))
 
     def expected_variables(
         self, specification: SourceSpecification, outputs_shape: Shape

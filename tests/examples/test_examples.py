@@ -311,7 +311,7 @@ def test_automata_are_trained_and_reprogrammed(tmp_path, run):
     rows = json.loads((tmp_path / "results.json").read_text())
     assert [row["method"] for row in rows] == [
         *("the source", "matrix", "injected"),
-        *("the source", "matrix"),
+        *("the source", "matrix", "injected"),
     ]
     assert all(np.isfinite(row["mse_at_80"]) for row in rows)
     for name in ("colors_exchanged", "without_tail"):
