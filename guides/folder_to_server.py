@@ -136,10 +136,10 @@ results = model.evaluate(test, verbose=0, return_dict=True)
 print(f"Chosen program. Test accuracy: {results['accuracy']:.3f}")
 
 """
-With 240 test images, the standard error of an accuracy near 0.8 is 2.6 percentage
-points. Keep this in mind when you compare the two. For your own images, also try a
-trained pattern, as in *Visual reprogramming*, and keep what is best on images
-that were held out.
+With 240 test images, the standard error of an accuracy near 0.8 is 2.6
+percentage points. Keep this in mind when you compare the two. For your own
+images, also try a trained pattern, as in *Visual reprogramming*, and keep what
+is best on images that were held out.
 
 ## Class names
 
