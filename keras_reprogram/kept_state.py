@@ -38,24 +38,24 @@ class KeptStateMixin(JaxTraining):
     """
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        return self.with_state_kept(super().fit, *args, **kwargs)
+        return self._with_state_kept(super().fit, *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self.with_state_kept(super().evaluate, *args, **kwargs)
+        return self._with_state_kept(super().evaluate, *args, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self.with_state_kept(super().predict, *args, **kwargs)
+        return self._with_state_kept(super().predict, *args, **kwargs)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self.with_state_kept(super().train_on_batch, *args, **kwargs)
+        return self._with_state_kept(super().train_on_batch, *args, **kwargs)
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self.with_state_kept(super().test_on_batch, *args, **kwargs)
+        return self._with_state_kept(super().test_on_batch, *args, **kwargs)
 
     def predict_on_batch(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self.with_state_kept(super().predict_on_batch, *args, **kwargs)
+        return self._with_state_kept(super().predict_on_batch, *args, **kwargs)
 
-    def with_state_kept(
+    def _with_state_kept(
         self, method: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Any:
         with lock_of(shared_part(self)):
@@ -82,13 +82,13 @@ class KeptStateMixin(JaxTraining):
 
     @property
     def non_trainable_variables(self) -> list[keras.Variable]:
-        return self.not_trained(self.variables)
+        return self._not_trained(self.variables)
 
     @property
     def non_trainable_weights(self) -> list[keras.Variable]:
-        return self.not_trained(self.weights)
+        return self._not_trained(self.weights)
 
-    def not_trained(
+    def _not_trained(
         self, variables: list[keras.Variable]
     ) -> list[keras.Variable]:
         trained = set(map(id, self.trainable_variables))

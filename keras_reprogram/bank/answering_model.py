@@ -71,9 +71,9 @@ class AnsweringModel(SharedModel):
             )
         batch_size = positive_integer("batch_size", batch_size)
         with self.source_lock, self.lock.shared():
-            return self.answer_all(samples, programs, batch_size, verbose)
+            return self._answer_all(samples, programs, batch_size, verbose)
 
-    def answer_all(
+    def _answer_all(
         self,
         samples: Sequence[np.ndarray],
         programs: Sequence[str],

@@ -208,7 +208,7 @@ class ProgramBank(AnsweringModel):
             ValueError: If there is no room, or a program does not fit; the
                 bank is then as it was.
         """
-        self.check_room(programs)
+        self._check_room(programs)
         # On JAX, a source whose values are in use cannot be read.
         with self.source_lock:
             admission = Admission(
@@ -223,15 +223,15 @@ class ProgramBank(AnsweringModel):
                 for name, program in programs.items()
             }
         with self.changing():
-            self.check_room(programs)
+            self._check_room(programs)
             kept = [
                 entry.row
                 for name, entry in self.programs.items()
                 if name not in programs
             ]
-            rows = dict(zip(self.free_rows(admitted), admitted.values()))
+            rows = dict(zip(self._free_rows(admitted), admitted.values()))
             changes = [
-                *self.changes_of_inputs(
+                *self._changes_of_inputs(
                     {row: program.forms for row, program in rows.items()}, kept
                 ),
                 *self.banked_labels.changes(
@@ -248,12 +248,12 @@ class ProgramBank(AnsweringModel):
                 for name, (row, program) in zip(admitted, rows.items())
             }
             before = self.programs
-            with written_or_not(changes, lambda: self.name_programs(before)):
+            with written_or_not(changes, lambda: self._name_programs(before)):
                 self.revisions[list(rows)] += 1
                 # A new dictionary: another thread may iterate over the old.
-                self.name_programs({**before, **entries})
+                self._name_programs({**before, **entries})
 
-    def changes_of_inputs(
+    def _changes_of_inputs(
         self, forms: Mapping[int, Sequence[AffineForm]], kept: Sequence[int]
     ) -> list[RowChange]:
         """Returns the changes of the tables of all sources."""
@@ -265,10 +265,10 @@ class ProgramBank(AnsweringModel):
             )
         ]
 
-    def name_programs(self, programs: dict[str, Entry]) -> None:
+    def _name_programs(self, programs: dict[str, Entry]) -> None:
         self.programs = programs
 
-    def check_room(self, names: Iterable[str]) -> None:
+    def _check_room(self, names: Iterable[str]) -> None:
         """Raises if there are more new names than free rows."""
         new = [name for name in names if name not in self.programs]
         room = self.capacity - len(self.programs)
@@ -279,7 +279,7 @@ class ProgramBank(AnsweringModel):
                 f"{new[room]!r} as one more"
             )
 
-    def free_rows(self, names: Iterable[str]) -> list[int]:
+    def _free_rows(self, names: Iterable[str]) -> list[int]:
         """Returns the rows of programs that are there, and free ones."""
         taken = {entry.row for entry in self.programs.values()}
         free = (row for row in range(self.capacity) if row not in taken)

@@ -28,7 +28,7 @@ class SharedModel(KeptState):
         return lock_of(self.frozen_source.source)
 
     @contextlib.contextmanager
-    def computing(self) -> Iterator[None]:
+    def _computing(self) -> Iterator[None]:
         """Nothing changes, and on JAX no other thread computes."""
         with self.source_lock, self.lock.shared(fixed=True):
             yield
@@ -40,35 +40,35 @@ class SharedModel(KeptState):
             yield
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with self.computing():
+        with self._computing():
             return super().__call__(*args, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        with self.computing():
+        with self._computing():
             return super().predict(*args, **kwargs)
 
     def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        with self.computing():
+        with self._computing():
             return super().predict_on_batch(*args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        with self.computing():
+        with self._computing():
             return super().evaluate(*args, **kwargs)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        with self.computing():
+        with self._computing():
             super().save(*args, **kwargs)
 
     def save_weights(self, *args: Any, **kwargs: Any) -> None:
-        with self.computing():
+        with self._computing():
             super().save_weights(*args, **kwargs)
 
     def export(self, *args: Any, **kwargs: Any) -> None:
-        with self.computing():
+        with self._computing():
             super().export(*args, **kwargs)
 
     def get_weights(self) -> list[np.ndarray]:
-        with self.computing():
+        with self._computing():
             weights: list[np.ndarray] = super().get_weights()
             return weights
 
@@ -81,5 +81,5 @@ class SharedModel(KeptState):
             super().load_weights(*args, **kwargs)
 
     def __reduce__(self) -> Any:
-        with self.computing():  # copies and pickles
+        with self._computing():  # copies and pickles
             return super().__reduce__()

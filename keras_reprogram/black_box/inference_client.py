@@ -217,7 +217,7 @@ class InferenceClient:
                 "Inputs must be of shape (n, ...). Received: one number"
             )
         if not len(inputs):
-            return self.no_answers()
+            return self._no_answers()
         starts = range(0, len(inputs), self.batch_size)
         clock = self.clock(math.ceil(len(starts) / self.concurrency))
         settings = self.settings or self.request_settings(clock)
@@ -248,7 +248,7 @@ class InferenceClient:
         )
         return metadata
 
-    def no_answers(self) -> Answer:
+    def _no_answers(self) -> Answer:
         """Returns the outputs for no inputs."""
         shape = self.output_shape
         if shape is None and self.classification is not None:

@@ -157,17 +157,19 @@ class RestoreBest(keras.callbacks.Callback):
             x, y, sample_weight=weights, verbose=0, return_dict=True
         )
         self.best, self.best_epoch = math.nan, 0
-        self.consider(0, {f"val_{name}": value for name, value in logs.items()})
+        self._consider(
+            0, {f"val_{name}": value for name, value in logs.items()}
+        )
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        self.consider(epoch + 1, logs or {})
+        self._consider(epoch + 1, logs or {})
         late = epoch + 1 - self.best_epoch
         if self.patience is not None and late >= self.patience:
             self.model.stop_training = True
 
-    def consider(self, epoch: int, logs: dict[str, Any]) -> None:
+    def _consider(self, epoch: int, logs: dict[str, Any]) -> None:
         if self.monitor not in logs:
             raise ValueError(
                 "`monitor` must name a value of validation: pass "

@@ -148,7 +148,7 @@ class ResumeTraining(keras.callbacks.Callback):
         if not self.is_prepared:  # a training loop of the user
             self.prepare([])
         self.unknown = callback_states.Unknown(list(self.callbacks.values()))
-        self.check_epoch_everywhere()
+        self._check_epoch_everywhere()
         if self.found is not None:
             self.resume(self.found)
         self.found = None
@@ -194,7 +194,7 @@ class ResumeTraining(keras.callbacks.Callback):
                         f"{type(callback).__name__}: {error}"
                     ) from error
         training_state.assign(variables, values)
-        self.warn_of_new_callbacks(found)
+        self._warn_of_new_callbacks(found)
         # As `keras.callbacks.BackupAndRestore` does.
         set_initial_epoch(self.model, found.epoch)
         if found.stopped and self.epochs() <= found.epochs:
@@ -203,7 +203,7 @@ class ResumeTraining(keras.callbacks.Callback):
     def epochs(self) -> int:
         return int((self.params or {}).get("epochs") or 0)
 
-    def warn_of_new_callbacks(self, found: "Checkpoint") -> None:
+    def _warn_of_new_callbacks(self, found: "Checkpoint") -> None:
         new = [
             type(callback).__name__
             for name, callback in self.callbacks.items()
@@ -219,7 +219,7 @@ class ResumeTraining(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
-    def check_epoch_everywhere(self) -> None:
+    def _check_epoch_everywhere(self) -> None:
         """Raises a `ValueError` if processes resume from different epochs."""
         processes = process_group()
         if processes is None:

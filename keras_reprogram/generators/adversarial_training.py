@@ -173,13 +173,13 @@ class AdversarialTrainer(KeptStateMixin, keras.Model):
 
     def train_step(self, *arguments: Any) -> Tensor:
         *state, data = arguments  # JAX passes its state first.
-        return super().train_step(*state, self.step_data(data))
+        return super().train_step(*state, self._step_data(data))
 
     def test_step(self, *arguments: Any) -> Tensor:
         *state, data = arguments
-        return super().test_step(*state, self.step_data(data))
+        return super().test_step(*state, self._step_data(data))
 
-    def step_data(self, data: Data) -> tuple[LabeledSamples, None, Tensor]:
+    def _step_data(self, data: Data) -> tuple[LabeledSamples, None, Tensor]:
         """Returns a batch with its labels among the inputs."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         x, y = batches.unwrap_single(x), batches.unwrap_single(y)

@@ -193,12 +193,12 @@ class AveragedViews(InputTransformation):
             self.transformation.build((None, *input_shape[1:]))
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        views = [self.view_of(inputs, view) for view in self.views]
+        views = [self._view_of(inputs, view) for view in self.views]
         return self.transformation(
             ops.concatenate(views, axis=0), training=training
         )
 
-    def view_of(self, samples: Tensor, view: View) -> Tensor:
+    def _view_of(self, samples: Tensor, view: View) -> Tensor:
         """Returns a batch of samples as a view shows them."""
         height, width = (axis + 1 for axis in self.axes.spatial)
         if not isinstance(view, str):

@@ -229,7 +229,7 @@ class InputReprogrammer(InputTransformation):
         self.is_resolved = False
         self.takes_waveforms = False
         self.has_warned = False
-        self.accept_sample_shape()
+        self._accept_sample_shape()
 
     # === The source ===
 
@@ -243,7 +243,7 @@ class InputReprogrammer(InputTransformation):
                 "This source takes the IDs of tokens: pass a "
                 "`TokenReprogrammer`. Received: an `InputReprogrammer`"
             )
-        self.check_accepts_missing(specification)
+        self._check_accepts_missing(specification)
         found = compared(specification)
         if self.source_compared not in (None, found):
             raise ValueError(
@@ -270,7 +270,7 @@ class InputReprogrammer(InputTransformation):
         self.source_compared, self.is_resolved = found, True
         self.takes_waveforms = specification.sampling_rate is not None
         self.source_used = source_used
-        self.take_settings(settings)
+        self._take_settings(settings)
 
         def encode(canvas: Tensor) -> Tensor:
             return source(
@@ -280,7 +280,9 @@ class InputReprogrammer(InputTransformation):
         if self.pattern is not None:
             self.pattern.connect(encode, specification.num_classes)
 
-    def check_accepts_missing(self, specification: SourceSpecification) -> None:
+    def _check_accepts_missing(
+        self, specification: SourceSpecification
+    ) -> None:
         is_masked = self.missing_values == MASK
         if is_masked and not specification.accepts_missing_values:
             raise ValueError(
@@ -291,13 +293,13 @@ class InputReprogrammer(InputTransformation):
                 f"{specification.accepted_shape}"
             )
 
-    def take_settings(self, settings: CanvasSettings) -> None:
+    def _take_settings(self, settings: CanvasSettings) -> None:
         self.settings = settings
-        self.accept_sample_shape()
+        self._accept_sample_shape()
         if self.built:
-            self.scaling = self.folded_scaling()
+            self.scaling = self._folded_scaling()
 
-    def accept_sample_shape(self) -> None:
+    def _accept_sample_shape(self) -> None:
         if self.settings.sample_shape is not None:
             self.input_spec = keras.layers.InputSpec(
                 shape=(None, *self.settings.sample_shape)
@@ -379,9 +381,9 @@ class InputReprogrammer(InputTransformation):
         self.placement.build_on(canvas)
         if self.pattern is not None:
             self.pattern.build_on(canvas)
-        self.scaling = self.folded_scaling()
+        self.scaling = self._folded_scaling()
 
-    def folded_scaling(self) -> Scaling:
+    def _folded_scaling(self) -> Scaling:
         """Returns the value range and the source's scaling as one step."""
         channels = self.axes.channels(self.canvas_shape)
         return Scaling.of_range(
@@ -396,19 +398,19 @@ class InputReprogrammer(InputTransformation):
         if self.augmentation is not None:
             inputs = self.augmentation(inputs, training=training)
         if self.missing_values is None or not is_float(inputs):
-            return self.without_missing(inputs)
+            return self._without_missing(inputs)
         if self.missing_values == INTERPOLATE:
             series = interpolated_in_time(inputs, self.data_format)
-            return self.without_missing(series)
+            return self._without_missing(series)
         if self.missing_values == ZERO:
-            return self.without_missing(filled(inputs, None))
+            return self._without_missing(filled(inputs, None))
         marks = self.placement.place(
             marks_of_missing(inputs), self.canvas_shape, self.axes
         )
-        canvas = self.without_missing(filled(inputs, self.value_range))
+        canvas = self._without_missing(filled(inputs, self.value_range))
         return missing_again(canvas, marks)
 
-    def without_missing(self, inputs: Tensor) -> Tensor:
+    def _without_missing(self, inputs: Tensor) -> Tensor:
         """Returns the canvases of samples of known values."""
         canvas = self.unclipped(inputs)
         if self.clip:
@@ -500,7 +502,7 @@ class InputReprogrammer(InputTransformation):
         return dataclasses.asdict(self.settings)
 
     def restore_resolved(self, state: dict[str, Any]) -> None:
-        self.take_settings(CanvasSettings.from_config(state))
+        self._take_settings(CanvasSettings.from_config(state))
         self.is_resolved = True
 
     @property
@@ -512,7 +514,7 @@ class InputReprogrammer(InputTransformation):
     ) -> list[ExpectedVariable]:
         for shape in (self.source_shape, self.target_shape):
             check_size(tuple(size or 1 for size in shape or ()), LARGEST_SAMPLE)
-        self.check_accepts_missing(specification)
+        self._check_accepts_missing(specification)
         settings = self.settings.completed(specification, self.canvas_range)
         sample_shape = settings.sample_shape or ()
         canvas_shape = settings.known_canvas_shape

@@ -73,13 +73,13 @@ class MaskedBinaryCrossentropy(keras.losses.Loss):
             )
         # A prediction for an unknown label may be infinite or NaN.
         y_pred = ops.where(known, y_pred, ops.zeros_like(y_pred))
-        positive, negative = self.positive_and_negative_losses(y_pred)
+        positive, negative = self._positive_and_negative_losses(y_pred)
         losses = weights * labels * positive + (1.0 - labels) * negative
         known = ops.cast(known, "float32")
         total = ops.sum(losses * known, axis=-1)
         return total / ops.maximum(ops.sum(known, axis=-1), 1.0)
 
-    def positive_and_negative_losses(
+    def _positive_and_negative_losses(
         self, y_pred: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Returns the losses of predictions for labels of 1 and of 0."""

@@ -207,7 +207,7 @@ class ReprogrammingTrainer(ModelOfSamples):
             self, class_weight, x, y, sample_weight, split, steps_per_epoch
         )
         with (
-            prepend_callbacks(self.added_callbacks(), callbacks) as callbacks,
+            prepend_callbacks(self._added_callbacks(), callbacks) as callbacks,
             interruptible(callbacks) as callbacks,
         ):
             if not self.label_mapper.solved and epochs > initial_epoch:
@@ -245,7 +245,7 @@ class ReprogrammingTrainer(ModelOfSamples):
                 )
                 return history
 
-    def added_callbacks(self) -> list[keras.callbacks.Callback]:
+    def _added_callbacks(self) -> list[keras.callbacks.Callback]:
         """The callbacks that `fit` runs before those of the user."""
         added: list[keras.callbacks.Callback] = []
         if isinstance(self.label_mapper, LabelMapper) and (
@@ -309,17 +309,17 @@ class ReprogrammingTrainer(ModelOfSamples):
         return_dict: bool = False,
     ) -> Tensor:
         automatic_compilation.before_batch(self, x, y, trains=True)
-        x, y = self.checked_batch(x, y)
+        x, y = self._checked_batch(x, y)
         sample_weight, *_ = class_weights.for_fit(
             self, class_weight, x, y, sample_weight
         )
-        with self.undone_if_invalid():
+        with self._undone_if_invalid():
             return super().train_on_batch(
                 x, y, sample_weight, return_dict=return_dict
             )
 
     @contextlib.contextmanager
-    def undone_if_invalid(self) -> Iterator[None]:
+    def _undone_if_invalid(self) -> Iterator[None]:
         """Takes a step back, on the device, that had invalid data."""
         optimizer = getattr(self, "optimizer", None)
         if optimizer is not None and not optimizer.built:
@@ -343,13 +343,13 @@ class ReprogrammingTrainer(ModelOfSamples):
         self, x: Data, y: Data = None, *args: Any, **kwargs: Any
     ) -> Tensor:
         automatic_compilation.before_batch(self, x, y, trains=False)
-        x, y = self.checked_batch(x, y)
+        x, y = self._checked_batch(x, y)
         logs = super().test_on_batch(x, y, *args, **kwargs)
         self.invalid_data.check(self)
         return logs
 
     def predict_on_batch(self, x: Data) -> Tensor:
-        return super().predict_on_batch(self.checked_batch(x)[0])
+        return super().predict_on_batch(self._checked_batch(x)[0])
 
     # === Steps ===
 
@@ -395,7 +395,7 @@ class ReprogrammingTrainer(ModelOfSamples):
                 loss.labels,
                 batches.unwrap_single(sample_weight),
             )
-        y = self.with_valid_labels(y)
+        y = self._with_valid_labels(y)
         if y_pred is not None:
             weights = batches.unwrap_single(sample_weight)
             sample_weight = class_weights.of_positions(weights, y_pred)
@@ -417,7 +417,7 @@ class ReprogrammingTrainer(ModelOfSamples):
             batches.unwrap_single(y), y_pred, loss.lacks_last_axis
         )
         self.label_mapper.targets.check_shape(tuple(y.shape), loss.labels)
-        y, y_pred = self.loss_arguments(self.with_valid_labels(y), y_pred)
+        y, y_pred = self.loss_arguments(self._with_valid_labels(y), y_pred)
         rows = (ops.shape(y_pred)[0], -1)
         values = ops.reshape(loss.values(y, y_pred), rows)
         weights = batches.unwrap_single(sample_weight)
@@ -425,7 +425,7 @@ class ReprogrammingTrainer(ModelOfSamples):
             values = values * ops.cast(ops.reshape(weights, rows), values.dtype)
         return ops.mean(values, axis=1)
 
-    def with_valid_labels(self, y: Data) -> Data:
+    def _with_valid_labels(self, y: Data) -> Data:
         """Returns integer labels with 0 for those that are not valid."""
         if y is None or not CompiledLoss.of(self).expects_integers:
             return y
@@ -513,7 +513,7 @@ class ReprogrammingTrainer(ModelOfSamples):
             self.check_labels(batches.to_numpy(y))
         return x, y
 
-    def checked_batch(self, x: Data, y: Data = None) -> tuple[Any, Any]:
+    def _checked_batch(self, x: Data, y: Data = None) -> tuple[Any, Any]:
         """As `checked`, from shapes and dtypes alone."""
         end = self.input_reprogrammer
         x, y = checks.array_of_samples(x, end), checks.array_of_labels(y)

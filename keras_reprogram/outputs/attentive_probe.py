@@ -179,9 +179,9 @@ class AttentiveProbe(ReadingMapping):
     def resolve(self, specification: SourceSpecification) -> None:
         super().resolve(specification)
         self.blocks = self.block_sizes or tuple(specification.block_sizes)
-        self.check_blocks((None, specification.num_classes))
+        self._check_blocks((None, specification.num_classes))
 
-    def check_blocks(self, outputs_shape: Shape) -> None:
+    def _check_blocks(self, outputs_shape: Shape) -> None:
         """Raises a `ValueError` unless the outputs are two or more blocks."""
         if (
             len(outputs_shape) != 2
@@ -231,7 +231,7 @@ class AttentiveProbe(ReadingMapping):
         }
 
     def build(self, input_shape: Shape) -> None:
-        self.check_blocks(tuple(input_shape))
+        self._check_blocks(tuple(input_shape))
         if not self.reading.num_outputs:
             self.reading = self.reading_of("linear", sum(self.blocks))
         self.targets = targets.ClassTargets(self.num_classes)
@@ -291,7 +291,7 @@ class AttentiveProbe(ReadingMapping):
         scale = ops.rsqrt(variance + EPSILON / self.width)
         return ops.multiply(ops.subtract(aligned, mean), scale)
 
-    def weights_of(self, tokens: Tensor) -> Tensor:
+    def _weights_of(self, tokens: Tensor) -> Tensor:
         """Returns the weights of attention `[N, heads, L]`.
 
         Args:
@@ -306,14 +306,14 @@ class AttentiveProbe(ReadingMapping):
         Args:
             outputs: Tensor `(batch, S)`. The source's outputs.
         """
-        return self.weights_of(self.normalized(self.tokens(outputs)))
+        return self._weights_of(self.normalized(self.tokens(outputs)))
 
     def fused(self, tokens: Tensor, training: bool | None = None) -> Tensor:
         """Returns the sum of what the heads return, `[N, width]`."""
         if training and self.jitter:
-            tokens = self.jittered(tokens)
+            tokens = self._jittered(tokens)
         tokens = self.normalized(tokens)
-        weights = self.weights_of(tokens)
+        weights = self._weights_of(tokens)
         if training and self.dropout:
             weights = keras.random.dropout(
                 weights, self.dropout, seed=self.seed_generator
@@ -322,7 +322,7 @@ class AttentiveProbe(ReadingMapping):
         values = ops.einsum("nhw,hwk->nhk", means, self.value_kernel)
         return ops.einsum("nhk,hkw->nw", values, self.output_kernel)
 
-    def jittered(self, tokens: Tensor) -> Tensor:
+    def _jittered(self, tokens: Tensor) -> Tensor:
         shape = ops.shape(tokens)
         noise = keras.random.normal(
             shape,
@@ -419,7 +419,7 @@ class AttentiveProbe(ReadingMapping):
     def expected_variables(
         self, specification: SourceSpecification, outputs_shape: Shape
     ) -> list[ExpectedVariable]:
-        self.check_blocks(tuple(outputs_shape))
+        self._check_blocks(tuple(outputs_shape))
         for shape in self.shapes.values():
             check_size(shape, LARGEST_SAMPLE)
         return [ExpectedVariable(shape) for shape in self.shapes.values()]

@@ -130,11 +130,11 @@ class ForecastHead(OutputMapping):
         return True
 
     @property
-    def outputs_per_channel(self) -> int:
+    def _outputs_per_channel(self) -> int:
         """Number of forecasts of a channel: steps, times quantiles."""
         return self.horizon * len(self.quantiles or (None,))
 
-    def split_channels(self, num_channels: int) -> tuple[list[int], list[int]]:
+    def _split_channels(self, num_channels: int) -> tuple[list[int], list[int]]:
         """Returns the channels to forecast, and the covariates.
 
         Args:
@@ -172,18 +172,18 @@ class ForecastHead(OutputMapping):
             )
         self.num_channels = channels
         self.num_features = math.prod(sizes[1:])
-        self.forecast, self.covariates = self.split_channels(channels)
-        outputs = self.outputs_per_channel
-        self.kernel = self.add_kernel("kernel", self.num_features, outputs)
+        self.forecast, self.covariates = self._split_channels(channels)
+        outputs = self._outputs_per_channel
+        self.kernel = self._add_kernel("kernel", self.num_features, outputs)
         self.bias = self.add_weight(
             name="bias",
             shape=(outputs,),
             dtype=full_dtype(self.variable_dtype),
-            initializer=constant(self.initial_bias()),
+            initializer=constant(self._initial_bias()),
         )
         self.covariate_kernel = None
         if self.covariates:
-            self.covariate_kernel = self.add_kernel(
+            self.covariate_kernel = self._add_kernel(
                 "covariate_kernel",
                 len(self.covariates) * self.num_features,
                 len(self.forecast) * outputs,
@@ -198,7 +198,7 @@ class ForecastHead(OutputMapping):
         self.add_solved_flag(False)
         self.targets = targets.NumberTargets((self.horizon, len(self.forecast)))
 
-    def add_kernel(self, name: str, *shape: int) -> keras.Variable:
+    def _add_kernel(self, name: str, *shape: int) -> keras.Variable:
         return self.add_weight(
             name=name,
             shape=shape,
@@ -206,7 +206,7 @@ class ForecastHead(OutputMapping):
             initializer="zeros",
         )
 
-    def initial_bias(self) -> np.ndarray:
+    def _initial_bias(self) -> np.ndarray:
         """Returns 0, or the quantiles of a standard normal distribution."""
         if self.quantiles is None:
             return np.zeros(self.horizon)
@@ -222,7 +222,7 @@ class ForecastHead(OutputMapping):
         if self.channels is not None:
             samples = ops.take(samples, self.forecast, axis=-1)
         # A constant past has no scale of its own.
-        mean, deviation = mean_and_deviation(samples, self.known_scale())
+        mean, deviation = mean_and_deviation(samples, self._known_scale())
         standardized = self.standardized(outputs)
         if self.quantiles is None:
             return mean + deviation * ops.transpose(standardized, (0, 2, 1))
@@ -256,7 +256,7 @@ class ForecastHead(OutputMapping):
         added = ops.matmul(
             others / len(self.covariates) ** 0.5, self.covariate_kernel
         )
-        shape = (-1, len(self.forecast), self.outputs_per_channel)
+        shape = (-1, len(self.forecast), self._outputs_per_channel)
         return standardized + ops.reshape(added, shape)
 
     def adapt(self, batches: Iterable[Batch]) -> None:
@@ -272,13 +272,13 @@ class ForecastHead(OutputMapping):
         self.scale.assign(channel_scale(batches, len(self.forecast)))
         self.mark_solved()
 
-    def known_scale(self) -> Tensor:
+    def _known_scale(self) -> Tensor:
         """Returns each channel's scale, 1 if it was not computed."""
         scale = ops.convert_to_tensor(self.scale)
         return ops.where(ops.greater(scale, 0), scale, ops.ones_like(scale))
 
     def loss_units(self, y: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-        scale = self.known_scale()
+        scale = self._known_scale()
         if self.quantiles is None:
             return targets.divided(y, y_pred, scale)
         y, _ = targets.divided(y, y_pred[..., 0], scale)
@@ -300,9 +300,9 @@ class ForecastHead(OutputMapping):
                 "A forecast needs outputs of shape (batch, channels, ...). "
                 f"Received: outputs of shape {outputs_shape}"
             )
-        check_size((self.outputs_per_channel,), LARGEST_SAMPLE)
-        forecast, covariates = self.split_channels(sizes[0])
-        features, outputs = math.prod(sizes[1:]), self.outputs_per_channel
+        check_size((self._outputs_per_channel,), LARGEST_SAMPLE)
+        forecast, covariates = self._split_channels(sizes[0])
+        features, outputs = math.prod(sizes[1:]), self._outputs_per_channel
         variables = [
             ExpectedVariable((features, outputs)),
             ExpectedVariable((outputs,)),

@@ -175,7 +175,7 @@ class LabelMapper(ReadingMapping):
         return self.mapping.update_every is not None
 
     @property
-    def statistics_mapping(self) -> StatisticsMapping:
+    def _statistics_mapping(self) -> StatisticsMapping:
         """The mapping, if it is solved from statistics."""
         if not isinstance(self.mapping, StatisticsMapping):
             raise ValueError(
@@ -223,7 +223,7 @@ class LabelMapper(ReadingMapping):
         self.bias: keras.Variable | None = None
         self.statistics: keras.Variable | None = None
         selected = self.mapping.num_selected(self.sources_per_target)
-        first, bias = self.first_values(selected)
+        first, bias = self._first_values(selected)
         if selected is None:
             self.dense = self.add_weight(
                 name="matrix",
@@ -267,7 +267,7 @@ class LabelMapper(ReadingMapping):
                 f"{self.num_classes}"
             )
 
-    def first_values(
+    def _first_values(
         self, num_selected: int | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the initial matrix or source classes, and the bias.
@@ -303,7 +303,7 @@ class LabelMapper(ReadingMapping):
     ) -> Tensor:
         self.check_solved_in_call()
         if training and self.updates_statistics:
-            self.check_trained_model()
+            self._check_trained_model()
         outputs = ops.cast(outputs, self.full_dtype)
         if self.mapping.has_bias:
             logits = self.reading.logits(outputs)
@@ -320,7 +320,7 @@ class LabelMapper(ReadingMapping):
             outputs = ops.add(outputs, SMALLEST_PROBABILITY)
         return outputs
 
-    def check_trained_model(self) -> None:
+    def _check_trained_model(self) -> None:
         """Raises if the model in training does not update the map.
 
         `ReprogrammedModel.fit` calls its mapper without `training`. Other calls
@@ -382,7 +382,7 @@ class LabelMapper(ReadingMapping):
         logits = self.reading.logits(outputs)
         rows = ops.shape(logits)[:-1]
         logits = ops.reshape(logits, (-1, self.map_shape.num_sources))
-        sources, shares = self.statistics_mapping.contribution(
+        sources, shares = self._statistics_mapping.contribution(
             logits, self.num_classes
         )
         if sample_weight is not None:
@@ -415,7 +415,7 @@ class LabelMapper(ReadingMapping):
                 "gathered no statistics: pass labels that are integers from 0 "
                 f"to {self.num_classes - 1}. Received: statistics of 0 samples"
             )
-        matrix = self.statistics_mapping.matrix(
+        matrix = self._statistics_mapping.matrix(
             statistics, self.sources_per_target
         )
         self.assign(matrix)
@@ -443,7 +443,7 @@ class LabelMapper(ReadingMapping):
         """
         seen = SeenClasses(np.zeros(self.num_classes, bool))
         labeled = (
-            self.labeled_logits(*batch) for batch in with_weights(batches)
+            self._labeled_logits(*batch) for batch in with_weights(batches)
         )
         noted = map(seen.noted, labeled)
         first = next(noted, None)
@@ -474,7 +474,7 @@ class LabelMapper(ReadingMapping):
                 stacklevel=2,
             )
 
-    def labeled_logits(
+    def _labeled_logits(
         self,
         outputs: np.ndarray,
         labels: np.ndarray,

@@ -128,23 +128,23 @@ class RegressionHead(ReadingMapping):
         self.targets = targets.NumberTargets(
             (*input_shape[1:-1], self.num_outputs)
         )
-        self.kernel = self.add_number_weight(
+        self.kernel = self._add_number_weight(
             "kernel", num_features, self.num_outputs, trainable=True
         )
-        self.bias = self.add_number_weight(
+        self.bias = self._add_number_weight(
             "bias", self.num_outputs, trainable=True
         )
-        self.mean = self.add_number_weight("mean", self.num_outputs)
-        self.scale = self.add_number_weight(
+        self.mean = self._add_number_weight("mean", self.num_outputs)
+        self.scale = self._add_number_weight(
             "scale", self.num_outputs, initializer="ones"
         )
-        self.source_mean = self.add_number_weight("source_mean", num_features)
-        self.source_scale = self.add_number_weight(
+        self.source_mean = self._add_number_weight("source_mean", num_features)
+        self.source_scale = self._add_number_weight(
             "source_scale", num_features, initializer="ones"
         )
         self.add_solved_flag(False)
 
-    def add_number_weight(
+    def _add_number_weight(
         self,
         name: str,
         *shape: int,

@@ -87,7 +87,7 @@ class FrozenSource(keras.layers.Layer):
 
     def freeze(self) -> None:
         """Sets `trainable` of all layers and variables of the source."""
-        self.kept_frozen = self.frozen_by_hand()
+        self.kept_frozen = self._frozen_by_hand()
         trained = {id(variable) for variable in self.trainable_variables}
         # On each layer: TensorFlow ignores `trainable = False` on a model
         # whose own `trainable` is false while its layers are trainable.
@@ -95,7 +95,7 @@ class FrozenSource(keras.layers.Layer):
             layer.trainable = False
         for variable in self.source.weights:
             variable.trainable = False
-        for layer in self.unfrozen_leaves():
+        for layer in self._unfrozen_leaves():
             variables = keras_internals.own_trainable_variables(layer)
             if any(id(variable) in trained for variable in variables):
                 layer.trainable = True
@@ -104,10 +104,10 @@ class FrozenSource(keras.layers.Layer):
 
     def freeze_again(self) -> None:
         """Freezes the source again if its `trainable` was changed."""
-        if self.needs_freezing():
+        if self._needs_freezing():
             self.freeze()
 
-    def needs_freezing(self) -> bool:
+    def _needs_freezing(self) -> bool:
         """Whether `trainable` of some variable is not as `freeze` sets it."""
         trained = {id(variable) for variable in self.trainable_variables}
         return any(
@@ -116,7 +116,7 @@ class FrozenSource(keras.layers.Layer):
             for variable in keras_internals.own_trainable_variables(layer)
         )
 
-    def frozen_by_hand(self) -> frozenset[int]:
+    def _frozen_by_hand(self) -> frozenset[int]:
         """Variables of unfrozen layers that are not trained, by their `id`.
 
         A layer without any trainable variable was frozen together with the
@@ -143,7 +143,7 @@ class FrozenSource(keras.layers.Layer):
         """Returns the variables of the unfrozen layers that can be trained."""
         found = {
             id(variable): variable
-            for leaf in self.unfrozen_leaves()
+            for leaf in self._unfrozen_leaves()
             for variable in keras_internals.own_trainable_variables(leaf)
             if not is_base_of_lora(leaf, variable)
         }
@@ -152,7 +152,7 @@ class FrozenSource(keras.layers.Layer):
     @property
     def frozen_parts(self) -> list[int]:
         """The indices of the `candidates` that are not trained."""
-        frozen = self.frozen_by_hand()
+        frozen = self._frozen_by_hand()
         return [
             index
             for index, variable in enumerate(self.candidates())
@@ -166,7 +166,7 @@ class FrozenSource(keras.layers.Layer):
             candidates[index].trainable = False
         self.freeze()
 
-    def unfrozen_leaves(self) -> list[keras.layers.Layer]:
+    def _unfrozen_leaves(self) -> list[keras.layers.Layer]:
         if not self.trainable_source_layers:
             return []
         return [
@@ -179,7 +179,7 @@ class FrozenSource(keras.layers.Layer):
     @property
     def unfrozen_variables(self) -> list[keras.Variable]:
         """The variables of the source that are trained."""
-        frozen = self.frozen_by_hand()
+        frozen = self._frozen_by_hand()
         return [
             variable
             for variable in self.candidates()
@@ -228,7 +228,7 @@ class FrozenSource(keras.layers.Layer):
     @property
     def built(self) -> bool:
         """Whether the layer was built and the source is still frozen."""
-        return self.was_built and not self.needs_freezing()
+        return self.was_built and not self._needs_freezing()
 
     @built.setter
     def built(self, value: bool) -> None:

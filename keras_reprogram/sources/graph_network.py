@@ -156,11 +156,11 @@ class GraphNetwork(keras.Model):
             preferred_shape=(),
             num_classes=self.outputs[0].shape[-1],
             activation="linear",
-            graph=self.graph_specification,
+            graph=self._graph_specification,
         )
 
     @property
-    def graph_specification(self) -> GraphSpecification:
+    def _graph_specification(self) -> GraphSpecification:
         """What the model does with graphs."""
         return GraphSpecification(
             self.num_features,
@@ -212,7 +212,7 @@ class GraphNetwork(keras.Model):
             for name, value in as_graph(nodes, adjacency).items()
         }
         graph["aggregators"] = np.repeat(
-            self.graph_specification.own_choices[None], len(nodes), axis=0
+            self._graph_specification.own_choices[None], len(nodes), axis=0
         )
         return graph
 

@@ -222,7 +222,7 @@ class GraphReprogrammer(InputTransformation):
         )
 
     def valid(self, samples: Tensor) -> Tensor | None:
-        samples = self.one_array(samples)
+        samples = self._one_array(samples)
         return valid_graphs(*nodes_and_adjacency(samples, self.target_shape[0]))
 
     @property
@@ -232,7 +232,7 @@ class GraphReprogrammer(InputTransformation):
             "at least 0 whose diagonal is 0, and NaN for missing nodes"
         )
 
-    def one_array(self, samples: Tensor | dict[str, Tensor]) -> Tensor:
+    def _one_array(self, samples: Tensor | dict[str, Tensor]) -> Tensor:
         if isinstance(samples, dict):
             samples = self.merge(samples)
         return ops.cast(samples, self.compute_dtype)
@@ -242,7 +242,7 @@ class GraphReprogrammer(InputTransformation):
     def call(
         self, inputs: Tensor | dict[str, Tensor], training: bool = False
     ) -> dict[str, Tensor]:
-        samples = self.one_array(inputs)
+        samples = self._one_array(inputs)
         graph = as_graph(*nodes_and_adjacency(samples, self.target_shape[0]))
         own = ops.convert_to_tensor(self.own_choices, samples.dtype)
         graph["aggregators"] = repeated(own, ops.shape(samples)[0])

@@ -81,7 +81,7 @@ class ChannelConcatenation(Placement):
                 f"source_shape={canvas_shape}"
             )
 
-    def long_shape(self, sample_shape: Shape, axes: Axes) -> FixedShape:
+    def _long_shape(self, sample_shape: Shape, axes: Axes) -> FixedShape:
         """Returns the shape of the concatenated series on the canvas."""
         steps = math.prod(known_sizes(sample_shape) or ())
         return axes.with_spatial((1,) * axes.rank, (steps,))
@@ -89,7 +89,7 @@ class ChannelConcatenation(Placement):
     def expected_variables(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> list[ExpectedVariable]:
-        shape = self.long_shape(sample_shape, axes)
+        shape = self._long_shape(sample_shape, axes)
         if self.inner.expected_variables(shape, canvas_shape, axes):
             raise ValueError(
                 "`ChannelConcatenation` takes a placement without trained "
@@ -100,13 +100,13 @@ class ChannelConcatenation(Placement):
     def data_mask(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> np.ndarray:
-        shape = self.long_shape(sample_shape, axes)
+        shape = self._long_shape(sample_shape, axes)
         return self.inner.data_mask(shape, canvas_shape, axes)
 
     def place(
         self, samples: Tensor, canvas_shape: FixedShape, axes: Axes
     ) -> Tensor:
-        shape = self.long_shape(samples.shape[1:], axes)
+        shape = self._long_shape(samples.shape[1:], axes)
         if len(samples.shape) == 3 and axes.data_format != "channels_first":
             samples = ops.swapaxes(samples, 1, 2)
         samples = ops.reshape(samples, (-1, *shape))
@@ -115,7 +115,7 @@ class ChannelConcatenation(Placement):
     def matrices(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> tuple[np.ndarray, ...] | None:
-        shape = self.long_shape(sample_shape, axes)
+        shape = self._long_shape(sample_shape, axes)
         if tuple(sample_shape) != shape:
             return None  # channels become steps
         return self.inner.matrices(shape, canvas_shape, axes)

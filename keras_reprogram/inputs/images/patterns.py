@@ -133,7 +133,7 @@ class UniversalPattern(Pattern):
     def expected_variables(
         self, canvas: Canvas, specification: SourceSpecification
     ) -> list[ExpectedVariable]:
-        mask = self.mask_on(canvas)
+        mask = self._mask_on(canvas)
         if self.basis is None:
             count = int(np.count_nonzero(mask))
             if count < mask.size and None in specification.accepted_shape:
@@ -147,7 +147,7 @@ class UniversalPattern(Pattern):
         free = self.basis.active_coefficients(mask, canvas.axes)
         return [ExpectedVariable((int(free.sum()),))]
 
-    def mask_on(self, canvas: Canvas) -> np.ndarray:
+    def _mask_on(self, canvas: Canvas) -> np.ndarray:
         """Returns a boolean array of the free values of a canvas."""
         mask = self.region.mask(canvas.data_mask)
         if canvas.axes.channel is not None:
@@ -156,7 +156,7 @@ class UniversalPattern(Pattern):
 
     def add_variables(self) -> None:
         axes = self.canvas.axes
-        mask = self.mask_on(self.canvas)
+        mask = self._mask_on(self.canvas)
         # `None` if every value is free, so that `theta` is the canvas.
         self.mask = None if mask.all() else mask
         free = mask.ravel()

@@ -75,7 +75,7 @@ class SlidingWindows(WrappedPlacement):
         super().__init__(SeriesPicture() if inner is None else inner, **kwargs)
         self.window = positive_integer("window", window)
 
-    def of_one_window(
+    def _of_one_window(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> tuple[Shape, FixedShape, Axes]:
         """Returns the shapes and the axes that `inner` works on."""
@@ -116,7 +116,7 @@ class SlidingWindows(WrappedPlacement):
                 "`window` must be at most the number of steps of a series. "
                 f"{received}, window={self.window}"
             )
-        window = self.of_one_window(sample_shape, canvas_shape, axes)
+        window = self._of_one_window(sample_shape, canvas_shape, axes)
         try:
             self.inner.check(*window)
         except ValueError as error:
@@ -130,7 +130,7 @@ class SlidingWindows(WrappedPlacement):
     def data_mask(
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> np.ndarray:
-        shapes = self.of_one_window(sample_shape, canvas_shape, axes)
+        shapes = self._of_one_window(sample_shape, canvas_shape, axes)
         mask = self.inner.data_mask(*shapes)
         return np.repeat(mask[None], canvas_shape[0], axis=0)
 
@@ -138,11 +138,11 @@ class SlidingWindows(WrappedPlacement):
         self, sample_shape: Shape, canvas_shape: FixedShape, axes: Axes
     ) -> list[ExpectedVariable]:
         return self.inner.expected_variables(
-            *self.of_one_window(sample_shape, canvas_shape, axes)
+            *self._of_one_window(sample_shape, canvas_shape, axes)
         )
 
     def build_on(self, canvas: Canvas) -> None:
-        sample_shape, shape, axes = self.of_one_window(
+        sample_shape, shape, axes = self._of_one_window(
             canvas.sample_shape, canvas.shape, canvas.axes
         )
         mask = self.inner.data_mask(sample_shape, shape, axes)
@@ -162,7 +162,7 @@ class SlidingWindows(WrappedPlacement):
         self, samples: Tensor, canvas_shape: FixedShape, axes: Axes
     ) -> Tensor:
         sample_shape = known_sizes(sizes_in_trace(samples)) or ()
-        window_shape, shape, inner_axes = self.of_one_window(
+        window_shape, shape, inner_axes = self._of_one_window(
             sample_shape, canvas_shape, axes
         )
         num_windows = canvas_shape[0]
@@ -185,7 +185,7 @@ class SlidingWindows(WrappedPlacement):
         canvas_shape: FixedShape,
         axes: Axes,
     ) -> Tensor:
-        window_shape, shape, inner_axes = self.of_one_window(
+        window_shape, shape, inner_axes = self._of_one_window(
             sample_shape, canvas_shape, axes
         )
         outer = pattern.shape[: -len(shape)]

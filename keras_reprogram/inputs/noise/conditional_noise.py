@@ -135,7 +135,7 @@ class ConditionalNoise(InputTransformation):
         specification: SourceSpecification,
         source: Callable[[Tensor], Tensor],
     ) -> None:
-        source_dim = self.checked_dim(specification)
+        source_dim = self._checked_dim(specification)
         if self.built and source_dim != self.source_dim:
             raise ValueError(
                 "The layer was built for another source: make a new one. "
@@ -145,11 +145,11 @@ class ConditionalNoise(InputTransformation):
         if not self.built:
             self.build((None, *self.sample_shape))
 
-    def checked_dim(self, specification: SourceSpecification) -> int:
+    def _checked_dim(self, specification: SourceSpecification) -> int:
         """Returns the size of the source's noise."""
         shape = specification.accepted_shape
         (size,) = shape if len(shape) == 1 else (None,)
-        if size is None or size <= self.class_dim(size):
+        if size is None or size <= self._class_dim(size):
             raise ValueError(
                 "The source must be a generator whose noise is a vector, of "
                 "more numbers than the embedding of a class; put a "
@@ -160,14 +160,14 @@ class ConditionalNoise(InputTransformation):
             )
         return size
 
-    def class_dim(self, source_dim: int) -> int:
+    def _class_dim(self, source_dim: int) -> int:
         """Size of the embedding of a class."""
         return self.embedding_dim or max(1, source_dim // 4)
 
     @property
     def noise_dim(self) -> int:
         """Size of the noise `u`."""
-        return self.source_dim - self.class_dim(self.source_dim)
+        return self.source_dim - self._class_dim(self.source_dim)
 
     # === Samples ===
 
@@ -252,7 +252,7 @@ class ConditionalNoise(InputTransformation):
         vectors = (None, self.source_dim)
         self.embeddings = self.add_weight(
             name="embeddings",
-            shape=(self.num_classes, self.class_dim(self.source_dim)),
+            shape=(self.num_classes, self._class_dim(self.source_dim)),
             initializer=keras.initializers.RandomNormal(
                 stddev=1.0, seed=self.seed
             ),
@@ -285,9 +285,9 @@ class ConditionalNoise(InputTransformation):
     def expected_variables(
         self, specification: SourceSpecification
     ) -> list[ExpectedVariable]:
-        size = self.checked_dim(specification)
+        size = self._checked_dim(specification)
         shapes = [
-            (self.num_classes, self.class_dim(size)),
+            (self.num_classes, self._class_dim(size)),
             *self.num_blocks * InvertibleBlock.variable_shapes(size),
             *self.normalization.variable_shapes(size),
         ]

@@ -233,7 +233,7 @@ class SeriesReprogrammer(SequenceTransformation):
         return (length - self.patch_length) // self.stride + 2
 
     @property
-    def prefix_length(self) -> int:
+    def _prefix_length(self) -> int:
         """Number of steps before the patches."""
         tokens = len(self.prompt_tokens or ())
         return tokens + (self.statistics.length if self.statistics else 0)
@@ -254,11 +254,11 @@ class SeriesReprogrammer(SequenceTransformation):
     ) -> None:
         self.accept_embeddings(specification, HOW_TO_MAKE_A_SOURCE)
         self.check_steps(
-            self.prefix_length + self.num_patches,
+            self._prefix_length + self.num_patches,
             specification.max_sequence_length,
             "shorten the series or the prompt, or use a greater `stride`",
-            f"{self.num_patches} patches and {self.prefix_length} steps before "
-            "them",
+            f"{self.num_patches} patches and {self._prefix_length} steps "
+            "before them",
         )
         embeddings = self.source_embeddings
         embeddings.check_tokens("`prompt_tokens`", self.prompt_tokens or [])
@@ -315,7 +315,7 @@ class SeriesReprogrammer(SequenceTransformation):
             series = interpolated(series, known)
         return ops.cast(series, self.compute_dtype)
 
-    def patch_mask(self, known: Tensor) -> Tensor:
+    def _patch_mask(self, known: Tensor) -> Tensor:
         """Returns 0 for patches `(rows, P)` that are masked and otherwise 1.
 
         `None` if none of them can be masked.
@@ -337,9 +337,9 @@ class SeriesReprogrammer(SequenceTransformation):
             segments.insert(0, self.repeat(rows, series))
         embeddings = ops.concatenate(segments, axis=1)
         mask = ops.ones(ops.shape(embeddings)[:2], "int32")
-        patch_mask = self.patch_mask(known)
+        patch_mask = self._patch_mask(known)
         if patch_mask is not None:
-            prefix = mask[:, : self.prefix_length]
+            prefix = mask[:, : self._prefix_length]
             mask = ops.concatenate([prefix, patch_mask], axis=1)
         return {"embeddings": embeddings, "padding_mask": mask}
 
@@ -349,8 +349,8 @@ class SeriesReprogrammer(SequenceTransformation):
         """Returns outputs at the patches by channel, or their pooling."""
         channels, features = self.target_shape[1], outputs.shape[-1]
         if len(outputs.shape) == 3:
-            outputs = outputs[:, self.prefix_length :]
-            mask = self.patch_mask(self.known(samples))
+            outputs = outputs[:, self._prefix_length :]
+            mask = self._patch_mask(self.known(samples))
             if mask is not None:
                 masked = ops.equal(mask, 0)[..., None]
                 outputs = ops.where(masked, ops.zeros_like(outputs), outputs)
@@ -383,7 +383,7 @@ class SeriesReprogrammer(SequenceTransformation):
         )
         check_size(self.target_shape, LARGEST_SAMPLE)
         check_size((self.num_patches, self.patch_length), LARGEST_SAMPLE)
-        steps = self.prefix_length + self.num_patches
+        steps = self._prefix_length + self.num_patches
         check_size((steps,), LONGEST_SEQUENCE)
         embeddings.check_tokens("`prompt_tokens`", self.prompt_tokens or [])
         variables = [
@@ -423,7 +423,7 @@ class SeriesReprogrammer(SequenceTransformation):
     ) -> dict[str, keras.KerasTensor]:
         batch, _, channels = inputs.shape
         rows = None if batch is None else batch * channels
-        steps = self.prefix_length + self.num_patches
+        steps = self._prefix_length + self.num_patches
         return self.sequence_spec(rows, steps, self.source_embeddings.width)
 
     def get_config(self) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class InjectedCells(CellTransformation):
             dtype=self.dtype_policy,
         )
 
-    def mask_shape(self, state_shape: Shape) -> tuple[int, int, int]:
+    def _mask_shape(self, state_shape: Shape) -> tuple[int, int, int]:
         height, width, _ = checked_state_shape((None, *state_shape))
         if height is None or width is None:
             raise ValueError(
@@ -96,21 +96,21 @@ class InjectedCells(CellTransformation):
                 f"of a known height and width. Received: {state_shape}"
             )
         check_size((height, width), LARGEST_SAMPLE)
-        if self.num_injected(height * width) < 1:
+        if self._num_injected(height * width) < 1:
             raise ValueError(
                 "`share` must be at least one cell of the state. Received: "
                 f"share={self.share} of {height}x{width} cells"
             )
         return height, width, 1
 
-    def num_injected(self, num_cells: int) -> int:
+    def _num_injected(self, num_cells: int) -> int:
         return round(self.share * num_cells)
 
     def expected_variables(self, state_shape: Shape) -> list[ExpectedVariable]:
         self.num_changed(state_shape)
         *_, num_channels = checked_state_shape((None, *state_shape))
         shapes: list[Shape] = [
-            self.mask_shape(state_shape),
+            self._mask_shape(state_shape),
             *self.rule.variable_shapes(num_channels),
         ]
         for shape in shapes:
@@ -120,10 +120,10 @@ class InjectedCells(CellTransformation):
     def build(self, input_shape: Shape) -> None:
         state_shape = tuple(input_shape[1:])
         self.num_changed(state_shape)
-        shape = self.mask_shape(state_shape)
+        shape = self._mask_shape(state_shape)
         mask = np.zeros(shape, "float32")
         cells = np.random.default_rng(self.seed).permutation(mask.size)
-        mask.flat[cells[: self.num_injected(mask.size)]] = 1.0
+        mask.flat[cells[: self._num_injected(mask.size)]] = 1.0
         # A program file holds it: it does not depend on NumPy's version.
         self.mask = self.add_weight(
             name="mask",

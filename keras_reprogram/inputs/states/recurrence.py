@@ -171,7 +171,7 @@ class Recurrence(InputTransformation):
     def call(self, inputs: Tensor) -> Tensor:
         states = ops.cast(inputs, self.compute_dtype)
         states = repeated(self.step, states, self.num_steps - 1)
-        return self.transformed(states)
+        return self._transformed(states)
 
     def step(self, states: Tensor) -> Tensor:
         """Returns the states after one step of the reprogrammed source."""
@@ -181,10 +181,10 @@ class Recurrence(InputTransformation):
                 "`input_reprogrammer` of a `ReprogrammedModel`. Received: a "
                 "layer without a source"
             )
-        outputs = self.run_source(self.transformed(states))
+        outputs = self.run_source(self._transformed(states))
         return ops.cast(outputs, self.compute_dtype)
 
-    def transformed(self, states: Tensor) -> Tensor:
+    def _transformed(self, states: Tensor) -> Tensor:
         if self.transformation is None:
             return states
         return ops.cast(self.transformation(states), self.compute_dtype)

@@ -186,14 +186,14 @@ class TokenReprogrammer(SequenceTransformation):
         embeddings = self.source_embeddings
         self.max_sequence_length = specification.max_sequence_length
         self.check_length(self.target_length)
-        for tokens in self.fixed_tokens:
+        for tokens in self._fixed_tokens:
             embeddings.check_tokens("Fixed tokens", tokens)
         if not self.built:
             self.mapping.build_on(embeddings)
             for prompt in self.prompts:
                 prompt.build_on(embeddings)
         self.source_padding_token = 0
-        if self.takes_source_tokens:
+        if self._takes_source_tokens:
             self.source_padding_token = specification.padding_token
             check_padding(self.resolved_padding_token, embeddings.size)
         self.start_token = specification.start_token
@@ -226,7 +226,7 @@ class TokenReprogrammer(SequenceTransformation):
         return self.padding_token
 
     @property
-    def fixed_tokens(self) -> list[list[int]]:
+    def _fixed_tokens(self) -> list[list[int]]:
         """The tokens of each segment of fixed tokens."""
         return [
             list(segment.token_ids or ())
@@ -247,12 +247,12 @@ class TokenReprogrammer(SequenceTransformation):
         )
 
     @property
-    def added_length(self) -> int:
+    def _added_length(self) -> int:
         """Number of steps around the sample."""
         return self.sequence_layout.before + self.sequence_layout.behind
 
     @property
-    def takes_source_tokens(self) -> bool:
+    def _takes_source_tokens(self) -> bool:
         """Whether samples are in the source's own tokens."""
         return self.mapping.vocabulary_size is None
 
@@ -274,17 +274,17 @@ class TokenReprogrammer(SequenceTransformation):
         if integer(length) is None:  # Unknown, or symbolic in an export.
             length = None
         self.check_steps(
-            (length or 1) + self.added_length,
+            (length or 1) + self._added_length,
             self.max_sequence_length,
             "shorten the samples or the prompts",
             f"samples of {length or 'any number of'} steps and "
-            f"{self.added_length} steps around them",
+            f"{self._added_length} steps around them",
         )
 
     def check_values(self, samples: np.ndarray) -> None:
         padding_masks.check_rows(samples)
         self.check_length(samples.shape[1])
-        if samples.shape[1] + self.added_length == 0:
+        if samples.shape[1] + self._added_length == 0:
             raise ValueError(
                 "Samples must have at least one step, which may be padding. "
                 f"Received: samples of shape {samples.shape}"
@@ -292,16 +292,16 @@ class TokenReprogrammer(SequenceTransformation):
         samples, tokens = padding_masks.checked_tokens(
             samples, self.vocabulary_size
         )
-        self.check_start(samples, tokens)
+        self._check_start(samples, tokens)
 
-    def check_start(self, samples: np.ndarray, tokens: np.ndarray) -> None:
+    def _check_start(self, samples: np.ndarray, tokens: np.ndarray) -> None:
         """Warns once if no text begins with the source's start token."""
         start = self.start_token
         if (
             start is None
             or self.has_warned
-            or not self.takes_source_tokens
-            or any(start in tokens for tokens in self.fixed_tokens)
+            or not self._takes_source_tokens
+            or any(start in tokens for tokens in self._fixed_tokens)
         ):
             return
         is_text = samples != padding_masks.MASKED
@@ -423,7 +423,7 @@ class TokenReprogrammer(SequenceTransformation):
             inputs = inputs["token_ids"]
         batch, length = inputs.shape
         self.check_length(length)
-        steps = None if length is None else length + self.added_length
+        steps = None if length is None else length + self._added_length
         return self.source_embeddings.source_inputs_spec(
             self.sequence_spec(batch, steps, self.mapping.width)
         )
@@ -447,7 +447,7 @@ class TokenReprogrammer(SequenceTransformation):
         self, specification: SourceSpecification
     ) -> list[ExpectedVariable]:
         embeddings = self.embeddings_of(specification, "TextSource(backbone)")
-        steps = (self.target_length or 1) + self.added_length
+        steps = (self.target_length or 1) + self._added_length
         check_size((steps,), LONGEST_SEQUENCE)
         variables = self.mapping.expected_variables(embeddings)
         for prompt in self.prompts:

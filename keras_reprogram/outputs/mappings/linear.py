@@ -64,7 +64,7 @@ class LinearMapping(Mapping):
     def __post_init__(self) -> None:
         from keras_reprogram.outputs.mappings import get
 
-        if not self.is_regression:
+        if not self._is_regression:
             self.set_fields(initial=get(self.initial))
         if self.regularization != CROSS_VALIDATION:
             penalty = number("regularization", self.regularization, 1e-30)
@@ -76,7 +76,7 @@ class LinearMapping(Mapping):
         return True
 
     @property
-    def is_regression(self) -> bool:
+    def _is_regression(self) -> bool:
         """Whether training starts from a logistic regression."""
         return isinstance(self.initial, str) and (
             self.initial == LOGISTIC_REGRESSION
@@ -84,14 +84,14 @@ class LinearMapping(Mapping):
 
     @property
     def needs_data(self) -> bool:
-        return self.is_regression or self.initial.needs_data
+        return self._is_regression or self.initial.needs_data
 
     def check_shape(self, shape: MapShape) -> None:
-        if not self.is_regression:
+        if not self._is_regression:
             self.initial.check_shape(shape)
 
     def solve(self, batches: Batches | None, shape: MapShape) -> Solution:
-        if not self.is_regression:
+        if not self._is_regression:
             return Solution(*self.initial.solve(batches, shape))
         logits, labels, weights = samples_of(batches or (), shape.num_classes)
         chosen_by, penalty = None, self.regularization

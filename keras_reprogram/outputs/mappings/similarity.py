@@ -155,9 +155,9 @@ class SimilarityMapping(SourceSelection, StatisticsMapping):
 
     def check_shape(self, shape: MapShape) -> None:
         super().check_shape(shape)
-        self.check_centroids(shape.num_sources)
+        self._check_centroids(shape.num_sources)
 
-    def check_centroids(self, num_sources: int) -> None:
+    def _check_centroids(self, num_sources: int) -> None:
         """Raises a `ValueError` unless each source class has a centroid."""
         centroids = self.source_centroids
         if centroids is not None and len(centroids) != num_sources:
@@ -181,7 +181,7 @@ class SimilarityMapping(SourceSelection, StatisticsMapping):
         self, statistics: np.ndarray, sources_per_target: int = 1
     ) -> np.ndarray:
         num_sources = len(statistics)
-        self.check_centroids(num_sources)
+        self._check_centroids(num_sources)
         centroids = np.eye(num_sources)
         if self.source_centroids is not None:
             centroids = np.asarray(self.source_centroids)
