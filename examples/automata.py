@@ -44,13 +44,17 @@ def main() -> None:
     parser.add_argument(
         "--automaton", choices=AUTOMATA, nargs="+", default=list(AUTOMATA)
     )
-    parser.add_argument("--weights", type=pathlib.Path, default=WEIGHTS)
+    parser.add_argument("--weights", type=pathlib.Path)
     parser.add_argument("--train-steps", type=int, default=3000)
     parser.add_argument("--steps", type=int, default=500, help="of programs")
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     if options.quick:
         options.steps, options.seeds, options.train_steps = 3, 1, 3
+    if options.weights is None:
+        # A short training does not replace the weights that come with this.
+        is_short = options.quick and options.train
+        options.weights = options.output if is_short else WEIGHTS
     rows = []
     for name in options.automaton:
         automaton = AUTOMATA[name]()
@@ -111,8 +115,9 @@ def trained(
     options: argparse.Namespace,
 ) -> keras.Model:
     """A model with its program, from its file if it is there."""
-    name = f"{automaton.name}_{task}_{kind}_{options.steps}_{seed}.program"
-    path = options.output / name.replace(" ", "_")
+    weights = common.digest(automaton.source.get_weights())
+    name = f"{automaton.name}_{weights}_{task}_{kind}_{options.steps}_{seed}"
+    path = options.output / f"{name.replace(' ', '_')}.program"
     if path.exists():
         return keras_reprogram.ReprogrammedModel.load_program(
             path, automaton.source
@@ -179,7 +184,7 @@ def of_classes(state: np.ndarray, colors: np.ndarray) -> np.ndarray:
     logits, ink = state[..., -NUM_DIGITS:], state[..., :1]
     decided = logits.any(axis=-1, keepdims=True)
     color = np.where(decided, colors[logits.argmax(axis=-1)], 0.5)
-    return 1 - ink + ink * color
+    return np.clip(1 - ink + ink * color, 0, 1)
 
 
 def draw(

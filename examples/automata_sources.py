@@ -180,8 +180,8 @@ class Digits(Automaton):
     def measured(self, model: keras.Model, task: str) -> dict[str, float]:
         """Shares of test digits, of which about a tenth are the wanted one.
 
-        A digit is read from the mean of its cells' logits, so that a few cells
-        can decide: the share of cells is of all those in its ink.
+        The share of cells is of all those in the ink of some digits: most of
+        a digit's cells can decide.
         """
         states, labels = self.states[TRAIN_DIGITS:], self.labels[TRAIN_DIGITS:]
         found = model.predict(states, verbose=0).argmax(1)

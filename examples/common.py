@@ -1,6 +1,7 @@
 """What the examples share: arguments, baselines, results."""
 
 import argparse
+import hashlib
 import importlib.util
 import json
 import os
@@ -349,6 +350,12 @@ def stored(path: pathlib.Path) -> list[np.ndarray]:
         return []
     with np.load(path) as file:
         return [file[f"arr_{index}"] for index in range(len(file.files))]
+
+
+def digest(values: Sequence[np.ndarray]) -> str:
+    """A short name for weights: what they give is kept under it."""
+    content = b"".join(np.ascontiguousarray(each).tobytes() for each in values)
+    return hashlib.sha256(content).hexdigest()[:8]
 
 
 def pyplot() -> Any:

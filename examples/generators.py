@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument(
         "--data", choices=("digits", "garments"), default="digits"
     )
-    parser.add_argument("--weights", type=pathlib.Path, default=WEIGHTS)
+    parser.add_argument("--weights", type=pathlib.Path)
     parser.add_argument("--train-epochs", type=int, default=120)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=2)
@@ -53,6 +53,10 @@ def main() -> None:
     if options.quick:
         options.train_epochs, options.seeds, options.steps = 1, 1, 10
         options.shares = options.shares[:1]
+    if options.weights is None:
+        # A short training does not replace the weights that come with this.
+        is_short = options.quick and options.train
+        options.weights = options.output if is_short else WEIGHTS
     task = Task(options)
     if options.train:
         task.train()
@@ -170,7 +174,8 @@ class Task:
     def row(self, name: str, share: float, seed: int) -> dict[str, Any]:
         """Trains a method, or reads what a run before has found."""
         options = self.options
-        stem = f"{options.data}_{name}_{share}_{options.steps}_{seed}"
+        source = common.digest(self.generator.get_weights())
+        stem = f"{options.data}_{source}_{name}_{share}_{options.steps}_{seed}"
         path = options.output / f"{stem.replace(' ', '_')}.json"
         weights = path.with_suffix(".weights.h5")
         model = METHODS[name](self, seed, options.steps)

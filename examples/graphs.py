@@ -77,11 +77,12 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     targets = {name: load(name) for name in TARGETS}
     source = trained_source(targets, options)
-    path = options.output / "results.json"
+    weights = common.digest(source.get_weights())
+    path = options.output / f"runs_{options.steps}_{weights}.json"
     rows = []
-    if path.exists() and not options.train and not options.quick:
-        rows = json.loads(path.read_text())  # of a run that was interrupted
-    done = {(row["target"], row["seed"], row["labels"]) for row in rows}
+    if path.exists():  # of a run that was interrupted
+        rows = json.loads(path.read_text())
+    done = {run_of(row) for row in rows}
     runs = [
         (name, seed, count)
         for name in TARGETS
@@ -97,9 +98,14 @@ def main() -> None:
                 rows.append({**row, "seed": seed, **result})
             path.write_text(json.dumps(rows, indent=2) + "\n")
         progress.add(1)
+    rows = [row for row in rows if run_of(row) in runs]
     report(rows)
     draw(rows, options.output / "graphs.png")
     common.write_results(rows, options.output)
+
+
+def run_of(row: dict[str, Any]) -> tuple[str, int, int]:
+    return row["target"], row["seed"], row["labels"]
 
 
 # === Molecules ===
@@ -226,8 +232,8 @@ def trained_source(targets, options) -> GraphNetwork:
     """A network that has learned logP, of molecules of none of the targets."""
     keras.utils.set_random_seed(0)
     source = GraphNetwork(num_features=16, units=UNITS)
-    path = options.output / "source.weights.h5"
-    if path.exists() and not options.train and not options.quick:
+    path = options.output / f"source_{options.source_steps}.weights.h5"
+    if path.exists() and not options.train:
         source.load_weights(path)
         return source
     from rdkit import RDConfig

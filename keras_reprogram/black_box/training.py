@@ -53,8 +53,10 @@ def check_estimated(model: TrainedModel) -> None:
     if model.input_reprogrammer.uses_source:
         raise ValueError(
             "A program that uses the source itself queries it more often than "
-            "is counted: pass `CoordinatorPattern` an `encoder` of its own. "
-            "Received: a program without one"
+            "is counted: give a `CoordinatorPattern` an `encoder` of its own, "
+            "and train a `Recurrence` without a `gradient_estimator`. "
+            f"Received: {type(model.input_reprogrammer).__name__}, which uses "
+            "the source"
         )
 
 

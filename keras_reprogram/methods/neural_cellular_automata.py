@@ -69,6 +69,18 @@ def neural_cellular_automata(
         source, num_steps=8
     )
     model.fit(states, np.ones((4, 12, 12, 4)), verbose=0)
+
+    # Two classes, of images whose ink is the first channel of a state.
+    living = keras_reprogram.sources.LivingCells(channel=0, neighborhood=1)
+    source = keras_reprogram.sources.cellular_automaton(
+        (12, 12, 8), keras_reprogram.sources.CellRule(64, 1), living
+    )
+    images = np.zeros((4, 12, 12, 8), "float32")
+    images[:, 3:9, 3:9, 0] = 1.0
+    model = keras_reprogram.methods.neural_cellular_automata(
+        source, num_classes=2, num_steps=8, living=living, fixed_channels=1
+    )
+    model.fit(images, np.array([0, 1, 0, 1]), verbose=0)
     ```
 
     Args:
@@ -80,9 +92,12 @@ def neural_cellular_automata(
         num_steps: Integer. How often the source is applied. Defaults to `64`.
         transformation: A `StateTransformation`, for instance
             `keras_reprogram.inputs.InjectedCells()`. Defaults to `None`, for a
-            `StateMatrix`.
+            `StateMatrix`, whose `limit` must exceed the states that the
+            source reaches.
         living: A `LivingCells`, the cells that the matrix multiplies, and
-            whose votes count. Defaults to `None`, for `LivingCells()`.
+            whose votes count: those of the source. Defaults to `None`, for
+            `LivingCells()`, whose fourth channel tells them; with
+            `num_classes` it must be passed.
         learning_rate: Float or schedule. Defaults to `None`, for `0.002` and a
             tenth of it after 2,000 steps.
         optimizer: A Keras optimizer, which has its own learning rate, to be
@@ -91,7 +106,18 @@ def neural_cellular_automata(
 
     Returns:
         A compiled `ReprogrammedModel`.
+
+    Raises:
+        ValueError: If `living` is left out although `num_classes` is not.
     """
+    if living is None and num_classes is not None:
+        raise ValueError(
+            "Which channel of a classifying automaton tells its living cells "
+            "must be known: pass `living`, for instance "
+            "`keras_reprogram.sources.LivingCells(channel=0, "
+            "neighborhood=1)` for the ink of an image. Received: "
+            f"num_classes={num_classes} and living=None"
+        )
     living = living or LivingCells()
     if transformation is None:
         transformation = StateMatrix(living=living, **kwargs)

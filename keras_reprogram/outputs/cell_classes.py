@@ -13,6 +13,7 @@ from keras_reprogram.outputs import targets
 from keras_reprogram.outputs.output_mapping import OutputMapping
 from keras_reprogram.outputs.state_channels import check_channels
 from keras_reprogram.program_parts import ExpectedVariable
+from keras_reprogram.sources.cell_rule import checked_state_shape
 from keras_reprogram.sources.living_cells import LivingCells
 from keras_reprogram.sources.specification import SourceSpecification
 from keras_reprogram.typing import Shape
@@ -55,7 +56,7 @@ class CellClasses(OutputMapping):
         a sample without living cells are equal.
 
     Raises:
-        ValueError: If states have fewer channels.
+        ValueError: If states have fewer channels or other axes.
     """
 
     program_objects = {"living": LivingCells}
@@ -90,7 +91,8 @@ class CellClasses(OutputMapping):
             self.living.check_channels(specification.num_classes)
 
     def build(self, input_shape: Shape) -> None:
-        check_channels("num_classes", self.num_classes, input_shape[-1])
+        *_, num_channels = checked_state_shape(input_shape)
+        check_channels("num_classes", self.num_classes, num_channels)
         self.targets = targets.ClassTargets(self.num_classes)
         self.built = True
 

@@ -25,6 +25,10 @@ ONE_FOR_A_SERIES = (
     'For one target for each series, use `SeriesReprogrammer(pooling="mean")` '
     'or `"concatenate"`. '
 )
+ONE_FOR_AN_AUTOMATON = (
+    "For one class for each state of an automaton, use `CellClasses`, or "
+    "`num_classes` of `methods.neural_cellular_automata`. "
+)
 # Replaces ignored labels; not a value that occurs as a label.
 IGNORED = int(np.iinfo("int32").min)
 
@@ -264,9 +268,11 @@ class NumberTargets(Targets):
             for pair in zip(sizes, self.shape)
         ):
             axes = ", ".join(str(size or "positions") for size in self.shape)
+            hint = {2: ONE_FOR_A_SERIES, 3: ONE_FOR_AN_AUTOMATON}.get(
+                len(self.shape) if len(sizes) < len(self.shape) else 0, ""
+            )
             raise ValueError(
-                f"`y` must hold numbers of shape (samples, {axes}). "
-                f"{ONE_FOR_A_SERIES * (len(sizes) < len(self.shape))}"
+                f"`y` must hold numbers of shape (samples, {axes}). {hint}"
                 f"Received: y of shape {tuple(shape)}"
             )
 

@@ -99,10 +99,10 @@ class CellRule(ProgramPart, keras.layers.Layer):
 
     def call(self, states: Tensor) -> Tensor:
         hidden = ops.relu(
-            ops.matmul(perception(states), self.hidden_kernel)
+            of_each_cell(perception(states), self.hidden_kernel)
             + self.hidden_bias
         )
-        change = ops.matmul(hidden, self.kernel) + self.bias
+        change = of_each_cell(hidden, self.kernel) + self.bias
         if not self.fixed_channels:
             return change
         kept = ops.zeros_like(states[..., : self.fixed_channels])
@@ -118,6 +118,15 @@ class CellRule(ProgramPart, keras.layers.Layer):
             "fixed_channels": self.fixed_channels,
             "seed": self.seed,
         }
+
+
+def of_each_cell(states: Tensor, matrix: Tensor) -> Tensor:
+    """Returns the product of the states of each cell and a matrix.
+
+    TensorFlow's XLA has no gradient of `ops.matmul` in a loop if the size of
+    the batch is not known.
+    """
+    return ops.einsum("bhwc,cd->bhwd", states, matrix)
 
 
 def perception(states: Tensor) -> Tensor:

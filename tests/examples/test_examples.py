@@ -300,14 +300,16 @@ def test_forecasting(tmp_path, run):
 
 @on_torch
 def test_automata_are_trained_and_reprogrammed(tmp_path, run):
-    arguments = (
-        *("--quick", "--automaton", "growing", "--output", tmp_path),
-        *("--weights", tmp_path / "weights"),
-    )
-    assert "run this with --train" in run("examples/automata.py", *arguments)
+    arguments = ("--quick", "--automaton", "growing", "--output", tmp_path)
+    weights = ("--weights", tmp_path)
+    untrained = run("examples/automata.py", *arguments, *weights)
+    assert "run this with --train" in untrained
+    shipped = ROOT / "examples" / "automata" / "growing.npz"
+    before = shipped.read_bytes()
     run("examples/automata.py", "--train", *arguments)
-    assert (tmp_path / "weights" / "growing.npz").stat().st_size < 2**20
-    run("examples/automata.py", *arguments)
+    assert shipped.read_bytes() == before
+    assert (tmp_path / "growing.npz").stat().st_size < 2**20
+    run("examples/automata.py", *arguments, *weights)
     rows = json.loads((tmp_path / "results.json").read_text())
     assert [row["method"] for row in rows] == [
         *("the source", "matrix", "injected"),

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_reprogram import ReprogrammedModel
 from keras_reprogram.inputs import Recurrence
+from keras_reprogram.methods import neural_cellular_automata
 from keras_reprogram.outputs import CellClasses
 from keras_reprogram.sources import LivingCells
 from keras_reprogram.sources import cellular_automaton
@@ -69,3 +70,8 @@ def test_what_does_not_fit_the_states_is_a_value_error():
         ReprogrammedModel(flat, Recurrence(2), CellClasses(2))
     with pytest.raises(ValueError, match="num_classes"):
         CellClasses(0)
+    for shape in ((2, 5, 20), (2, 20)):
+        with pytest.raises(ValueError, match="height, width"):
+            CellClasses(10)(np.zeros(shape, "float32"))
+    with pytest.raises(ValueError, match="pass `living`"):
+        neural_cellular_automata(step, num_classes=2)

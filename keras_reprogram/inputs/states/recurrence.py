@@ -175,14 +175,17 @@ class Recurrence(InputTransformation):
 
     def step(self, states: Tensor) -> Tensor:
         """Returns the states after one step of the reprogrammed source."""
+        outputs = self._source_function()(self._transformed(states))
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _source_function(self) -> Callable[[Tensor], Tensor]:
         if self.run_source is None:
             raise ValueError(
                 "A `Recurrence` applies a source: use it as the "
                 "`input_reprogrammer` of a `ReprogrammedModel`. Received: a "
                 "layer without a source"
             )
-        outputs = self.run_source(self._transformed(states))
-        return ops.cast(outputs, self.compute_dtype)
+        return self.run_source
 
     def _transformed(self, states: Tensor) -> Tensor:
         if self.transformation is None:
@@ -198,6 +201,7 @@ class Recurrence(InputTransformation):
             states: Array `(batch, *state_shape)`.
             num_steps: Integer. Defaults to `None`, for the layer's own.
         """
+        self._source_function()
         steps = self.num_steps if num_steps is None else num_steps
         states = np.asarray(states, self.compute_dtype)
         self.check_sample_shape(states.shape[1:])
@@ -254,6 +258,8 @@ def repeated(
         value: Tensor.
         times: Integer.
     """
+    if not times:
+        return value
     if keras.config.backend() == "tensorflow":
         # XLA computes the gradient of a loop if its length is bounded.
         _, value = ops.while_loop(

@@ -12,6 +12,7 @@ from keras_reprogram.inputs.states.cell_transformation import CellTransformation
 from keras_reprogram.program_parts import LARGEST_SAMPLE
 from keras_reprogram.program_parts import ExpectedVariable
 from keras_reprogram.program_parts import check_size
+from keras_reprogram.sources.cell_rule import of_each_cell
 from keras_reprogram.sources.living_cells import LivingCells
 from keras_reprogram.typing import Shape
 from keras_reprogram.typing import Tensor
@@ -100,7 +101,7 @@ class StateMatrix(CellTransformation):
 
     def call(self, states: Tensor) -> Tensor:
         kept = self.fixed_channels
-        changed = ops.matmul(states[..., kept:], self.matrix)
+        changed = of_each_cell(states[..., kept:], self.matrix)
         if self.limit is not None:
             changed = ops.clip(changed, -self.limit, self.limit)
         if kept:

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_reprogram import ReprogrammedModel
+from keras_reprogram.black_box import SPSA
 from keras_reprogram.inputs import InjectedCells
 from keras_reprogram.inputs import Recurrence
 from keras_reprogram.inputs import StateMatrix
@@ -256,3 +257,37 @@ def test_a_model_is_exported_to_onnx(automaton, tmp_path):
     (found,) = session.run(None, {session.get_inputs()[0].name: STATES})
     expected = model.predict(STATES, verbose=0)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_steps", [1, 4])
+@pytest.mark.parametrize("kind", KINDS)
+def test_xla_trains_on_batches_of_any_size(automaton, kind, num_steps):
+    if keras.config.backend() == "torch":
+        pytest.skip("PyTorch has no XLA")
+    model = reprogrammed(automaton, KINDS[kind](), num_steps)
+    model.compile("adam", "mse", jit_compile=True)
+    states = np.repeat(STATES, 3, axis=0)
+    history = model.fit(
+        states, np.ones((6, 6, 5, 4)), batch_size=4, epochs=2, verbose=0
+    )
+    first, last = history.history["loss"]
+    assert last < first
+
+
+def test_a_trajectory_needs_a_source():
+    with pytest.raises(ValueError, match="applies a source"):
+        next(Recurrence(3).trajectory(STATES))
+
+
+def test_a_recurrence_is_not_trained_by_queries(automaton):
+    model = reprogrammed(automaton, StateMatrix(living=LIVING))
+    with pytest.raises(ValueError, match="`Recurrence` without a"):
+        model.compile("adam", "mse", gradient_estimator=SPSA(2))
+        model.fit(STATES, np.ones((2, 6, 5, 4)), verbose=0)
+
+
+def test_classes_for_states_as_numbers_name_the_other_mapping(automaton):
+    model = reprogrammed(automaton, StateMatrix(living=LIVING))
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match="use `CellClasses`"):
+        model.fit(STATES, np.array([0, 1]), verbose=0)
