@@ -1,6 +1,6 @@
 """Runs the README's Python code with the wheel that is installed.
 
-python .ci/readme_code.py dist/keras_reprogram-0.1.0-py3-none-any.whl
+python .ci/readme_code.py dist/keras_reprogram-0.2.0-py3-none-any.whl
 """
 
 import importlib.metadata

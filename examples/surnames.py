@@ -14,7 +14,7 @@ remapping as it starts, likewise; and a logistic regression on pairs of letters,
 which is what a model of its own does.
 
 The reviews are those of examples/sentences.py, and the surnames come from
-Faker's lists.
+Faker's lists. A run that was interrupted goes on with the next seed.
 """
 
 import argparse
@@ -70,18 +70,27 @@ def main() -> None:
         options.queries, options.seeds = min(options.queries, 500), [0]
     service = Service(options)
     names, labels = surnames()
+    options.output.mkdir(parents=True, exist_ok=True)
+    settings = str(common.settings(options, "seeds", "output", "quick"))
     rows = []
     for seed in options.seeds:
+        name = f"seed_{seed}_{common.digest([np.array(settings)])}.json"
+        path = options.output / name
+        if path.exists():  # of a run that was interrupted
+            rows += json.loads(path.read_text())
+            continue
+        found = []
         order = np.random.default_rng(seed).permutation(len(labels))
         train = order[: options.samples]
         test = order[options.samples :][: options.test_samples]
         for method, result in results(
             service, names, labels, train, test, options, seed
         ):
-            rows.append({"method": method, "seed": seed, **result})
-            print(json.dumps(rows[-1]), flush=True)
+            found.append({"method": method, "seed": seed, **result})
+            print(json.dumps(found[-1]), flush=True)
+        path.write_text(json.dumps(found))
+        rows += found
     common.report(rows, "test_accuracy")
-    options.output.mkdir(parents=True, exist_ok=True)
     plot(rows, options.output / "surnames.png")
     common.write_results(rows, options.output)
 

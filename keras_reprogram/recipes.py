@@ -13,6 +13,7 @@ from keras_reprogram.configurable import positive_integer
 from keras_reprogram.configurable import positive_integers
 from keras_reprogram.metrics import scores_by_class
 from keras_reprogram.models import ReprogrammedModel
+from keras_reprogram.models.label_predictions import named_by_data
 from keras_reprogram.outputs.label_weights import ClassWeight
 from keras_reprogram.progress import show
 from keras_reprogram.selection.arrays import arrays_of
@@ -215,12 +216,15 @@ def few_samples(
             comparison.score_trials(trial_seconds, augmentation)
             watch.lap("trained candidates")
         model = comparison.model()
+    named_by_data(model.label_mapper, x)
     found = comparison.cross_validation
     model.label_mapper.cross_validation = found
     by_class = ""
     if found.predictions is not None and labeled.num_classes <= MOST_CLASSES:
         by_class = scores_by_class(
-            labeled.labels[found.sample_indices], found.predictions
+            labeled.labels[found.sample_indices],
+            found.predictions,
+            names=model.label_mapper.class_names,
         ).table()
     show("\n".join(filter(None, (str(found), by_class, str(watch)))), verbose)
     return model

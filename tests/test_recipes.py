@@ -70,7 +70,7 @@ def test_the_model_is_saved_whole_and_trained_on(tmp_path):
     assert model.evaluate(images, labels, verbose=0)[0] < before + 0.01
 
 
-def test_data_sets_are_what_their_arrays_are():
+def test_data_sets_are_what_their_arrays_are(capsys):
     images, labels = data()
 
     class Batches(keras.utils.PyDataset):
@@ -82,7 +82,12 @@ def test_data_sets_are_what_their_arrays_are():
             return images[rows], labels[rows]
 
     expected = few_samples(source(), images, labels, verbose=0)
-    found = few_samples(source(), Batches(), verbose=0)
+    assert expected.label_mapper.class_names is None
+    batches = Batches()
+    batches.class_names = ["cat", "dog"]
+    found = few_samples(source(), batches, verbose=1)
+    assert found.label_mapper.class_names == ("cat", "dog")
+    assert "| cat " in capsys.readouterr().out
     np.testing.assert_allclose(
         found.predict(images, verbose=0),
         expected.predict(images, verbose=0),

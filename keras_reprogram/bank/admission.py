@@ -171,8 +171,9 @@ class Admission:
         ):
             raise ValueError(
                 f"The bank takes samples of up to {self.sample_shape} onto a "
-                f"canvas of {wanted}. Received: {name!r} with samples of "
-                f"{samples} onto {canvas}"
+                f"canvas of {wanted}: make one with a larger `sample_shape` or "
+                f"with `source_shape={canvas}`. Received: {name!r} with "
+                f"samples of {samples} onto {canvas}"
             )
 
     def checked_output(self, name: str, layer: OutputMapping) -> LabelMapper:

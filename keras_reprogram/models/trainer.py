@@ -276,7 +276,9 @@ class ReprogrammingTrainer(ModelOfSamples):
         # end of the epoch.
         counted: Any = contextlib.nullcontext()
         if not is_validation_in_fit(kwargs):
-            named_by_data(self.label_mapper, x)
+            # A test set does not name the classes, but may contradict them.
+            if self.label_mapper.class_names:
+                named_by_data(self.label_mapper, x)
             x = automatic_compilation.before_batch(
                 self, x, y, trains=False, verbose=verbose
             )

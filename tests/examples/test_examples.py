@@ -203,12 +203,14 @@ def test_surnames(tmp_path, run):
         for index, word in enumerate(["good", "dull", "fine", "poor"] * 40)
     ]
     (tmp_path / "snippets.txt").write_text("\n".join(lines))
-    run(
-        "examples/surnames.py",
+    arguments = (
         *("--quick", "--output", tmp_path, "--queries", 200),
         *("--data", tmp_path / "snippets.txt"),
     )
+    run("examples/surnames.py", *arguments)
     rows = json.loads((tmp_path / "results.json").read_text())
+    run("examples/surnames.py", *arguments)  # What is done is read.
+    assert json.loads((tmp_path / "results.json").read_text()) == rows
     scores = {row["method"]: row["test_accuracy"] for row in rows}
     assert scores["pairs of letters"] > 0.6 and len(scores) == 5
     queries = [row["queries"] for row in rows if "queries" in row]

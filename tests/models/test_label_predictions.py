@@ -126,6 +126,13 @@ def test_a_data_set_of_folders_names_the_classes(source):
     assert model.label_mapper.class_names == NAMES
 
 
+def test_a_test_set_does_not_name_the_classes(source):
+    model = made(source, "linear")
+    model.adapt(samples(), np.arange(5) % 3, verbose=0)
+    model.evaluate(Folders(), verbose=0)
+    assert model.label_mapper.class_names is None
+
+
 def test_names_of_other_numbers_of_classes_are_left_alone(source):
     mapper = made(source).label_mapper
     named_by_data(mapper, Folders(NAMES[:2]), None, samples())
