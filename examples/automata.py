@@ -51,10 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.steps, options.seeds, options.train_steps = 3, 1, 3
-    if options.weights is None:
-        # A short training does not replace the weights that come with this.
-        is_short = options.quick and options.train
-        options.weights = options.output if is_short else WEIGHTS
+    options.weights = common.weights_folder(options, WEIGHTS)
     rows = []
     for name in options.automaton:
         automaton = AUTOMATA[name]()

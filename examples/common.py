@@ -352,6 +352,18 @@ def stored(path: pathlib.Path) -> list[np.ndarray]:
         return [file[f"arr_{index}"] for index in range(len(file.files))]
 
 
+def weights_folder(
+    options: argparse.Namespace, shipped: pathlib.Path
+) -> pathlib.Path:
+    """Where the weights of sources are that `--train` trains.
+
+    A short training does not replace those that come with the examples.
+    """
+    if options.weights is not None:
+        return options.weights
+    return options.output if options.quick and options.train else shipped
+
+
 def digest(values: Sequence[np.ndarray]) -> str:
     """A short name for weights: what they give is kept under it."""
     content = b"".join(np.ascontiguousarray(each).tobytes() for each in values)

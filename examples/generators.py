@@ -53,10 +53,7 @@ def main() -> None:
     if options.quick:
         options.train_epochs, options.seeds, options.steps = 1, 1, 10
         options.shares = options.shares[:1]
-    if options.weights is None:
-        # A short training does not replace the weights that come with this.
-        is_short = options.quick and options.train
-        options.weights = options.output if is_short else WEIGHTS
+    options.weights = common.weights_folder(options, WEIGHTS)
     task = Task(options)
     if options.train:
         task.train()

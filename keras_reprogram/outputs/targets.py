@@ -29,6 +29,8 @@ ONE_FOR_AN_AUTOMATON = (
     "For one class for each state of an automaton, use `CellClasses`, or "
     "`num_classes` of `methods.neural_cellular_automata`. "
 )
+# By the rank of a sample's targets.
+ONE_FOR_A_SAMPLE = {2: ONE_FOR_A_SERIES, 3: ONE_FOR_AN_AUTOMATON}
 # Replaces ignored labels; not a value that occurs as a label.
 IGNORED = int(np.iinfo("int32").min)
 
@@ -268,9 +270,9 @@ class NumberTargets(Targets):
             for pair in zip(sizes, self.shape)
         ):
             axes = ", ".join(str(size or "positions") for size in self.shape)
-            hint = {2: ONE_FOR_A_SERIES, 3: ONE_FOR_AN_AUTOMATON}.get(
-                len(self.shape) if len(sizes) < len(self.shape) else 0, ""
-            )
+            hint = ""
+            if len(sizes) < len(self.shape):
+                hint = ONE_FOR_A_SAMPLE.get(len(self.shape), "")
             raise ValueError(
                 f"`y` must hold numbers of shape (samples, {axes}). {hint}"
                 f"Received: y of shape {tuple(shape)}"
