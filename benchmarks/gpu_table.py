@@ -16,8 +16,12 @@ HEADER = """\
 
 def main() -> None:
     folder = pathlib.Path(sys.argv[1])
-    steps = read(folder, "step")
-    lines = [f"{steps[0]['device'] or 'No GPU'}, float32.", "", HEADER]
+    steps, banks = read(folder, "step"), read(folder, "bank")
+    pipelines = read(folder, "input_pipeline")
+    # Whichever benchmarks came to their end name the device.
+    devices = [each["device"] for each in (*steps, *banks, *pipelines)]
+    device = next(filter(None, devices), "No GPU")
+    lines = [f"{device}, float32.", "", HEADER]
     counted: dict[str, int] = {}
     for content in steps:  # PyTorch first, which counts the operations
         for row in content["rows"]:
@@ -25,14 +29,14 @@ def main() -> None:
                 counted[row["source"]] = row["operations_a_step"]
             lines.append(step_line(content, row, counted.get(row["source"])))
     lines += ["", "A batch of many programs, as a share of a batch of one:", ""]
-    for content in read(folder, "bank"):
+    for content in banks:
         for row in content["rows"]:
             lines.append(
                 f"- {content['backend']}, {content['programs']} programs, "
                 f"{row['canvas']}x{row['canvas']}: {row['ratio']['median']:.3f}"
             )
     lines += ["", "A step with samples from the host, of one without:", ""]
-    for content in read(folder, "input_pipeline"):
+    for content in pipelines:
         ratios = content["ratio_to_small_on_the_device"]
         lines.append(
             f"- {content['backend']}: "

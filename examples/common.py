@@ -365,7 +365,7 @@ def weights_folder(
 
 
 def digest(values: Sequence[np.ndarray]) -> str:
-    """A short name for weights: what they give is kept under it."""
+    """A short name for weights or settings, under which results are kept."""
     content = b"".join(np.ascontiguousarray(each).tobytes() for each in values)
     return hashlib.sha256(content).hexdigest()[:8]
 
